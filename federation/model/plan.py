@@ -1,0 +1,85 @@
+"""The answer of planning: for every cluster one action. Data only; `controllers.push` carries them out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from federation.model.words import Propagation, Word
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Server-side apply this manifest.
+
+    `digest` identifies the desired manifest (status fingerprints carry it). `uid` is sent so that an object that was
+    re-created meanwhile is noticed. `create_only` refuses an object that exists (adoption disabled).
+    `hand_over` gives spec.replicas to our second manager: before the apply when `uid` is known, else right after
+    the creation (retainReplicas; value is the number to hand over). `legacy` takes over KubeFed's managedFields.
+    """
+
+    body: bytes
+    digest: str
+    uid: str = ""
+    create_only: bool = False
+    hand_over: int | None = None
+    retain_replicas: bool = False
+    legacy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Delete the member's object, if it still has this uid; `options` are DeleteOptions from the user."""
+
+    uid: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Leave the object in the member and take our mark off it (orphaning, the host's own Namespace)."""
+
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The member holds what it should. `digest` and `entry` are what its fingerprint says."""
+
+    digest: str
+    entry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing can be done now; an event will come (cluster ready, namespace there, object gone)."""
+
+    word: Word
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """This cluster cannot get the object until its user changes something."""
+
+    word: Word
+    message: str
+
+
+Action = Apply | Delete | Release | Keep | Wait | Refuse
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one reconcile decided.
+
+    `reason` and `message` become the Propagation condition when the object as a whole is at fault.
+    `finalizer`: True add it before any push, False release it (nothing managed is left), None leave as is.
+    """
+
+    generation: int
+    actions: Mapping[str, Action] = field(default_factory=dict)
+    reason: Propagation = Propagation.OK
+    message: str = ""
+    finalizer: bool | None = None
+    deleting: bool = False
+    warnings: tuple[str, ...] = ()

@@ -1,0 +1,75 @@
+"""Names of things in the Kubernetes API: resources, object names and the keys that travel through the queues."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class ObjectName(NamedTuple):
+    """Where an object lives inside one resource; `namespace` is "" for cluster-scoped objects."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}" if self.namespace else self.name
+
+
+class Key(NamedTuple):
+    """One federated object: the name of its FederatedTypeConfig and its place.
+
+    FederatedNamespace lives in the namespace it names, so its key has namespace == name.
+    """
+
+    type: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.namespace}/{self.name}" if self.namespace else f"{self.type} {self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """An API resource as discovery describes it."""
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool
+
+    @property
+    def api_version(self) -> str:
+        """`v1` or `group/version`, as an object's apiVersion says it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def qualified(self) -> str:
+        """`deployments.apps`, or `configmaps` for the core group: kubectl's and FederatedTypeConfig's name for it."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    def collection(self, namespace: str = "") -> str:
+        """The URL path that lists and watches: all namespaces when `namespace` is ""."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        return f"{root}/namespaces/{namespace}/{self.plural}" if namespace else f"{root}/{self.plural}"
+
+    def path(self, name: ObjectName) -> str:
+        """The URL path of one object."""
+        return f"{self.collection(name.namespace if self.namespaced else '')}/{name.name}"
+
+
+NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
+SECRETS = Resource("", "v1", "Secret", "secrets", namespaced=True)
+SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", namespaced=True)
+NODES = Resource("", "v1", "Node", "nodes", namespaced=False)
+EVENTS = Resource("", "v1", "Event", "events", namespaced=True)
+CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
+CLUSTER_ROLE_BINDINGS = Resource(
+    "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
+)
+ROLES = Resource("rbac.authorization.k8s.io", "v1", "Role", "roles", namespaced=True)
+ROLE_BINDINGS = Resource("rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", namespaced=True)
+CRDS = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
+KUBEFED_CLUSTERS = Resource("core.kubefed.io", "v1beta1", "KubeFedCluster", "kubefedclusters", namespaced=True)
+KUBEFED_CONFIGS = Resource("core.kubefed.io", "v1beta1", "KubeFedConfig", "kubefedconfigs", namespaced=True)
+TYPE_CONFIGS = Resource("core.kubefed.io", "v1beta1", "FederatedTypeConfig", "federatedtypeconfigs", namespaced=True)

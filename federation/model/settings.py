@@ -1,0 +1,38 @@
+"""KubeFedConfig as values: every field of KubeFed's, with KubeFed's defaults. Durations in seconds."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class HealthCheck:
+    """spec.clusterHealthCheck."""
+
+    period: float = 10.0
+    failure_threshold: int = 3
+    success_threshold: int = 1
+    timeout: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderElection:
+    """spec.leaderElect; the lock is always a coordination.k8s.io Lease."""
+
+    lease_duration: float = 15.0
+    renew_deadline: float = 10.0
+    retry_period: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """spec of the KubeFedConfig named `kubefed`; an absent object means these defaults."""
+
+    namespaced: bool = False
+    available_delay: float = 20.0
+    unavailable_delay: float = 60.0
+    cache_sync_timeout: float = 300.0
+    leader_election: LeaderElection = field(default_factory=LeaderElection)
+    health: HealthCheck = field(default_factory=HealthCheck)
+    sync_concurrency: int = 16
+    adopt_resources: bool = True
+    status_concurrency: int = 16
+    features: frozenset[str] = frozenset({"PushReconciler"})
