@@ -1,0 +1,109 @@
+"""The manifests that `fedctl init`, `join`, `enable`, typegen and the Helm chart share, and the loader that renders them.
+
+One source: `crds/` (the API's own types), `host/` and `member/` (what is installed in a hub and in a member) and
+`types/` (the frame of a federated type and its RBAC). Files end in `.yaml`; every one is a Jinja2 template, read from
+the installed package, so a wheel in a zip works too. An undefined value is an error, never an empty string.
+"""
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import jinja2
+
+Document = dict[str, Any]
+
+CORE_CRDS = (
+    "crds/core.kubefed.io_federatedtypeconfigs.yaml",
+    "crds/core.kubefed.io_kubefedclusters.yaml",
+    "crds/core.kubefed.io_kubefedconfigs.yaml",
+    "crds/scheduling.kubefed.io_replicaschedulingpreferences.yaml",
+)
+"""The types that exist before any type is federated; they take no values."""
+
+
+def render(name: str, /, **values: Any) -> str:
+    """The text of template `name` (`host/rbac.yaml`) with `values` filled in.
+
+    Raises jinja2.TemplateNotFound for an unknown name and jinja2.UndefinedError when the template needs a value that
+    was not given: both are mistakes of the calling code, not of a user.
+    """
+    return _environment().get_template(name).render(**values)
+
+
+def documents(name: str, /, **values: Any) -> list[Document]:
+    """The YAML documents of `render(name, **values)`, empty ones left out."""
+    return load(render(name, **values))
+
+
+def load(text: str) -> list[Document]:
+    """The YAML documents of a text rendered from here, empty ones left out."""
+    import yaml  # noqa: PLC0415 (fedctl --help must not pay for it)
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [document for document in yaml.load_all(text, Loader=loader) if document]  # noqa: S506 (safe loaders both)
+
+
+def core_crds() -> list[Document]:
+    """The CustomResourceDefinitions of core.kubefed.io and scheduling.kubefed.io."""
+    return [document for name in CORE_CRDS for document in documents(name)]
+
+
+def names() -> list[str]:
+    """Every template, as `render` names it, sorted."""
+    return sorted(_walk(resources.files(__name__), ""))
+
+
+def _walk(folder: Traversable, prefix: str) -> list[str]:
+    found = []
+    for entry in folder.iterdir():
+        if entry.is_dir():
+            found += _walk(entry, f"{prefix}{entry.name}/")
+        elif entry.name.endswith(".yaml"):
+            found.append(prefix + entry.name)
+    return found
+
+
+@functools.cache
+def _environment() -> "jinja2.Environment":
+    import jinja2  # noqa: PLC0415 (fedctl --help must not pay for it)
+
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,  # noqa: S701 (YAML, not HTML: values go through `quote` or `block`)
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["quote"] = quote
+    environment.filters["block"] = block
+    return environment
+
+
+def _source(name: str) -> tuple[str, str, Callable[[], bool]] | None:
+    file = resources.files(__name__)
+    for part in name.split("/"):
+        file = file / part
+    try:
+        return file.read_text(encoding="utf-8"), name, lambda: True
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return None
+
+
+def quote(value: object) -> str:
+    """`value` as a YAML double-quoted string, so that a cluster named `on` or `0123` stays a string."""
+    return json.dumps(str(value), ensure_ascii=False)
+
+
+def block(value: Mapping[str, Any] | list[Any], indent: int) -> str:
+    """`value` as block YAML indented by `indent` spaces: for values that are whole structures (RBAC rules)."""
+    import yaml  # noqa: PLC0415
+
+    text: str = yaml.safe_dump(value, sort_keys=False, default_flow_style=False, width=2**31)
+    pad = " " * indent
+    return "".join(pad + line for line in text.splitlines(keepends=True)).rstrip("\n")
