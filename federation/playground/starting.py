@@ -1,0 +1,302 @@
+"""Bring etcd, API servers and controller managers of a playground from whatever state they are in to serving.
+
+Called by `clusters` under the playground's lock. Order: files, etcd, all API servers at once, then, as each begins to
+serve, its controller manager. The record (playground.json) is saved after each step that another run must know of.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from federation.playground import access, commands, layout, processes
+from federation.playground.access import LocalCluster
+from federation.playground.errors import PlaygroundError
+from federation.playground.layout import ClusterRecord, Layout, Record
+from federation.playground.processes import State
+
+ETCD, APISERVER, MANAGER = "etcd", "kube-apiserver", "kube-controller-manager"
+_READY_WITHIN = 120.0
+_PORT_TRIES = 3
+_POLL = 0.1
+
+
+def read_cluster(files: Layout, name: str, record: ClusterRecord) -> LocalCluster:
+    """A cluster as its files and the kernel show it now."""
+    own = files.cluster(name)
+    apiserver, manager = (processes.find(own.pid(each)) for each in (APISERVER, MANAGER))
+    try:
+        token = own.tokens.read_text().partition(",")[0]
+        ca_pem = files.ca_certificate.read_text()
+    except OSError as error:
+        raise PlaygroundError(
+            f"the playground in {files.directory} has lost files of cluster {name} ({error}): "
+            "take it down and bring it up again"
+        ) from error
+    return LocalCluster(
+        name=name,
+        url=f"https://127.0.0.1:{record.port}",
+        token=token,
+        ca_pem=ca_pem,
+        apiserver_pid=apiserver.pid if apiserver else None,
+        controller_manager_pid=manager.pid if manager else None,
+    )
+
+
+def sweep(files: Layout) -> None:
+    """End every process of the playground, found by pid file or, where that was lost, by its mark."""
+    pid_files = list(files.directory.glob("**/*.pid")) if files.directory.is_dir() else []
+    known = [process for each in pid_files if (process := processes.find(each))]
+    lost = [each for each in processes.strays(str(files.directory)) if each not in known]
+    processes.stop([*known, *lost], grace=0)
+
+
+def prepare(files: Layout, names: Sequence[str], managers: Collection[str]) -> Record:
+    """Make the files of clusters that are new, and return the record that holds old and new.
+
+    Without a record nothing of the directory can be trusted: what runs there is ended, what lies there removed.
+    """
+    record = layout.load(files)
+    if record is None:
+        sweep(files)
+        if files.directory.exists():
+            shutil.rmtree(files.directory)
+        files.directory.mkdir(parents=True, mode=0o700)
+        from federation.playground import pki  # noqa: PLC0415 - cryptography, only for what is made anew
+
+        ca = pki.authority("federation playground")
+        layout.write(files.ca_certificate, ca.certificate)
+        layout.write(files.ca_key, ca.key)
+        record = Record(etcd_port=0, clusters={})
+    clusters = dict(record.clusters)
+    for name in names:
+        if name not in clusters:
+            _make_files(files, name)
+            clusters[name] = ClusterRecord(port=0, controller_manager=False)
+        if name in managers:
+            clusters[name] = msgspec.structs.replace(clusters[name], controller_manager=True)
+    record = msgspec.structs.replace(record, clusters=clusters)
+    layout.save(files, record)
+    return record
+
+
+def _make_files(files: Layout, name: str) -> None:
+    from federation.playground import pki  # noqa: PLC0415 - cryptography, only for what is made anew
+
+    own = files.cluster(name)
+    ca = pki.KeyPair(files.ca_certificate.read_bytes(), files.ca_key.read_bytes())
+    dns = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
+    serving = pki.serving(ca, name, dns=dns, ips=("127.0.0.1", "10.0.0.1"))
+    private, public = pki.signing_key()
+    for path, content in (
+        (own.certificate, serving.certificate),
+        (own.key, serving.key),
+        (own.token_key, private),
+        (own.token_public_key, public),
+        (own.tokens, f'{secrets.token_urlsafe(32)},playground-admin,playground-admin,"system:masters"\n'.encode()),
+    ):
+        layout.write(path, content)
+
+
+def _log_tail(log: Path, lines: int = 8) -> str:
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return "(no log)"
+
+
+@dataclass(slots=True)
+class _Launch:
+    """One try to start a server on a port."""
+
+    process: processes.Process
+    log: Path
+    log_from: int
+    deadline: float
+    tries: int = 1
+
+    def port_was_taken(self) -> bool:
+        try:
+            return b"address already in use" in self.log.read_bytes()[self.log_from :]
+        except OSError:
+            return False
+
+
+class Starter:
+    """One bring-up: binaries and record in, serving clusters out. `record` is always what is on disk."""
+
+    def __init__(self, files: Layout, record: Record, paths: Mapping[str, Path], report: Callable[[str], None]) -> None:
+        self._files = files
+        self._paths = paths
+        self._report = report
+        self._trust = access.tls(files.ca_certificate.read_text())
+        self.record = record
+
+    def run(self, targets: Sequence[str]) -> None:
+        """Bring etcd and the target clusters to serving; PlaygroundError with the end of a log if one will not."""
+        began = time.monotonic()
+        self._start_etcd()
+        pending = {name: self._start_apiserver(name, tries=1) for name in targets}
+        self._save_access()
+        managed: list[str] = []
+        while pending:
+            for name in list(pending):
+                launch = pending[name]
+                if access.serves(self._cluster(name), self._trust):
+                    del pending[name]
+                    self._change(name, born=True)
+                    self._report(f"{name} serves after {time.monotonic() - began:.1f} s")
+                    if self.record.clusters[name].controller_manager:
+                        self._start_manager(name)
+                        managed.append(name)
+                else:
+                    pending[name] = self._check(name, launch)
+            time.sleep(_POLL)
+        self._await_managers(managed)
+
+    # -- etcd --------------------------------------------------------------------------------------------------------
+
+    def _start_etcd(self) -> None:
+        running = processes.find(self._files.etcd_pid)
+        if running is not None:
+            processes.send(running, signal.SIGCONT)
+            return
+        for tries in range(1, _PORT_TRIES + 1):
+            launch = self._launch_etcd(tries)
+            if self._etcd_serves(launch):
+                return
+            if not launch.port_was_taken():
+                raise PlaygroundError(f"etcd ended at once; the end of {launch.log}:\n{_log_tail(launch.log)}")
+        raise PlaygroundError(f"etcd found no free port in {_PORT_TRIES} tries; run it again")
+
+    def _launch_etcd(self, tries: int) -> _Launch:
+        port = self.record.etcd_port
+        if port == 0 or tries > 1:
+            # API servers know etcd by its port: those that still run must start again.
+            sweep(self._files)
+            port = processes.free_port(self._taken())
+            self.record = msgspec.structs.replace(self.record, etcd_port=port)
+            layout.save(self._files, self.record)
+        command = commands.etcd(self._paths[ETCD], self._files, port)
+        return self._launch(command, self._files.etcd_log, self._files.etcd_pid, tries)
+
+    def _etcd_serves(self, launch: _Launch) -> bool:
+        while not access.reachable(f"http://127.0.0.1:{self.record.etcd_port}/readyz"):
+            if processes.ended(launch.process):
+                return False
+            if time.monotonic() > launch.deadline:
+                raise PlaygroundError(f"etcd is not ready; the end of {launch.log}:\n{_log_tail(launch.log)}")
+            time.sleep(_POLL / 2)
+        return not launch.port_was_taken()
+
+    # -- API servers -------------------------------------------------------------------------------------------------
+
+    def _start_apiserver(self, name: str, *, tries: int) -> _Launch:
+        own, cluster = self._files.cluster(name), self.record.clusters[name]
+        running = processes.find(own.pid(APISERVER))
+        if running is not None:
+            processes.send(running, signal.SIGCONT)
+            log = own.log(APISERVER)
+            return _Launch(running, log, log.stat().st_size, time.monotonic() + _READY_WITHIN)
+        if cluster.port == 0 or (tries > 1 and not cluster.born):
+            self._change(name, port=processes.free_port(self._taken()))
+        command = commands.apiserver(
+            self._paths[APISERVER],
+            self._files,
+            name,
+            port=self.record.clusters[name].port,
+            etcd_port=self.record.etcd_port,
+        )
+        return self._launch(command, own.log(APISERVER), own.pid(APISERVER), tries)
+
+    def _check(self, name: str, launch: _Launch) -> _Launch:
+        """Look after a server that does not serve yet: start it again on another port, or give up with its log."""
+        if processes.ended(launch.process):
+            cluster = self.record.clusters[name]
+            if launch.port_was_taken():
+                if launch.tries < _PORT_TRIES:
+                    time.sleep(_POLL)
+                    again = self._start_apiserver(name, tries=launch.tries + 1)
+                    self._save_access()
+                    return again
+                raise PlaygroundError(
+                    f"cluster {name}: port {cluster.port} of 127.0.0.1 is taken by another process; "
+                    "free it and bring the playground up again, or take the playground down first to get new ports"
+                )
+            raise PlaygroundError(
+                f"cluster {name}: kube-apiserver ended; the end of {launch.log}:\n{_log_tail(launch.log)}"
+            )
+        if time.monotonic() > launch.deadline:
+            raise PlaygroundError(
+                f"cluster {name}: kube-apiserver is not ready after {_READY_WITHIN:.0f} s; "
+                f"the end of {launch.log}:\n{_log_tail(launch.log)}"
+            )
+        return launch
+
+    # -- controller managers -----------------------------------------------------------------------------------------
+
+    def _start_manager(self, name: str) -> None:
+        own = self._files.cluster(name)
+        running = processes.find(own.pid(MANAGER))
+        if running is not None:
+            processes.send(running, signal.SIGCONT)
+            return
+        layout.write(own.kubeconfig, access.kubeconfig([self._cluster(name)]))
+        command = commands.controller_manager(self._paths[MANAGER], self._files, own)
+        self._launch(command, own.log(MANAGER), own.pid(MANAGER), 1)
+
+    def _await_managers(self, names: Sequence[str]) -> None:
+        deadline = time.monotonic() + _READY_WITHIN
+        for name in names:
+            own = self._files.cluster(name)
+            while not access.manages(self._cluster(name), self._trust):
+                log = own.log(MANAGER)
+                if processes.state(processes.find(own.pid(MANAGER))) is State.STOPPED:
+                    raise PlaygroundError(
+                        f"cluster {name}: kube-controller-manager ended; the end of {log}:\n{_log_tail(log)}"
+                    )
+                if time.monotonic() > deadline:
+                    raise PlaygroundError(
+                        f"cluster {name}: kube-controller-manager does no work; the end of {log}:\n{_log_tail(log)}"
+                    )
+                time.sleep(_POLL)
+
+    # -- shared ------------------------------------------------------------------------------------------------------
+
+    def _launch(self, command: list[str], log: Path, pid_file: Path, tries: int) -> _Launch:
+        log_from = log.stat().st_size if log.exists() else 0
+        # No proxy variables: these processes talk to 127.0.0.1 only.
+        environment = {
+            key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "GOGC", "GOMEMLIMIT") if key in os.environ
+        }
+        process = processes.start(
+            command, environment=environment, mark=str(self._files.directory), log=log, pid_file=pid_file
+        )
+        return _Launch(process, log, log_from, time.monotonic() + _READY_WITHIN, tries)
+
+    def _cluster(self, name: str) -> LocalCluster:
+        return read_cluster(self._files, name, self.record.clusters[name])
+
+    def _taken(self) -> set[int]:
+        return {self.record.etcd_port, *(each.port for each in self.record.clusters.values())}
+
+    def _change(self, name: str, *, port: int | None = None, born: bool | None = None) -> None:
+        old = self.record.clusters[name]
+        new = ClusterRecord(
+            port=old.port if port is None else port,
+            controller_manager=old.controller_manager,
+            born=old.born if born is None else born,
+        )
+        if new != old:
+            self.record = msgspec.structs.replace(self.record, clusters={**self.record.clusters, name: new})
+            layout.save(self._files, self.record)
+
+    def _save_access(self) -> None:
+        started = [name for name, cluster in self.record.clusters.items() if cluster.port]
+        layout.write(self._files.kubeconfig, access.kubeconfig(self._cluster(name) for name in started))
