@@ -1,0 +1,164 @@
+"""Read KubeFedConfig and FederatedTypeConfig: from decoded JSON to checked facts with KubeFed's defaults filled in.
+
+Reached through `parsing.settings` and `parsing.type_config`. Defaults and refusals are those of KubeFed v0.10's
+webhooks (pkg/apis/core/v1beta1/{defaults,validation}), which here nobody has to run.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from federation.core import checks
+from federation.model.errors import Invalid
+from federation.model.federated import FederatedType
+from federation.model.resources import Resource
+from federation.model.settings import HealthCheck, LeaderElection, Settings
+
+_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
+_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
+_SWITCH = ("Enabled", "Disabled")
+_FEATURES = ("PushReconciler", "RawResourceStatusCollection", "SchedulerPreferences", "CrossClusterServiceDiscovery")
+
+
+def duration(value: object, field: str, *, default: float) -> float:
+    """Seconds from a Go duration such as `10s` or `1m30s` (time.ParseDuration); absent reads as the default; > 0."""
+    if value is None:
+        return default
+    text = checks.string(value, field)
+    if not _DURATION.fullmatch(text):
+        raise Invalid(field, f"{checks.quote(text)} is not a duration over 0 such as 10s or 1m30s")
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
+    if seconds <= 0:
+        raise Invalid(field, "must be greater than 0")
+    return seconds
+
+
+def settings(spec: Mapping[str, Any] | None) -> Settings:
+    """Settings from `spec` of the KubeFedConfig; None and absent fields are KubeFed's defaults. Raises Invalid."""
+    body = checks.mapping(spec, "spec")
+    default = Settings()
+    delays = checks.mapping(body.get("controllerDuration"), "spec.controllerDuration")
+    sync = checks.mapping(body.get("syncController"), "spec.syncController")
+    status = checks.mapping(body.get("statusController"), "spec.statusController")
+    reconciles = "maxConcurrentReconciles"
+    adopt = checks.choice(sync.get("adoptResources"), "spec.syncController.adoptResources", _SWITCH, default="Enabled")
+    return Settings(
+        namespaced=checks.choice(body.get("scope"), "spec.scope", ("Cluster", "Namespaced"), default="Cluster")
+        == "Namespaced",
+        available_delay=_delay(delays, "availableDelay", default.available_delay),
+        unavailable_delay=_delay(delays, "unavailableDelay", default.unavailable_delay),
+        cache_sync_timeout=_delay(delays, "cacheSyncTimeout", default.cache_sync_timeout),
+        leader_election=_leader_election(checks.mapping(body.get("leaderElect"), "spec.leaderElect")),
+        health=_health(checks.mapping(body.get("clusterHealthCheck"), "spec.clusterHealthCheck")),
+        sync_concurrency=checks.positive(
+            sync.get(reconciles), f"spec.syncController.{reconciles}", default=default.sync_concurrency
+        ),
+        adopt_resources=adopt == "Enabled",
+        status_concurrency=checks.positive(
+            status.get(reconciles), f"spec.statusController.{reconciles}", default=default.status_concurrency
+        ),
+        features=_features(body.get("featureGates"), default.features),
+    )
+
+
+def type_config(obj: Mapping[str, Any]) -> FederatedType:
+    """A FederatedTypeConfig, with target and federated plurals and the target's group defaulted as KubeFed does.
+
+    Raises Invalid for what KubeFed refused: an empty version, kind or scope, names that are not DNS names, unknown
+    words, a federated group without a dot, a name that is not `<plural>.<group>` of the target.
+    """
+    metadata = checks.mapping(obj.get("metadata"), "metadata")
+    name = checks.string(metadata.get("name"), "metadata.name")
+    spec = checks.mapping(obj.get("spec"), "spec")
+    plural, _, group = name.partition(".")
+    target = _resource(spec.get("targetType"), "spec.targetType", plural=plural, group=group)
+    if target.qualified != name:
+        raise Invalid("metadata.name", f"must be {target.qualified}, the plural and group of spec.targetType")
+    federated = _resource(spec.get("federatedType"), "spec.federatedType")
+    if "." not in federated.group:
+        raise Invalid("spec.federatedType.group", "must be a domain with at least one dot, such as types.kubefed.io")
+    if spec.get("statusType") is not None:
+        _resource(spec.get("statusType"), "spec.statusType")
+    collection = spec.get("statusCollection")
+    return FederatedType(
+        name=name,
+        target=target,
+        federated=federated,
+        propagation=checks.choice(spec.get("propagation"), "spec.propagation", _SWITCH, default="Enabled") == "Enabled",
+        status_collection=checks.choice(collection, "spec.statusCollection", _SWITCH, default="Disabled") == "Enabled",
+        generation=metadata.get("generation") or 0,
+    )
+
+
+def plural_name(kind: str) -> str:
+    """The plural KubeFed gives a kind when none is said, so that both find the same resource."""
+    lower = kind.lower()
+    if lower.endswith(("s", "x", "ch", "sh", "z", "o")):
+        return f"{lower}es"
+    return f"{lower[:-1]}ies" if lower.endswith("y") else f"{lower}s"
+
+
+def _resource(value: object, where: str, *, plural: str = "", group: str = "") -> Resource:
+    body = checks.mapping(value, where)
+    kind = checks.string(body.get("kind"), f"{where}.kind")
+    checks.dns_1035(kind.lower(), f"{where}.kind")
+    return Resource(
+        group=_group(body.get("group") or group, f"{where}.group"),
+        version=checks.dns_1035(checks.string(body.get("version"), f"{where}.version"), f"{where}.version"),
+        kind=kind,
+        plural=checks.dns_1035(
+            checks.string(body.get("pluralName") or plural or plural_name(kind), f"{where}.pluralName"),
+            f"{where}.pluralName",
+        ),
+        namespaced=checks.choice(body.get("scope"), f"{where}.scope", ("Namespaced", "Cluster")) == "Namespaced",
+    )
+
+
+def _group(value: object, where: str) -> str:
+    return checks.dns_1123(checks.string(value, where), where) if value else ""
+
+
+def _delay(body: Mapping[str, Any], name: str, default: float) -> float:
+    return duration(body.get(name), f"spec.controllerDuration.{name}", default=default)
+
+
+def _leader_election(body: Mapping[str, Any]) -> LeaderElection:
+    default = LeaderElection()
+    where = "spec.leaderElect"
+    lease = duration(body.get("leaseDuration"), f"{where}.leaseDuration", default=default.lease_duration)
+    renew = duration(body.get("renewDeadline"), f"{where}.renewDeadline", default=default.renew_deadline)
+    retry = duration(body.get("retryPeriod"), f"{where}.retryPeriod", default=default.retry_period)
+    if lease <= renew:
+        raise Invalid(f"{where}.leaseDuration", f"must be longer than renewDeadline ({renew:g}s), not {lease:g}s")
+    if renew <= retry:
+        raise Invalid(f"{where}.renewDeadline", f"must be longer than retryPeriod ({retry:g}s), not {renew:g}s")
+    return LeaderElection(lease, renew, retry)
+
+
+def _health(body: Mapping[str, Any]) -> HealthCheck:
+    default = HealthCheck()
+    where = "spec.clusterHealthCheck"
+    return HealthCheck(
+        period=duration(body.get("period"), f"{where}.period", default=default.period),
+        failure_threshold=checks.positive(
+            body.get("failureThreshold"), f"{where}.failureThreshold", default=default.failure_threshold
+        ),
+        success_threshold=checks.positive(
+            body.get("successThreshold"), f"{where}.successThreshold", default=default.success_threshold
+        ),
+        timeout=duration(body.get("timeout"), f"{where}.timeout", default=default.timeout),
+    )
+
+
+def _features(value: object, default: frozenset[str]) -> frozenset[str]:
+    features = set(default)
+    for index, item in enumerate(checks.sequence(value, "spec.featureGates")):
+        where = f"spec.featureGates[{index}]"
+        gate = checks.mapping(item, where)
+        name = checks.choice(gate.get("name"), f"{where}.name", _FEATURES)
+        if checks.choice(gate.get("configuration"), f"{where}.configuration", _SWITCH, default="Enabled") == "Enabled":
+            features.add(name)
+        else:
+            features.discard(name)
+    return frozenset(features)

@@ -1,0 +1,302 @@
+"""Decide what every cluster should get: facts in, one Plan out. The middle of an event's road.
+
+The order is KubeFed's: template, retained fields, overrides, managed label, and only then the comparison with what
+the member holds. Two rules stand above it: unknown is not absent (a cluster that cannot be asked gets a Wait, never a
+Delete), and what nobody changed is kept (two plannings of the same facts, the second says Keep everywhere).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple, assert_never
+
+from federation.core import manifest, parsing, placement
+from federation.model import marks
+from federation.model.clusters import Cluster, Missing, Observation, Observed
+from federation.model.errors import Invalid
+from federation.model.federated import FederatedObject, FederatedType, Metadata, Spec
+from federation.model.plan import Action, Apply, Delete, Keep, Plan, Refuse, Release, Wait
+from federation.model.words import Propagation, Word
+
+
+class Applied(NamedTuple):
+    """What we last applied to one cluster: digests of the manifest and of our managedFields entry afterwards."""
+
+    digest: str
+    entry: str
+    generation: int = 0
+
+
+class Trouble(NamedTuple):
+    """Why one cluster's collection cannot be followed now."""
+
+    word: Word
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceFacts:
+    """The federation of the namespace that an object lives in.
+
+    `selected`: the clusters its FederatedNamespace selects; None when there is no FederatedNamespace; Missing.UNKNOWN
+    while that cannot be told. `observe` says whether a cluster holds the namespace already.
+    """
+
+    selected: frozenset[str] | None | Missing
+    observe: Callable[[str], Observation]
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything a plan is made from, read at one moment.
+
+    `remembered` are clusters that hold, or may hold, a copy by what we applied and what the status says.
+    `namespace` is None for cluster-scoped objects and for FederatedNamespaces.
+    """
+
+    type: FederatedType
+    object: FederatedObject
+    clusters: Mapping[str, Cluster]
+    observe: Callable[[str], Observation]
+    applied: Mapping[str, Applied] = field(default_factory=dict)
+    trouble: Callable[[str], Trouble | None] = lambda cluster: None
+    namespace: NamespaceFacts | None = None
+    host_namespace: Metadata | None = None
+    adopt: bool = True
+
+
+def plan(facts: Facts) -> Plan:
+    """The plan for one federated object. Never raises on user input: what is wrong becomes part of the plan."""
+    meta = facts.object.metadata
+    if meta.deletion_timestamp is not None:
+        return _plan_deletion(facts)
+    if facts.type.is_namespace and meta.name != meta.namespace:
+        return _refused(facts, "metadata.name", f"must be the name of the namespace it lives in, {meta.namespace!r}")
+    try:
+        spec = parsing.spec(facts.object.spec, namespaces=facts.type.is_namespace)
+        base = manifest.base(spec, facts.type, facts.object.where, host_namespace=facts.host_namespace)
+    except Invalid as error:
+        return _refused(facts, error.field, error.message)
+    selected = placement.select(spec.placement, facts.clusters.values())
+    reason, message = Propagation.OK, ""
+    if facts.namespace is not None:
+        within = facts.namespace.selected
+        if within is Missing.UNKNOWN:
+            # Nothing may be concluded, least of all that copies should go: what was planned before stays as it is.
+            return replace(
+                _holding(facts, Word.CACHED_RETRIEVAL_FAILED, facts.namespace.message),
+                reason=Propagation.NAMESPACE_NOT_FEDERATED,
+                message=facts.namespace.message,
+            )
+        if within is None:
+            reason = Propagation.NAMESPACE_NOT_FEDERATED
+            message = (
+                f"namespace {meta.namespace!r} has no FederatedNamespace: create one named {meta.namespace!r} in it"
+            )
+        selected = selected & (within or frozenset())
+    actions: dict[str, Action] = {}
+    shared = _Shared(facts, spec, base)
+    for name, cluster in facts.clusters.items():
+        if name in selected:
+            actions[name] = _hold(facts, cluster, shared)
+        elif (action := _clear(facts, cluster, options=None)) is not None:
+            actions[name] = action
+    pushes = any(isinstance(action, Apply | Keep) for action in actions.values())
+    return Plan(
+        generation=meta.generation,
+        actions=actions,
+        selected=selected,
+        reason=reason,
+        message=message,
+        finalizer=True if pushes and marks.SYNC_FINALIZER not in meta.finalizers else None,
+        warnings=base.warnings,
+    )
+
+
+class _Shared:
+    """The manifest of the clusters without overrides, made once; the others get their own."""
+
+    def __init__(self, facts: Facts, spec: Spec, base: manifest.Base) -> None:
+        self._facts = facts
+        self._spec = spec
+        self._base = base
+        self._common: _Made | None = None
+
+    def manifest_for(self, cluster: str) -> "_Made":
+        operations = self._spec.overrides.get(cluster)
+        if operations:
+            return self._make(manifest.finish(self._base, operations))
+        if self._common is None:
+            self._common = self._make(manifest.finish(self._base, ()))
+        return self._common
+
+    def _make(self, body: dict[str, Any]) -> "_Made":
+        replicas = manifest.replicas_of(body) if self._spec.retain_replicas else None
+        without = manifest.without_replicas(body) if replicas is not None else body
+        content, digest = manifest.digest(without)
+        return _Made(body, content, digest, replicas, str(body["apiVersion"]))
+
+
+class _Made(NamedTuple):
+    body: dict[str, Any]
+    content: bytes
+    """JSON of the manifest; without replicas when they are the member's own."""
+    digest: str
+    replicas: int | None
+    """What to create with, when replicas are retained afterwards."""
+    api_version: str
+
+
+def _hold(facts: Facts, cluster: Cluster, shared: _Shared) -> Action:
+    name = cluster.name
+    if not cluster.ready:
+        return Wait(Word.CLUSTER_NOT_READY, cluster.message)
+    if (trouble := facts.trouble(name)) is not None:
+        return Wait(trouble.word, trouble.message)
+    observed = facts.observe(name)
+    if facts.namespace is not None and (waiting := _await_namespace(facts.namespace, name)) is not None:
+        return waiting
+    try:
+        made = shared.manifest_for(name)
+    except Invalid as error:
+        return Refuse(Word.APPLY_OVERRIDES_FAILED, f"{error.field}: {error.message}")
+    match observed:
+        case Missing.UNKNOWN:
+            return Wait(Word.PENDING, "the cluster's objects have not been listed yet")
+        case Missing.ABSENT:
+            content = made.content if made.replicas is None else manifest.digest(made.body)[0]
+            return Apply(
+                content,
+                made.digest,
+                made.api_version,
+                create_only=not facts.adopt,
+                hand_over=made.replicas,
+                retain_replicas=made.replicas is not None,
+            )
+        case Observed():
+            return _update(facts, name, observed, made)
+        case _:
+            assert_never(observed)
+
+
+def _await_namespace(namespace: NamespaceFacts, cluster: str) -> Wait | None:
+    match namespace.observe(cluster):
+        case Observed(deleting=True):
+            return Wait(Word.PENDING, "the namespace is being deleted in this cluster")
+        case Observed():
+            return None
+        case Missing.ABSENT:
+            return Wait(Word.PENDING, "waiting for the namespace to be created in this cluster")
+        case _:
+            return Wait(Word.PENDING, "the cluster's namespaces have not been listed yet")
+
+
+def _update(facts: Facts, name: str, observed: Observed, made: _Made) -> Action:
+    if observed.deleting:
+        return Wait(Word.PENDING, "the object is being deleted in this cluster; it is created again once it is gone")
+    if not observed.managed:
+        return Wait(
+            Word.MANAGED_LABEL_FALSE, f'label {marks.MANAGED_LABEL} is not "true" there: somebody keeps us away'
+        )
+    if observed.other_hub:
+        return Wait(Word.ALREADY_EXISTS, f"another hub manages it ({observed.other_hub})")
+    applied = facts.applied.get(name)
+    if applied is not None and applied.digest == made.digest and applied.entry == observed.entry:
+        return Keep(made.digest, observed.entry)
+    return Apply(
+        made.content,
+        made.digest,
+        made.api_version,
+        uid=observed.uid,
+        hand_over=made.replicas if observed.owns_replicas else None,
+        retain_replicas=made.replicas is not None,
+        legacy=observed.legacy,
+    )
+
+
+def _clear(facts: Facts, cluster: Cluster, *, options: Mapping[str, Any] | None) -> Action | None:
+    """What to do where the object should not be; None when nothing is there."""
+    name = cluster.name
+    remembered = name in facts.applied
+    if not cluster.ready:
+        return (
+            Wait(Word.CLUSTER_NOT_READY, f"a copy stays until the cluster answers: {cluster.message}")
+            if remembered
+            else None
+        )
+    observed = facts.observe(name)
+    match observed:
+        case Missing.ABSENT:
+            return None
+        case Missing.UNKNOWN:
+            return Wait(Word.WAITING_FOR_REMOVAL, "the cluster's objects cannot be listed") if remembered else None
+        case Observed():
+            if not observed.managed or (observed.other_hub and not observed.entry):
+                return None
+            if not observed.entry and not observed.legacy:
+                return None
+            if observed.other_hub:
+                return Release(observed.uid, keep_label=True)
+            if observed.deleting:
+                return Wait(Word.WAITING_FOR_REMOVAL, "deleted; its finalizers hold it")
+            if facts.type.is_namespace and cluster.is_host:
+                return Release(observed.uid)
+            return _removal(facts, observed, options)
+        case _:
+            assert_never(observed)
+
+
+def _removal(facts: Facts, observed: Observed, options: Mapping[str, Any] | None) -> Action:
+    if options is None:
+        try:
+            options = parsing.deletion_options(facts.object.metadata.annotations)
+        except Invalid as error:
+            return Refuse(Word.DELETION_FAILED, f"{error.field}: {error.message}")
+    return Delete(observed.uid, options)
+
+
+def _plan_deletion(facts: Facts) -> Plan:
+    meta = facts.object.metadata
+    if marks.SYNC_FINALIZER not in meta.finalizers:
+        return Plan(meta.generation, deleting=True)  # others hold it; our part is done
+    orphan = meta.annotations.get(marks.ORPHAN_ANNOTATION) == "true"
+    wanted = _selected_or_none(facts)
+    actions: dict[str, Action] = {}
+    for name, cluster in facts.clusters.items():
+        action = _clear(facts, cluster, options=None)
+        if action is None and (not cluster.ready or facts.observe(name) is Missing.UNKNOWN) and name in wanted:
+            # It may hold a copy that a controller pushed and had no time to note.
+            action = Wait(Word.WAITING_FOR_REMOVAL, cluster.message or "the cluster's objects have not been listed yet")
+        if orphan and isinstance(action, Delete | Refuse):
+            observed = facts.observe(name)
+            action = Release(observed.uid) if isinstance(observed, Observed) else action
+        if isinstance(action, Wait) and action.word is Word.CLUSTER_NOT_READY:
+            action = Wait(Word.WAITING_FOR_REMOVAL, action.message)
+        if action is not None:
+            actions[name] = action
+    return Plan(
+        generation=meta.generation,
+        actions=actions,
+        finalizer=None if actions else False,
+        deleting=True,
+    )
+
+
+def _selected_or_none(facts: Facts) -> frozenset[str]:
+    try:
+        spec = parsing.spec(facts.object.spec, namespaces=facts.type.is_namespace)
+    except Invalid:
+        return frozenset()  # an object that never could be planned was never pushed
+    return placement.select(spec.placement, facts.clusters.values())
+
+
+def _refused(facts: Facts, where: str, message: str) -> Plan:
+    """The object as a whole cannot be understood: say so, and touch nothing that is there."""
+    held = _holding(facts, Word.COMPUTE_RESOURCE_FAILED, f"{where}: {message}" if where else message)
+    reason = Propagation.COMPUTE_PLACEMENT_FAILED if where.startswith("spec.placement") else Propagation.INVALID
+    return replace(held, reason=reason, message=f"{where}: {message}" if where else message)
+
+
+def _holding(facts: Facts, word: Word, message: str) -> Plan:
+    actions: dict[str, Action] = {name: Wait(word, message) for name in facts.applied if name in facts.clusters}
+    return Plan(facts.object.metadata.generation, actions, selected=frozenset(actions))
