@@ -117,18 +117,18 @@ def send(process: Process, number: signal.Signals) -> bool:
         except ProcessLookupError:
             return False
         try:
-            if state(process) is State.STOPPED:
-                return False
-            signal.pidfd_send_signal(handle, number)
+            there = state(process) is not State.STOPPED
+            if there:
+                signal.pidfd_send_signal(handle, number)
         except ProcessLookupError:
-            return False
+            there = False
         finally:
             os.close(handle)
-        return True
-    if state(process) is State.STOPPED:
-        return False
-    os.kill(process.pid, number)
-    return True
+    else:
+        there = state(process) is not State.STOPPED
+        if there:
+            os.kill(process.pid, number)
+    return there
 
 
 def _reap(pid: int) -> None:
