@@ -41,7 +41,7 @@ class NamespaceFacts:
     while that cannot be told. `observe` says whether a cluster holds the namespace already.
     """
 
-    selected: frozenset[str] | None | Missing
+    selected: frozenset[str] | Missing | None
     observe: Callable[[str], Observation]
     message: str = ""
 
@@ -150,7 +150,7 @@ class _Made(NamedTuple):
 def _hold(facts: Facts, cluster: Cluster, shared: _Shared) -> Action:
     name = cluster.name
     if not cluster.ready:
-        return Wait(Word.CLUSTER_NOT_READY, cluster.message)
+        return _unready(cluster)
     if (trouble := facts.trouble(name)) is not None:
         return Wait(trouble.word, trouble.message)
     observed = facts.observe(name)
@@ -177,6 +177,12 @@ def _hold(facts: Facts, cluster: Cluster, shared: _Shared) -> Action:
             return _update(facts, name, observed, made)
         case _:
             assert_never(observed)
+
+
+def _unready(cluster: Cluster) -> Wait:
+    if cluster.ready is None:
+        return Wait(Word.PENDING, "the cluster has not been probed yet")
+    return Wait(Word.CLUSTER_NOT_READY, cluster.message)
 
 
 def _await_namespace(namespace: NamespaceFacts, cluster: str) -> Wait | None:
@@ -219,11 +225,7 @@ def _clear(facts: Facts, cluster: Cluster, *, options: Mapping[str, Any] | None)
     name = cluster.name
     remembered = name in facts.applied
     if not cluster.ready:
-        return (
-            Wait(Word.CLUSTER_NOT_READY, f"a copy stays until the cluster answers: {cluster.message}")
-            if remembered
-            else None
-        )
+        return _unready(cluster) if remembered else None
     observed = facts.observe(name)
     match observed:
         case Missing.ABSENT:

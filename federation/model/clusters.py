@@ -10,13 +10,14 @@ from typing import NamedTuple
 class Cluster:
     """A joined member as planning sees it.
 
-    `ready` False means its API cannot be asked now: nothing may be concluded about what it holds.
+    `ready` False means its API cannot be asked now, None that it has not been probed yet: in both cases nothing may be
+    concluded about what it holds.
     `is_host` marks the hub itself joined as its own member.
     """
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
-    ready: bool = False
+    ready: bool | None = None
     message: str = ""
     is_host: bool = False
 

@@ -9,7 +9,7 @@ from federation.model.words import Propagation, Word
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Server-side apply this manifest.
+    """Server-side apply this manifest, whose apiVersion is `api_version`.
 
     `digest` identifies the desired manifest (status fingerprints carry it). `uid` is sent so that an object that was
     re-created meanwhile is noticed. `create_only` refuses an object that exists (adoption disabled).
@@ -19,6 +19,7 @@ class Apply:
 
     body: bytes
     digest: str
+    api_version: str
     uid: str = ""
     create_only: bool = False
     hand_over: int | None = None
@@ -36,9 +37,13 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """Leave the object in the member and take our mark off it (orphaning, the host's own Namespace)."""
+    """Leave the object in the member and take our mark off it (orphaning, the host's own Namespace).
+
+    `keep_label` gives up our fields only: another hub manages the object by the same label.
+    """
 
     uid: str
+    keep_label: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +78,13 @@ class Plan:
     """What one reconcile decided.
 
     `reason` and `message` become the Propagation condition when the object as a whole is at fault.
+    `selected` are the clusters that should hold the object; the other actions clear away copies.
     `finalizer`: True add it before any push, False release it (nothing managed is left), None leave as is.
     """
 
     generation: int
     actions: Mapping[str, Action] = field(default_factory=dict)
+    selected: frozenset[str] = frozenset()
     reason: Propagation = Propagation.OK
     message: str = ""
     finalizer: bool | None = None

@@ -1,1 +1,1 @@
-"""runtime"""
+"""Machinery that knows nothing of Kubernetes: keyed queue, lanes, backoff, store, metrics."""

@@ -1,0 +1,63 @@
+"""Writes to the hub: a finalizer, a status, a label; each as one small patch answered by metadata only."""
+
+from typing import Any
+
+import msgspec
+import orjson
+
+from federation.core import failures
+from federation.kube.connection import JSON, MERGE_PATCH, METADATA, Answer, Connection
+from federation.model.failures import Failure
+from federation.model.federated import Metadata
+from federation.model.resources import ObjectName, Resource
+
+
+class _Holder(msgspec.Struct, gc=False):
+    metadata: Metadata
+
+
+_holder = msgspec.json.Decoder(_Holder)
+
+
+class HubWriter:
+    """The host cluster's API, as far as the controller writes to it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    async def merge(
+        self, resource: Resource, name: ObjectName, body: bytes, *, subresource: str = ""
+    ) -> Metadata | Failure:
+        """JSON merge patch; the answer is the object's metadata afterwards."""
+        path = resource.path(name) + (f"/{subresource}" if subresource else "")
+        answer = await self.connection.request("PATCH", path, body=body, content_type=MERGE_PATCH, accept=METADATA)
+        return _metadata(answer)
+
+    async def set_finalizers(
+        self, resource: Resource, metadata: Metadata, finalizers: tuple[str, ...]
+    ) -> Metadata | Failure:
+        """Replace the finalizers unless the object changed since it was read (VERSION_CONFLICT)."""
+        body = orjson.dumps(
+            {"metadata": {"finalizers": finalizers, "resourceVersion": metadata.resource_version, "uid": metadata.uid}}
+        )
+        return await self.merge(resource, ObjectName(metadata.namespace, metadata.name), body)
+
+    async def set_status(self, resource: Resource, name: ObjectName, body: bytes) -> Metadata | Failure:
+        """Merge patch of the status subresource; `body` is `{"status": ...}`."""
+        return await self.merge(resource, name, body, subresource="status")
+
+    async def create(self, resource: Resource, namespace: str, body: Any) -> Failure | None:
+        """POST one object (events)."""
+        answer = await self.connection.request(
+            "POST", resource.collection(namespace), body=orjson.dumps(body), accept=JSON
+        )
+        return answer if isinstance(answer, Failure) else None
+
+
+def _metadata(answer: Answer | Failure) -> Metadata | Failure:
+    if isinstance(answer, Failure):
+        return answer
+    try:
+        return _holder.decode(answer.body).metadata
+    except msgspec.MsgspecError:
+        return failures.unexpected("the hub's answer is no object's metadata")

@@ -1,0 +1,294 @@
+"""List and watch one collection for as long as somebody cares, and keep a sink in step with it.
+
+The first step of an event's road. Its rules, each from a fault that was seen: a fragment of a line is dropped and the
+watch resumes from the last resourceVersion; 410, as an event or an answer, lists again from nothing; a server that
+says nothing, not even a bookmark, for IDLE_LIMIT seconds is asked again; every watch ends by timeoutSeconds, so that
+it is opened again with the current token (an open watch outlives a revoked one); 429 waits as told; a list that ends
+half way changes nothing.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import aiohttp
+import msgspec
+import structlog
+
+from federation.core import failures
+from federation.kube.connection import JSON, Connection
+from federation.model.failures import Failure, FailureKind
+from federation.runtime import backoff, metrics
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+IDLE_LIMIT = 85.0
+"""Seconds of silence after which a watch is opened again. Built-in types send a bookmark every 60 s, custom ones every
+120 s: for those a quiet watch is re-opened (not listed again) every 85 s, the price of noticing a dead path in 90."""
+LONGEST_LINE = 64 << 20
+PAGE = "500"
+WATCH_SECONDS = (240, 360)
+SLOW = 15.0
+SHORTEST_WATCH = 1.0
+HASTY_WATCHES = 5
+
+log = structlog.get_logger()
+
+
+class Sink(Protocol[T_contra]):
+    """Whoever remembers: a store with its triggers."""
+
+    def replace(self, items: Iterable[T_contra]) -> None:
+        """A complete list has been read: this is all there is."""
+
+    def upsert(self, item: T_contra) -> None:
+        """An object appeared or changed."""
+
+    def remove(self, item: T_contra) -> None:
+        """An object is gone, or does not match the selector any more; `item` is its last state."""
+
+
+class _Head(msgspec.Struct, gc=False):
+    resource_version: str = msgspec.field(name="resourceVersion", default="")
+    continue_: str = msgspec.field(name="continue", default="")
+
+
+class _List(msgspec.Struct, gc=False):
+    metadata: _Head
+    items: list[msgspec.Raw] | None = None
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str
+    object: msgspec.Raw
+
+
+class _Bookmark(msgspec.Struct, gc=False):
+    metadata: _Head
+
+
+class _ErrorStatus(msgspec.Struct, gc=False):
+    code: int = 0
+    message: str = ""
+
+
+_list = msgspec.json.Decoder(_List)
+_event = msgspec.json.Decoder(_Event)
+_bookmark = msgspec.json.Decoder(_Bookmark)
+_error = msgspec.json.Decoder(_ErrorStatus)
+
+
+@dataclass(frozen=True, slots=True)
+class Collection(Generic[T]):
+    """What to watch and how to read it. `decode` takes one object's JSON; `version` names its resourceVersion."""
+
+    path: str
+    decode: Callable[[bytes | msgspec.Raw], T]
+    version: Callable[[T], str]
+    label_selector: str = ""
+    accept: str = JSON
+    accept_list: str = JSON
+    what: str = ""
+
+
+class Reflector(Generic[T]):
+    """One list+watch loop. `run` ends only by cancellation."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        collection: Collection[T],
+        sink: Sink[T],
+        *,
+        on_change: Callable[["Reflector[T]"], None] | None = None,
+        roll: Callable[[], float] = random.random,
+    ) -> None:
+        self.collection = collection
+        self.synced = False
+        """The sink has held a complete list at least once since `run` began."""
+        self.failure: Failure | None = None
+        """Why the collection cannot be followed now; None while a watch is open."""
+        self.contact = time.monotonic()
+        """When the server last said anything on this collection (monotonic seconds)."""
+        self._connection = connection
+        self._sink = sink
+        self._on_change = on_change
+        self._roll = roll
+        self._version = ""
+        self._kick = asyncio.Event()
+        self._failures = 0
+        labels = (connection.name, collection.what)
+        self._events = metrics.WATCH_EVENTS.labels(*labels)
+
+    def kick(self) -> None:
+        """Something changed that may help (the type appeared, rights were granted): do not sit out the wait."""
+        self._kick.set()
+
+    async def run(self) -> None:
+        """Follow the collection until cancelled."""
+        while True:
+            began = time.monotonic()
+            failure = await (self._watch() if self._version else self._relist())
+            if failure is None and self._version and time.monotonic() - began > SHORTEST_WATCH:
+                self._failures = 0
+                continue
+            if failure is None:
+                # A list goes straight on to its watch; a server that ends watches at once must not be asked in a loop.
+                self._failures += 1
+                if self._failures > HASTY_WATCHES:
+                    await self._rest(failures.unavailable("the server ends watches as soon as they are opened"))
+                continue
+            if failure.kind is FailureKind.EXPIRED:
+                self._version = ""
+                metrics.RELISTS.labels(self._connection.name, self.collection.what, "expired").inc()
+                self._failures += 1
+                if self._failures == 1:
+                    continue  # the first time there is no reason to wait
+            await self._rest(failure)
+
+    async def _rest(self, failure: Failure) -> None:
+        if self.failure is None or self.failure.kind is not failure.kind:
+            log.info(
+                "watch waits", cluster=self._connection.name, resource=self.collection.what, reason=failure.message
+            )
+        self._tell(failure)
+        self._kick.clear()
+        wait = backoff.delay(self._failures, base=0.2, cap=30.0, roll=self._roll)
+        self._failures += 1
+        if failure.retry_after is not None:
+            wait = failure.retry_after * (1 + self._roll() / 4)
+        elif failure.kind in {FailureKind.TYPE_MISSING, FailureKind.RIGHT_MISSING}:
+            wait = min(wait * 4, SLOW)
+        try:
+            async with asyncio.timeout(wait):
+                await self._kick.wait()
+        except TimeoutError:
+            return
+
+    def _tell(self, failure: Failure | None) -> None:
+        changed = (self.failure is None) != (failure is None) or (
+            failure is not None and self.failure is not None and failure.kind is not self.failure.kind
+        )
+        self.failure = failure
+        if changed and self._on_change is not None:
+            self._on_change(self)
+
+    async def _relist(self) -> Failure | None:
+        items: list[T] = []
+        params = {"limit": PAGE}
+        if self.collection.label_selector:
+            params["labelSelector"] = self.collection.label_selector
+        while True:
+            answer = await self._connection.request(
+                "GET", self.collection.path, params=params, accept=self.collection.accept_list, deadline=60.0
+            )
+            if isinstance(answer, Failure):
+                return answer
+            try:
+                page = _list.decode(answer.body)
+                items.extend(self.collection.decode(raw) for raw in page.items or ())
+            except msgspec.MsgspecError as error:
+                return _unreadable(self.collection, error)
+            self.contact = time.monotonic()
+            if not page.metadata.continue_:
+                break
+            params["continue"] = page.metadata.continue_
+            await asyncio.sleep(0)  # let others run between pages
+        self._version = page.metadata.resource_version
+        self._sink.replace(items)
+        self.synced = True
+        self._tell(None)
+        return None
+
+    async def _watch(self) -> Failure | None:
+        seconds = WATCH_SECONDS[0] + int(self._roll() * (WATCH_SECONDS[1] - WATCH_SECONDS[0]))
+        params = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(seconds),
+        }
+        if self.collection.label_selector:
+            params["labelSelector"] = self.collection.label_selector
+        async with self._connection.stream(self.collection.path, params, accept=self.collection.accept) as stream:
+            if isinstance(stream, Failure):
+                return stream
+            self._tell(None)
+            self.contact = time.monotonic()
+            async for line in lines(stream.iter_any(), IDLE_LIMIT):
+                if isinstance(line, Failure):
+                    return line if line.kind is not FailureKind.TIMED_OUT else None
+                self.contact = time.monotonic()
+                failure = self._hear(line)
+                if failure is not None:
+                    return failure
+        return None
+
+    def _hear(self, line: bytes) -> Failure | None:
+        try:
+            event = _event.decode(line)
+            if event.type == "BOOKMARK":
+                self._version = _bookmark.decode(event.object).metadata.resource_version
+                return None
+            if event.type == "ERROR":
+                status = _error.decode(event.object)
+                return failures.classify(status.code or 500, JSON, bytes(event.object), secret=False)
+            item = self.collection.decode(event.object)
+        except msgspec.MsgspecError as error:
+            self._version = ""  # what was in that line is unknown: list again
+            return _unreadable(self.collection, error)
+        self._events.inc()
+        self._failures = 0
+        version = self.collection.version(item)
+        if event.type == "DELETED":
+            self._sink.remove(item)
+        else:
+            self._sink.upsert(item)
+        self._version = version
+        return None
+
+
+async def lines(chunks: AsyncIterator[bytes], idle: float) -> AsyncIterator[bytes | Failure]:
+    """Whole lines of a stream; a last fragment without its newline is dropped.
+
+    Ends with a Failure when nothing came for `idle` seconds (TIMED_OUT), the connection broke, or a line is longer
+    than any object can be.
+    """
+    pending: list[bytes] = []
+    size = 0
+    iterator = aiter(chunks)
+    while True:
+        try:
+            async with asyncio.timeout(idle):
+                chunk = await anext(iterator)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            yield failures.timed_out(f"nothing heard for {idle:g} s")
+            return
+        except (aiohttp.ClientError, OSError) as error:
+            yield failures.unreachable(f"the watch broke: {type(error).__name__}")
+            return
+        start = 0
+        while (end := chunk.find(b"\n", start)) >= 0:
+            pending.append(chunk[start:end])
+            line = b"".join(pending)
+            pending.clear()
+            size = 0
+            start = end + 1
+            if line:
+                yield line
+        if start < len(chunk):
+            pending.append(chunk[start:])
+            size += len(chunk) - start
+            if size > LONGEST_LINE:
+                yield failures.unexpected(f"a watch event longer than {LONGEST_LINE >> 20} MiB")
+                return
+
+
+def _unreadable(collection: Collection[Any], error: Exception) -> Failure:
+    return failures.unexpected(f"{collection.what}: the API server's answer cannot be read: {error}")

@@ -1,0 +1,119 @@
+"""A queue of keys with two levels: the line in which work waits, at the hub (one line) and in every lane.
+
+Keys, not events (controller-runtime's habit): ten events on a waiting key are one piece of work, a key that is being
+worked on runs once more afterwards, and the same key never runs twice at a time. Urgent keys (what a user just
+changed) go before the rest, so that a restart's thousands of unchanged keys delay nobody (design: a user's change goes
+first).
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class KeyQueue(Generic[K]):
+    """Coalescing, per-key serial queue for one event loop; every taken key must be given back by `done`."""
+
+    def __init__(self) -> None:
+        self._urgent: deque[K] = deque()
+        self._calm: deque[K] = deque()
+        self._waiting: dict[K, bool] = {}
+        self._taken: set[K] = set()
+        self._again: dict[K, bool] = {}
+        self._timers: dict[K, asyncio.TimerHandle] = {}
+        self._takers: deque[asyncio.Future[None]] = deque()
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._waiting or key in self._taken
+
+    @property
+    def later(self) -> int:
+        """How many keys wait for their time to come."""
+        return len(self._timers)
+
+    def add(self, key: K, *, urgent: bool = False) -> None:
+        """Queue a key; a waiting one is moved up when `urgent` and it was not."""
+        if key in self._taken:
+            self._again[key] = urgent or self._again.get(key, False)
+            return
+        before = self._waiting.get(key)
+        if before is not None and (before or not urgent):
+            return
+        self._waiting[key] = urgent
+        (self._urgent if urgent else self._calm).append(key)
+        self._wake()
+
+    def add_after(self, key: K, seconds: float, *, urgent: bool = False) -> None:
+        """Queue a key once `seconds` have passed; the earliest of several times counts."""
+        loop = asyncio.get_running_loop()
+        timer = self._timers.get(key)
+        if timer is not None:
+            if timer.when() <= loop.time() + seconds:
+                return
+            timer.cancel()
+        self._timers[key] = loop.call_later(seconds, self._due, key, urgent)
+
+    def take_nowait(self) -> K | None:
+        """The next key, or None when nothing waits."""
+        for line, urgent in ((self._urgent, True), (self._calm, False)):
+            while line:
+                key = line.popleft()
+                if self._waiting.get(key) is urgent:  # else it was moved up or withdrawn meanwhile
+                    del self._waiting[key]
+                    self._taken.add(key)
+                    return key
+        return None
+
+    async def take(self) -> K:
+        """Wait for the next key."""
+        while (key := self.take_nowait()) is None:
+            taker = asyncio.get_running_loop().create_future()
+            self._takers.append(taker)
+            try:
+                await taker
+            except asyncio.CancelledError:
+                if taker.done() and not taker.cancelled():
+                    self._wake()  # it was woken for a key that somebody else must take now
+                raise
+        return key
+
+    def done(self, key: K) -> None:
+        """Give a taken key back; it is queued again when it was added meanwhile."""
+        self._taken.discard(key)
+        urgent = self._again.pop(key, None)
+        if urgent is not None:
+            self.add(key, urgent=urgent)
+
+    def withdraw(self, key: K) -> bool:
+        """Take a key out of the line before its turn; False when it is not waiting. A running one goes on."""
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        self._again.pop(key, None)
+        return self._waiting.pop(key, None) is not None
+
+    def drain(self) -> list[K]:
+        """Withdraw everything that waits, now or later, and say what it was."""
+        keys = [*self._waiting, *(key for key in self._timers if key not in self._waiting)]
+        for key in keys:
+            self.withdraw(key)
+        self._urgent.clear()
+        self._calm.clear()
+        return keys
+
+    def _due(self, key: K, urgent: bool) -> None:
+        self._timers.pop(key, None)
+        self.add(key, urgent=urgent)
+
+    def _wake(self) -> None:
+        while self._takers:
+            taker = self._takers.popleft()
+            if not taker.done():
+                taker.set_result(None)
+                return

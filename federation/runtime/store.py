@@ -1,0 +1,59 @@
+"""What a reflector heard last: objects by name, with an index by namespace, and whether the first list has ended."""
+
+from collections.abc import Iterable, Iterator
+from typing import Generic, TypeVar
+
+from federation.model.resources import ObjectName
+
+V = TypeVar("V")
+
+
+class Store(Generic[V]):
+    """A snapshot of one collection. Until `synced` an absent name means nothing."""
+
+    def __init__(self) -> None:
+        self.synced = False
+        self._items: dict[ObjectName, V] = {}
+        self._namespaces: dict[str, set[ObjectName]] = {}
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[ObjectName]:
+        return iter(self._items)
+
+    def get(self, name: ObjectName) -> V | None:
+        """The object, or None."""
+        return self._items.get(name)
+
+    def items(self) -> Iterable[tuple[ObjectName, V]]:
+        """Every name with its object; do not change the store meanwhile."""
+        return self._items.items()
+
+    def within(self, namespace: str) -> tuple[ObjectName, ...]:
+        """The names in one namespace."""
+        return tuple(self._namespaces.get(namespace, ()))
+
+    def put(self, name: ObjectName, value: V) -> V | None:
+        """Remember an object; the answer is what was there before."""
+        before = self._items.get(name)
+        self._items[name] = value
+        if before is None:
+            self._namespaces.setdefault(name.namespace, set()).add(name)
+        return before
+
+    def drop(self, name: ObjectName) -> V | None:
+        """Forget an object; the answer is what was there."""
+        value = self._items.pop(name, None)
+        names = self._namespaces.get(name.namespace)
+        if names is not None:
+            names.discard(name)
+            if not names:
+                del self._namespaces[name.namespace]
+        return value
+
+    def clear(self) -> None:
+        """Forget everything: nothing is known any more."""
+        self.synced = False
+        self._items.clear()
+        self._namespaces.clear()
