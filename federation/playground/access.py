@@ -1,6 +1,6 @@
-"""How a client reaches a cluster of the playground: URL, token, CA; as a value, as a kubeconfig, and as one plain GET.
+"""How a client reaches a cluster of the playground: as a value, as a kubeconfig, and as one plain request.
 
-`clusters` hands these out and polls readiness by `get`; the controller and its tests use the kubeconfig.
+`clusters` hands these out and polls readiness by `request`; the controller and its tests use the kubeconfig.
 """
 
 import base64
@@ -54,12 +54,24 @@ def tls(ca_pem: str) -> ssl.SSLContext:
     return ssl.create_default_context(cadata=ca_pem)
 
 
-def get(cluster: LocalCluster, path: str, context: ssl.SSLContext, *, timeout: float = 5.0) -> tuple[int, bytes]:
-    """GET a path as the admin: (status, body), or (0, b"") if nobody answers within `timeout` seconds."""
+def request(
+    cluster: LocalCluster,
+    method: str,
+    path: str,
+    context: ssl.SSLContext,
+    *,
+    body: bytes | None = None,
+    content_type: str = "application/json",
+    timeout: float = 5.0,
+) -> tuple[int, bytes]:
+    """One request as the admin: (status, body), or (0, b"") if nobody answers within `timeout` seconds."""
     host = urllib.parse.urlsplit(cluster.url)
     connection = http.client.HTTPSConnection(host.hostname or "", host.port, timeout=timeout, context=context)
+    headers = {"Authorization": f"Bearer {cluster.token}"}
+    if body is not None:
+        headers["Content-Type"] = content_type
     try:
-        connection.request("GET", path, headers={"Authorization": f"Bearer {cluster.token}"})
+        connection.request(method, path, body=body, headers=headers)
         answer = connection.getresponse()
         return answer.status, answer.read()
     except (OSError, http.client.HTTPException):
@@ -81,9 +93,10 @@ def reachable(url: str) -> bool:
 def serves(cluster: LocalCluster, context: ssl.SSLContext) -> bool:
     """Whether the API server is ready and has made the namespaces that every cluster has."""
     paths = ("/readyz", "/api/v1/namespaces/kube-system", "/api/v1/namespaces/default")
-    return all(get(cluster, path, context)[0] == 200 for path in paths)
+    return all(request(cluster, "GET", path, context, timeout=2)[0] == 200 for path in paths)
 
 
 def manages(cluster: LocalCluster, context: ssl.SSLContext) -> bool:
     """Whether a kube-controller-manager has begun its work: it makes each namespace's default account."""
-    return get(cluster, "/api/v1/namespaces/default/serviceaccounts/default", context)[0] == 200
+    path = "/api/v1/namespaces/default/serviceaccounts/default"
+    return request(cluster, "GET", path, context)[0] == 200

@@ -160,7 +160,7 @@ class Playground:
         for name, cluster in self.clusters.items():
             process = processes.find(self._files.cluster(name).pid(APISERVER))
             running = processes.state(process) is State.RUNNING
-            ready = running and access.get(cluster, "/readyz", self._context(), timeout=2)[0] == 200
+            ready = running and access.request(cluster, "GET", "/readyz", self._context(), timeout=2)[0] == 200
             rows.append(self._row(name, APISERVER, process, ready, cluster.url))
             if record.clusters[name].controller_manager:
                 manager = processes.find(self._files.cluster(name).pid(MANAGER))

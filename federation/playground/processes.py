@@ -40,6 +40,13 @@ class Process:
     born: str
 
 
+def _threads(pid: int) -> int:
+    try:
+        return len(os.listdir(_PROC / str(pid) / "task"))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
 def _stat(pid: int) -> tuple[str, str]:
     """State letter and start time of a pid, from /proc or, where there is none, from ps; ("", "") if it is gone."""
     if _PROC.joinpath("self").exists():
@@ -49,7 +56,10 @@ def _stat(pid: int) -> tuple[str, str]:
         except (FileNotFoundError, ProcessLookupError):
             return "", ""
         boot = _PROC.joinpath("sys/kernel/random/boot_id").read_text().strip()
-        return fields[0], f"{boot}:{fields[19]}"
+        letter = fields[0]
+        if letter == "Z" and _threads(pid) > 1:
+            letter = "R"  # its first thread is gone, others still close its sockets
+        return letter, f"{boot}:{fields[19]}"
     shown = subprocess.run(  # noqa: S603
         ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
@@ -93,10 +103,15 @@ def start(argv: list[str], *, environment: Mapping[str, str], mark: str, log: Pa
         setsigdef=[signal.SIGINT, signal.SIGPIPE],
     )
     process = Process(pid, _stat(pid)[1])  # a child that has already ended is still there to be asked, as a zombie
+    remember(process, pid_file)
+    return process
+
+
+def remember(process: Process, pid_file: Path) -> None:
+    """Write a pid file, whole or not at all."""
     temporary = pid_file.with_suffix(".tmp")
     temporary.write_text(json.dumps({"pid": process.pid, "born": process.born}))
     temporary.replace(pid_file)
-    return process
 
 
 def find(pid_file: Path) -> Process | None:
@@ -203,18 +218,23 @@ def memory(process: Process) -> int | None:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+def is_free(port: int) -> bool:
+    """Whether a server could listen on this port of 127.0.0.1 now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: old connections do not count
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 def free_port(taken: set[int]) -> int:
     """A port of 127.0.0.1 on which nobody listens and which is not in `taken`.
 
     Somebody may still take it before our process does; whoever starts a process on it looks for that and asks again.
     """
     for port in random.sample(PORTS, 200):
-        if port in taken:
-            continue
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+        if port not in taken and is_free(port):
+            return port
     raise OSError("no free port between 16000 and 30000 on 127.0.0.1")

@@ -111,15 +111,19 @@ def _log_tail(log: Path, lines: int = 8) -> str:
         return "(no log)"
 
 
-@dataclass(slots=True)
+def _size(log: Path) -> int:
+    return log.stat().st_size if log.exists() else 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Launch:
-    """One try to start a server on a port."""
+    """A server on its way to serving: started on the n-th try, or found running (`tries` 0) and perhaps dying."""
 
     process: processes.Process
     log: Path
     log_from: int
     deadline: float
-    tries: int = 1
+    tries: int
 
     def port_was_taken(self) -> bool:
         try:
@@ -142,30 +146,34 @@ class Starter:
         """Bring etcd and the target clusters to serving; PlaygroundError with the end of a log if one will not."""
         began = time.monotonic()
         self._start_etcd()
-        pending = {name: self._start_apiserver(name, tries=1) for name in targets}
+        pending = {name: self._find_apiserver(name) or self._start_apiserver(name, tries=1) for name in targets}
         self._save_access()
         managed: list[str] = []
         while pending:
             for name in list(pending):
                 launch = pending[name]
-                if access.serves(self._cluster(name), self._trust):
+                if processes.ended(launch.process):
+                    pending[name] = self._again(name, launch)
+                elif access.serves(self._cluster(name), self._trust):
                     del pending[name]
                     self._change(name, born=True)
                     self._report(f"{name} serves after {time.monotonic() - began:.1f} s")
                     if self.record.clusters[name].controller_manager:
                         self._start_manager(name)
                         managed.append(name)
-                else:
-                    pending[name] = self._check(name, launch)
+                elif time.monotonic() > launch.deadline:
+                    raise PlaygroundError(
+                        f"cluster {name}: kube-apiserver is not ready after {_READY_WITHIN:.0f} s; "
+                        f"the end of {launch.log}:\n{_log_tail(launch.log)}"
+                    )
             time.sleep(_POLL)
         self._await_managers(managed)
 
     # -- etcd --------------------------------------------------------------------------------------------------------
 
     def _start_etcd(self) -> None:
-        running = processes.find(self._files.etcd_pid)
-        if running is not None:
-            processes.send(running, signal.SIGCONT)
+        running = self._found(self._files.etcd_pid, self._files.etcd_log)
+        if running is not None and self._etcd_serves(running):
             return
         for tries in range(1, _PORT_TRIES + 1):
             launch = self._launch_etcd(tries)
@@ -187,25 +195,29 @@ class Starter:
         return self._launch(command, self._files.etcd_log, self._files.etcd_pid, tries)
 
     def _etcd_serves(self, launch: _Launch) -> bool:
-        while not access.reachable(f"http://127.0.0.1:{self.record.etcd_port}/readyz"):
-            if processes.ended(launch.process):
-                return False
+        while not processes.ended(launch.process):
+            if access.reachable(f"http://127.0.0.1:{self.record.etcd_port}/readyz"):
+                return True
             if time.monotonic() > launch.deadline:
                 raise PlaygroundError(f"etcd is not ready; the end of {launch.log}:\n{_log_tail(launch.log)}")
             time.sleep(_POLL / 2)
-        return not launch.port_was_taken()
+        return False
 
     # -- API servers -------------------------------------------------------------------------------------------------
 
+    def _find_apiserver(self, name: str) -> _Launch | None:
+        own = self._files.cluster(name)
+        return self._found(own.pid(APISERVER), own.log(APISERVER))
+
     def _start_apiserver(self, name: str, *, tries: int) -> _Launch:
         own, cluster = self._files.cluster(name), self.record.clusters[name]
-        running = processes.find(own.pid(APISERVER))
-        if running is not None:
-            processes.send(running, signal.SIGCONT)
-            log = own.log(APISERVER)
-            return _Launch(running, log, log.stat().st_size, time.monotonic() + _READY_WITHIN)
         if cluster.port == 0 or (tries > 1 and not cluster.born):
             self._change(name, port=processes.free_port(self._taken()))
+        elif cluster.born and not processes.is_free(cluster.port):
+            raise PlaygroundError(
+                f"cluster {name}: port {cluster.port} of 127.0.0.1 is taken by another process; "
+                "free it and bring the playground up again, or take the playground down first to get new ports"
+            )
         command = commands.apiserver(
             self._paths[APISERVER],
             self._files,
@@ -215,28 +227,14 @@ class Starter:
         )
         return self._launch(command, own.log(APISERVER), own.pid(APISERVER), tries)
 
-    def _check(self, name: str, launch: _Launch) -> _Launch:
-        """Look after a server that does not serve yet: start it again on another port, or give up with its log."""
-        if processes.ended(launch.process):
-            cluster = self.record.clusters[name]
-            if launch.port_was_taken():
-                if launch.tries < _PORT_TRIES:
-                    time.sleep(_POLL)
-                    again = self._start_apiserver(name, tries=launch.tries + 1)
-                    self._save_access()
-                    return again
-                raise PlaygroundError(
-                    f"cluster {name}: port {cluster.port} of 127.0.0.1 is taken by another process; "
-                    "free it and bring the playground up again, or take the playground down first to get new ports"
-                )
+    def _again(self, name: str, ended: _Launch) -> _Launch:
+        """Start a server that has ended once more, if it was only dying when found, or its port was taken."""
+        if ended.tries and not (ended.port_was_taken() and ended.tries < _PORT_TRIES):
             raise PlaygroundError(
-                f"cluster {name}: kube-apiserver ended; the end of {launch.log}:\n{_log_tail(launch.log)}"
+                f"cluster {name}: kube-apiserver ended; the end of {ended.log}:\n{_log_tail(ended.log)}"
             )
-        if time.monotonic() > launch.deadline:
-            raise PlaygroundError(
-                f"cluster {name}: kube-apiserver is not ready after {_READY_WITHIN:.0f} s; "
-                f"the end of {launch.log}:\n{_log_tail(launch.log)}"
-            )
+        launch = self._start_apiserver(name, tries=ended.tries + 1)
+        self._save_access()
         return launch
 
     # -- controller managers -----------------------------------------------------------------------------------------
@@ -269,8 +267,15 @@ class Starter:
 
     # -- shared ------------------------------------------------------------------------------------------------------
 
+    def _found(self, pid_file: Path, log: Path) -> _Launch | None:
+        running = processes.find(pid_file)
+        if running is None:
+            return None
+        processes.send(running, signal.SIGCONT)
+        return _Launch(running, log, _size(log), time.monotonic() + _READY_WITHIN, tries=0)
+
     def _launch(self, command: list[str], log: Path, pid_file: Path, tries: int) -> _Launch:
-        log_from = log.stat().st_size if log.exists() else 0
+        log_from = _size(log)
         # No proxy variables: these processes talk to 127.0.0.1 only.
         environment = {
             key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR", "GOGC", "GOMEMLIMIT") if key in os.environ
