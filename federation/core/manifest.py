@@ -6,14 +6,13 @@ server sets, nulls and status are left out, because server-side apply would refu
 """
 
 import base64
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from federation.core import checks, duplicates, overrides
+from federation.core import checks, digests, duplicates, overrides
 from federation.model import marks
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType, Metadata, Operation, Spec
@@ -110,7 +109,7 @@ def digest(manifest: Mapping[str, Any]) -> tuple[bytes, str]:
     rest = dict(manifest)
     metadata = orjson.dumps(rest.pop("metadata"), option=orjson.OPT_SORT_KEYS)
     content = b'{"metadata":' + metadata + b"," + orjson.dumps(rest, option=orjson.OPT_SORT_KEYS)[1:]
-    return content, base64.urlsafe_b64encode(hashlib.blake2b(content, digest_size=6).digest()).decode()
+    return content, digests.short(content)
 
 
 def addressed(content: bytes, *, uid: str = "", resource_version: str = "") -> bytes:

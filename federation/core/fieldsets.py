@@ -1,0 +1,70 @@
+"""Set algebra on FieldsV1, the encoding of field ownership in managedFields; used by managedfields' patches.
+
+A set of paths is a tree (structured-merge-diff v4/v6, fieldpath/serialize.go): members are path elements such as
+`f:labels`, `k:{"name":"c"}` or `v:"x"`. A leaf `{}` is in the set; an inner node is in the set only if it holds ".".
+Nothing here changes its arguments; results may share subtrees with them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Fields = Mapping[str, Any]
+
+_SELF = "."
+
+
+def union(left: Fields, right: Fields) -> Fields:
+    """Paths that are in either set."""
+    result = dict(left)
+    for name, theirs in right.items():
+        ours = left.get(name)
+        if name == _SELF or ours is None:
+            result[name] = theirs
+        elif ours != theirs:
+            result[name] = _node(_held(ours) or _held(theirs), union(_below(ours), _below(theirs)))
+    return result
+
+
+def difference(left: Fields, right: Fields) -> Fields:
+    """Paths of `left` that are not in `right`. A path that is in both leaves, what lies below it stays on its own."""
+    result: dict[str, Any] = {}
+    for name, ours in left.items():
+        theirs = right.get(name)
+        if theirs is None:
+            result[name] = ours
+        elif name != _SELF:
+            held = _held(ours) and not _held(theirs)
+            below = difference(_below(ours), _below(theirs))
+            if held or below:
+                result[name] = _node(held, below)
+    return result
+
+
+def contains(fields: Fields, path: Sequence[str]) -> bool:
+    """Whether the path, as elements such as ("f:spec", "f:replicas"), is in the set or leads to something that is."""
+    node: Any = fields
+    for element in path:
+        if not isinstance(node, dict) or element not in node:
+            return False
+        node = node[element]
+    return True
+
+
+def single(*path: str) -> Fields:
+    """The set that holds one path."""
+    node: dict[str, Any] = {}
+    for element in reversed(path):
+        node = {element: node}
+    return node
+
+
+def _held(node: Fields) -> bool:
+    return not node or _SELF in node
+
+
+def _below(node: Fields) -> Fields:
+    return {name: child for name, child in node.items() if name != _SELF} if _SELF in node else node
+
+
+def _node(held: bool, below: Fields) -> Fields:
+    return {_SELF: {}, **below} if held and below else below
