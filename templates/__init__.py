@@ -1,4 +1,4 @@
-"""The manifests that `fedctl init`, `join`, `enable`, typegen and the Helm chart share, and the loader that renders them.
+"""The manifests that `fedctl`, typegen and the Helm chart share, and the loader that renders them.
 
 One source: `crds/` (the API's own types), `host/` and `member/` (what is installed in a hub and in a member) and
 `types/` (the frame of a federated type and its RBAC). Files end in `.yaml`; every one is a Jinja2 template, read from
@@ -45,7 +45,7 @@ def load(text: str) -> list[Document]:
     import yaml  # noqa: PLC0415 (fedctl --help must not pay for it)
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    return [document for document in yaml.load_all(text, Loader=loader) if document]  # noqa: S506 (safe loaders both)
+    return [document for document in yaml.load_all(text, Loader=loader) if document]
 
 
 def core_crds() -> list[Document]:
@@ -100,8 +100,13 @@ def quote(value: object) -> str:
     return json.dumps(str(value), ensure_ascii=False)
 
 
-def block(value: Mapping[str, Any] | list[Any], indent: int) -> str:
-    """`value` as block YAML indented by `indent` spaces: for values that are whole structures (RBAC rules)."""
+def block(value: Mapping[str, Any] | list[Any] | str, indent: int) -> str:
+    """`value` as block YAML indented by `indent` spaces: for values that are whole structures (RBAC rules).
+
+    Text stands as it is: the chart passes Helm's own words for such a value.
+    """
+    if isinstance(value, str):
+        return value
     import yaml  # noqa: PLC0415
 
     text: str = yaml.safe_dump(value, sort_keys=False, default_flow_style=False, width=2**31)

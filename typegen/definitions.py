@@ -1,0 +1,113 @@
+"""From a CustomResourceDefinition to a target: its names, the version to federate and that version's schema."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from typegen import names, structural
+from typegen.model import ApiResource, Caution, Options, Target, Unusable
+
+API_VERSION = "apiextensions.k8s.io/v1"
+OLD_API_VERSION = "apiextensions.k8s.io/v1beta1"
+
+
+def is_definition(document: Any) -> bool:
+    """Whether a YAML document is a CustomResourceDefinition of any version."""
+    return (
+        isinstance(document, Mapping)
+        and document.get("kind") == "CustomResourceDefinition"
+        and str(document.get("apiVersion", "")).startswith("apiextensions.k8s.io/")
+    )
+
+
+def target(crd: Mapping[str, Any], options: Options) -> Target:
+    """The target that `crd` defines.
+
+    The version is `options.version`, else the served one that Kubernetes prefers among those not deprecated.
+    Raises Unusable naming what is missing.
+    """
+    if not is_definition(crd):
+        raise Unusable(f"not a CustomResourceDefinition: {crd.get('apiVersion')} {crd.get('kind')}")
+    title = str((crd.get("metadata") or {}).get("name") or "the CustomResourceDefinition")
+    spec = crd.get("spec")
+    if not isinstance(spec, Mapping):
+        raise Unusable(f"{title}: spec is missing")
+    old = crd["apiVersion"] == OLD_API_VERSION
+    version = _version(title, spec, options)
+    resource = _resource(title, spec, version)
+    schema = _schema(spec, version)
+    cautions = _other_versions(spec, version)
+    if schema is None:
+        cautions.append(Caution(".", f"{resource.kind} has no schema in its CRD: templates are not checked"))
+    elif old or spec.get("preserveUnknownFields"):
+        schema, added = structural.repair(schema)
+        cautions += added
+    else:
+        problems = structural.violations(schema)
+        if problems:
+            raise Unusable(f"{title}: the schema of {resource.version} is not structural: {problems[0]}")
+    return Target(resource, schema, tuple(sorted(cautions)))
+
+
+def _served(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    versions = spec.get("versions") or ([{"name": spec["version"], "served": True}] if spec.get("version") else [])
+    return [version for version in versions if isinstance(version, Mapping) and version.get("served", True)]
+
+
+def _version(title: str, spec: Mapping[str, Any], options: Options) -> Mapping[str, Any]:
+    served = _served(spec)
+    if not served:
+        raise Unusable(f"{title}: no version is served")
+    if options.version:
+        for version in served:
+            if version.get("name") == options.version:
+                return version
+        offered = ", ".join(str(version.get("name")) for version in served)
+        raise Unusable(f"{title}: version {options.version} is not served, only {offered}")
+    return min(served, key=lambda version: (bool(version.get("deprecated")), names.priority(str(version.get("name")))))
+
+
+def _resource(title: str, spec: Mapping[str, Any], version: Mapping[str, Any]) -> ApiResource:
+    called = spec.get("names")
+    if not isinstance(called, Mapping):
+        raise Unusable(f"{title}: spec.names is missing")
+    for field, value in (
+        ("spec.group", spec.get("group")),
+        ("spec.names.kind", called.get("kind")),
+        ("spec.names.plural", called.get("plural")),
+        ("spec.versions[].name", version.get("name")),
+    ):
+        if not isinstance(value, str) or not value:
+            raise Unusable(f"{title}: {field} is missing")
+    if spec.get("scope") not in ("Namespaced", "Cluster"):
+        raise Unusable(f"{title}: spec.scope is {spec.get('scope')!r}, expected Namespaced or Cluster")
+    subresources = version.get("subresources") or spec.get("subresources") or {}
+    scale = subresources.get("scale") or {}
+    return ApiResource(
+        group=spec["group"],
+        version=version["name"],
+        kind=called["kind"],
+        plural=called["plural"],
+        singular=called.get("singular") or called["kind"].lower(),
+        namespaced=spec["scope"] == "Namespaced",
+        short_names=tuple(called.get("shortNames") or ()),
+        scale=scale.get("specReplicasPath", ""),
+    )
+
+
+def _schema(spec: Mapping[str, Any], version: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    validation = version.get("schema") or spec.get("validation") or {}
+    schema = validation.get("openAPIV3Schema")
+    return schema if isinstance(schema, Mapping) and schema else None
+
+
+def _other_versions(spec: Mapping[str, Any], chosen: Mapping[str, Any]) -> list[Caution]:
+    own = _schema(spec, chosen)
+    return [
+        Caution(
+            ".apiVersion",
+            f"{other.get('name')} is served too, with another schema: a template that says {other.get('name')} is "
+            f"checked as {chosen.get('name')}",
+        )
+        for other in _served(spec)
+        if other.get("name") != chosen.get("name") and _schema(spec, other) != own
+    ]

@@ -1,0 +1,69 @@
+"""Descriptions are most of a big CRD: keep them, cut them to their first sentence, or leave them out.
+
+kubectl apply stores the whole object in an annotation, and an object's annotations may hold 256 KiB.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from typegen.model import Descriptions, Schema
+
+ANNOTATION_LIMIT = 262_144
+"""Kubernetes' limit for all annotations of an object together, in bytes."""
+
+ROOM = 240_000
+"""What a CRD may measure as compact JSON to be applied with kubectl apply, other annotations included."""
+
+_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"'(\[])|\n\s*\n")
+_SHORT = 160
+
+
+def size(document: Mapping[str, Any]) -> int:
+    """Bytes of `document` as kubectl apply stores it."""
+    return len(json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode())
+
+
+def choose(schema: Schema, room: int, wish: Descriptions) -> tuple[Schema, Descriptions]:
+    """`schema` with descriptions as wished; "auto" takes the fullest that measures at most `room` bytes."""
+    match wish:
+        case "keep":
+            return schema, "keep"
+        case "short":
+            return short(schema), "short"
+        case "drop":
+            return drop(schema), "drop"
+    if size(schema) <= room:
+        return schema, "keep"
+    shortened = short(schema)
+    return (shortened, "short") if size(shortened) <= room else (drop(schema), "drop")
+
+
+def short(schema: Schema) -> Schema:
+    """`schema` with each description cut to its first sentence."""
+    return _map(schema, _first_sentence)
+
+
+def drop(schema: Schema) -> Schema:
+    """`schema` without descriptions."""
+    return _map(schema, lambda text: "")
+
+
+def _first_sentence(text: str) -> str:
+    sentence = " ".join(_SENTENCE.split(text.strip(), maxsplit=1)[0].split())
+    return sentence if len(sentence) <= _SHORT else sentence[: _SHORT - 3].rstrip() + "..."
+
+
+def _map(node: Mapping[str, Any], change: Any) -> Schema:
+    result = dict(node)
+    if isinstance(result.get("description"), str):
+        text = change(result.pop("description"))
+        if text:
+            result["description"] = text
+    if "properties" in result:
+        result["properties"] = {name: _map(child, change) for name, child in result["properties"].items()}
+    for key in ("items", "additionalProperties"):
+        if isinstance(result.get(key), Mapping):
+            result[key] = _map(result[key], change)
+    return result

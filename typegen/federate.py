@@ -1,0 +1,64 @@
+"""The core of typegen: a target type in, its federated CRD and FederatedTypeConfig out. Pure, offline, repeatable.
+
+Flow: CRD -> definitions.target, or OpenAPI document -> openapi.target; then here: names + schema.template + the frame
+in templates/types/federated.yaml -> Generated. `typegen write` prints it, `fedctl enable` applies it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import templates
+from typegen import definitions, descriptions, names, openapi, schema
+from typegen.model import ApiResource, Caution, Generated, Options, Target
+
+
+def from_crd(crd: Mapping[str, Any], options: Options | None = None) -> Generated:
+    """The federated type for a custom resource. Raises model.Unusable when `crd` cannot be federated."""
+    options = options or Options()
+    return generate(definitions.target(crd, options), options)
+
+
+def from_openapi(document: Mapping[str, Any], resource: ApiResource, options: Options | None = None) -> Generated:
+    """The federated type for a built-in type, from an API server's /openapi/v3/... document of its group version.
+
+    `resource` says which one, best as discovery tells it (discovery.resources), else from openapi.resources.
+    """
+    return generate(openapi.target(document, resource), options or Options())
+
+
+def generate(target: Target, options: Options) -> Generated:
+    """The federated type for `target`."""
+    federated = names.federated(target.resource, options)
+    template, cautions = schema.template(target, options)
+    crd, type_config = templates.documents(
+        "types/federated.yaml",
+        target=target.resource,
+        federated=federated,
+        scale_path=target.resource.scale,
+        retains_replicas=schema.has_replicas(target),
+        template_optional=target.resource.is_namespace,
+        system_namespace=options.system_namespace,
+    )
+    room = descriptions.ROOM - descriptions.size(crd)
+    template, chosen = descriptions.choose(template, room, options.descriptions)
+    found = [Caution(f"spec.template{_below(caution.path)}", caution.message) for caution in cautions]
+    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["template"] = template
+    found += _remarks(crd, chosen, options)
+    return Generated(target.resource, federated, crd, type_config, tuple(found))
+
+
+def _below(path: str) -> str:
+    return "" if path in ("", ".") else path if path.startswith((".", "[", "{")) else f".{path}"
+
+
+def _remarks(crd: Mapping[str, Any], chosen: str, options: Options) -> list[Caution]:
+    remarks = []
+    if options.descriptions == "auto" and chosen != "keep":
+        done = "cut to a sentence each" if chosen == "short" else "left out"
+        remarks.append(Caution("spec.template", f"descriptions are {done}, so that kubectl apply can store the CRD"))
+    total = descriptions.size(crd)
+    if total > descriptions.ANNOTATION_LIMIT:
+        remarks.append(
+            Caution(".", f"the CRD measures {total} bytes, too many for kubectl apply: use kubectl apply --server-side")
+        )
+    return remarks

@@ -1,0 +1,104 @@
+"""The facts typegen works on: what a target type is, what the user chose, and what came out of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Schema = dict[str, Any]
+"""A JSON schema node as decoded JSON. Nodes are never changed in place once they have been returned."""
+
+Descriptions = Literal["auto", "keep", "short", "drop"]
+
+
+class Unusable(Exception):
+    """The input cannot become a federated type; the message says what is wrong and what would help."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Caution:
+    """Something that could not be carried over; `path` is the place in the federated object's schema."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user may choose. The defaults are KubeFed's names and the fullest schema that still applies.
+
+    `version` picks one of the target's served versions ("" = the one Kubernetes prefers). `optional` names fields, as
+    paths into the target (`spec.host`, `*` for all), that only overrides supply: their `required` is lifted.
+    `descriptions` "auto" keeps them, shortens them or drops them so that the CRD fits kubectl apply's annotation.
+    """
+
+    version: str = ""
+    federated_group: str = "types.kubefed.io"
+    federated_version: str = "v1beta1"
+    federated_kind: str = ""
+    federated_plural: str = ""
+    system_namespace: str = "kube-federation-system"
+    descriptions: Descriptions = "auto"
+    optional: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApiResource:
+    """An API resource as discovery, a CRD or an OpenAPI document describes it.
+
+    `scale` is the path of the desired number of replicas (`.spec.replicas`) when there is a scale subresource.
+    """
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    singular: str
+    namespaced: bool
+    short_names: tuple[str, ...] = ()
+    scale: str = ""
+
+    @property
+    def qualified(self) -> str:
+        """`deployments.apps`, or `configmaps` for the core group: the name of its FederatedTypeConfig."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @property
+    def api_version(self) -> str:
+        """`v1` or `group/version`, as an object's apiVersion says it."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
+    def is_namespace(self) -> bool:
+        """Whether this is Namespace itself, whose federated type is namespaced and may leave the template out."""
+        return self.qualified == "namespaces"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A type to be federated: its names and the schema of the whole object, already structural.
+
+    `schema` None means that the type publishes none; everything in the template is then kept unchecked.
+    """
+
+    resource: ApiResource
+    schema: Mapping[str, Any] | None
+    cautions: tuple[Caution, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """What a target became: two manifests for the hub, and what could not be carried over."""
+
+    target: ApiResource
+    federated: ApiResource
+    crd: dict[str, Any]
+    type_config: dict[str, Any]
+    cautions: tuple[Caution, ...] = field(default=())
+
+    @property
+    def manifests(self) -> list[dict[str, Any]]:
+        """Both manifests in the order in which they are applied."""
+        return [self.crd, self.type_config]

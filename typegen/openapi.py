@@ -1,0 +1,180 @@
+"""From an API server's OpenAPI v3 document to a target: references inlined, the schema made structural.
+
+Flow: document at /openapi/v3/... -> `resources` (which types it serves) -> `target` -> typegen.federate.
+What Kubernetes' own documents say in ways a CRD may not is put into a CRD's words here, once, so that the rest of
+typegen sees one kind of schema.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from typegen import discovery, metadata
+from typegen.model import ApiResource, Caution, Schema, Target, Unusable
+
+KEPT = frozenset(
+    {
+        *("type", "format", "title", "description", "default", "enum", "nullable", "pattern", "required"),
+        *("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength"),
+        *("minItems", "maxItems", "minProperties", "maxProperties"),
+        *("x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource", "x-kubernetes-int-or-string"),
+        *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type", "x-kubernetes-validations"),
+    }
+)
+"""The keywords that mean the same in a CRD; all others (patch strategies, unions) have no meaning there."""
+
+QUANTITY = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+))?$"
+_REFERENCE = "#/components/schemas/"
+_OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
+_FREE: Schema = {"x-kubernetes-preserve-unknown-fields": True}
+
+
+def resources(document: Mapping[str, Any]) -> tuple[ApiResource, ...]:
+    """The resources whose paths the document lists, without short names (only discovery knows them)."""
+    paths: Mapping[str, Any] = document.get("paths") or {}
+    found: dict[tuple[str, str], ApiResource] = {}
+    for path, item in paths.items():
+        for action in (item.get("get"), item.get("post")):
+            if not action or action.get("x-kubernetes-action") not in ("list", "post"):
+                continue
+            gvk = action.get("x-kubernetes-group-version-kind") or {}
+            plural = path.rstrip("/").rpartition("/")[2]
+            if not gvk or plural.startswith("{") or "/watch/" in path:
+                continue
+            namespaced = "/namespaces/{namespace}/" in path
+            known = found.get((plural, gvk["version"]))
+            if known and (known.namespaced or not namespaced):
+                continue
+            if "{" in path.replace("{namespace}", ""):
+                continue  # a subresource such as pods/{name}/binding
+            scaled = f"{path.rstrip('/')}/{{name}}/scale" in paths
+            found[plural, gvk["version"]] = ApiResource(
+                group=gvk["group"],
+                version=gvk["version"],
+                kind=gvk["kind"],
+                plural=plural,
+                singular=gvk["kind"].lower(),
+                namespaced=namespaced,
+                scale=discovery.REPLICAS if scaled else "",
+            )
+    return tuple(found[key] for key in sorted(found))
+
+
+def target(document: Mapping[str, Any], resource: ApiResource) -> Target:
+    """The target for `resource` with the schema that `document` gives its kind.
+
+    Raises Unusable when the document is no OpenAPI v3 document or does not define the kind.
+    """
+    if not str(document.get("openapi", "")).startswith("3."):
+        raise Unusable("not an OpenAPI v3 document: save one with `kubectl get --raw /openapi/v3/apis/apps/v1`")
+    schemas: Mapping[str, Any] = (document.get("components") or {}).get("schemas") or {}
+    wanted = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+    for name in sorted(schemas):
+        if wanted in (schemas[name].get("x-kubernetes-group-version-kind") or ()):
+            conversion = _Conversion(schemas)
+            schema = conversion.root(name)
+            return Target(resource, schema, tuple(sorted(conversion.cautions)))
+    raise Unusable(f"the OpenAPI document does not define {resource.kind} in {resource.api_version}")
+
+
+class _Conversion:
+    """One walk over the definitions that a kind reaches."""
+
+    def __init__(self, schemas: Mapping[str, Any]) -> None:
+        self.schemas = schemas
+        self.cautions: set[Caution] = set()
+
+    def root(self, name: str) -> Schema:
+        # Identity and status are replaced by typegen.schema; converting them would only bring cautions about them.
+        source = dict(self.schemas[name])
+        known = source.get("properties") or {}
+        source["properties"] = {key: child for key, child in known.items() if key not in ("metadata", "status")}
+        return self.node(source, "", (name,))
+
+    def node(self, source: Mapping[str, Any], path: str, stack: tuple[str, ...], keys: tuple[str, ...] = ()) -> Schema:
+        """The node at `path`; `keys` are its properties that tell the items of a list apart."""
+        reference = _reference(source)
+        if reference:
+            resolved = self._referenced(reference, path, stack, keys)
+            own = {key: source[key] for key in ("description", "default", "nullable") if key in source}
+            return {**resolved, **own}
+        special = _special(source)
+        if special is not None:
+            return special
+        result = {key: value for key, value in source.items() if key in KEPT}
+        if "properties" in source:
+            result["properties"] = {
+                name: self._property(
+                    child, f"{path}.{name}" if path else name, stack, name in result.get("required", ()), name in keys
+                )
+                for name, child in source["properties"].items()
+            }
+        if "items" in source:
+            item_keys = tuple(source.get("x-kubernetes-list-map-keys") or ())
+            result["items"] = self.node(source["items"], f"{path}[]", stack, item_keys)
+        for combinator in ("allOf", "anyOf", "oneOf", "not"):
+            if combinator in source:
+                self.cautions.add(Caution(path, f"{combinator} of the OpenAPI document is not carried over"))
+        self._additional(source, result, path, stack)
+        return self._structural(result, path)
+
+    def _referenced(self, name: str, path: str, stack: tuple[str, ...], keys: tuple[str, ...]) -> Schema:
+        if name == _OBJECT_META:
+            return metadata.nested()
+        if name in stack:
+            self.cautions.add(Caution(path, f"{name.rpartition('.')[2]} contains itself: unchecked from here on"))
+            return dict(_FREE)
+        if name not in self.schemas:
+            raise Unusable(f"{path}: the OpenAPI document refers to {name}, which it does not define")
+        return self.node(self.schemas[name], path, (*stack, name), keys)
+
+    def _property(
+        self, child: Mapping[str, Any], path: str, stack: tuple[str, ...], required: bool, key: bool
+    ) -> Schema:
+        node = self.node(child, path, stack)
+        # Go's zero values stand here as defaults ("name": "" of a required name); the server knows no such default.
+        if "default" in node and (required or (not node["default"] and not key)):
+            node = {name: value for name, value in node.items() if name != "default"}
+        return node
+
+    def _additional(self, source: Mapping[str, Any], result: Schema, path: str, stack: tuple[str, ...]) -> None:
+        additional = source.get("additionalProperties")
+        if isinstance(additional, Mapping) and "properties" not in source:
+            value = self.node(additional, f"{path}{{}}", stack)
+            value.pop("default", None)
+            result["additionalProperties"] = value
+        elif additional or (additional is None and source.get("type") == "object" and not source.get("properties")):
+            result["x-kubernetes-preserve-unknown-fields"] = True
+
+    def _structural(self, node: Schema, path: str) -> Schema:
+        if "type" not in node and not node.get("x-kubernetes-int-or-string"):
+            node["x-kubernetes-preserve-unknown-fields"] = True
+        if node.get("type") == "array":
+            node.setdefault("items", dict(_FREE))
+            node["items"].pop("default", None)
+        if node.get("x-kubernetes-list-type") == "map":
+            item = node["items"]
+            known, required = item.get("properties", {}), item.get("required", ())
+            keys = node.get("x-kubernetes-list-map-keys", ())
+            if not all(key in known and (key in required or "default" in known[key]) for key in keys):
+                del node["x-kubernetes-list-map-keys"]
+                node["x-kubernetes-list-type"] = "atomic"
+                self.cautions.add(Caution(path, "its keys may be absent, so the list is merged as a whole at the hub"))
+        return node
+
+
+def _reference(source: Mapping[str, Any]) -> str:
+    every: Any = source.get("allOf")
+    only = every[0] if isinstance(every, list) and len(every) == 1 else source
+    return str(only.get("$ref", "")).removeprefix(_REFERENCE)
+
+
+def _special(source: Mapping[str, Any]) -> Schema | None:
+    """IntOrString and Quantity, which the document writes as `oneOf` without a type."""
+    types = {branch.get("type") for branch in source.get("oneOf") or ()}
+    own = {key: source[key] for key in ("description", "default") if key in source}
+    if source.get("format") == "int-or-string" or types == {"integer", "string"}:
+        return {**own, "x-kubernetes-int-or-string": True}
+    if types == {"number", "string"}:
+        # A Quantity may be 0.5, which int-or-string refuses: untyped, but what is a string must look like one.
+        return {**own, "x-kubernetes-preserve-unknown-fields": True, "pattern": QUANTITY, "maxItems": 0}
+    return None

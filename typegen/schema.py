@@ -1,0 +1,158 @@
+"""From the schema of a target to the schema of `spec.template`: the same fields, as a wish rather than an object.
+
+What changes, and why:
+
+- `default` goes, except for keys of map lists, which must have one: a default would be stored in the template and
+  pushed as if the user had asked for it. A field that is required *and* defaulted is then no longer required.
+- apiVersion, kind and metadata.name come from the federated object and its FederatedTypeConfig, so they may be absent.
+- `status` is accepted and ignored.
+- `required` stays below that: a template that lacks what the target needs is refused at the hub, not in each member.
+  Fields that only overrides supply are named by Options.optional.
+- CEL rules: see typegen.rules. oneOf, anyOf and not that speak of a field whose default went would refuse what the
+  target accepts, so they are left out with a caution.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from typegen import metadata, rules
+from typegen.model import Caution, Options, Schema, Target
+from typegen.rules import ITEM, VALUE, Steps
+
+_DROPPED = frozenset({"default", "example", "externalDocs", "id", "$schema"})
+_COMBINATORS = ("allOf", "anyOf", "oneOf", "not")
+_IDENTITY = ("apiVersion", "kind", "metadata", "status")
+
+
+def template(target: Target, options: Options) -> tuple[Schema, tuple[Caution, ...]]:
+    """The schema of spec.template for `target`, and what could not be carried into it."""
+    walk = _Walk(options)
+    node = dict(target.schema) if target.schema else {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    known = {name: child for name, child in (node.get("properties") or {}).items() if name not in _IDENTITY}
+    node["properties"] = known
+    node["type"] = "object"
+    node.pop("additionalProperties", None)
+    node.pop("x-kubernetes-embedded-resource", None)
+    schema, _ = walk.node(node, "", root=True)
+    required = [name for name in schema.get("required", ()) if name not in _IDENTITY]
+    schema.pop("required", None)
+    if required:
+        schema["required"] = required
+    schema["properties"] = {
+        "apiVersion": {
+            "type": "string",
+            "description": f"{target.resource.api_version} when left out.",
+        },
+        "kind": {"type": "string", "description": f"{target.resource.kind}, whatever is written here."},
+        "metadata": metadata.template(),
+        **schema.get("properties", {}),
+        "status": metadata.status(),
+    }
+    return schema, tuple(sorted({*target.cautions, *walk.cautions}))
+
+
+def has_replicas(target: Target) -> bool:
+    """Whether the target has spec.replicas as a number, so that retainReplicas means something."""
+    if target.resource.scale == ".spec.replicas":
+        return True
+    node: Any = target.schema or {}
+    for name in ("spec", "replicas"):
+        node = (node.get("properties") or {}).get(name) or {}
+    return bool(node.get("type") == "integer")
+
+
+class _Walk:
+    """One pass from the root down; collects cautions on its way."""
+
+    def __init__(self, options: Options) -> None:
+        self.optional = frozenset(options.optional)
+        self.cautions: list[Caution] = []
+
+    def node(
+        self,
+        source: Mapping[str, Any],
+        path: str,
+        *,
+        keep: bool = False,
+        keys: tuple[str, ...] = (),
+        root: bool = False,
+    ) -> tuple[Schema, list[Steps]]:
+        """The node for the template, and the fields below it (relative) whose default was taken away.
+
+        `keep` leaves the node's own default, `keys` are the properties that are keys of the list it is an item of.
+        """
+        result = {key: value for key, value in source.items() if key not in _DROPPED}
+        if keep and "default" in source:
+            result["default"] = source["default"]
+        stripped: list[Steps] = []
+        own: set[str] = set()
+        if "properties" in source:
+            children = {}
+            for name, child in source["properties"].items():
+                children[name], below = self.node(child, f"{path}.{name}" if path else name, keep=name in keys)
+                stripped += [(name, *steps) for steps in below]
+                if "default" in child and name not in keys:
+                    own.add(name)
+                    stripped.append((name,))
+            result["properties"] = children
+        if isinstance(source.get("items"), Mapping):
+            item_keys = tuple(source.get("x-kubernetes-list-map-keys") or ())
+            result["items"], below = self.node(source["items"], f"{path}[]", keys=item_keys)
+            stripped += [(ITEM, *steps) for steps in below]
+        if isinstance(source.get("additionalProperties"), Mapping):
+            result["additionalProperties"], below = self.node(source["additionalProperties"], f"{path}{{}}")
+            stripped += [(VALUE, *steps) for steps in below]
+        self._required(result, path, own)
+        if stripped:
+            self._combinators(result, path, stripped)
+        if source.get("x-kubernetes-validations"):
+            self._rules(result, path, stripped, root=root)
+        return result, stripped
+
+    def _required(self, node: Schema, path: str, defaulted: set[str]) -> None:
+        if not isinstance(node.get("required"), list | tuple):
+            return
+        prefix = f"{path}." if path else ""
+        lifted = "*" in self.optional
+        required = sorted(
+            name
+            for name in set(node.pop("required"))
+            if name not in defaulted and not lifted and f"{prefix}{name}" not in self.optional
+        )
+        if required:
+            node["required"] = required
+
+    def _combinators(self, node: Schema, path: str, stripped: list[Steps]) -> None:
+        gone = set(stripped)
+        for name in _COMBINATORS:
+            if name not in node:
+                continue
+            mentioned = next((steps for steps in _mentions(node[name]) if steps in gone), None)
+            if mentioned is not None:
+                del node[name]
+                field = ".".join(mentioned)
+                self.cautions.append(
+                    Caution(path or ".", f"{name} left out, it speaks of {field}, whose default is not kept")
+                )
+
+    def _rules(self, node: Schema, path: str, stripped: list[Steps], *, root: bool) -> None:
+        kept, cautions = rules.carry(node.pop("x-kubernetes-validations"), stripped, path or ".", root=root)
+        self.cautions += cautions
+        if kept:
+            node["x-kubernetes-validations"] = kept
+
+
+def _mentions(branch: Any, prefix: Steps = ()) -> Iterator[Steps]:
+    """Every field that a combinator's branches require or constrain."""
+    if isinstance(branch, list):
+        for entry in branch:
+            yield from _mentions(entry, prefix)
+    elif isinstance(branch, Mapping):
+        yield from ((*prefix, name) for name in branch.get("required") or ())
+        for name, child in (branch.get("properties") or {}).items():
+            yield (*prefix, name)
+            yield from _mentions(child, (*prefix, name))
+        yield from _mentions(branch.get("items"), (*prefix, ITEM))
+        yield from _mentions(branch.get("additionalProperties"), (*prefix, VALUE))
+        for name in _COMBINATORS:
+            yield from _mentions(branch.get(name), prefix)

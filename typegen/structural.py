@@ -1,0 +1,163 @@
+"""Kubernetes' rules for structural schemas, checked offline, and repairs for schemas older than the rules.
+
+Source: "Specifying a structural schema" in the CRD documentation, and apiextensions' schema/validation.go.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from typegen.model import Caution, Schema
+
+TYPES = frozenset({"array", "boolean", "integer", "number", "object", "string"})
+FORBIDDEN = (
+    "$ref",
+    "definitions",
+    "dependencies",
+    "deprecated",
+    "discriminator",
+    "id",
+    "patternProperties",
+    "readOnly",
+)
+FORBIDDEN_IN_VALUE_VALIDATION = (
+    "description",
+    "type",
+    "default",
+    "additionalProperties",
+    "nullable",
+    "x-kubernetes-preserve-unknown-fields",
+    "x-kubernetes-embedded-resource",
+    "x-kubernetes-int-or-string",
+    "x-kubernetes-list-type",
+    "x-kubernetes-list-map-keys",
+    "x-kubernetes-map-type",
+)
+COMBINATORS = ("allOf", "anyOf", "oneOf", "not")
+_INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
+
+
+def violations(schema: Mapping[str, Any]) -> list[Caution]:
+    """What keeps `schema`, a whole object's, from being structural; empty when it is."""
+    found = list(_node(schema, ""))
+    if schema.get("type") != "object":
+        found.insert(0, Caution(".", "the root must have type object"))
+    return found
+
+
+def _node(node: Mapping[str, Any], path: str) -> Iterator[Caution]:
+    here = path or "."
+    yield from _own(node, here)
+    yield from _lists(node, here)
+    yield from _value_validations(node, here, either=bool(node.get("x-kubernetes-int-or-string")))
+    for name, child in (node.get("properties") or {}).items():
+        if not isinstance(child, Mapping):
+            yield Caution(f"{path}.{name}", "is not a schema")
+        elif path or name != "metadata":
+            yield from _node(child, f"{path}.{name}" if path else name)
+    if isinstance(node.get("items"), Mapping):
+        yield from _node(node["items"], f"{path}[]")
+    if isinstance(node.get("additionalProperties"), Mapping):
+        yield from _node(node["additionalProperties"], f"{path}{{}}")
+
+
+def _own(node: Mapping[str, Any], here: str) -> Iterator[Caution]:
+    for keyword in FORBIDDEN:
+        if keyword in node:
+            yield Caution(here, f"{keyword} is not allowed")
+    if node.get("uniqueItems"):
+        yield Caution(here, "uniqueItems is not allowed")
+    free, either = node.get("x-kubernetes-preserve-unknown-fields"), node.get("x-kubernetes-int-or-string")
+    kind = node.get("type")
+    if kind is None and not free and not either:
+        yield Caution(here, "type is missing")
+    if kind is not None and kind not in TYPES:
+        yield Caution(here, f"type is {kind!r}")
+    if either and kind is not None:
+        yield Caution(here, "x-kubernetes-int-or-string goes without a type")
+    if "properties" in node and "additionalProperties" in node:
+        yield Caution(here, "properties and additionalProperties exclude each other")
+    if kind == "array" and not isinstance(node.get("items"), Mapping):
+        yield Caution(here, "items is missing")
+
+
+def _lists(node: Mapping[str, Any], here: str) -> Iterator[Caution]:
+    if node.get("x-kubernetes-list-type") != "map":
+        return
+    item = node.get("items") or {}
+    known = item.get("properties") or {}
+    for key in node.get("x-kubernetes-list-map-keys") or ():
+        if key not in known:
+            yield Caution(here, f"list key {key} is not a property of the items")
+        elif key not in (item.get("required") or ()) and "default" not in known[key]:
+            yield Caution(here, f"list key {key} is neither required nor has a default")
+
+
+def _value_validations(node: Mapping[str, Any], here: str, *, either: bool) -> Iterator[Caution]:
+    for name in COMBINATORS:
+        branches = node.get(name)
+        if branches is None:
+            continue
+        for index, branch in enumerate(branches if isinstance(branches, list) else [branches]):
+            if either and name == "anyOf" and branches == _INT_OR_STRING:
+                continue
+            if either and name == "allOf" and index == 0 and branch.get("anyOf") == _INT_OR_STRING:
+                continue
+            yield from _value_validation(branch, node, here, name)
+
+
+def _value_validation(
+    branch: Mapping[str, Any], node: Mapping[str, Any], here: str, combinator: str
+) -> Iterator[Caution]:
+    for keyword in FORBIDDEN_IN_VALUE_VALIDATION:
+        if keyword in branch:
+            yield Caution(here, f"{combinator} must not say {keyword}")
+    for name, child in (branch.get("properties") or {}).items():
+        known = (node.get("properties") or {}).get(name, node.get("additionalProperties"))
+        if not isinstance(known, Mapping):
+            yield Caution(here, f"{combinator} speaks of {name}, which properties does not")
+        else:
+            yield from _value_validation(child, known, f"{here}.{name}", combinator)
+    if isinstance(branch.get("items"), Mapping) and isinstance(node.get("items"), Mapping):
+        yield from _value_validation(branch["items"], node["items"], f"{here}[]", combinator)
+    for name in COMBINATORS:
+        nested = branch.get(name)
+        for inner in nested if isinstance(nested, list) else [nested] if nested else []:
+            yield from _value_validation(inner, node, here, combinator)
+
+
+def repair(schema: Mapping[str, Any]) -> tuple[Schema, list[Caution]]:
+    """`schema` made structural, for CRDs of apiextensions v1beta1, which did not have to be.
+
+    A node that breaks a rule by itself keeps its description only and lets everything through; the caution names it.
+    """
+    cautions: list[Caution] = []
+    return _repaired(schema, "", cautions), cautions
+
+
+def _repaired(node: Mapping[str, Any], path: str, cautions: list[Caution]) -> Schema:
+    result = dict(node)
+    if "type" not in result and "properties" in result:
+        result["type"] = "object"
+    if not path:
+        result["type"] = "object"
+        result["x-kubernetes-preserve-unknown-fields"] = True
+    result.pop("uniqueItems", None)
+    alone = {key: value for key, value in result.items() if key not in ("properties", "items", "additionalProperties")}
+    if result.get("type") == "array" and isinstance(result.get("items"), Mapping):
+        alone["items"] = {"x-kubernetes-preserve-unknown-fields": True}
+    for problem in _node(alone, path):
+        if problem.path == (path or "."):
+            cautions.append(Caution(problem.path, f"not checked from here on: {problem.message}"))
+            kept = {"description": result["description"]} if "description" in result else {}
+            return {**kept, **({"type": "object"} if not path else {}), "x-kubernetes-preserve-unknown-fields": True}
+    if "properties" in result:
+        result.pop("additionalProperties", None)
+        result["properties"] = {
+            name: _repaired(child, f"{path}.{name}" if path else name, cautions)
+            for name, child in result["properties"].items()
+        }
+    if isinstance(result.get("items"), Mapping):
+        result["items"] = _repaired(result["items"], f"{path}[]", cautions)
+    if isinstance(result.get("additionalProperties"), Mapping):
+        result["additionalProperties"] = _repaired(result["additionalProperties"], f"{path}{{}}", cautions)
+    return result
