@@ -27,7 +27,9 @@ _IDENTITY = ("apiVersion", "kind", "metadata", "status")
 def template(target: Target, options: Options) -> tuple[Schema, tuple[Caution, ...]]:
     """The schema of spec.template for `target`, and what could not be carried into it."""
     walk = _Walk(options)
-    node = dict(target.schema) if target.schema else {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    node: Schema = (
+        dict(target.schema) if target.schema else {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    )
     known = {name: child for name, child in (node.get("properties") or {}).items() if name not in _IDENTITY}
     node["properties"] = known
     node["type"] = "object"
