@@ -1,0 +1,62 @@
+"""Read a field conflict: who stands against an unforced apply, and whether we may go on by force.
+
+Apply goes unforced first (design: decision 1); a 409 names each field and its manager at no cost. Only what `judge`
+calls Foreign is then forced.
+"""
+
+import re
+from dataclasses import dataclass
+
+from federation.model import marks
+from federation.model.failures import Failure
+
+_HUB = re.compile(rf"({marks.FIELD_MANAGER}-[0-9a-f]{{8}})(?:-replicas)?")
+_LABEL_FIELD = f".metadata.labels.{marks.MANAGED_LABEL}"
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedFalse:
+    """Somebody set our label to another value: leave the object alone and report ManagedLabelFalse."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherHub:
+    """Another hub owns these fields: report it, never fight."""
+
+    manager: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Anybody else owns these fields: apply again by force, and say whose change was undone.
+
+    Both are empty when only our own second manager (retained replicas, released now) stood in the way.
+    """
+
+    managers: tuple[str, ...]
+    fields: tuple[str, ...]
+
+
+Verdict = ManagedFalse | OtherHub | Foreign
+
+
+def judge(failure: Failure, manager: str) -> Verdict:
+    """The verdict on a FIELD_CONFLICT; `manager` is our field manager. Names and fields are sorted, each once."""
+    own = (manager, marks.replicas_manager(manager))
+    causes = [cause for cause in failure.causes if cause.manager not in own]
+    if any(cause.field == _LABEL_FIELD for cause in causes):
+        return ManagedFalse()
+    hubs = [cause for cause in causes if _HUB.fullmatch(cause.manager)]
+    if hubs:
+        hub = min(_hub(cause.manager) for cause in hubs)
+        return OtherHub(hub, tuple(sorted({cause.field for cause in hubs if _hub(cause.manager) == hub})))
+    return Foreign(
+        tuple(sorted({cause.manager for cause in causes})),
+        tuple(sorted({cause.field for cause in causes})),
+    )
+
+
+def _hub(manager: str) -> str:
+    found = _HUB.fullmatch(manager)
+    return found[1] if found else ""

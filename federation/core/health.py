@@ -1,0 +1,154 @@
+"""Judge a member's health from its probes, and write it as KubeFedCluster conditions.
+
+controllers.clusters probes, this decides: consecutive failures take a cluster down, consecutive successes bring it
+back, so that a flapping member moves nothing. Words are KubeFed's (pkg/controller/kubefedcluster/clusterclient.go);
+Ready is always there too, where KubeFed wrote only Offline.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from federation.model.failures import Failure, FailureKind
+from federation.model.settings import HealthCheck
+
+_PROBE_TIME_LASTS = 300.0
+_OURS = ("Ready", "Offline", "ConfigMalformed")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What one probe found. `reason` is KubeFed's: ClusterReady, ClusterNotReady, ClusterNotReachable or
+    ClusterConfigMalformed.
+    """
+
+    reason: str
+    message: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the member answered an authorised request."""
+        return self.reason == "ClusterReady"
+
+
+READY = Probe("ClusterReady", "/readyz and an authorised request answered ok")
+_UNREACHABLE = (FailureKind.UNREACHABLE, FailureKind.TIMED_OUT, FailureKind.UNTRUSTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What is held of one cluster. `ready` None: not probed yet, or its credentials cannot be used: unknown.
+
+    `failures` and `successes` count the last run of equal probes; `since` is when `ready` last changed (epoch seconds).
+    `reason` and `message` explain `ready`. `pending` tells of probes that speak against it and have not reached their
+    threshold: for logs, never for conditions, or a flapping member would cost a status write per probe.
+    """
+
+    ready: bool | None = None
+    failures: int = 0
+    successes: int = 0
+    since: float = 0.0
+    reason: str = ""
+    message: str = "not probed yet"
+    pending: str = ""
+
+
+def failed(failure: Failure) -> Probe:
+    """A probe that an API server refused or that got no answer."""
+    reason = "ClusterNotReachable" if failure.kind in _UNREACHABLE else "ClusterNotReady"
+    return Probe(reason, failure.message)
+
+
+def malformed(message: str) -> Probe:
+    """Credentials or endpoint that cannot be used at all (a missing Secret, a broken certificate)."""
+    return Probe("ClusterConfigMalformed", message)
+
+
+def probe_result(health: Health, probe: Probe, check: HealthCheck, now: float) -> Health:
+    """The health after one more probe, at `now` (epoch seconds).
+
+    The first probe decides at once, and so does the one after unusable credentials: nobody should wait for a
+    threshold to see a cluster that was just joined or mended. Unusable credentials themselves are known at once.
+    """
+    if probe.reason == "ClusterConfigMalformed":
+        since = health.since if health.ready is None and health.reason == probe.reason else now
+        return Health(None, health.failures + 1, 0, since, probe.reason, probe.message)
+    failures = 0 if probe.ok else health.failures + 1
+    successes = health.successes + 1 if probe.ok else 0
+    decided = (
+        health.ready is None
+        or health.ready == probe.ok
+        or (successes >= check.success_threshold if probe.ok else failures >= check.failure_threshold)
+    )
+    if decided:
+        since = health.since if health.ready == probe.ok else now
+        same = health.reason == probe.reason and _gist(health.message) == _gist(probe.message)
+        message = health.message if same else probe.message
+        return Health(probe.ok, failures, successes, since, probe.reason, message)
+    if probe.ok:
+        pending = f"answers again, {successes} of {check.success_threshold} times"
+    else:
+        pending = f"failed {failures} of {check.failure_threshold} times: {probe.message}"
+    return replace(health, failures=failures, successes=successes, pending=pending)
+
+
+def conditions(health: Health, previous: Sequence[Mapping[str, Any]], now: float) -> list[dict[str, Any]]:
+    """status.conditions of the KubeFedCluster; equal to `previous` when nothing is worth a write.
+
+    lastTransitionTime moves when a condition's status does, lastProbeTime when anything else in the list does or it is
+    five minutes old. Conditions of types that are not KubeFed's are kept.
+    """
+    stamp = datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    before = {str(condition.get("type")): condition for condition in previous}
+    result = [dict(condition) for condition in previous if condition.get("type") not in _OURS]
+    for kind, status, reason, message in _wanted(health):
+        old = before.get(kind, {})
+        result.append(
+            {
+                "type": kind,
+                "status": status,
+                "lastProbeTime": old.get("lastProbeTime", stamp),
+                "lastTransitionTime": old.get("lastTransitionTime", stamp) if old.get("status") == status else stamp,
+                "reason": reason,
+                "message": message,
+            }
+        )
+    ours = [condition for condition in result if condition["type"] in _OURS]
+    unchanged = len(result) == len(previous) and all(condition == before.get(condition["type"]) for condition in ours)
+    if unchanged and all(_fresh(condition.get("lastProbeTime"), now) for condition in ours):
+        return [dict(condition) for condition in previous]
+    for condition in ours:
+        condition["lastProbeTime"] = stamp
+    return result
+
+
+def _wanted(health: Health) -> list[tuple[str, str, str, str]]:
+    if health.ready is None:
+        wanted = [("Ready", "Unknown", health.reason or "ClusterNotReady", health.message)]
+        if health.reason == "ClusterConfigMalformed":
+            wanted.append(("ConfigMalformed", "True", health.reason, health.message))
+        return wanted
+    offline = health.reason == "ClusterNotReachable"
+    status = "True" if health.ready else "False"
+    return [
+        ("Ready", status, health.reason, health.message),
+        (
+            "Offline",
+            "True" if offline else "False",
+            "ClusterNotReachable" if offline else "ClusterReachable",
+            "cluster is not reachable" if offline else "cluster is reachable",
+        ),
+    ]
+
+
+def _gist(message: str) -> str:
+    """A message without its numbers: ports and durations differ from probe to probe and say nothing new."""
+    return "".join(character for character in message if not character.isdecimal())
+
+
+def _fresh(stamp: object, now: float) -> bool:
+    try:
+        return 0 <= now - datetime.fromisoformat(str(stamp)).timestamp() < _PROBE_TIME_LASTS
+    except ValueError:
+        return False
