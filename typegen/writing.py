@@ -1,0 +1,66 @@
+"""Write what was generated as YAML for git: stable to the byte, readable, with what could not be carried on top."""
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from typegen.model import Caution, Generated
+
+
+def text(generated: Generated) -> str:
+    """The file of one type: a header, the federated CRD and the FederatedTypeConfig."""
+    target = generated.target
+    return header(
+        f"{generated.federated.kind}, the federated form of {target.kind} in {target.api_version}.", generated.cautions
+    ) + dump(generated.manifests)
+
+
+def header(title: str, cautions: Iterable[Caution]) -> str:
+    """Comment lines: what the file is, and what its reader should know."""
+    lines = [f"# {title}", "# Written by typegen; change the source and write it again."]
+    noted = sorted(set(cautions))
+    if noted:
+        lines += ["#", "# Not carried over from the target, or not as it was:"]
+        lines += [f"#   {' '.join(str(caution).split())}" for caution in noted]
+    return "\n".join(lines) + "\n"
+
+
+def dump(documents: Iterable[Mapping[str, Any]]) -> str:
+    """`documents` as one YAML stream with sorted keys: equal input gives equal bytes."""
+    import yaml  # noqa: PLC0415 (typegen --help must not pay for it)
+
+    result: str = yaml.dump_all(
+        documents,
+        Dumper=_dumper(),
+        sort_keys=True,
+        default_flow_style=False,
+        explicit_start=True,
+        allow_unicode=True,
+        width=2**20,
+    )
+    return result
+
+
+@functools.cache
+def _dumper() -> type[Any]:
+    import yaml  # noqa: PLC0415
+
+    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+    class Dumper(base):  # type: ignore[misc]
+        """SafeDumper without aliases (shared nodes are written out) and with literal blocks for long texts."""
+
+        def ignore_aliases(self, data: Any) -> bool:
+            return True
+
+    def string(dumper: Any, value: str) -> Any:
+        style = "|" if "\n" in value and _fits_literal(value) else None
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+    Dumper.add_representer(str, string)
+    return Dumper
+
+
+def _fits_literal(value: str) -> bool:
+    """Whether `value` can be a literal block; emitters fall back, each in its own way, when it cannot."""
+    return not value[0].isspace() and all(line == line.rstrip() and line.isprintable() for line in value.split("\n"))
