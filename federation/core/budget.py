@@ -1,0 +1,132 @@
+"""Keep a status within its budget; used by status.fold.
+
+One status is one etcd value, rewritten at every change: at 400 bytes a cluster 3,500 clusters would come near etcd's
+limit of 1.5 MB (design: decision 12). Messages give way first, then fingerprints of failing clusters, then lines; what
+is left out is counted. What fits depends on the lines alone, so that the same lines always give the same answer.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from federation.model.status import ClusterStatus
+
+TOTAL = 256 * 1024
+"""Bytes of JSON for a whole status, remoteStatus not counted: that belongs to the member and is kept as it is."""
+
+MESSAGE = 300
+"""Characters of one message."""
+
+_CONDITIONS = 16 * 1024
+_CAPS = (MESSAGE, 120, 40)
+_REFERENCE = "same as "
+_MESSAGE_MEMBER = len(',"message":')
+_WORST_LINE = 253 + 6 * MESSAGE + 200
+
+
+class Fitted(NamedTuple):
+    """Lines that fit, in the order given; how many did not, and how many of those that did lost their message."""
+
+    lines: tuple[ClusterStatus, ...]
+    left_out: int = 0
+    unsaid: int = 0
+
+
+def fit(lines: Sequence[ClusterStatus]) -> Fitted:
+    """Say equal messages once, cut long ones, and leave out what exceeds the budget. `lines` are sorted by name."""
+    room = TOTAL - _CONDITIONS
+    for cap in _CAPS:
+        fitted = _say_once(lines, cap)
+        if len(lines) * _WORST_LINE <= room or sum(map(_line_size, fitted)) <= room:
+            return Fitted(tuple(fitted))
+    bare = [_replaced(line, message="") for line in lines]
+    if sum(map(_line_size, bare)) > room:
+        bare = [_replaced(line, fingerprint="") if line.status else line for line in bare]
+    kept, used = _choose(bare, room)
+    messages = [line.message for line, keep in zip(lines, kept, strict=True) if keep]
+    chosen = [line for line, keep in zip(bare, kept, strict=True) if keep]
+    said = _say_while_it_fits(chosen, messages, room - used)
+    return Fitted(tuple(chosen), len(lines) - len(chosen), sum(map(bool, messages)) - said)
+
+
+def cut(text: str, limit: int) -> str:
+    """The text, or its beginning and an ellipsis within `limit` characters."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def message_of(lines: Iterable[ClusterStatus], name: str) -> str:
+    """The message of one cluster's line as it was before equal messages were said once."""
+    by_name = {line.name: line for line in lines}
+    line = by_name.get(name)
+    if line is None:
+        return ""
+    first = by_name.get(line.message.removeprefix(_REFERENCE)) if line.message.startswith(_REFERENCE) else None
+    return first.message if first is not None else line.message
+
+
+def _say_once(lines: Sequence[ClusterStatus], cap: int) -> Sequence[ClusterStatus]:
+    """Lines with messages cut to `cap`, and every message that a line above has said replaced by that line's name."""
+    if not any(line.message for line in lines):
+        return lines
+    said: dict[str, str] = {}
+    return [
+        _replaced(line, message=_said_or_reference(cut(line.message, cap), line.name, said)) if line.message else line
+        for line in lines
+    ]
+
+
+def _said_or_reference(message: str, name: str, said: dict[str, str]) -> str:
+    first = said.setdefault(message, name)
+    reference = f"{_REFERENCE}{first}"
+    return reference if first != name and len(reference) < len(message) else message
+
+
+def _choose(lines: Sequence[ClusterStatus], room: int) -> tuple[list[bool], int]:
+    """Which lines stay, and the bytes they take: failing ones up to half the room, healthy ones (a restart needs their
+    fingerprints), failing ones again. A line with a remoteStatus always stays.
+    """
+    sizes = [_line_size(line) for line in lines]
+    kept = [line.remote_status is not msgspec.UNSET for line in lines]
+    used = sum(size for size, keep in zip(sizes, kept, strict=True) if keep)
+    for failing, limit in ((True, room // 2), (False, room), (True, room)):
+        for index, line in enumerate(lines):
+            if not kept[index] and bool(line.status) is failing and used + sizes[index] <= limit:
+                kept[index] = True
+                used += sizes[index]
+    return kept, used
+
+
+def _say_while_it_fits(lines: list[ClusterStatus], messages: Sequence[str], room: int) -> int:
+    """Give lines their messages back from the top until the first that does not fit; how many got theirs."""
+    said: dict[str, str] = {}
+    count = 0
+    for index, line in enumerate(lines):
+        if not messages[index]:
+            continue
+        message = _said_or_reference(cut(messages[index], _CAPS[1]), line.name, said)
+        room -= len(msgspec.json.encode(message)) + _MESSAGE_MEMBER
+        if room < 0:
+            break
+        lines[index] = _replaced(line, message=message)
+        count += 1
+    return count
+
+
+def _replaced(line: ClusterStatus, *, message: str | None = None, fingerprint: str | None = None) -> ClusterStatus:
+    """The line with other texts; built by hand because this runs thousands of times when it runs."""
+    return ClusterStatus(
+        line.name,
+        line.status,
+        line.message if message is None else message,
+        line.generation,
+        line.fingerprint if fingerprint is None else fingerprint,
+        line.remote_status,
+    )
+
+
+def _line_size(line: ClusterStatus) -> int:
+    """Bytes of the line and its comma, without its remoteStatus."""
+    if line.remote_status is not msgspec.UNSET:
+        line = ClusterStatus(line.name, line.status, line.message, line.generation, line.fingerprint)
+    return len(msgspec.json.encode(line)) + 1
