@@ -1,0 +1,94 @@
+"""Which rights the controller needs in a member: RBAC rules from the enabled types; used by join, enable and disable.
+
+Least privilege: only what server-side apply, watches and the probes of this controller use. KubeFed asked for `*` on
+everything; `fedctl join --rights all` still can.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from federation.model.federated import FederatedType
+from federation.model.resources import ObjectName
+
+Rule = dict[str, Any]
+
+ALL: list[Rule] = [
+    {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]},
+    {"nonResourceURLs": ["*"], "verbs": ["get"]},
+]
+"""What KubeFed's join granted."""
+
+_TARGET_VERBS = ("create", "delete", "get", "list", "patch", "watch")
+_RBAC_GROUP = "rbac.authorization.k8s.io"
+_SCALED = frozenset(
+    {
+        ("", "replicationcontrollers"),
+        ("apps", "deployments"),
+        ("apps", "replicasets"),
+        ("apps", "statefulsets"),
+    }
+)
+_MISSING = re.compile(
+    r'cannot (?P<verb>[a-z]+) resource "(?P<resource>[a-z0-9/.-]+)" in API group "(?P<group>[a-z0-9.-]*)"'
+    r'(?: in the namespace "(?P<namespace>[a-z0-9.-]+)")?'
+)
+
+
+def member_rules(types: Iterable[FederatedType], *, escalate: bool = False) -> list[Rule]:
+    """Rules of the member's ClusterRole for these types, in a stable order, one rule per API group.
+
+    Beside the targets: the kube-system Namespace (whose uid is the member's identity), nodes (region and zones), and
+    the scale of built-in workloads (retainReplicas reads it when its hand-over meets another number).
+
+    WARNING: Roles and ClusterRoles as targets, and their bindings. The API server lets nobody grant rights that he does
+    not hold, so such objects are refused unless the controller holds each right itself, or the verbs `escalate` and
+    `bind`. With `escalate` these are added: whoever can write a federated Role then rules the member. `escalates` says
+    whether the question comes up.
+    """
+    groups: dict[str, set[str]] = {}
+    scaled: dict[str, set[str]] = {}
+    for target in {each.target for each in types}:
+        groups.setdefault(target.group, set()).add(target.plural)
+        if (target.group, target.plural) in _SCALED:
+            scaled.setdefault(target.group, set()).add(f"{target.plural}/scale")
+    rules: list[Rule] = [
+        {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]},
+    ]
+    for group in sorted(groups):
+        verbs = list(_TARGET_VERBS)
+        if escalate and group == _RBAC_GROUP:
+            verbs = sorted([*verbs, "bind", "escalate"])
+        rules.append({"apiGroups": [group], "resources": sorted(groups[group]), "verbs": verbs})
+        if group in scaled:
+            rules.append({"apiGroups": [group], "resources": sorted(scaled[group]), "verbs": ["get"]})
+    return rules
+
+
+def token_rules(account: ObjectName) -> list[Rule]:
+    """Rules of the Role in the account's own namespace: it may ask for tokens of itself and of nobody else."""
+    return [
+        {
+            "apiGroups": [""],
+            "resources": ["serviceaccounts/token"],
+            "resourceNames": [account.name],
+            "verbs": ["create"],
+        }
+    ]
+
+
+def escalates(types: Iterable[FederatedType]) -> tuple[str, ...]:
+    """Names of those types whose objects grant rights, sorted: see the warning at `member_rules`."""
+    return tuple(sorted(each.name for each in types if each.target.group == _RBAC_GROUP))
+
+
+def missing(message: str) -> str | None:
+    """The right an RBAC refusal names, such as `patch deployments.apps in namespace shop`; None if it names none."""
+    found = _MISSING.search(message)
+    if found is None:
+        return None
+    resource, _, subresource = found["resource"].partition("/")
+    qualified = f"{resource}.{found['group']}" if found["group"] else resource
+    what = f"{found['verb']} {qualified}" + (f"/{subresource}" if subresource else "")
+    return f"{what} in namespace {found['namespace']}" if found["namespace"] else what
