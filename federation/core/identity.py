@@ -44,7 +44,7 @@ def fitted(name: str, limit: int = _LONGEST) -> str:
 
 
 def dns_label(text: str) -> str:
-    """A DNS label (at most 63 of a-z, 0-9, `-`) from any text, such as a kubeconfig context; other text, other label."""
+    """A DNS label (at most 63 of a-z, 0-9, `-`) from any text, such as a kubeconfig context; one label per text."""
     label = _OUTSIDE_DNS.sub("-", text.lower()).strip("-")
     if label == text and len(label) <= 63:
         return label

@@ -66,7 +66,7 @@ def member_rules(types: Iterable[FederatedType], *, escalate: bool = False) -> l
     return rules
 
 
-def token_rules(account: ObjectName) -> list[Rule]:
+def account_rules(account: ObjectName) -> list[Rule]:
     """Rules of the Role in the account's own namespace: it may ask for tokens of itself and of nobody else."""
     return [
         {

@@ -5,8 +5,8 @@ and our Ready, which kstatus, `kubectl wait` and Argo CD understand unasked. The
 object back, so that nothing is written when nothing changed. The whole stays within a budget: see `budget`.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Sequence, Set
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,17 +14,8 @@ from federation.core import budget
 from federation.model.status import ClusterStatus, Condition, Status
 from federation.model.words import Propagation, Word
 
-_REMOVAL = frozenset(
-    {
-        Word.WAITING_FOR_REMOVAL,
-        Word.DELETION_FAILED,
-        Word.DELETION_TIMED_OUT,
-        Word.LABEL_REMOVAL_FAILED,
-        Word.LABEL_REMOVAL_TIMED_OUT,
-    }
-)
-_UNDER_WAY = frozenset({Word.PENDING, Word.WAITING_FOR_REMOVAL})
 _NAMED = 3
+_DECODER = msgspec.json.Decoder(Status)
 
 
 def fold(
@@ -34,12 +25,14 @@ def fold(
     reason: Propagation,
     message: str,
     clusters: Sequence[ClusterStatus],
+    selected: Set[str],
     now: str,
 ) -> Status:
     """The status after a reconcile of `generation`; `previous` itself when it says the same.
 
-    `reason` and `message` are the plan's, for the object as a whole. `clusters` are all lines, in any order: placed
-    clusters and those a copy still has to leave; a line's generation 0 means `generation`. `now` is RFC 3339.
+    `reason` and `message` are the plan's, for the object as a whole. `clusters` are all lines, in any order: of the
+    `selected` clusters and of those a copy still has to leave; a line's generation 0 means `generation`. `now` is
+    RFC 3339.
     """
     lines = [_line(line, generation) for line in clusters]
     lines.sort(key=_by_name)
@@ -56,7 +49,7 @@ def fold(
             # KubeFed moves lastUpdateTime when a cluster's line does: something was propagated.
             changed=kept.lines != before.clusters,
         ),
-        _condition(old.get("Ready"), _ready(lines, generation, reason, told, kept), now),
+        _condition(old.get("Ready"), _ready(_Counted.of(lines, selected), generation, reason, told, kept), now),
         *(condition for condition in before.conditions if condition.type not in ("Propagation", "Ready")),
     )
     status = Status(generation, conditions, kept.lines)
@@ -86,10 +79,21 @@ def fingerprint(digest: str, entry: str) -> str:
     return f"{digest}.{entry}"
 
 
-def parse_fingerprint(text: str) -> tuple[str, str]:
-    """(manifest digest, entry digest) of a fingerprint; both empty when it is not one, so that it matches nothing."""
+def parse_fingerprint(text: str) -> tuple[str, str] | None:
+    """(manifest digest, entry digest) of a fingerprint; None when it is not one."""
     digest, dot, entry = text.partition(".")
-    return (digest, entry) if digest and dot and entry and "." not in entry else ("", "")
+    return (digest, entry) if digest and dot and entry and "." not in entry else None
+
+
+def parse(raw: bytes | msgspec.Raw) -> Status:
+    """The stored status; an empty one when there is none or it cannot be read, so that it is written anew."""
+    data = memoryview(raw)
+    if not data:
+        return Status()
+    try:
+        return _DECODER.decode(data)
+    except msgspec.MsgspecError:
+        return Status()
 
 
 def _by_name(line: ClusterStatus) -> str:
@@ -109,43 +113,56 @@ def _condition(old: Condition | None, new: Condition, now: str, *, changed: bool
     return msgspec.structs.replace(timed, last_update_time=now) if changed or timed != old else timed
 
 
-def _ready(
-    lines: Sequence[ClusterStatus], generation: int, reason: Propagation, told: str, kept: budget.Fitted
-) -> Condition:
-    placed = [line for line in lines if line.status not in _REMOVAL]
-    leaving = [line for line in lines if line.status in _REMOVAL]
-    missing = [line for line in placed if line.status or line.generation]
-    held = len(placed) - len(missing)
+class _Counted(NamedTuple):
+    """How the selected clusters stand, and which others a copy still has to leave."""
+
+    selected: int
+    missing: tuple[ClusterStatus, ...]
+    leaving: tuple[str, ...]
+
+    @classmethod
+    def of(cls, lines: Sequence[ClusterStatus], selected: Set[str]) -> "_Counted":
+        missing = [line for line in lines if line.name in selected and (line.status or line.generation)]
+        silent = selected - {line.name for line in lines} if selected else selected
+        if silent:
+            missing += [ClusterStatus(name, Word.PENDING) for name in silent]
+            missing.sort(key=_by_name)
+        leaving = tuple(line.name for line in lines if line.name not in selected)
+        return cls(len(selected), tuple(missing), leaving)
+
+
+def _ready(counted: _Counted, generation: int, reason: Propagation, told: str, kept: budget.Fitted) -> Condition:
+    missing = counted.missing
+    held = counted.selected - len(missing)
     parts = [told] if told else []
     if missing:
-        parts.append(f"{held} of {len(placed)} clusters hold generation {generation}")
+        parts.append(f"{held} of {counted.selected} clusters hold generation {generation}")
         parts.extend(
             f"{line.name}: {line.status or f'holds generation {line.generation}'}" for line in missing[:_NAMED]
         )
         if len(missing) > _NAMED:
             parts.append(f"and {len(missing) - _NAMED} more")
-    elif placed:
+    elif held:
         parts.append(f"{held} cluster{' holds' if held == 1 else 's hold'} generation {generation}")
     elif not told:
         parts.append("no cluster is selected")
-    if leaving:
-        parts.append(f"still to be removed from {_names(leaving)}")
+    if counted.leaving:
+        parts.append(f"still to be removed from {_names(counted.leaving)}")
     if kept.left_out:
-        parts.append(f"{kept.left_out} of {len(lines)} clusters are left out below: the status is full")
+        parts.append(f"{kept.left_out} lines are left out below: the status is full")
     if kept.unsaid:
         parts.append(f"{kept.unsaid} messages are left out below: the status is full")
     if reason:
         why: str = reason
     elif not missing:
         why = "Propagated"
-    elif all(line.status in _UNDER_WAY or not line.status for line in missing):
-        why = "Progressing"
     else:
-        why = Propagation.CHECK_CLUSTERS
+        under_way = all(line.status in ("", Word.PENDING) for line in missing)
+        why = "Progressing" if under_way else Propagation.CHECK_CLUSTERS
     status = "True" if not reason and not missing else "False"
     return Condition("Ready", status, why, "; ".join(parts), observed_generation=generation)
 
 
-def _names(lines: Sequence[ClusterStatus]) -> str:
-    more = f" and {len(lines) - _NAMED} more" if len(lines) > _NAMED else ""
-    return ", ".join(line.name for line in lines[:_NAMED]) + more
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
