@@ -1,0 +1,187 @@
+"""Read, apply and delete single objects for the joining steps: each an HTTP request, each failure an ApiFailure.
+
+Applied server-side under the manager `fedctl`, forced: what fedctl installs it owns, and what others add to the same
+objects (labels, other keys) stays. Messages name the cluster, the verb and the object.
+"""
+
+import asyncio
+import enum
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import orjson
+
+from federation.joining.errors import NotConfirmed
+from federation.kube import connection as http
+from federation.kube.connection import APPLY_PATCH, Connection
+from federation.model import resources
+from federation.model.errors import ApiFailure
+from federation.model.failures import Failure, FailureKind
+from federation.model.resources import SECRETS, ObjectName, Resource
+
+MANAGER = "fedctl"
+PAGE = "500"
+Manifest = Mapping[str, Any]
+Report = Callable[[str], None]
+
+_ABSENT = frozenset({FailureKind.NOT_FOUND, FailureKind.NAMESPACE_MISSING})
+_ADMISSION = "admissionregistration.k8s.io"
+_RESOURCES = {
+    (resource.api_version, resource.kind): resource
+    for resource in (
+        resources.NAMESPACES,
+        resources.SECRETS,
+        resources.SERVICE_ACCOUNTS,
+        resources.CLUSTER_ROLES,
+        resources.CLUSTER_ROLE_BINDINGS,
+        resources.ROLES,
+        resources.ROLE_BINDINGS,
+        resources.CRDS,
+        resources.KUBEFED_CLUSTERS,
+        resources.KUBEFED_CONFIGS,
+        resources.TYPE_CONFIGS,
+        Resource("", "v1", "Service", "services", namespaced=True),
+        Resource("apps", "v1", "Deployment", "deployments", namespaced=True),
+        Resource(_ADMISSION, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False),
+        Resource(
+            _ADMISSION, "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", namespaced=False
+        ),
+    )
+}
+
+
+class Outcome(enum.StrEnum):
+    """What became of one object, in kubectl's words."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+    ABSENT = "not found"
+
+
+def resource_of(manifest: Manifest) -> Resource:
+    """The resource of a manifest of ours; KeyError for a kind that no step applies (a bug)."""
+    return _RESOURCES[manifest["apiVersion"], manifest["kind"]]
+
+
+def name_of(manifest: Manifest) -> ObjectName:
+    """Its namespace and name."""
+    return ObjectName(manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"])
+
+
+def label(resource: Resource, name: ObjectName) -> str:
+    """How messages name an object: `serviceaccount kube-federation-system/east-host`."""
+    return f"{resource.kind.lower()} {name}"
+
+
+async def find(connection: Connection, resource: Resource, name: ObjectName) -> dict[str, Any] | None:
+    """The object, or None when it does not exist."""
+    answer = await connection.request("GET", resource.path(name), secret=is_secret(resource))
+    if isinstance(answer, Failure) and answer.kind in _ABSENT:
+        return None
+    found: dict[str, Any] = http.expect(answer, f"{connection.name}: get {label(resource, name)}").json()
+    return found
+
+
+async def listing(
+    connection: Connection, resource: Resource, namespace: str = "", *, selector: str = "", limit: int = 0
+) -> list[dict[str, Any]]:
+    """Every object of a resource (page by page), or the first `limit`. A type that is not served is an ApiFailure."""
+    params = {"limit": str(limit) if limit else PAGE}
+    if selector:
+        params["labelSelector"] = selector
+    found: list[dict[str, Any]] = []
+    while True:
+        answer = await connection.request(
+            "GET", resource.collection(namespace), params=params, deadline=30.0, secret=is_secret(resource)
+        )
+        page = http.expect(answer, f"{connection.name}: list {resource.qualified}").json()
+        found += page.get("items") or []
+        token = (page.get("metadata") or {}).get("continue")
+        if not token or (limit and len(found) >= limit):
+            return found
+        params["continue"] = token
+
+
+async def apply(connection: Connection, manifest: Manifest, *, dry_run: bool = False) -> Outcome:
+    """Server-side apply; `dry_run` lets the server check and refuse without storing anything."""
+    resource, name = resource_of(manifest), name_of(manifest)
+    before = await connection.request("GET", resource.path(name), accept=http.METADATA, secret=is_secret(resource))
+    query = {"fieldManager": MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
+    answer = await connection.request(
+        "PATCH",
+        f"{resource.path(name)}?{urlencode(query)}",
+        body=orjson.dumps(manifest),
+        content_type=APPLY_PATCH,
+        accept=http.METADATA,
+        secret=is_secret(resource),
+    )
+    after = http.expect(answer, f"{connection.name}: apply {label(resource, name)}")
+    if after.code == 201:
+        return Outcome.CREATED
+    if isinstance(before, Failure):
+        return Outcome.CONFIGURED
+    same = _version(before.json()) == _version(after.json())
+    return Outcome.UNCHANGED if same else Outcome.CONFIGURED
+
+
+async def apply_all(connection: Connection, manifests: list[Manifest], report: Report) -> None:
+    """Apply in order, telling each outcome."""
+    for manifest in manifests:
+        outcome = await apply(connection, manifest)
+        report(f"{connection.name}: {label(resource_of(manifest), name_of(manifest))} {outcome}")
+
+
+async def delete(connection: Connection, resource: Resource, name: ObjectName) -> Outcome:
+    """Delete in the background; an object that is gone already is fine."""
+    body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+    answer = await connection.request(
+        "DELETE", resource.path(name), body=orjson.dumps(body), secret=is_secret(resource)
+    )
+    if isinstance(answer, Failure) and answer.kind in (*_ABSENT, FailureKind.TYPE_MISSING):
+        return Outcome.ABSENT
+    http.expect(answer, f"{connection.name}: delete {label(resource, name)}")
+    return Outcome.DELETED
+
+
+async def until(check: Callable[[], Awaitable[bool]], *, timeout: float, what: str, hint: str = "") -> None:
+    """Ask until `check` says True, at growing intervals; NotConfirmed after `timeout` seconds."""
+    pause = 0.05
+    try:
+        async with asyncio.timeout(timeout):
+            while not await check():
+                await asyncio.sleep(pause)
+                pause = min(pause * 1.5, 1.0)
+    except TimeoutError:
+        raise NotConfirmed(f"{what}: not within {timeout:g} s", hint) from None
+
+
+async def wait_established(connection: Connection, names: list[str], *, timeout: float = 60.0) -> None:
+    """Wait until the API server serves these CRDs; a CRD it refuses the names of is an error at once."""
+    waiting = dict.fromkeys(names)
+
+    async def established() -> bool:
+        for name in list(waiting):
+            crd = await find(connection, resources.CRDS, ObjectName("", name))
+            conditions = {entry["type"]: entry for entry in ((crd or {}).get("status") or {}).get("conditions") or ()}
+            refused = conditions.get("NamesAccepted", {})
+            if refused.get("status") == "False":
+                message = f"crd {name}: its names are taken: {refused.get('message', '')}"
+                raise ApiFailure(Failure(FailureKind.INVALID, message), f"{connection.name}: install")
+            if conditions.get("Established", {}).get("status") != "True":
+                return False
+            del waiting[name]
+        return True
+
+    await until(established, timeout=timeout, what=f"{connection.name}: crd {', '.join(names)} to be established")
+
+
+def is_secret(resource: Resource) -> bool:
+    """Whether answers about this resource may quote secrets."""
+    return resource == SECRETS
+
+
+def _version(holder: Mapping[str, Any]) -> str:
+    return str(holder["metadata"].get("resourceVersion", ""))

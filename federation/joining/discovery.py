@@ -1,0 +1,119 @@
+"""Which types the host's API serves, and the schema of one: what `enable` makes a federated type from."""
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from federation.joining import applying
+from federation.joining.errors import Refused
+from federation.kube import connection as http
+from federation.kube.connection import Connection
+from federation.model import resources
+from federation.model.errors import ApiFailure
+from federation.model.failures import Failure, FailureKind
+from federation.model.resources import ObjectName
+from typegen import discovery, federate
+from typegen.model import ApiResource, Generated, Options
+from typegen.model import Unusable as NotFederable
+
+_AGGREGATED = ",".join(
+    f"application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList" for version in ("v2", "v2beta1")
+)
+_NEEDED = frozenset({"get", "list", "watch", "create", "patch", "delete"})
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """The resources of an API server; `federable` are those that can be watched, applied and deleted."""
+
+    all: tuple[ApiResource, ...]
+    federable: tuple[ApiResource, ...]
+
+
+async def read(connection: Connection) -> Served:
+    """Aggregated discovery: two requests, whatever the number of groups."""
+    everything: list[ApiResource] = []
+    federable: list[ApiResource] = []
+    for path in ("/api", "/apis"):
+        answer = http.expect(
+            await connection.request("GET", path, accept=_AGGREGATED, deadline=30.0), f"{connection.name}: get {path}"
+        )
+        document = answer.json()
+        if not isinstance(document, dict) or document.get("kind") != "APIGroupDiscoveryList":
+            message = "no aggregated discovery (Kubernetes 1.27 and newer have it)"
+            raise ApiFailure(Failure(FailureKind.UNEXPECTED, message), f"{connection.name}: get {path}")
+        verbs = _verbs(document)
+        for resource in discovery.resources(document):
+            everything.append(resource)
+            if verbs.get((resource.group, resource.version, resource.plural), frozenset()) >= _NEEDED:
+                federable.append(resource)
+    return Served(tuple(everything), tuple(federable))
+
+
+def choose(served: Served, name: str, version: str = "") -> ApiResource:
+    """The one resource that `name` means (kind, plural, short name, plural.group), in `version` when given.
+
+    Raises Refused with what is near, or what else it could mean, or why such a type cannot be federated.
+    """
+    known = [each for each in served.federable if not _is_ours(each)]
+    try:
+        found = discovery.find(known, name)
+    except NotFederable as error:
+        raise _no_such(served, known, name, str(error)) from None
+    if not version or version == found.version:
+        return found
+    versions = [each.version for each in known if each.qualified == found.qualified]
+    if version not in versions:
+        raise Refused(f"{found.qualified} is not served in version {version}", f"it is in {', '.join(versions)}")
+    return next(each for each in known if each.qualified == found.qualified and each.version == version)
+
+
+async def generate(connection: Connection, resource: ApiResource, options: Options) -> Generated:
+    """The federated type for a served resource: from its CRD when it has one, else from the server's OpenAPI."""
+    crd = None
+    if "." in resource.group:
+        crd = await applying.find(connection, resources.CRDS, ObjectName("", resource.qualified))
+    try:
+        if crd is not None:
+            return federate.from_crd(crd, options)
+        return federate.from_openapi(await _openapi(connection, resource), resource, options)
+    except NotFederable as error:
+        raise Refused(f"{connection.name}: {resource.qualified} cannot be federated: {error}") from None
+
+
+async def _openapi(connection: Connection, resource: ApiResource) -> Any:
+    index = await connection.read("/openapi/v3")
+    root = "apis" if resource.group else "api"
+    entry = (index.get("paths") or {}).get(f"{root}/{resource.api_version}") if isinstance(index, dict) else None
+    if not entry:
+        raise Refused(f"{connection.name}: no OpenAPI v3 document for {resource.api_version}")
+    return await connection.read(str(entry["serverRelativeURL"]), deadline=30.0)
+
+
+def _verbs(document: Mapping[str, Any]) -> dict[tuple[str, str, str], frozenset[str]]:
+    return {
+        (group["metadata"].get("name", ""), version["version"], entry["resource"]): frozenset(entry.get("verbs") or ())
+        for group in document.get("items") or ()
+        for version in group.get("versions") or ()
+        for entry in version.get("resources") or ()
+    }
+
+
+def _is_ours(resource: ApiResource) -> bool:
+    return resource.group.endswith(".kubefed.io")
+
+
+def _no_such(served: Served, known: list[ApiResource], name: str, reason: str) -> Refused:
+    try:
+        found = discovery.find(served.all, name)
+    except NotFederable:
+        found = None
+    if found is not None and "ambiguous" not in reason:
+        why = "belongs to the federation itself" if _is_ours(found) else "cannot be watched, applied and deleted"
+        return Refused(f"{found.qualified} {why}, so it cannot be federated")
+    if "ambiguous" in reason:
+        return Refused(reason)
+    words = sorted({each.plural for each in known} | {each.qualified for each in known})
+    near = difflib.get_close_matches(name.lower(), words, n=3)
+    return Refused(reason, f"did you mean {' or '.join(near)}?" if near else "see: kubectl api-resources")

@@ -1,0 +1,140 @@
+"""The manifests of a join, as pure functions of facts: what the member gets, what the host stores.
+
+Rules come from core.rights for the enabled types, or are KubeFed's (everything) with `--rights all`.
+"""
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import templates
+from federation.core import checks, identity, rights
+from federation.joining import fleet
+from federation.kube.endpoint import Endpoint
+from federation.model.errors import Invalid, Unusable
+from federation.model.federated import FederatedType
+from federation.model.marks import SYSTEM_NAMESPACE
+from federation.model.resources import KUBEFED_CLUSTERS, ObjectName
+
+Rights = Literal["types", "all"]
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the user asks of a join. `host` is the host's part in names inside the member."""
+
+    name: str
+    host: str
+    namespace: str = SYSTEM_NAMESPACE
+    secret_name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    rights: Rights = "types"
+    error_on_existing: bool = True
+
+    @property
+    def account(self) -> str:
+        """The service account's name in the member."""
+        return identity.service_account(self.name, self.host)
+
+
+def namespace(name: str) -> str:
+    """The system namespace's name, checked: a DNS label of at most 63 characters. Raises Invalid."""
+    if len(name) > 63 or "." in name:
+        raise Invalid("--kubefed-namespace", f"{name[:80]!r} must be a DNS label of at most 63 characters")
+    return checks.dns_1123(name, "--kubefed-namespace")
+
+
+def rules(types: Iterable[FederatedType], how: str) -> list[dict[str, Any]]:
+    """The cluster-wide rules of a member's role."""
+    return rights.ALL if how == "all" else rights.member_rules(types)
+
+
+def member_manifests(
+    namespace: str, account: str, types: Iterable[FederatedType], how: str, *, host_namespace: bool = False
+) -> list[Manifest]:
+    """Namespace, service account, roles and bindings, in the order in which they are applied.
+
+    `host_namespace` leaves the namespace out: the host joined as its own member has it.
+    """
+    where = ObjectName(namespace, account)
+    manifests = templates.documents(
+        "member/rbac.yaml",
+        namespace=namespace,
+        account=account,
+        rules=rules(types, how),
+        account_rules=rights.account_rules(where),
+    )
+    return [each for each in manifests if not (host_namespace and each["kind"] == "Namespace")]
+
+
+def role_manifest(namespace: str, account: str, types: Iterable[FederatedType]) -> Manifest:
+    """The ClusterRole alone, as enable and disable change it."""
+    return next(each for each in member_manifests(namespace, account, types, "types") if each["kind"] == "ClusterRole")
+
+
+def has_all_rights(role: Mapping[str, Any]) -> bool:
+    """Whether a role allows everything already (made by kubefedctl, or joined with --rights all)."""
+    return any(
+        all("*" in (rule.get(key) or ()) for key in ("apiGroups", "resources", "verbs"))
+        for rule in role.get("rules") or ()
+    )
+
+
+def secret_manifest(wanted: Wanted, secret_name: str, token: str) -> Manifest:
+    """The Secret at the host with key `token`."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": secret_name,
+            "namespace": wanted.namespace,
+            "annotations": {fleet.CLUSTER_ANNOTATION: wanted.name},
+        },
+        "type": "Opaque",
+        "data": {"token": base64.b64encode(token.encode()).decode()},
+    }
+
+
+def cluster_spec(endpoint: Endpoint, secret_name: str) -> Manifest:
+    """spec of the KubeFedCluster for what the user's kubeconfig says of the member.
+
+    Raises Unusable for what a KubeFedCluster cannot say.
+    """
+    if not endpoint.server.startswith("https://"):
+        raise Unusable(f"{endpoint.server} is not https: the controller sends no token over plain http")
+    if endpoint.server_name:
+        raise Unusable(
+            f"the kubeconfig reaches {endpoint.server} with tls-server-name {endpoint.server_name}, which a "
+            "KubeFedCluster cannot carry: use an address that the server's certificate names"
+        )
+    spec: Manifest = {"apiEndpoint": endpoint.server, "secretRef": {"name": secret_name}}
+    if endpoint.trust.ca:
+        spec["caBundle"] = base64.b64encode(endpoint.trust.ca).decode()
+    if endpoint.proxy:
+        spec["proxyURL"] = endpoint.proxy
+    if endpoint.trust.skip_all:
+        spec["disabledTLSValidations"] = ["*"]
+    return spec
+
+
+def cluster_manifest(wanted: Wanted, spec: Manifest, uid: str) -> Manifest:
+    """The KubeFedCluster, with the member's identity and how it was joined as annotations."""
+    metadata: Manifest = {
+        "name": wanted.name,
+        "namespace": wanted.namespace,
+        "annotations": {
+            fleet.UID_ANNOTATION: uid,
+            fleet.ACCOUNT_ANNOTATION: wanted.account,
+            fleet.RIGHTS_ANNOTATION: wanted.rights,
+        },
+    }
+    if wanted.labels:
+        metadata["labels"] = dict(wanted.labels)
+    return {
+        "apiVersion": KUBEFED_CLUSTERS.api_version,
+        "kind": KUBEFED_CLUSTERS.kind,
+        "metadata": metadata,
+        "spec": spec,
+    }
