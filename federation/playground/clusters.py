@@ -143,12 +143,17 @@ class Playground:
         """SIGCONT a paused API server."""
         self._signal(name, signal.SIGCONT)
 
-    def down(self) -> None:
-        """End every process, paused ones too, and remove the directory. Works on what is left of a damaged one."""
+    def down(self) -> bool:
+        """End every process, paused ones too, and remove the directory. Works on what is left of a damaged one.
+
+        False if there was neither a process nor a file.
+        """
         with self._locked(remove=True):
-            starting.sweep(self._files)
-            if self._files.directory.exists():
+            ended = starting.sweep(self._files)
+            there = self._files.directory.exists()
+            if there:
                 shutil.rmtree(self._files.directory)
+        return there or ended > 0
 
     # -- looking -----------------------------------------------------------------------------------------------------
 

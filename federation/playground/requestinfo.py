@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 VERBS = frozenset(("get", "list", "watch", "create", "update", "patch", "apply", "delete", "deletecollection", "post"))
 READS = frozenset(("get", "list", "watch", "head"))
-_PLAIN = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}
+_PLAIN = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
 _APPLY = ("application/apply-patch+yaml", "application/apply-patch+json", "application/apply-patch+cbor")
 # Subresources of a Namespace; anything else after a namespace's name is a resource inside it.
 _NAMESPACE_SUBRESOURCES = ("status", "finalize")
@@ -28,9 +28,9 @@ class RequestInfo:
 
 def parse(method: str, target: str, content_type: str = "") -> RequestInfo:
     """Read method, request target (path and query) and Content-Type. What is about no resource has none."""
-    split = urllib.parse.urlsplit(target)
-    path = urllib.parse.unquote(split.path)
-    query = urllib.parse.parse_qs(split.query, keep_blank_values=True)
+    raw_path, _, raw_query = target.partition("?")
+    path = urllib.parse.unquote(raw_path)
+    query = urllib.parse.parse_qs(raw_query, keep_blank_values=True)
     parts = [part for part in path.split("/") if part]
     match parts:
         case ["api", _, *rest] if rest:

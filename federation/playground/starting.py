@@ -49,12 +49,13 @@ def read_cluster(files: Layout, name: str, record: ClusterRecord) -> LocalCluste
     )
 
 
-def sweep(files: Layout) -> None:
-    """End every process of the playground, found by pid file or, where that was lost, by its mark."""
+def sweep(files: Layout) -> int:
+    """End every process of the playground, found by pid file or, where that was lost, by its mark; returns how many."""
     pid_files = list(files.directory.glob("**/*.pid")) if files.directory.is_dir() else []
     known = [process for each in pid_files if (process := processes.find(each))]
     lost = [each for each in processes.strays(str(files.directory)) if each not in known]
     processes.stop([*known, *lost], grace=0)
+    return len(known) + len(lost)
 
 
 def prepare(files: Layout, names: Sequence[str], managers: Collection[str]) -> Record:

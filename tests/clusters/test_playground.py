@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from federation.playground import access, processes
+from federation.playground import access, processes, verbs
 from federation.playground.access import LocalCluster
 from federation.playground.clusters import DEFAULT_NAMES, Playground
 from federation.playground.errors import PlaygroundError
@@ -30,6 +30,10 @@ def make_config_map(cluster: LocalCluster, trust: ssl.SSLContext, name: str, nam
     code, _ = access.request(cluster, "POST", path, trust, body=body)
     assert code == 201
     return f"{path}/{name}"
+
+
+def ignore(_: str) -> None:
+    """Nobody reads what is reported."""
 
 
 def listens(port: int) -> bool:
@@ -135,7 +139,7 @@ def test_an_unknown_cluster_is_named(playground: Playground, verb: str) -> None:
 
 def test_a_whole_life_of_its_own(tmp_path: Path) -> None:
     directory = tmp_path / "pg"
-    playground = Playground.up(directory, ("one",), report=lambda _: None)
+    playground = Playground.up(directory, ("one",), report=ignore)
     try:
         trust = access.tls(playground.clusters["one"].ca_pem)
         path = make_config_map(playground.clusters["one"], trust, "kept")
@@ -149,7 +153,7 @@ def test_a_whole_life_of_its_own(tmp_path: Path) -> None:
             os.kill(pid, signal.SIGKILL)
         pid_file = directory / "clusters" / "one" / "kube-apiserver.pid"
         pid_file.write_text(json.dumps({"pid": os.getpid(), "born": json.loads(pid_file.read_text())["born"]}))
-        again = Playground.up(directory, ("one",), report=lambda _: None)
+        again = Playground.up(directory, ("one",), report=ignore)
         assert {name: each.url for name, each in again.clusters.items()} == {
             name: each.url for name, each in playground.clusters.items()
         }
@@ -157,7 +161,7 @@ def test_a_whole_life_of_its_own(tmp_path: Path) -> None:
         again.pause("two")
         ports = [port_of(each) for each in again.clusters.values()]
     finally:
-        Playground(directory, report=lambda _: None).down()
+        Playground(directory, report=ignore).down()
     assert not directory.exists()
     assert not directory.with_name("pg.lock").exists()
     assert not any(map(listens, ports))
@@ -176,7 +180,7 @@ def test_a_whole_life_of_its_own(tmp_path: Path) -> None:
 )
 def test_down_ends_what_a_damaged_directory_left_running(tmp_path: Path, damage: tuple[str, ...]) -> None:
     directory = tmp_path / "pg"
-    playground = Playground.up(directory, ("one",), report=lambda _: None)
+    playground = Playground.up(directory, ("one",), report=ignore)
     ports = [port_of(playground.clusters["one"])]
     for name in damage or ("",):
         victim = directory / name
@@ -210,9 +214,35 @@ def test_a_new_cluster_takes_another_port_when_its_own_was_taken(
         offers = iter([thief.getsockname()[1], real(set()), thief.getsockname()[1]])  # etcd, etcd again, API server
         monkeypatch.setattr(processes, "free_port", lambda taken: next(offers, None) or real(taken))
         try:
-            playground = Playground.up(directory, ("one",), report=lambda _: None)
+            playground = Playground.up(directory, ("one",), report=ignore)
             assert port_of(playground.clusters["one"]) != thief.getsockname()[1]
             config = yaml.safe_load(playground.kubeconfig.read_text())
             assert config["clusters"][0]["cluster"]["server"] == playground.clusters["one"].url
         finally:
-            Playground(directory, report=lambda _: None).down()
+            Playground(directory, report=ignore).down()
+
+
+def test_the_verbs_of_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    try:
+        file = verbs.up("trial", ("one",), report=ignore)
+        assert file == verbs.kubeconfig("trial") == tmp_path / "federation" / "playground" / "trial" / "kubeconfig"
+        seen = []
+        for verb in (verbs.pause, verbs.resume, verbs.kill, verbs.resume, verbs.restart):
+            verb("one", "trial", report=ignore)
+            row = next(row for row in verbs.status("trial") if row.process == "kube-apiserver")
+            seen.append((verb.__name__, row.state, row.ready))
+        assert seen == [
+            ("pause", State.PAUSED, False),
+            ("resume", State.RUNNING, True),
+            ("kill", State.STOPPED, False),
+            ("resume", State.RUNNING, True),
+            ("restart", State.RUNNING, True),
+        ]
+        assert {row.process for row in verbs.status("trial")} == {"etcd", "kube-apiserver", "kube-controller-manager"}
+        verbs.kill("one", "trial", report=ignore)
+        with pytest.raises(PlaygroundError, match="one is not running: restart it first"):
+            verbs.pause("one", "trial", report=ignore)
+    finally:
+        assert verbs.down("trial", report=ignore)
+    assert not verbs.down("trial", report=ignore)
