@@ -4,13 +4,15 @@ A lane writes through MemberPort, so that another way to a member (an agent that
 thousand members) is another MemberPort and nothing else.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 from federation.core.managedfields import PartialMetadata
 from federation.model.failures import Failure
-from federation.model.federated import Metadata
+from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.resources import ObjectName, Resource
+
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
 class Written(Protocol):
@@ -72,3 +74,89 @@ class HubPort(Protocol):
 
     async def create(self, resource: Resource, namespace: str, body: Any) -> Failure | None:
         """POST."""
+
+
+class Watch(Protocol):
+    """One followed collection; see kube.reflector."""
+
+    failure: Failure | None
+    synced: bool
+    contact: float
+
+    async def run(self) -> None:
+        """Follow it until cancelled."""
+
+    def kick(self) -> None:
+        """Do not sit out a wait: something changed that may help."""
+
+
+class Sink(Protocol[T_contra]):
+    """Whoever remembers what a watch says."""
+
+    def replace(self, items: Iterable[T_contra]) -> None:
+        """This is all there is."""
+
+    def upsert(self, item: T_contra) -> None:
+        """New or changed."""
+
+    def remove(self, item: T_contra) -> None:
+        """Gone."""
+
+
+OnChange = Callable[[Watch], None]
+
+
+class Gate(Protocol):
+    """The way to one member with its current credentials; see kube.gates."""
+
+    @property
+    def writer(self) -> MemberPort:
+        """Writes."""
+
+    @property
+    def token_lifetime(self) -> tuple[float, float] | None:
+        """When the token was issued and when it ends (unix seconds); None when it does not end or is no JWT."""
+
+    def admit(self, spec: Mapping[str, Any], secret: Mapping[str, str]) -> bool:
+        """Take new credentials while connections live; False when the place changed and a new Gate is needed.
+
+        Raises Unusable.
+        """
+
+    def watch(self, enabled: FederatedType, sink: Sink[PartialMetadata], on_change: OnChange) -> Watch:
+        """Follow what the member holds of a type."""
+
+    async def identify(self, deadline: float) -> str | Failure:
+        """The UID of its kube-system namespace: the authorised request that health is read from."""
+
+    async def version(self) -> str | Failure:
+        """Its Kubernetes version, such as `v1.36.3`."""
+
+    async def topology(self) -> tuple[str, tuple[str, ...]] | Failure:
+        """Region and zones of its nodes."""
+
+    async def renew_token(self, lifetime: int) -> str | Failure:
+        """Ask for a fresh token of the same service account."""
+
+    async def close(self) -> None:
+        """End all connections."""
+
+
+class Gatekeeper(Protocol):
+    """Opens Gates."""
+
+    def open(self, name: str, spec: Mapping[str, Any], secret: Mapping[str, str]) -> Gate:
+        """A Gate from a KubeFedCluster's spec and its Secret's data. Raises Unusable."""
+
+
+class HubWatches(Protocol):
+    """The collections followed at the hub."""
+
+    def federated(self, enabled: FederatedType, sink: Sink[FederatedObject], on_change: OnChange) -> Watch:
+        """Federated objects of one type, everywhere."""
+
+    def system(self, resource: Resource, sink: Sink[StoredObject]) -> Watch:
+        """Objects of one resource in the system namespace: KubeFedClusters, FederatedTypeConfigs, Secrets, ..."""
+
+    def metadata(self, resource: Resource, sink: Sink[Metadata]) -> Watch:
+        """Metadata of every object of one resource (Namespaces, CustomResourceDefinitions)."""

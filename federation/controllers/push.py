@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import orjson
 
 from federation.controllers.ports import MemberPort, Written
-from federation.core import conflicts, failures, managedfields
+from federation.core import conflicts, failures, managedfields, manifest
 from federation.core.managedfields import PartialMetadata
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
@@ -118,7 +118,7 @@ async def _after(action: Apply, target: Target, written: Written, contest: Conte
             if release is not None:
                 await member.patch(resource, name, release)
             return Outcome(word=Word.ALREADY_EXISTS, message=f"another hub manages it ({observed.other_hub})")
-        operations = managedfields.subtract_patch(metadata, member.manager)
+        operations = managedfields.subtract_patch(metadata, member.manager, retain_replicas=action.retain_replicas)
         if operations is not None:
             patched = await member.patch(resource, name, operations)
             if isinstance(patched, Failure):
@@ -146,7 +146,7 @@ async def _take_over(action: Apply, target: Target) -> Failure | None:
     metadata = await member.read(resource, name)
     if isinstance(metadata, Failure):
         return metadata
-    operations = managedfields.union_patch(metadata, member.manager, keep_replicas=action.retain_replicas)
+    operations = managedfields.union_patch(metadata, member.manager, retain_replicas=action.retain_replicas)
     if operations is None:
         return None
     patched = await member.patch(resource, name, operations)
@@ -201,13 +201,8 @@ def _identified(action: Apply) -> bytes:
     """The body with the identity that makes the API server refuse a mistaken object."""
     if not action.uid and not action.create_only:
         return action.body
-    body = orjson.loads(action.body)
-    if action.uid:
-        body["metadata"]["uid"] = action.uid
-    else:
-        # Undocumented and held by a contract test: resourceVersion "1" applies only where nothing exists.
-        body["metadata"]["resourceVersion"] = "1"
-    return orjson.dumps(body)
+    # Undocumented and held by a contract test: resourceVersion "1" applies only where nothing exists.
+    return manifest.addressed(action.body, uid=action.uid, resource_version="" if action.uid else "1")
 
 
 def _failed(failure: Failure, operation: failures.Operation, word: Word | None = None) -> Outcome:

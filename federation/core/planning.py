@@ -38,7 +38,8 @@ class NamespaceFacts:
     """The federation of the namespace that an object lives in.
 
     `selected`: the clusters its FederatedNamespace selects; None when there is no FederatedNamespace; Missing.UNKNOWN
-    while that cannot be told. `observe` says whether a cluster holds the namespace already.
+    while that cannot be told, with a `message` when somebody has to mend something first.
+    `observe` says whether a cluster holds the namespace already.
     """
 
     selected: frozenset[str] | Missing | None
@@ -82,18 +83,17 @@ def plan(facts: Facts) -> Plan:
     if facts.namespace is not None:
         within = facts.namespace.selected
         if within is Missing.UNKNOWN:
-            # Nothing may be concluded, least of all that copies should go: what was planned before stays as it is.
-            return replace(
-                _holding(facts, Word.CACHED_RETRIEVAL_FAILED, facts.namespace.message),
-                reason=Propagation.NAMESPACE_NOT_FEDERATED,
-                message=facts.namespace.message,
-            )
+            # Nothing may be concluded, least of all that copies should go: what is there stays as it is.
+            if not facts.namespace.message:
+                return Plan(meta.generation, undecided=True)
+            held = _holding(facts, Word.CACHED_RETRIEVAL_FAILED, facts.namespace.message)
+            return replace(held, reason=Propagation.NAMESPACE_NOT_FEDERATED, message=facts.namespace.message)
         if within is None:
             reason = Propagation.NAMESPACE_NOT_FEDERATED
             message = (
                 f"namespace {meta.namespace!r} has no FederatedNamespace: create one named {meta.namespace!r} in it"
             )
-        selected = selected & (within or frozenset())
+        selected &= within if isinstance(within, frozenset) else frozenset()
     actions: dict[str, Action] = {}
     shared = _Shared(facts, spec, base)
     for name, cluster in facts.clusters.items():

@@ -62,7 +62,7 @@ class Answer:
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
-            raise ApiFailure(failures.unexpected("the API server's answer is not JSON")) from None
+            raise ApiFailure(Failure(FailureKind.UNEXPECTED, "the API server's answer is not JSON")) from None
 
 
 class Connection:
@@ -137,7 +137,7 @@ class Connection:
                             retry_after=response.headers.get("Retry-After"),
                         )
         except TimeoutError:
-            outcome = failures.timed_out(f"no answer to {request.method} within {request.deadline:g} s")
+            outcome = failures.timed_out(request.deadline)
             code = 0
         except (aiohttp.ClientError, OSError, ssl.SSLError, asyncio.IncompleteReadError) as error:
             outcome = unreachable(self.endpoint.server, error)
@@ -160,7 +160,7 @@ class Connection:
             async with asyncio.timeout(DEADLINE):
                 response = await request
         except TimeoutError:
-            yield failures.timed_out(f"no answer to watch within {DEADLINE:g} s")
+            yield failures.timed_out(DEADLINE)
             return
         except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
             yield unreachable(self.endpoint.server, error)
@@ -242,7 +242,7 @@ def unreachable(server: str, error: Exception) -> Failure:
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError):
         inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
         reason = getattr(inner, "verify_message", None) or getattr(inner, "reason", None) or type(inner).__name__
-        return failures.untrusted(f"the certificate of {server} is not trusted: {reason}")
+        return failures.unreachable(f"the certificate of {server} is not trusted: {reason}", untrusted=True)
     if isinstance(error, aiohttp.ClientConnectorError):
         return failures.unreachable(f"cannot connect to {server}: {error.os_error.strerror or error.os_error}")
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError | aiohttp.ClientPayloadError):

@@ -5,18 +5,11 @@ from typing import Any
 import msgspec
 import orjson
 
-from federation.core import failures
+from federation.kube import decoding
 from federation.kube.connection import JSON, MERGE_PATCH, METADATA, Answer, Connection
-from federation.model.failures import Failure
+from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata
 from federation.model.resources import ObjectName, Resource
-
-
-class _Holder(msgspec.Struct, gc=False):
-    metadata: Metadata
-
-
-_holder = msgspec.json.Decoder(_Holder)
 
 
 class HubWriter:
@@ -58,6 +51,6 @@ def _metadata(answer: Answer | Failure) -> Metadata | Failure:
     if isinstance(answer, Failure):
         return answer
     try:
-        return _holder.decode(answer.body).metadata
+        return decoding.metadata(answer.body)
     except msgspec.MsgspecError:
-        return failures.unexpected("the hub's answer is no object's metadata")
+        return Failure(FailureKind.UNEXPECTED, "the hub's answer is no object's metadata")

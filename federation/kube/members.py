@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 import msgspec
 import orjson
 
-from federation.core import failures, managedfields
 from federation.core.managedfields import PartialMetadata
+from federation.kube import decoding
 from federation.kube.connection import APPLY_PATCH, JSON, JSON_PATCH, METADATA, Answer, Connection
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import SECRETS, ObjectName, Resource
@@ -99,7 +99,11 @@ class MemberWriter:
         if isinstance(answer, Failure):
             return answer
         replicas = answer.json().get("spec", {}).get("replicas", 0)
-        return replicas if isinstance(replicas, int) else failures.unexpected("the scale subresource has no number")
+        return (
+            replicas
+            if isinstance(replicas, int)
+            else Failure(FailureKind.UNEXPECTED, "the scale subresource has no number")
+        )
 
     def _query(self, manager: str, force: bool) -> str:
         query = self._queries.get((manager, force))
@@ -112,9 +116,9 @@ class MemberWriter:
         if isinstance(answer, Failure):
             return answer
         try:
-            return Written(answer.code == 201, managedfields.decode(answer.body))
+            return Written(answer.code == 201, decoding.partial(answer.body))
         except msgspec.MsgspecError:
-            return failures.unexpected(f"{self.connection.name} answered something that is no object's metadata")
+            return Failure(FailureKind.UNEXPECTED, "the member's answer is no object's metadata")
 
 
 def _is_secret(resource: Resource) -> bool:

@@ -36,6 +36,9 @@ SLOW = 15.0
 SHORTEST_WATCH = 1.0
 HASTY_WATCHES = 5
 
+OnChange = Callable[[Any], None]
+"""Called with the reflector when it begins or ceases to fail, or fails for another reason."""
+
 log = structlog.get_logger()
 
 
@@ -104,7 +107,7 @@ class Reflector(Generic[T]):
         collection: Collection[T],
         sink: Sink[T],
         *,
-        on_change: Callable[["Reflector[T]"], None] | None = None,
+        on_change: OnChange | None = None,
         roll: Callable[[], float] = random.random,
     ) -> None:
         self.collection = collection
@@ -140,7 +143,9 @@ class Reflector(Generic[T]):
                 # A list goes straight on to its watch; a server that ends watches at once must not be asked in a loop.
                 self._failures += 1
                 if self._failures > HASTY_WATCHES:
-                    await self._rest(failures.unavailable("the server ends watches as soon as they are opened"))
+                    await self._rest(
+                        Failure(FailureKind.UNAVAILABLE, "the server ends watches as soon as they are opened")
+                    )
                 continue
             if failure.kind is FailureKind.EXPIRED:
                 self._version = ""
@@ -268,7 +273,7 @@ async def lines(chunks: AsyncIterator[bytes], idle: float) -> AsyncIterator[byte
         except StopAsyncIteration:
             return
         except TimeoutError:
-            yield failures.timed_out(f"nothing heard for {idle:g} s")
+            yield failures.timed_out(idle)
             return
         except (aiohttp.ClientError, OSError) as error:
             yield failures.unreachable(f"the watch broke: {type(error).__name__}")
@@ -286,9 +291,9 @@ async def lines(chunks: AsyncIterator[bytes], idle: float) -> AsyncIterator[byte
             pending.append(chunk[start:])
             size += len(chunk) - start
             if size > LONGEST_LINE:
-                yield failures.unexpected(f"a watch event longer than {LONGEST_LINE >> 20} MiB")
+                yield Failure(FailureKind.UNEXPECTED, f"a watch event longer than {LONGEST_LINE >> 20} MiB")
                 return
 
 
 def _unreadable(collection: Collection[Any], error: Exception) -> Failure:
-    return failures.unexpected(f"{collection.what}: the API server's answer cannot be read: {error}")
+    return Failure(FailureKind.UNEXPECTED, f"{collection.what}: the API server's answer cannot be read: {error}")

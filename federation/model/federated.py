@@ -41,6 +41,23 @@ class FederatedObject(msgspec.Struct, frozen=True, gc=False):
         return ObjectName(self.metadata.namespace, self.metadata.name)
 
 
+class StoredObject(msgspec.Struct, frozen=True):
+    """Any other object of the hub that the controller reads whole: clusters, type configs, Secrets, settings."""
+
+    metadata: Metadata
+    spec: dict[str, Any] = {}
+    status: dict[str, Any] = {}
+    data: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"StoredObject({self.metadata.namespace}/{self.metadata.name})"  # data may be a Secret's
+
+    @property
+    def where(self) -> ObjectName:
+        """Its namespace and name."""
+        return ObjectName(self.metadata.namespace, self.metadata.name)
+
+
 @dataclass(frozen=True, slots=True)
 class FederatedType:
     """An enabled type: what a FederatedTypeConfig says, with KubeFed's defaults filled in."""

@@ -79,6 +79,7 @@ class Plan:
 
     `reason` and `message` become the Propagation condition when the object as a whole is at fault.
     `selected` are the clusters that should hold the object; the other actions clear away copies.
+    `undecided`: facts that a decision needs have not been heard yet; nothing is done or told until they are.
     `finalizer`: True add it before any push, False release it (nothing managed is left), None leave as is.
     """
 
@@ -89,4 +90,5 @@ class Plan:
     message: str = ""
     finalizer: bool | None = None
     deleting: bool = False
+    undecided: bool = False
     warnings: tuple[str, ...] = ()

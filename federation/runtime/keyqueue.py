@@ -33,6 +33,17 @@ class KeyQueue(Generic[K]):
         return key in self._waiting or key in self._taken
 
     @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing is being worked on (keys that wait for their time aside)."""
+        return not self._waiting and not self._taken
+
+    async def rest(self, seconds: float) -> None:
+        """Wait until it is idle, at most so long."""
+        ends = asyncio.get_running_loop().time() + seconds
+        while not self.idle and asyncio.get_running_loop().time() < ends:  # noqa: ASYNC110 - only at the very end
+            await asyncio.sleep(0.02)
+
+    @property
     def later(self) -> int:
         """How many keys wait for their time to come."""
         return len(self._timers)

@@ -7,8 +7,8 @@ asking for a while when the member fails again and again (a breaker fed by the m
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Hashable
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from typing import Any, Generic, TypeVar
 
 from federation.runtime import backoff
 from federation.runtime.keyqueue import KeyQueue
@@ -40,7 +40,7 @@ class Lane(Generic[K]):
         self,
         name: str,
         run: Callable[[K], Awaitable[tuple[Verdict, float | None]]],
-        spawn: Callable[[Awaitable[None], str], object],
+        spawn: Callable[[Coroutine[Any, Any, None], str], object],
         *,
         concurrency: int,
     ) -> None:
@@ -54,6 +54,7 @@ class Lane(Generic[K]):
         self._failures = 0
         self._trips = 0
         self._pause: asyncio.TimerHandle | None = None
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._queue) + self._active
@@ -72,7 +73,9 @@ class Lane(Generic[K]):
         return self._active
 
     def submit(self, key: K, *, urgent: bool = False) -> None:
-        """Queue a key; a running one runs again afterwards."""
+        """Queue a key; a running one runs again afterwards. A closed lane takes nothing."""
+        if self._closed:
+            return
         self._queue.add(key, urgent=urgent)
         self._start()
 
@@ -90,7 +93,8 @@ class Lane(Generic[K]):
         self._unpause()
 
     def close(self) -> None:
-        """Drop what waits; runs in flight end with their own deadline or their owner's cancellation."""
+        """Take nothing more and drop what waits; runs in flight end by their own deadline or their owner's hand."""
+        self._closed = True
         self.drain()
         if self._pause is not None:
             self._pause.cancel()

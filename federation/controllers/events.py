@@ -1,0 +1,103 @@
+"""Kubernetes events for federated objects: only when propagation begins to fail and when that ends, told once.
+
+KubeFed posted one event per cluster and change; that was a third of its hub writes. Here an event is posted when an
+object's Ready turns False for a reason that is not just "on its way", and when it turns True again after that.
+"""
+
+from collections import OrderedDict
+from datetime import UTC, datetime
+
+import structlog
+
+from federation.controllers.facts import World
+from federation.controllers.ports import HubPort
+from federation.model.failures import Failure
+from federation.model.federated import FederatedObject
+from federation.model.resources import EVENTS, Key, Resource
+from federation.model.status import Condition, Status
+from federation.runtime.keyqueue import KeyQueue
+
+REMEMBERED = 4096
+"""Objects whose last event is remembered; beyond, the oldest may be told again."""
+COMPONENT = "federation-controller"
+
+log = structlog.get_logger()
+
+
+class Events:
+    """Collects what is worth an event and posts it; `serve` is its worker."""
+
+    def __init__(self, world: World, hub: HubPort) -> None:
+        self._world = world
+        self._hub = hub
+        self._queue: KeyQueue[Key] = KeyQueue()
+        self._waiting: dict[Key, tuple[FederatedObject, Condition]] = {}
+        self._told: OrderedDict[Key, str] = OrderedDict()
+
+    def status_changed(self, key: Key, federated: FederatedObject, before: Status, after: Status) -> None:
+        """A status was written: is it worth an event?"""
+        old, new = _ready(before), _ready(after)
+        if new is None or (new.status == "False" and new.reason == "Progressing"):
+            return
+        said = f"{new.status} {new.reason} {new.message}"
+        failed_before = key in self._told
+        if new.status == "True" and not failed_before:
+            return
+        if self._told.get(key) == said or (old is not None and (old.status, old.message) == (new.status, new.message)):
+            return
+        if new.status == "True":
+            self._told.pop(key, None)
+        else:
+            self._told[key] = said
+            self._told.move_to_end(key)
+            while len(self._told) > REMEMBERED:
+                self._told.popitem(last=False)
+        self._waiting[key] = (federated, new)
+        self._queue.add(key)
+
+    async def serve(self) -> None:
+        """Post events until cancelled; one that the hub refuses is dropped: the status says the same."""
+        while True:
+            key = await self._queue.take()
+            try:
+                waiting = self._waiting.pop(key, None)
+                state = self._world.types.get(key.type)
+                if waiting is not None and state is not None:
+                    federated, condition = waiting
+                    event = _event(key, state.type.federated, federated, condition)
+                    answer = await self._hub.create(EVENTS, key.namespace or "default", event)
+                    if isinstance(answer, Failure):
+                        log.debug("event not posted", key=str(key), reason=answer.message)
+            finally:
+                self._queue.done(key)
+
+
+def _ready(status: Status) -> Condition | None:
+    return next((condition for condition in status.conditions if condition.type == "Ready"), None)
+
+
+def _event(key: Key, resource: Resource, federated: FederatedObject, ready: Condition) -> dict[str, object]:
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    good = ready.status == "True"
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": f"{key.name[:200]}.", "namespace": key.namespace or "default"},
+        "involvedObject": {
+            "apiVersion": resource.api_version,
+            "kind": resource.kind,
+            "namespace": key.namespace,
+            "name": key.name,
+            "uid": federated.metadata.uid,
+            "resourceVersion": federated.metadata.resource_version,
+        },
+        "type": "Normal" if good else "Warning",
+        "reason": "Propagated" if good else "PropagationFailed",
+        "message": (ready.message or "every placed cluster holds the current generation")[:1024],
+        "source": {"component": COMPONENT},
+        "reportingComponent": COMPONENT,
+        "reportingInstance": "",
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }

@@ -1,0 +1,121 @@
+"""What the controller knows, in memory: types with their objects, members with what they hold, one track per object.
+
+Only sinks (what the APIs said) and `sync` (what came of our own writes) change it, all on one event loop, so that a
+reader who does not await sees one moment.
+"""
+
+from dataclasses import dataclass, field
+
+from federation.controllers.ports import MemberPort
+from federation.core.contention import Contention
+from federation.core.planning import Applied, Trouble
+from federation.model.clusters import Cluster, Missing, Observation, Observed
+from federation.model.federated import FederatedObject, FederatedType, Metadata
+from federation.model.plan import Action, Plan
+from federation.model.resources import Key, ObjectName
+from federation.model.settings import Settings
+from federation.model.status import Status
+from federation.model.words import Word
+from federation.runtime.lane import Lane
+from federation.runtime.store import Store
+
+
+@dataclass(slots=True)
+class Setback:
+    """Why the last action at one cluster did not succeed, and when it is worth another try (monotonic seconds)."""
+
+    word: Word
+    message: str
+    digest: str
+    not_before: float
+    attempts: int = 1
+
+
+@dataclass(slots=True)
+class Track:
+    """One federated object's way through the controller: its last plan and what came of it, per cluster.
+
+    `actions` starts as the plan's; one that succeeded becomes a Keep, which also lets its manifest go.
+    `stale` asks for a new plan. `pending` are clusters whose lane has not answered; `leaving` those that accepted a
+    delete (uid, monotonic time) and have not confirmed it by an event.
+    """
+
+    uid: str
+    status: Status
+    applied: dict[str, Applied]
+    plan: Plan | None = None
+    actions: dict[str, Action] = field(default_factory=dict)
+    stale: bool = True
+    urgent: bool = False
+    pending: set[str] = field(default_factory=set)
+    leaving: dict[str, tuple[str, float]] = field(default_factory=dict)
+    setbacks: dict[str, Setback] = field(default_factory=dict)
+    contention: dict[str, Contention] = field(default_factory=dict)
+    since: float = 0.0
+
+
+class Holdings:
+    """What one member holds of one type, by target name; `trouble` says why it cannot be told."""
+
+    __slots__ = ("objects", "trouble")
+
+    def __init__(self) -> None:
+        self.objects: Store[Observed] = Store()
+        self.trouble: Trouble | None = None
+
+    def observe(self, name: ObjectName) -> Observation:
+        """Observed, ABSENT, or UNKNOWN before the first list has ended."""
+        observed = self.objects.get(name)
+        if observed is not None:
+            return observed
+        return Missing.ABSENT if self.objects.synced else Missing.UNKNOWN
+
+    def outdated(self, name: ObjectName, observed: Observed) -> bool:
+        """Whether something newer is known of the same object (an answer to our write overtook the watch)."""
+        known = self.objects.get(name)
+        return known is not None and known.uid == observed.uid and known.version > observed.version
+
+
+@dataclass(slots=True)
+class TypeState:
+    """One enabled type: its federated objects, their tracks, and what each member holds of it."""
+
+    type: FederatedType
+    objects: Store[FederatedObject] = field(default_factory=Store)
+    tracks: dict[ObjectName, Track] = field(default_factory=dict)
+    holdings: dict[str, Holdings] = field(default_factory=dict)
+
+    def target_name(self, name: ObjectName) -> ObjectName:
+        """The name of the member's object; a FederatedNamespace's target has no namespace."""
+        return name if self.type.target.namespaced else ObjectName("", name.name)
+
+    def federated_name(self, target: ObjectName) -> ObjectName:
+        """The other way round."""
+        return ObjectName(target.name, target.name) if self.type.is_namespace else target
+
+
+@dataclass(slots=True)
+class Member:
+    """One joined cluster: what planning sees of it, and the way to it while it has usable credentials."""
+
+    cluster: Cluster
+    port: MemberPort | None = None
+    lane: Lane[Key] | None = None
+
+
+@dataclass(slots=True)
+class World:
+    """Everything known. `clusters_version` grows with every change that placement can see."""
+
+    settings: Settings = field(default_factory=Settings)
+    types: dict[str, TypeState] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
+    host_namespaces: Store[Metadata] = field(default_factory=Store)
+    clusters_version: int = 0
+    clusters_synced: bool = False
+    types_synced: bool = False
+
+    @property
+    def clusters(self) -> dict[str, Cluster]:
+        """Every joined cluster by name."""
+        return {name: member.cluster for name, member in self.members.items()}

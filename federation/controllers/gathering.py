@@ -1,0 +1,95 @@
+"""Read the facts of one federated object at one moment: memory in, a value for planning out. Never awaits."""
+
+import functools
+
+from federation.controllers.facts import Track, TypeState, World
+from federation.core import parsing, placement
+from federation.core.planning import Facts, NamespaceFacts, Trouble
+from federation.model.clusters import Cluster, Missing, Observation
+from federation.model.errors import Invalid
+from federation.model.federated import FederatedObject
+from federation.model.marks import NAMESPACE_TYPE
+from federation.model.resources import ObjectName
+from federation.model.words import Word
+
+
+class Gatherer:
+    """Builds Facts. Placement of a namespace is computed once per FederatedNamespace and fleet, not once per object."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._clusters: dict[str, Cluster] = {}
+        self._clusters_version = -1
+        self._namespaces: dict[str, tuple[str, int, frozenset[str] | str]] = {}
+
+    def gather(self, state: TypeState, federated: FederatedObject, track: Track) -> Facts:
+        """The facts of one object."""
+        world = self._world
+        target = state.target_name(federated.where)
+        namespaced = state.type.target.namespaced and not world.settings.namespaced
+        host_namespace = None
+        if state.type.is_namespace:
+            host_namespace = world.host_namespaces.get(ObjectName("", federated.metadata.name))
+        return Facts(
+            type=state.type,
+            object=federated,
+            clusters=self.clusters(),
+            observe=functools.partial(_observe, state, target),
+            trouble=functools.partial(_trouble, state),
+            applied=track.applied,
+            namespace=self._namespace(federated.metadata.namespace) if namespaced else None,
+            host_namespace=host_namespace,
+            adopt=world.settings.adopt_resources,
+        )
+
+    def clusters(self) -> dict[str, Cluster]:
+        """Every joined cluster; the same dict until something about one changes."""
+        if self._clusters_version != self._world.clusters_version:
+            self._clusters = self._world.clusters
+            self._clusters_version = self._world.clusters_version
+        return self._clusters
+
+    def _namespace(self, namespace: str) -> NamespaceFacts:
+        state = self._world.types.get(NAMESPACE_TYPE)
+        if state is None:
+            return NamespaceFacts(
+                Missing.UNKNOWN,
+                lambda cluster: Missing.UNKNOWN,
+                "federation of namespaces is not enabled: run `fedctl enable namespaces`",
+            )
+        observe = functools.partial(_observe, state, ObjectName("", namespace))
+        if not state.objects.synced:
+            return NamespaceFacts(Missing.UNKNOWN, observe)
+        federated = state.objects.get(ObjectName(namespace, namespace))
+        if federated is None or federated.metadata.deletion_timestamp is not None:
+            return NamespaceFacts(None, observe)
+        selected = self._selected(namespace, federated)
+        if isinstance(selected, str):
+            return NamespaceFacts(Missing.UNKNOWN, observe, selected)
+        return NamespaceFacts(selected, observe)
+
+    def _selected(self, namespace: str, federated: FederatedObject) -> frozenset[str] | str:
+        version, fleet = federated.metadata.resource_version, self._world.clusters_version
+        known = self._namespaces.get(namespace)
+        if known is not None and known[:2] == (version, fleet):
+            return known[2]
+        selected: frozenset[str] | str
+        try:
+            spec = parsing.spec(federated.spec, namespaces=True)
+            selected = placement.select(spec.placement, self.clusters().values())
+        except Invalid as error:
+            selected = f"FederatedNamespace {namespace!r} is invalid: {error}"
+        self._namespaces[namespace] = (version, fleet, selected)
+        return selected
+
+
+def _observe(state: TypeState, target: ObjectName, cluster: str) -> Observation:
+    holdings = state.holdings.get(cluster)
+    return Missing.UNKNOWN if holdings is None else holdings.observe(target)
+
+
+def _trouble(state: TypeState, cluster: str) -> Trouble | None:
+    holdings = state.holdings.get(cluster)
+    if holdings is None:
+        return Trouble(Word.PENDING, "the cluster's objects have not been listed yet")
+    return holdings.trouble

@@ -1,0 +1,405 @@
+"""Keep members in step with federated objects: the road from a key to a plan, to the lanes, and back to the status.
+
+Read `process` first. A key is planned when its facts changed (`track.stale`), its actions go to the lanes of their
+clusters, each answer comes back through `absorb`, and when every action has its answer the status is told in one
+write. Nothing here waits for a member: what is not answered within SETTLE seconds is reported as pending and the
+answer reported when it comes.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+
+from federation.controllers import gathering, lines, push
+from federation.controllers.facts import Setback, Track, TypeState, World
+from federation.controllers.ports import HubPort
+from federation.core import contention, failures, managedfields, planning, status
+from federation.core.planning import Applied
+from federation.model import marks
+from federation.model.clusters import Observed
+from federation.model.errors import ApiFailure
+from federation.model.failures import Failure, FailureKind
+from federation.model.federated import FederatedObject
+from federation.model.plan import Apply, Delete, Keep, Release
+from federation.model.resources import Key, ObjectName
+from federation.model.status import Status
+from federation.model.words import Word
+from federation.runtime import metrics
+from federation.runtime.backoff import delay
+from federation.runtime.keyqueue import KeyQueue
+from federation.runtime.lane import Verdict
+
+SETTLE = 2.0
+"""Seconds after which a status is written though some clusters have not answered."""
+REMIND = 30.0
+"""Seconds after which clusters that still have not answered are said to have timed out (KubeFed's 30 s)."""
+REASSERT = 8 * 3600.0
+"""Seconds within which every placement is applied once more, though nothing seems to have changed."""
+LEAVE = 10.0
+"""Seconds after which a delete that was accepted and not confirmed is sent again."""
+RETRY = {"now": (0.05, 1.0), "soon": (0.5, 60.0), "slow": (5.0, 960.0), "never": (960.0, 960.0)}
+"""Base and cap, in seconds, of the wait before a cluster's action is tried again, by failures.retry."""
+
+_status = msgspec.json.Decoder(Status)
+
+log = structlog.get_logger()
+
+
+class Sync:
+    """The sync controller: all types, all clusters, one queue."""
+
+    def __init__(
+        self,
+        world: World,
+        hub: HubPort,
+        queue: KeyQueue[Key],
+        *,
+        now: Callable[[], str],
+        tell: Callable[[Key, FederatedObject, Status, Status], None] | None = None,
+    ) -> None:
+        self._world = world
+        self._hub = hub
+        self._queue = queue
+        self._gatherer = gathering.Gatherer(world)
+        self._now = now
+        self._tell = tell
+        self._open: dict[Key, float] = {}
+
+    async def process(self, key: Key) -> None:
+        """One turn of one key. Raises ApiFailure when the hub refuses; the key then comes again."""
+        state = self._world.types.get(key.type)
+        name = ObjectName(key.namespace, key.name)
+        federated = state.objects.get(name) if state is not None else None
+        if state is None or federated is None:
+            self._forget(key, state)
+            return
+        track = state.tracks.get(name)
+        if track is None or track.uid != federated.metadata.uid:
+            track = state.tracks[name] = _new_track(federated)
+        if track.stale or track.plan is None:
+            await self._plan(key, state, federated, track)
+        await self._report(key, state, federated, track)
+
+    def changed(self, key: Key, *, urgent: bool = False) -> None:
+        """Some fact about this object changed: plan it anew."""
+        state = self._world.types.get(key.type)
+        track = state.tracks.get(ObjectName(key.namespace, key.name)) if state is not None else None
+        if track is not None:
+            track.stale = True
+            track.urgent = track.urgent or urgent
+        self._queue.add(key, urgent=urgent)
+
+    def lane_runner(self, cluster: str) -> Callable[[Key], Awaitable[tuple[Verdict, float | None]]]:
+        """What the lane of one cluster does with a key when its turn comes."""
+
+        async def run(key: Key) -> tuple[Verdict, float | None]:
+            return await self._act(key, cluster)
+
+        return run
+
+    def drop_cluster(self, cluster: str, dropped: list[Key]) -> None:
+        """A cluster's lane was emptied (not ready, gone): its keys are planned anew from today's facts."""
+        for key in dropped:
+            state = self._world.types.get(key.type)
+            track = state.tracks.get(ObjectName(key.namespace, key.name)) if state is not None else None
+            if track is not None:
+                track.pending.discard(cluster)
+            self.changed(key)
+
+    async def sweep(self, period: float = 0.5) -> None:
+        """Bring back, until cancelled, keys whose clusters keep silent longer than a status may wait."""
+        while True:
+            await asyncio.sleep(period)
+            now = time.monotonic()
+            for key in [key for key, due in self._open.items() if due <= now]:
+                self._queue.add(key)
+
+    async def reassert(self, period: float = REASSERT) -> None:
+        """Apply everything again, rarely and spread over `period` seconds, until cancelled.
+
+        managedFields cannot show admission that alters our field inside somebody else's write, nor an old entry of ours
+        put back. An apply that changes nothing writes nothing.
+        """
+        while True:
+            keys = [(state, name) for state in list(self._world.types.values()) for name in list(state.tracks)]
+            for state, name in keys:
+                await asyncio.sleep(period / len(keys))
+                track = state.tracks.get(name)
+                if track is not None:
+                    for cluster, applied in track.applied.items():
+                        track.applied[cluster] = applied._replace(entry="")
+                    self.changed(Key(state.type.name, *name))
+            if not keys:
+                await asyncio.sleep(min(period, 600.0))
+
+    # --- plan and dispatch -------------------------------------------------------------------------------------
+
+    async def _plan(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
+        track.stale = False
+        try:
+            plan = planning.plan(self._gatherer.gather(state, federated, track))
+            if plan.finalizer is not None:
+                await self._set_finalizer(state, federated, present=plan.finalizer)
+        except BaseException:
+            track.stale = True  # whatever stopped us, this plan was not carried out
+            raise
+        track.plan = plan
+        if plan.undecided:
+            return
+        track.actions = dict(plan.actions)
+        track.since = time.monotonic()
+        for cluster in [*track.pending, *track.leaving]:
+            if not isinstance(track.actions.get(cluster), Apply | Delete | Release):
+                self._withdraw(key, track, cluster)
+        for gone in [cluster for cluster in track.applied if cluster not in plan.actions]:
+            del track.applied[gone]
+        for cluster in [cluster for cluster in track.setbacks if cluster not in plan.actions]:
+            del track.setbacks[cluster]
+        self._dispatch(key, track)
+        track.urgent = False
+
+    async def _set_finalizer(self, state: TypeState, federated: FederatedObject, *, present: bool) -> None:
+        meta = federated.metadata
+        others = tuple(name for name in meta.finalizers if name != marks.SYNC_FINALIZER)
+        finalizers = (*others, marks.SYNC_FINALIZER) if present else others
+        answer = await self._hub.set_finalizers(state.type.federated, meta, finalizers)
+        if isinstance(answer, Failure):
+            if answer.kind in {FailureKind.NOT_FOUND, FailureKind.UID_MISMATCH} and not present:
+                return
+            raise ApiFailure(answer, f"finalizer of {state.type.federated.kind} {federated.where}")
+        current = state.objects.get(federated.where)
+        if current is federated:  # else a newer event came meanwhile and knows better
+            state.objects.put(federated.where, FederatedObject(answer, federated.spec, federated.status))
+
+    def _dispatch(self, key: Key, track: Track) -> None:
+        now = time.monotonic()
+        for cluster, action in track.actions.items():
+            if not isinstance(action, Apply | Delete | Release):
+                continue
+            member = self._world.members.get(cluster)
+            if member is None or member.lane is None:
+                continue
+            wait = _held_back(action, track, cluster, now)
+            if wait > 0:
+                self._queue.add_after(key, wait)
+                continue
+            track.pending.add(cluster)
+            member.lane.submit(key, urgent=track.urgent)
+
+    def _withdraw(self, key: Key, track: Track, cluster: str) -> None:
+        track.pending.discard(cluster)
+        track.leaving.pop(cluster, None)
+        member = self._world.members.get(cluster)
+        if member is not None and member.lane is not None:
+            member.lane.withdraw(key)
+
+    def _forget(self, key: Key, state: TypeState | None) -> None:
+        self._open.pop(key, None)
+        track = state.tracks.pop(ObjectName(key.namespace, key.name), None) if state is not None else None
+        if track is not None:
+            for cluster in list(track.pending):
+                self._withdraw(key, track, cluster)
+
+    # --- act and absorb ----------------------------------------------------------------------------------------
+
+    async def _act(self, key: Key, cluster: str) -> tuple[Verdict, float | None]:
+        state = self._world.types.get(key.type)
+        name = ObjectName(key.namespace, key.name)
+        track = state.tracks.get(name) if state is not None else None
+        port = self._world.members[cluster].port if cluster in self._world.members else None
+        if state is None or track is None or track.plan is None or cluster not in track.pending or port is None:
+            return Verdict.NOTHING, None
+        plan, action = track.plan, track.actions.get(cluster)
+        if not isinstance(action, Apply | Delete | Release):
+            track.pending.discard(cluster)
+            return Verdict.NOTHING, None
+        try:
+            outcome = await push.carry_out(action, push.Target(port, state.type.target, state.target_name(name)))
+        except Exception:
+            log.exception("push failed", key=str(key), cluster=cluster)
+            outcome = push.Outcome(
+                word=Word.COMPUTE_RESOURCE_FAILED, message="internal error; see the controller's log"
+            )
+        if state.tracks.get(name) is track:
+            self._absorb(_Turn(key, cluster, state, track, action, plan.generation), port.manager, outcome)
+        return _verdict(outcome)
+
+    def _absorb(self, turn: "_Turn", manager: str, outcome: push.Outcome) -> None:
+        key, cluster, track, action = turn.key, turn.cluster, turn.track, turn.action
+        current = track.actions.get(cluster)
+        track.pending.discard(cluster)
+        metrics.PUSHES.labels(cluster, key.type, outcome.word.value or "ok").inc()
+        if outcome.word:
+            self._set_back(turn, outcome)
+        elif isinstance(action, Apply) and outcome.metadata is not None:
+            track.setbacks.pop(cluster, None)
+            self._applied(turn, action, managedfields.observe(outcome.metadata, manager), outcome.contest)
+        else:
+            track.setbacks.pop(cluster, None)
+            track.leaving[cluster] = (action.uid, time.monotonic())
+            self._queue.add_after(key, LEAVE)
+        if current is not action and isinstance(current, Apply | Delete | Release):
+            track.stale = True  # it was planned anew while this was under way
+        if not track.pending or track.stale:
+            self._queue.add(key, urgent=True)
+
+    def _applied(self, turn: "_Turn", action: Apply, observed: Observed, contest: push.Contest | None) -> None:
+        key, cluster, track = turn.key, turn.cluster, turn.track
+        before = track.applied.get(cluster)
+        if before is not None and before.digest == action.digest and before.entry:
+            # The same manifest again: somebody had changed or removed what is ours.
+            manager, fields = (", ".join(contest.managers[:3]), contest.fields) if contest else ("", ())
+            track.contention[cluster] = contention.note(
+                track.contention.get(cluster), time.time(), manager=manager, fields=fields
+            )
+            log.info("drift put back", key=str(key), cluster=cluster, manager=manager, fields=fields[:5])
+        track.applied[cluster] = Applied(action.digest, observed.entry, turn.generation)
+        if track.actions.get(cluster) is action:
+            track.actions[cluster] = Keep(action.digest, observed.entry)
+        holdings = turn.state.holdings.get(cluster)
+        if holdings is None:
+            return
+        target = turn.state.target_name(ObjectName(key.namespace, key.name))
+        if not holdings.outdated(target, observed):
+            holdings.objects.put(target, observed)
+        elif holdings.objects.get(target) != observed:
+            track.stale = True  # somebody changed it right after our write
+
+    def _set_back(self, turn: "_Turn", outcome: push.Outcome) -> None:
+        key, cluster, track, action = turn.key, turn.cluster, turn.track, turn.action
+        before = track.setbacks.get(cluster)
+        digest = action.digest if isinstance(action, Apply) else action.uid
+        attempts = before.attempts + 1 if before is not None and before.digest == digest else 1
+        base, cap = RETRY[failures.retry(outcome.failure) if outcome.failure is not None else "slow"]
+        wait = delay(attempts - 1, base=base, cap=cap)
+        not_before = time.monotonic() + wait
+        track.setbacks[cluster] = Setback(outcome.word, outcome.message, digest, not_before, attempts)
+        self._queue.add_after(key, wait)
+        if attempts == 1:
+            log.info(
+                "push refused",
+                key=str(key),
+                cluster=cluster,
+                status=outcome.word.value,
+                reason=outcome.message,
+                next_try_in_s=round(wait, 1),
+            )
+
+    # --- report ------------------------------------------------------------------------------------------------
+
+    async def _report(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
+        plan = track.plan
+        now = time.monotonic()
+        if plan is None or plan.undecided or plan.finalizer is False:
+            self._open.pop(key, None)
+            return  # an event will decide, or the object goes with its finalizer
+        if _due_again(track, now):
+            track.stale = True
+            self._queue.add(key)
+        if not lines.settled(track):
+            if now < track.since + SETTLE:
+                self._open[key] = track.since + SETTLE
+                return
+            self._open[key] = now + REMIND
+        else:
+            self._open.pop(key, None)
+        told = status.fold(
+            track.status,
+            generation=plan.generation,
+            reason=plan.reason,
+            message=plan.message,
+            clusters=lines.compose(plan, track, late=now >= track.since + REMIND),
+            selected=plan.selected,
+            now=self._now(),
+        )
+        body = status.patch(track.status, told)
+        if body is None:
+            return
+        answer = await self._hub.set_status(state.type.federated, federated.where, body)
+        if isinstance(answer, Failure):
+            if answer.kind is FailureKind.NOT_FOUND:
+                return
+            raise ApiFailure(answer, f"status of {state.type.federated.kind} {federated.where}")
+        before, track.status = track.status, told
+        if self._tell is not None:
+            self._tell(key, federated, before, told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """One action under way: what it was when it started."""
+
+    key: Key
+    cluster: str
+    state: TypeState
+    track: Track
+    action: Apply | Delete | Release
+    generation: int
+
+
+def _new_track(federated: FederatedObject) -> Track:
+    told = _read_status(federated)
+    applied = {}
+    for line in told.clusters:
+        digest, entry = status.parse_fingerprint(line.fingerprint)
+        if digest:
+            applied[line.name] = Applied(digest, entry, line.generation or told.observed_generation)
+    return Track(uid=federated.metadata.uid, status=told, applied=applied)
+
+
+def _read_status(federated: FederatedObject) -> Status:
+    if not memoryview(federated.status):
+        return Status()
+    try:
+        return _status.decode(federated.status)
+    except msgspec.MsgspecError:
+        return Status()  # somebody else's idea of a status: ours replaces it
+
+
+def _held_back(action: Apply | Delete | Release, track: Track, cluster: str, now: float) -> float:
+    """Seconds that this action must still wait; 0 when it can go."""
+    if not isinstance(action, Apply):
+        left = track.leaving.get(cluster)
+        if left is not None and left[0] == action.uid and now < left[1] + LEAVE:
+            return left[1] + LEAVE - now
+    setback = track.setbacks.get(cluster)
+    digest = action.digest if isinstance(action, Apply) else action.uid
+    if setback is not None and setback.digest == digest and now < setback.not_before:
+        return setback.not_before - now
+    contest = track.contention.get(cluster)
+    applied = track.applied.get(cluster)
+    if contest is None or not isinstance(action, Apply) or applied is None or applied.digest != action.digest:
+        return 0.0
+    wait = contest.last + contention.delay(contest) - time.time()
+    if wait > 0:
+        track.setbacks[cluster] = Setback(
+            Word.UPDATE_FAILED, contention.message(contest, time.time()), action.digest, now + wait, contest.count
+        )
+    return max(0.0, wait)
+
+
+def _due_again(track: Track, now: float) -> bool:
+    """Whether an action that was held back may go now."""
+    if track.stale or track.plan is None:
+        return False
+    for cluster, setback in track.setbacks.items():
+        action = track.actions.get(cluster)
+        if setback.not_before <= now and cluster not in track.pending and isinstance(action, Apply | Delete | Release):
+            return True
+    return any(
+        left + LEAVE <= now and isinstance(track.actions.get(cluster), Delete | Release)
+        for cluster, (_, left) in track.leaving.items()
+    )
+
+
+def _verdict(outcome: push.Outcome) -> tuple[Verdict, float | None]:
+    failure = outcome.failure
+    if failure is None or failure.whose != "member":
+        return Verdict.ANSWERED, None
+    if failure.kind is FailureKind.THROTTLED:
+        return Verdict.THROTTLED, failure.retry_after
+    return Verdict.FAILED, failure.retry_after

@@ -1,0 +1,237 @@
+"""Translate what the APIs said into keys: the sinks of all reflectors. The only place that fans out.
+
+Each sink remembers first, then asks whether anything that a plan reads has changed. Our own writes come back here and
+end here: a status that we wrote, a finalizer that we added and an apply whose digest we know wake nobody.
+"""
+
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from federation.controllers.facts import Holdings, TypeState, World
+from federation.core import managedfields
+from federation.core.managedfields import PartialMetadata
+from federation.model import marks
+from federation.model.clusters import Observed
+from federation.model.federated import FederatedObject, Metadata
+from federation.model.resources import Key, ObjectName
+from federation.runtime import metrics
+
+Wake = Callable[..., None]
+"""Sync.changed: wake(key, urgent=...)."""
+
+log = structlog.get_logger()
+
+
+class Fanout:
+    """Wakes more than one key."""
+
+    def __init__(self, world: World, wake: Wake) -> None:
+        self._world = world
+        self._wake = wake
+
+    def everything(self) -> None:
+        """Clusters, settings or types changed in a way that every placement may see."""
+        for name in list(self._world.types):
+            self.whole_type(name)
+
+    def whole_type(self, type_name: str) -> None:
+        """Every object of one type."""
+        state = self._world.types.get(type_name)
+        if state is not None:
+            for name in list(state.objects):
+                self._wake(Key(type_name, *name))
+
+    def namespace(self, namespace: str, *, urgent: bool = False) -> None:
+        """Every namespaced federated object in one namespace."""
+        for name, state in list(self._world.types.items()):
+            if state.type.target.namespaced:
+                for where in state.objects.within(namespace):
+                    self._wake(Key(name, *where), urgent=urgent)
+
+
+class FederatedSink:
+    """Federated objects of one type, from the hub."""
+
+    def __init__(self, state: TypeState, wake: Wake, fanout: Fanout) -> None:
+        self._state = state
+        self._wake = wake
+        self._fanout = fanout
+
+    def replace(self, items: Iterable[FederatedObject]) -> None:
+        """A whole list: what is not in it is gone."""
+        first = not self._state.objects.synced
+        listed = {item.where: item for item in items}
+        for name in [name for name in self._state.objects if name not in listed]:
+            self._gone(name)
+        for name, item in listed.items():
+            before = self._state.objects.put(name, item)
+            if before is None or _changed(before, item):
+                self._changed(name, urgent=not first)
+        self._state.objects.synced = True
+        if first and self._state.type.is_namespace:
+            self._fanout.everything()
+
+    def upsert(self, item: FederatedObject) -> None:
+        """One object, new or changed: a user's change goes first."""
+        before = self._state.objects.put(item.where, item)
+        if before is None or _changed(before, item):
+            self._changed(item.where, urgent=True)
+
+    def remove(self, item: FederatedObject) -> None:
+        """One object is gone."""
+        self._gone(item.where)
+
+    def _gone(self, name: ObjectName) -> None:
+        self._state.objects.drop(name)
+        self._changed(name, urgent=True)
+
+    def _changed(self, name: ObjectName, *, urgent: bool) -> None:
+        self._wake(Key(self._state.type.name, *name), urgent=urgent)
+        if self._state.type.is_namespace:
+            self._fanout.namespace(name.namespace)
+
+
+class HoldingsSink:
+    """What one member holds of one type, as PartialObjectMetadata by the existence of our label."""
+
+    def __init__(
+        self, cluster: str, manager: str, state: TypeState, holdings: Holdings, *, wake: Wake, fanout: Fanout
+    ) -> None:
+        self._cluster = cluster
+        self._manager = manager
+        self._state = state
+        self._holdings = holdings
+        self._wake = wake
+        self._fanout = fanout
+        self._gauge = metrics.PLACEMENTS.labels(cluster, state.type.name)
+
+    def replace(self, items: Iterable[PartialMetadata]) -> None:
+        """A whole list. The first one tells every object of the type what this member holds."""
+        objects = self._holdings.objects
+        first = not objects.synced
+        listed = {ObjectName(item.namespace, item.name): managedfields.observe(item, self._manager) for item in items}
+        for target in [target for target in objects if target not in listed]:
+            objects.drop(target)
+            self._changed(target)
+        for target, observed in listed.items():
+            before = objects.put(target, observed)
+            if before != observed:
+                self._changed(target)
+        objects.synced = True
+        self._gauge.set(len(objects))
+        if first:
+            self._fanout.whole_type(self._state.type.name)
+            if self._state.type.is_namespace:
+                self._fanout.everything()
+
+    def upsert(self, item: PartialMetadata) -> None:
+        """One object: drift, a label, a deletion begun, or our own write coming back."""
+        target = ObjectName(item.namespace, item.name)
+        observed = managedfields.observe(item, self._manager)
+        if self._holdings.outdated(target, observed):
+            return
+        before = self._holdings.objects.put(target, observed)
+        if before is None:
+            self._gauge.inc()
+        if before is None and self._state.type.is_namespace:
+            self._fanout.namespace(item.name, urgent=True)
+        if before is None or _drifted(before, observed):
+            self._observed(target, observed)
+
+    def remove(self, item: PartialMetadata) -> None:
+        """Gone, or its label is: in both cases no managed object is there any more."""
+        target = ObjectName(item.namespace, item.name)
+        if self._holdings.objects.drop(target) is None:
+            return
+        self._gauge.dec()
+        self._changed(target)
+        if self._state.type.is_namespace:
+            self._fanout.namespace(item.name)
+
+    def _observed(self, target: ObjectName, observed: Observed) -> None:
+        track = self._state.tracks.get(self._state.federated_name(target))
+        if track is not None:
+            if self._cluster in track.pending and not observed.deleting:
+                return  # the lane compares with what it finds when our own write has its answer
+            applied = track.applied.get(self._cluster)
+            if applied is not None and applied.entry == observed.entry and observed.managed and not observed.deleting:
+                return  # as we left it
+        self._changed(target)
+
+    def _changed(self, target: ObjectName) -> None:
+        name = self._state.federated_name(target)
+        track = self._state.tracks.get(name)
+        if track is None and self._state.objects.get(name) is None:
+            return  # nobody's: KubeFed leaves managed objects without a federated one alone, and so do we
+        if track is not None and (setback := track.setbacks.get(self._cluster)) is not None:
+            setback.not_before = 0.0  # the member's object changed: what failed before may pass now
+        deleting = track is not None and track.plan is not None and track.plan.deleting
+        self._wake(Key(self._state.type.name, *name), urgent=deleting)
+
+
+class ChangeSink:
+    """Something of a kind changed; which does not matter."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+
+    def replace(self, items: Iterable[Metadata]) -> None:
+        """A whole list."""
+        self._changed()
+
+    def upsert(self, item: Metadata) -> None:
+        """One object."""
+        self._changed()
+
+    def remove(self, item: Metadata) -> None:
+        """One object is gone."""
+        self._changed()
+
+
+class HostNamespaceSink:
+    """The hub's own Namespaces: templates of FederatedNamespaces that have none."""
+
+    def __init__(self, world: World, wake: Wake) -> None:
+        self._world = world
+        self._wake = wake
+
+    def replace(self, items: Iterable[Metadata]) -> None:
+        """A whole list."""
+        listed = {ObjectName("", item.name): item for item in items}
+        for name in [name for name in self._world.host_namespaces if name not in listed]:
+            self._world.host_namespaces.drop(name)
+        for item in listed.values():
+            self.upsert(item)
+        self._world.host_namespaces.synced = True
+
+    def upsert(self, item: Metadata) -> None:
+        """One namespace."""
+        before = self._world.host_namespaces.put(ObjectName("", item.name), item)
+        if before is None or (before.labels, before.annotations) != (item.labels, item.annotations):
+            self._changed(item.name)
+
+    def remove(self, item: Metadata) -> None:
+        """One namespace is gone."""
+        self._world.host_namespaces.drop(ObjectName("", item.name))
+        self._changed(item.name)
+
+    def _changed(self, name: str) -> None:
+        state = self._world.types.get(marks.NAMESPACE_TYPE)
+        if state is not None and state.objects.get(ObjectName(name, name)) is not None:
+            self._wake(Key(marks.NAMESPACE_TYPE, name, name))
+
+
+def _changed(before: FederatedObject, after: FederatedObject) -> bool:
+    old, new = before.metadata, after.metadata
+    return (
+        old.uid != new.uid
+        or old.generation != new.generation
+        or old.deletion_timestamp != new.deletion_timestamp
+        or old.annotations != new.annotations
+        or (marks.SYNC_FINALIZER in old.finalizers and marks.SYNC_FINALIZER not in new.finalizers)
+    )
+
+
+def _drifted(before: Observed, after: Observed) -> bool:
+    return before._replace(version=after.version) != after

@@ -1,0 +1,145 @@
+"""Enabled types: a FederatedTypeConfig switched on, changed, off or deleted starts and stops its watches.
+
+On deletion propagation stops first, then our finalizer goes; members' objects stay as they are, as KubeFed leaves
+them: nobody manages them until the type is enabled again.
+"""
+
+import orjson
+import structlog
+
+from federation.controllers.clusters import Clusters
+from federation.controllers.facts import TypeState, World
+from federation.controllers.ports import HubPort, HubWatches, Watch
+from federation.controllers.sync import Sync
+from federation.controllers.triggers import Fanout, FederatedSink
+from federation.core import parsing
+from federation.model import marks
+from federation.model.errors import ApiFailure, Invalid
+from federation.model.failures import Failure, FailureKind
+from federation.model.federated import FederatedType, StoredObject
+from federation.model.resources import TYPE_CONFIGS
+from federation.runtime.keyqueue import KeyQueue
+from federation.runtime.store import Store
+from federation.runtime.tasks import Tasks
+
+log = structlog.get_logger()
+
+
+class Types:
+    """All enabled types. Its queue holds FederatedTypeConfigs' names; `process` is its worker's turn."""
+
+    def __init__(
+        self, world: World, hub: HubPort, watches: HubWatches, *, clusters: Clusters, sync: Sync, fanout: Fanout
+    ) -> None:
+        self.queue: KeyQueue[str] = KeyQueue()
+        self.objects: Store[StoredObject] = Store()
+        self._world = world
+        self._hub = hub
+        self._watches = watches
+        self._clusters = clusters
+        self._sync = sync
+        self._fanout = fanout
+        self._running: dict[str, tuple[FederatedType, Watch, Tasks]] = {}
+
+    def heard(self, name: str) -> None:
+        """A FederatedTypeConfig appeared, changed or went."""
+        self.queue.add(name)
+
+    def kick(self) -> None:
+        """A CustomResourceDefinition changed at the hub: watches that wait for their type try again."""
+        for _, watch, _ in self._running.values():
+            if watch.failure is not None:
+                watch.kick()
+
+    @property
+    def synced(self) -> bool:
+        """Whether every running type's federated objects have been listed, or cannot be."""
+        return all(watch.synced or watch.failure is not None for _, watch, _ in self._running.values())
+
+    async def process(self, name: str) -> None:
+        """Bring one type in line with its FederatedTypeConfig."""
+        stored = next((item for where, item in self.objects.items() if where.name == name), None)
+        if stored is None:
+            await self._stop(name)
+            return
+        if stored.metadata.deletion_timestamp is not None:
+            await self._stop(name)
+            await self._release(stored)
+            return
+        try:
+            enabled = parsing.type_config(
+                {"metadata": {"name": name, "generation": stored.metadata.generation}, "spec": stored.spec}
+            )
+        except Invalid as error:
+            log.info("type config invalid", type=name, reason=str(error))
+            await self._stop(name)
+            await self._tell(stored, running=False, message=str(error))
+            return
+        if marks.TYPE_FINALIZER not in stored.metadata.finalizers:
+            finalizers = (*stored.metadata.finalizers, marks.TYPE_FINALIZER)
+            answer = await self._hub.set_finalizers(TYPE_CONFIGS, stored.metadata, finalizers)
+            if isinstance(answer, Failure):
+                raise ApiFailure(answer, f"finalizer of FederatedTypeConfig {name}")
+        running = self._running.get(name)
+        if running is not None and not _same(running[0], enabled):
+            await self._stop(name)
+            running = None
+        if enabled.propagation and running is None:
+            self._start(enabled)
+        elif not enabled.propagation:
+            await self._stop(name)
+        await self._tell(stored, running=enabled.propagation)
+
+    async def close(self) -> None:
+        """Stop following everything."""
+        for _, _, tasks in self._running.values():
+            await tasks.cancel()
+
+    def _start(self, enabled: FederatedType) -> None:
+        state = TypeState(enabled)
+        self._world.types[enabled.name] = state
+        watch = self._watches.federated(
+            enabled, FederatedSink(state, self._sync.changed, self._fanout), lambda watch: None
+        )
+        tasks = Tasks()
+        tasks.keep(watch.run, f"watch:hub:{enabled.name}")
+        self._running[enabled.name] = (enabled, watch, tasks)
+        self._clusters.follow(state)
+        log.info("type started", type=enabled.name)
+
+    async def _stop(self, name: str) -> None:
+        running = self._running.pop(name, None)
+        if running is None:
+            return
+        await running[2].cancel()
+        await self._clusters.unfollow(name)
+        # Lanes find no state any more and let their keys of this type go.
+        self._world.types.pop(name, None)
+        if name == marks.NAMESPACE_TYPE:
+            self._fanout.everything()
+        log.info("type stopped", type=name)
+
+    async def _release(self, stored: StoredObject) -> None:
+        finalizers = tuple(name for name in stored.metadata.finalizers if name != marks.TYPE_FINALIZER)
+        if finalizers == stored.metadata.finalizers:
+            return
+        answer = await self._hub.set_finalizers(TYPE_CONFIGS, stored.metadata, finalizers)
+        if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
+            raise ApiFailure(answer, f"finalizer of FederatedTypeConfig {stored.metadata.name}")
+
+    async def _tell(self, stored: StoredObject, *, running: bool, message: str = "") -> None:
+        status = {
+            "observedGeneration": stored.metadata.generation,
+            "propagationController": "Running" if running else "NotRunning",
+            "statusController": "NotRunning",
+        }
+        told = {**status, "message": message or None}
+        if all(stored.status.get(key) == value for key, value in told.items()):
+            return
+        answer = await self._hub.set_status(TYPE_CONFIGS, stored.where, orjson.dumps({"status": told}))
+        if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
+            raise ApiFailure(answer, f"status of FederatedTypeConfig {stored.metadata.name}")
+
+
+def _same(one: FederatedType, other: FederatedType) -> bool:
+    return (one.target, one.federated, one.propagation) == (other.target, other.federated, other.propagation)

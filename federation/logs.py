@@ -1,0 +1,58 @@
+"""Logs: structlog, one line per decision worth reading, JSON or for a console, never a secret.
+
+Modules say `log.info("constant event", key=..., cluster=...)`. What they bind is ours and free of secrets by
+construction; as a last guard, values of suspicious names and anything that looks like a token are replaced.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+_SECRET_NAME = re.compile(r"token|password|secret_data|authorization|kubeconfig_data|private", re.IGNORECASE)
+_SECRET_VALUE = re.compile(
+    r"Bearer\s+\S+|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|-----BEGIN[^-]*PRIVATE KEY-----[^-]*-----END"
+)
+_HIDDEN = "<hidden>"
+
+
+def configure(*, json: bool, level: str) -> None:
+    """Set up logging for this process, other libraries' included."""
+    number = logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer() if json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        # Frames' locals would hold credentials: exceptions are rendered without them.
+        structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+        if json
+        else structlog.processors.format_exc_info,
+        redact,
+    ]
+    structlog.configure(
+        processors=[*shared, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(
+        level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    )
+    # It prints response bodies, Secrets included, at DEBUG.
+    logging.getLogger("kubernetes_asyncio").setLevel(logging.WARNING)
+
+
+def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Replace what must never be printed; a structlog processor."""
+    for name, value in event.items():
+        if _SECRET_NAME.search(name) and name != "event":
+            event[name] = _HIDDEN
+        elif isinstance(value, str) and _SECRET_VALUE.search(value):
+            event[name] = _SECRET_VALUE.sub(_HIDDEN, value)
+    return event
