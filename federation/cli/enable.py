@@ -1,0 +1,93 @@
+"""`fedctl enable`: switch federation of a type on."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from federation.cli import options
+from federation.cli.options import Host
+from federation.cli.verbs import Verb
+
+if TYPE_CHECKING:
+    from federation.joining.enabling import Request
+
+EXAMPLES = """
+  fedctl enable deployments.apps                      # also: deployments, Deployment, deploy
+  fedctl enable -f widget-crd.yaml                    # from a CRD, or KubeFed's EnableTypeDirective
+  fedctl enable configmaps -o yaml > types.yaml       # for git
+"""
+
+
+@click.command("enable", cls=Verb, examples=EXAMPLES)
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option(
+    "-f", "--filename", "files", multiple=True, metavar="FILE", help="EnableTypeDirectives or CRDs; - is stdin."
+)
+@click.option("--federated-group", default="", metavar="GROUP", help="Default: types.kubefed.io.")
+@click.option("--federated-version", default="", metavar="VERSION", help="Default: v1beta1.")
+@click.option("--version", default="", metavar="VERSION", help="The target's version; default: the preferred one.")
+@options.host
+@options.dry_run
+@options.output("yaml", "json")
+def command(
+    *,
+    names: tuple[str, ...],
+    files: tuple[str, ...],
+    federated_group: str,
+    federated_version: str,
+    version: str,
+    host: Host,
+    dry_run: str,
+    output: str | None,
+) -> int:
+    """Make a federated type for NAME and switch its propagation on.
+
+    NAME is a kind, plural, short name or plural.group that the host serves. The federated CRD carries the target's
+    whole schema. The controller's role is widened in every member that your kubeconfig reaches; for the others the manifest
+    for that member's admin is printed (exit code 3).
+    """
+    from federation.cli import directives  # noqa: PLC0415
+    from federation.joining.enabling import Request  # noqa: PLC0415
+
+    if bool(names) == bool(files):
+        raise click.UsageError("give either NAME or -f FILE")
+    if files and (federated_group or federated_version or version):
+        raise click.UsageError("with -f, versions and groups stand in the file")
+    requests = (
+        directives.requests(files)
+        if files
+        else [
+            Request(name, version=version, federated_group=federated_group, federated_version=federated_version)
+            for name in names
+        ]
+    )
+    code: int = options.run(_enable(host, requests, dry_run, output))
+    return code
+
+
+async def _enable(host: Host, requests: Sequence["Request"], dry_run: str, output: str | None) -> int:
+    from federation.cli import printing, rolling  # noqa: PLC0415
+    from federation.joining import applying, enabling  # noqa: PLC0415
+    from federation.joining.contexts import Contexts  # noqa: PLC0415
+
+    async with Contexts(host.kubeconfig) as contexts:
+        connection = await contexts.open(host.context)
+        if output or dry_run:
+            made = await enabling.generate(connection, host.namespace, requests)
+            manifests = [each for generated in made for each in enabling.manifests(generated)]
+            for generated in made:
+                for caution in generated.cautions:
+                    options.report(f"warning: {generated.target.qualified}: {caution}")
+            if output:
+                printing.emit(manifests, output)
+                return 0
+            for manifest in manifests:
+                outcome = await applying.apply(connection, manifest, dry_run=True) if dry_run == "server" else ""
+                label = applying.label(applying.resource_of(manifest), applying.name_of(manifest))
+                options.report(f"{connection.name}: {label} {outcome}".rstrip() + " (dry run)")
+            return 0
+        done = await enabling.enable(contexts, connection, host.namespace, requests, options.report)
+    for each in done.types:
+        options.report(f"{each.target.qualified} is federated as {each.federated.kind} ({each.federated.qualified})")
+    return rolling.tell(done.members)

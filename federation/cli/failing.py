@@ -1,0 +1,83 @@
+"""How every error ends: `error: <what failed>` and `next: <what to do>` on stderr, and the exit code.
+
+FederationErrors are imported by name only when one was raised, so that help stays quick.
+"""
+
+import sys
+import traceback
+
+import click
+
+FAILED, USAGE, PARTIAL, INTERRUPTED = 1, 2, 3, 130
+
+
+class Partly(click.ClickException):
+    """Some clusters were done and some were not; exit code 3."""
+
+    exit_code = PARTIAL
+
+
+def tell(error: BaseException, *, name: str, verbose: int) -> int:
+    """Print the error for people; a traceback only with -v or for what must be a bug."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        click.echo("interrupted", err=True)
+        return INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()  # nobody reads: as kubectl, end without a word
+        return FAILED
+    if verbose:
+        click.echo("".join(traceback.format_exception(error)), err=True)
+    if isinstance(error, click.ClickException):
+        return _click(error, name)
+    return _ours(error)
+
+
+def _click(error: click.ClickException, name: str) -> int:
+    message = error.format_message()
+    message = message[:1].lower() + message[1:]
+    click.echo(f"error: {message.rstrip('.')}", err=True)
+    if isinstance(error, click.UsageError):
+        path = error.ctx.command_path if error.ctx else name
+        click.echo(f"next: {path} --help", err=True)
+    return error.exit_code
+
+
+def _ours(error: BaseException) -> int:
+    from federation.model.errors import ApiFailure, FederationError, Invalid, Unusable  # noqa: PLC0415
+
+    if isinstance(error, FederationError):
+        click.echo(f"error: {error}", err=True)
+        hint = getattr(error, "hint", "") or (_hint(error) if isinstance(error, ApiFailure) else "")
+        if hint:
+            click.echo(f"next: {hint}", err=True)
+        return USAGE if isinstance(error, Invalid | Unusable) else FAILED
+    if type(error).__name__ == "PlaygroundError":
+        click.echo(f"error: {error}", err=True)
+        return FAILED
+    click.echo(f"error: {type(error).__name__}: {error}", err=True)
+    click.echo("next: this is a mistake in fedctl; run the command again with -v and report what it prints", err=True)
+    return FAILED
+
+
+def _hint(error: BaseException) -> str:
+    from federation.model.errors import ApiFailure  # noqa: PLC0415
+    from federation.model.failures import FailureKind as Kind  # noqa: PLC0415
+
+    assert isinstance(error, ApiFailure)  # noqa: S101 (the caller's promise, for mypy)
+    cluster = str(error).partition(":")[0]
+    match error.failure.kind:
+        case Kind.UNREACHABLE | Kind.TIMED_OUT | Kind.UNAVAILABLE | Kind.UNEXPECTED:
+            return f"see whether the API server answers: kubectl --context {cluster} get --raw /readyz"
+        case Kind.UNTRUSTED:
+            return "give the kubeconfig the certificate-authority-data of this API server"
+        case Kind.UNAUTHORIZED:
+            return f"log in again, then: kubectl --context {cluster} auth whoami"
+        case Kind.RIGHT_MISSING:
+            return "ask an admin of that cluster for the right, or use another context"
+        case Kind.TYPE_MISSING:
+            return f"if the federation API is not installed there: fedctl init --host-cluster-context {cluster}"
+        case Kind.THROTTLED:
+            return "the API server is overloaded: run the same command again later"
+    return ""

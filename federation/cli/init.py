@@ -1,0 +1,48 @@
+"""`fedctl init`: install the federation API on the host."""
+
+import click
+
+from federation.cli import options
+from federation.cli.options import Host
+from federation.cli.verbs import Verb
+
+EXAMPLES = """
+  fedctl init                                         # on the current context's cluster
+  fedctl init --host-cluster-context host --dry-run=server
+  fedctl init --dry-run -o yaml > host.yaml           # for git; apply with kubectl apply --server-side
+"""
+
+
+@click.command("init", cls=Verb, examples=EXAMPLES)
+@options.host
+@options.dry_run
+@options.output("yaml", "json")
+@click.option("--timeout", type=float, default=60.0, show_default=True, metavar="SECONDS", help="Wait for the CRDs.")
+def command(host: Host, dry_run: str, output: str | None, timeout: float) -> None:
+    """Install CRDs, namespace, RBAC and KubeFedConfig on the host.
+
+    May be run again, also by a newer fedctl: what is there is brought up to date, your settings stay. With -o the
+    manifests are printed and nothing is applied.
+    """
+    from federation.cli import printing  # noqa: PLC0415
+    from federation.joining import applying, installing  # noqa: PLC0415
+
+    if output:
+        printing.emit(installing.manifests(host.namespace), output)
+        return
+    if dry_run == "client":
+        for manifest in installing.manifests(host.namespace):
+            options.report(f"{applying.label(applying.resource_of(manifest), applying.name_of(manifest))} (dry run)")
+        return
+    options.run(_install(host, dry_run == "server", timeout))
+
+
+async def _install(host: Host, dry_run: bool, timeout: float) -> None:
+    from federation.joining import installing  # noqa: PLC0415
+    from federation.joining.contexts import Contexts  # noqa: PLC0415
+
+    async with Contexts(host.kubeconfig) as contexts:
+        connection = await contexts.open(host.context)
+        await installing.install(connection, host.namespace, options.report, dry_run=dry_run, timeout=timeout)
+    if not dry_run:
+        options.report(f"{connection.name} is a federation host; next: fedctl join NAME, fedctl enable TYPE")
