@@ -17,7 +17,7 @@ from typing import Any
 
 from typegen import metadata, rules
 from typegen.model import Caution, Options, Schema, Target
-from typegen.rules import ITEM, VALUE, Steps
+from typegen.rules import ITEM, VALUE, Default, Steps
 
 _DROPPED = frozenset({"default", "example", "externalDocs", "id", "$schema"})
 _COMBINATORS = ("allOf", "anyOf", "oneOf", "not")
@@ -78,7 +78,7 @@ class _Walk:
         keep: bool = False,
         keys: tuple[str, ...] = (),
         root: bool = False,
-    ) -> tuple[Schema, list[Steps]]:
+    ) -> tuple[Schema, dict[Steps, Default]]:
         """The node for the template, and the fields below it (relative) whose default was taken away.
 
         `keep` leaves the node's own default, `keys` are the properties that are keys of the list it is an item of.
@@ -86,29 +86,29 @@ class _Walk:
         result = {key: value for key, value in source.items() if key not in _DROPPED}
         if keep and "default" in source:
             result["default"] = source["default"]
-        stripped: list[Steps] = []
+        stripped: dict[Steps, Default] = {}
         own: set[str] = set()
         if "properties" in source:
             children = {}
             for name, child in source["properties"].items():
                 children[name], below = self.node(child, f"{path}.{name}" if path else name, keep=name in keys)
-                stripped += [(name, *steps) for steps in below]
+                stripped.update(((name, *steps), gone) for steps, gone in below.items())
                 if "default" in child and name not in keys:
                     own.add(name)
-                    stripped.append((name,))
+                    stripped[name,] = Default(child["default"], child.get("type", ""), child.get("format", ""))
             result["properties"] = children
         if isinstance(source.get("items"), Mapping):
             item_keys = tuple(source.get("x-kubernetes-list-map-keys") or ())
             result["items"], below = self.node(source["items"], f"{path}[]", keys=item_keys)
-            stripped += [(ITEM, *steps) for steps in below]
+            stripped.update(((ITEM, *steps), gone) for steps, gone in below.items())
         if isinstance(source.get("additionalProperties"), Mapping):
             result["additionalProperties"], below = self.node(source["additionalProperties"], f"{path}{{}}")
-            stripped += [(VALUE, *steps) for steps in below]
+            stripped.update(((VALUE, *steps), gone) for steps, gone in below.items())
         self._required(result, path, own)
         if stripped:
             self._combinators(result, path, stripped)
         if source.get("x-kubernetes-validations"):
-            self._rules(result, path, stripped, root=root)
+            self._rules(source, result, path, stripped, root=root)
         return result, stripped
 
     def _required(self, node: Schema, path: str, defaulted: set[str]) -> None:
@@ -124,12 +124,11 @@ class _Walk:
         if required:
             node["required"] = required
 
-    def _combinators(self, node: Schema, path: str, stripped: list[Steps]) -> None:
-        gone = set(stripped)
+    def _combinators(self, node: Schema, path: str, stripped: rules.Stripped) -> None:
         for name in _COMBINATORS:
             if name not in node:
                 continue
-            mentioned = next((steps for steps in _mentions(node[name]) if steps in gone), None)
+            mentioned = next((steps for steps in _mentions(node[name]) if steps in stripped), None)
             if mentioned is not None:
                 del node[name]
                 field = ".".join(mentioned)
@@ -137,9 +136,12 @@ class _Walk:
                     Caution(path or ".", f"{name} left out, it speaks of {field}, whose default is not kept")
                 )
 
-    def _rules(self, node: Schema, path: str, stripped: list[Steps], *, root: bool) -> None:
-        kept, cautions = rules.carry(node.pop("x-kubernetes-validations"), stripped, path or ".", root=root)
+    def _rules(
+        self, source: Mapping[str, Any], node: Schema, path: str, stripped: rules.Stripped, *, root: bool
+    ) -> None:
+        kept, cautions = rules.carry(source, stripped, path or ".", root=root)
         self.cautions += cautions
+        del node["x-kubernetes-validations"]
         if kept:
             node["x-kubernetes-validations"] = kept
 
