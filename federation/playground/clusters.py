@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from federation.playground import access, binaries, layout, locks, processes, starting
+from federation.playground import access, binaries, layout, locks, preparing, processes, starting
 from federation.playground.access import LocalCluster
 from federation.playground.errors import PlaygroundError
-from federation.playground.layout import Layout, Record
+from federation.playground.layout import APISERVER, ETCD, MANAGER, Layout, Record
 from federation.playground.processes import Process, State
-from federation.playground.starting import APISERVER, ETCD, MANAGER
 
 if TYPE_CHECKING:
     from federation.playground import pki
@@ -95,7 +94,7 @@ class Playground:
     def clusters(self) -> Mapping[str, LocalCluster]:
         """The clusters as they are now (pids change at a restart)."""
         return {
-            name: starting.read_cluster(self._files, name, record) for name, record in self._record().clusters.items()
+            name: preparing.read_cluster(self._files, name, record) for name, record in self._record().clusters.items()
         }
 
     @property
@@ -149,7 +148,7 @@ class Playground:
         False if there was neither a process nor a file.
         """
         with self._locked(remove=True):
-            ended = starting.sweep(self._files)
+            ended = preparing.sweep(self._files)
             there = self._files.directory.exists()
             if there:
                 shutil.rmtree(self._files.directory)
@@ -202,7 +201,7 @@ class Playground:
         return self._trust
 
     def _bring_up(self, names: Sequence[str], managers: Collection[str], *, only: str | None = None) -> None:
-        record = starting.prepare(self._files, names, managers)
+        record = preparing.prepare(self._files, names, managers)
         targets = [only] if only else list(record.clusters)
         needed = [ETCD, APISERVER]
         if any(record.clusters[each].controller_manager for each in targets):

@@ -34,11 +34,12 @@ class Fault:
     """What to do to which requests.
 
     delay: hold the request back for `seconds`, then let it pass. cut: let it pass, send half of the answer (of a watch:
-    half of the next event's line), then close. blackhole: accept and never answer; a watch that is open goes silent
-    without a FIN and stays so, even after the fault is cleared, as a half-open connection does. mute: let it pass, be
-    carried out, and never answer. status: answer `code` in the API server's place, with Retry-After if `retry_after`
-    (seconds) is given, and `body` or else a metav1.Status. expire: 410, to a watch as an ERROR event inside the stream,
-    to all else as HTTP 410. refuse: close the port and every connection; it takes no filters.
+    half of the next event's line), then close. blackhole: accept and never answer; an open watch goes silent without a
+    FIN and stays so, even after the fault is cleared, as a half-open connection does; of a request on its way at that
+    moment the answer is lost (unless `times` or `probability` choose). mute: let it pass, be carried out, and never
+    answer. status: answer `code` in the API server's place, with Retry-After if `retry_after` (seconds) is given, and
+    `body` or else a metav1.Status. expire: 410, to a watch as an ERROR event inside the stream, to all else as HTTP
+    410. refuse: close the port and every connection; it takes no filters.
 
     Filters: `verb` as in RBAC, with "apply" for server-side apply; `resource` as "configmaps", "deployments.apps",
     "nodes/status"; `namespace`; `name`; `path` is a prefix, for what is no resource ("/readyz"). None means any.
@@ -137,6 +138,17 @@ class Faults:
     def strikes(self, injected: Injected, info: RequestInfo) -> bool:
         """Whether a fault, injected just now, hits this watch that is open already; counts the hit."""
         return injected.fault.kind in _ON_OPEN_WATCHES and self._hits(injected, info)
+
+    def swallows(self, info: RequestInfo) -> bool:
+        """Whether an answer to this request, on its way when a blackhole was injected, is lost; no hit is counted."""
+        return any(
+            each.active
+            and each.fault.times is None
+            and each.fault.probability >= 1
+            and each.fault.kind == "blackhole"
+            and each.fault.matches(info)
+            for each in self._injected
+        )
 
     def _hits(self, injected: Injected, info: RequestInfo) -> bool:
         if not injected.active or not injected.fault.matches(info):

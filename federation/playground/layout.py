@@ -1,6 +1,6 @@
 """Where a playground keeps its files, and the record of what belongs to it (playground.json).
 
-Read and written by `clusters` only. Nothing here starts a process.
+Read and written by `clusters`, `preparing` and `starting` only. Nothing here starts a process.
 """
 
 import os
@@ -13,6 +13,7 @@ import msgspec
 
 from federation.playground.errors import PlaygroundError
 
+ETCD, APISERVER, MANAGER = "etcd", "kube-apiserver", "kube-controller-manager"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 

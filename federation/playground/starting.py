@@ -1,108 +1,27 @@
 """Bring etcd, API servers and controller managers of a playground from whatever state they are in to serving.
 
-Called by `clusters` under the playground's lock. Order: files, etcd, all API servers at once, then, as each begins to
+Called by `clusters` under the playground's lock. Order: etcd, all API servers at once, then, as each begins to
 serve, its controller manager. The record (playground.json) is saved after each step that another run must know of.
 """
 
 import os
-import secrets
-import shutil
 import signal
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from federation.playground import access, commands, layout, processes
+from federation.playground import access, commands, layout, preparing, processes
 from federation.playground.access import LocalCluster
 from federation.playground.errors import PlaygroundError
-from federation.playground.layout import ClusterRecord, Layout, Record
+from federation.playground.layout import APISERVER, ETCD, MANAGER, ClusterRecord, Layout, Record
 from federation.playground.processes import State
 
-ETCD, APISERVER, MANAGER = "etcd", "kube-apiserver", "kube-controller-manager"
 _READY_WITHIN = 120.0
 _PORT_TRIES = 3
 _POLL = 0.1
-
-
-def read_cluster(files: Layout, name: str, record: ClusterRecord) -> LocalCluster:
-    """A cluster as its files and the kernel show it now."""
-    own = files.cluster(name)
-    apiserver, manager = (processes.find(own.pid(each)) for each in (APISERVER, MANAGER))
-    try:
-        token = own.tokens.read_text().partition(",")[0]
-        ca_pem = files.ca_certificate.read_text()
-    except OSError as error:
-        raise PlaygroundError(
-            f"the playground in {files.directory} has lost files of cluster {name} ({error}): "
-            "take it down and bring it up again"
-        ) from error
-    return LocalCluster(
-        name=name,
-        url=f"https://127.0.0.1:{record.port}",
-        token=token,
-        ca_pem=ca_pem,
-        apiserver_pid=apiserver.pid if apiserver else None,
-        controller_manager_pid=manager.pid if manager else None,
-    )
-
-
-def sweep(files: Layout) -> int:
-    """End every process of the playground, found by pid file or, where that was lost, by its mark; returns how many."""
-    pid_files = list(files.directory.glob("**/*.pid")) if files.directory.is_dir() else []
-    known = [process for each in pid_files if (process := processes.find(each))]
-    lost = [each for each in processes.strays(str(files.directory)) if each not in known]
-    processes.stop([*known, *lost], grace=0)
-    return len(known) + len(lost)
-
-
-def prepare(files: Layout, names: Sequence[str], managers: Collection[str]) -> Record:
-    """Make the files of clusters that are new, and return the record that holds old and new.
-
-    Without a record nothing of the directory can be trusted: what runs there is ended, what lies there removed.
-    """
-    record = layout.load(files)
-    if record is None:
-        sweep(files)
-        if files.directory.exists():
-            shutil.rmtree(files.directory)
-        files.directory.mkdir(parents=True, mode=0o700)
-        from federation.playground import pki  # noqa: PLC0415 - cryptography, only for what is made anew
-
-        ca = pki.authority("federation playground")
-        layout.write(files.ca_certificate, ca.certificate)
-        layout.write(files.ca_key, ca.key)
-        record = Record(etcd_port=0, clusters={})
-    clusters = dict(record.clusters)
-    for name in names:
-        if name not in clusters:
-            _make_files(files, name)
-            clusters[name] = ClusterRecord(port=0, controller_manager=False)
-        if name in managers:
-            clusters[name] = msgspec.structs.replace(clusters[name], controller_manager=True)
-    record = msgspec.structs.replace(record, clusters=clusters)
-    layout.save(files, record)
-    return record
-
-
-def _make_files(files: Layout, name: str) -> None:
-    from federation.playground import pki  # noqa: PLC0415 - cryptography, only for what is made anew
-
-    own = files.cluster(name)
-    ca = pki.KeyPair(files.ca_certificate.read_bytes(), files.ca_key.read_bytes())
-    dns = ("localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc")
-    serving = pki.serving(ca, name, dns=dns, ips=("127.0.0.1", "10.0.0.1"))
-    private, public = pki.signing_key()
-    for path, content in (
-        (own.certificate, serving.certificate),
-        (own.key, serving.key),
-        (own.token_key, private),
-        (own.token_public_key, public),
-        (own.tokens, f'{secrets.token_urlsafe(32)},playground-admin,playground-admin,"system:masters"\n'.encode()),
-    ):
-        layout.write(path, content)
 
 
 def _log_tail(log: Path, lines: int = 8) -> str:
@@ -188,7 +107,7 @@ class Starter:
         port = self.record.etcd_port
         if port == 0 or tries > 1:
             # API servers know etcd by its port: those that still run must start again.
-            sweep(self._files)
+            preparing.sweep(self._files)
             port = processes.free_port(self._taken())
             self.record = msgspec.structs.replace(self.record, etcd_port=port)
             layout.save(self._files, self.record)
@@ -287,7 +206,7 @@ class Starter:
         return _Launch(process, log, log_from, time.monotonic() + _READY_WITHIN, tries)
 
     def _cluster(self, name: str) -> LocalCluster:
-        return read_cluster(self._files, name, self.record.clusters[name])
+        return preparing.read_cluster(self._files, name, self.record.clusters[name])
 
     def _taken(self) -> set[int]:
         return {self.record.etcd_port, *(each.port for each in self.record.clusters.values())}

@@ -117,7 +117,7 @@ async def test_a_watch_streams_event_by_event(client: Client) -> None:
         for name in ("one", "two"):
             assert await client.create(name) == 201
             assert (await next_event(answer, name))["type"] == "ADDED"
-        assert client.proxy.open_watches("configmaps") == 1
+        assert (client.proxy.open_watches("configmaps"), client.proxy.open_watches("secrets")) == (1, 0)
     await client.proxy.until(lambda _: client.proxy.open_watches() == 0)
 
 
@@ -235,6 +235,22 @@ async def test_blackhole_swallows_requests_and_silences_open_watches(client: Cli
                 await next_event(answer, "unheard")
     async with client.watch() as answer:
         assert (await next_event(answer, "unheard"))["type"] == "ADDED"
+
+
+async def test_blackhole_loses_the_answer_to_what_is_on_its_way(client: Client, breakable: Playground) -> None:
+    breakable.pause("m1")
+    asking = asyncio.create_task(client.ask("POST", CONFIG_MAPS, {"metadata": {"name": "carried-out"}}))
+    opening = asyncio.create_task(_last_line(client))
+    await client.proxy.until(lambda _: client.proxy.pending() == 2)
+    client.proxy.inject(Fault(kind="blackhole"))
+    breakable.resume("m1")
+    await client.proxy.until(lambda log: len(log) == 2)
+    client.proxy.clear()
+    assert (await client.ask("GET", f"{CONFIG_MAPS}/carried-out"))[0] == 200
+    assert not asking.done()
+    assert not opening.done()
+    for task in (asking, opening):
+        task.cancel()
 
 
 async def test_mute_carries_the_write_out_and_never_answers(client: Client) -> None:

@@ -1,0 +1,83 @@
+"""What a misbehaving proxy does to connections: pass headers on, send halves, go silent, close; and how it listens.
+
+Shared by `faultproxy` and `watchstream`.
+"""
+
+import asyncio
+import socket
+import ssl
+import tempfile
+from pathlib import Path
+
+import multidict
+from aiohttp import web
+
+from federation.playground import pki
+
+_HOP_BY_HOP = frozenset(
+    (
+        "connection",
+        "content-length",
+        "host",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+
+
+def server_tls(ca: pki.KeyPair) -> ssl.SSLContext:
+    """TLS of a server on 127.0.0.1 whose certificate `ca` has signed."""
+    pair = pki.serving(ca, "fault-proxy", dns=("localhost",), ips=("127.0.0.1",))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as folder:  # OpenSSL reads keys from files only
+        file = Path(folder, "serving.pem")
+        file.touch(mode=0o600)
+        file.write_bytes(pair.certificate + pair.key)
+        context.load_cert_chain(file)
+    return context
+
+
+def bound(port: int) -> socket.socket:
+    """A listening socket; made at once, so that connections are accepted from now on."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    bound.bind(("127.0.0.1", port))
+    bound.listen(128)
+    return bound
+
+
+def passed_on(headers: multidict.CIMultiDictProxy[str]) -> multidict.CIMultiDict[str]:
+    """The headers that a proxy passes on: all but those of one connection."""
+    return multidict.CIMultiDict((key, value) for key, value in headers.items() if key.lower() not in _HOP_BY_HOP)
+
+
+async def forever() -> None:
+    """Until the client or the proxy closes the connection, which cancels the handler."""
+    await asyncio.Event().wait()
+
+
+async def half(request: web.BaseRequest, whole: web.Response, content: bytes) -> web.StreamResponse:
+    """Promise the whole answer, send half of it, and close."""
+    response = web.StreamResponse(status=whole.status, headers=whole.headers)
+    response.content_length = len(content)
+    await response.prepare(request)
+    await response.write(content[: len(content) // 2])
+    close(request)
+    return response
+
+
+def close(request: web.BaseRequest) -> None:
+    """Close the connection after what was written has been sent."""
+    if request.transport is not None:
+        request.transport.close()
+
+
+def abort(request: web.BaseRequest) -> None:
+    """Close the connection at once."""
+    if request.transport is not None:
+        request.transport.abort()
