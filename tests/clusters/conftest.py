@@ -15,8 +15,11 @@ from pathlib import Path
 
 import pytest
 
-from federation.playground import access, binaries, processes
+from federation.playground import access, binaries, locks, processes
 from federation.playground.clusters import DEFAULT_NAMES, Playground
+from tests.clusters.fleets import fleet, host, m1, m2
+
+__all__ = ["fleet", "host", "m1", "m2"]
 
 _HERE = Path(__file__).parent
 _ROOT = Path(tempfile.gettempdir(), f"federation-tests-{os.getuid()}")
@@ -50,13 +53,14 @@ def _up(directory: Path) -> Playground:
 
 @pytest.fixture(scope="session")
 def playground() -> Iterator[Playground]:
-    _ROOT.mkdir(mode=0o700, exist_ok=True)
-    _clear_leftovers()
     me = processes.identify(os.getpid())
     assert me is not None
     own = _ROOT / uuid.uuid4().hex[:8]
-    own.mkdir()
-    processes.remember(me, own / "owner.pid")
+    _ROOT.mkdir(mode=0o700, exist_ok=True)
+    with locks.hold(_ROOT / ".lock", lambda _: None):  # another session may be clearing or beginning
+        _clear_leftovers()
+        own.mkdir()
+        processes.remember(me, own / "owner.pid")
     directory = own / "playground"
     try:
         yield _up(directory)
