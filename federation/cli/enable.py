@@ -44,7 +44,7 @@ def command(
     """Make a federated type for NAME and switch its propagation on.
 
     NAME is a kind, plural, short name or plural.group that the host serves. The federated CRD carries the target's
-    whole schema. The controller's role is widened in every member that your kubeconfig reaches; for the others the manifest
+    whole schema. The controller's role is widened in every member that your kubeconfig reaches; for others the manifest
     for that member's admin is printed (exit code 3).
     """
     from federation.cli import directives  # noqa: PLC0415

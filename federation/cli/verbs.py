@@ -66,12 +66,12 @@ class Verb(_Helped):
 class LazyGroup(_Helped, click.Group):
     """A group whose help needs no import of its verbs.
 
-    `verbs` maps each name to its line of help; the command is the attribute of that name (dashes as underscores, `get_`
-    and the like with a trailing underscore are not used) in module `<package>.<name>`.
+    `verbs` maps each name to its line of help; the command is one of `commands`, or `command` in the module
+    `<package>.<name>`.
     """
 
     def __init__(
-        self, *args: Any, package: str, verbs: Mapping[str, str], version: bool = False, **kwargs: Any
+        self, *args: Any, verbs: Mapping[str, str], package: str = "", version: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(*args, **kwargs)
         self.package = package
@@ -89,8 +89,8 @@ class LazyGroup(_Helped, click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the verb's module."""
-        if cmd_name not in self.verbs:
-            return None
+        if cmd_name in self.commands or cmd_name not in self.verbs:
+            return super().get_command(ctx, cmd_name)
         module = importlib.import_module(f"{self.package}.{cmd_name.replace('-', '_')}")
         found: click.Command = module.command
         return found

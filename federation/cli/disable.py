@@ -1,0 +1,69 @@
+"""`fedctl disable`: switch federation of a type off."""
+
+import click
+
+from federation.cli import options
+from federation.cli.options import Host
+from federation.cli.verbs import Verb
+
+EXAMPLES = """
+  fedctl disable deployments.apps                     # members keep their Deployments
+  fedctl disable -f widget-crd.yaml
+  fedctl disable configmaps --delete-crd              # only once no FederatedConfigMap is left
+"""
+
+
+@click.command("disable", cls=Verb, examples=EXAMPLES)
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.option("-f", "--filename", "files", multiple=True, metavar="FILE", help="The file that `enable -f` was given.")
+@options.switch("--delete-crd", text="Delete the federated CRD too; refused while it has objects.")
+@click.option(
+    "--timeout", type=float, default=30.0, show_default=True, metavar="SECONDS", help="Wait for the controller to stop."
+)
+@options.host
+@options.dry_run
+def command(
+    *, names: tuple[str, ...], files: tuple[str, ...], delete_crd: bool, timeout: float, host: Host, dry_run: str
+) -> int:
+    """Stop propagation of NAME; what is in the members stays there, no longer managed.
+
+    The controller's role is narrowed in every member that your kubeconfig reaches; for others the manifest for that
+    member's admin is printed (exit code 3).
+    """
+    if bool(names) == bool(files):
+        raise click.UsageError("give either NAME or -f FILE")
+    if files:
+        from federation.cli import directives  # noqa: PLC0415
+
+        names = tuple(each.name for each in directives.requests(files))
+    code: int = options.run(_disable(host, names, delete_crd=delete_crd, timeout=timeout, dry_run=bool(dry_run)))
+    return code
+
+
+async def _disable(host: Host, names: tuple[str, ...], *, delete_crd: bool, timeout: float, dry_run: bool) -> int:
+    from federation.cli import rolling  # noqa: PLC0415
+    from federation.joining import disabling  # noqa: PLC0415
+    from federation.joining.contexts import Contexts  # noqa: PLC0415
+
+    async with Contexts(host.kubeconfig) as contexts:
+        connection = await contexts.open(host.context)
+        if dry_run:
+            _, found = await disabling.find(connection, host.namespace, names)
+            for each in found:
+                if delete_crd:
+                    await disabling.refuse_objects(connection, each.name, each.crd)
+                also = f" and customresourcedefinition {each.crd}" if delete_crd else ""
+                options.report(f"{connection.name}: federatedtypeconfig {each.name}{also} would be deleted (dry run)")
+            return 0
+        done = await disabling.disable(
+            contexts,
+            connection,
+            host.namespace,
+            names,
+            options.report,
+            delete_crd=delete_crd,
+            timeout=timeout,
+        )
+    for name in done.types:
+        options.report(f"{name} is no longer federated")
+    return rolling.tell(done.members)
