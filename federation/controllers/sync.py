@@ -11,7 +11,6 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-import msgspec
 import structlog
 
 from federation.controllers import gathering, lines, push
@@ -43,8 +42,6 @@ LEAVE = 10.0
 """Seconds after which a delete that was accepted and not confirmed is sent again."""
 RETRY = {"now": (0.05, 1.0), "soon": (0.5, 60.0), "slow": (5.0, 960.0), "never": (960.0, 960.0)}
 """Base and cap, in seconds, of the wait before a cluster's action is tried again, by failures.retry."""
-
-_status = msgspec.json.Decoder(Status)
 
 log = structlog.get_logger()
 
@@ -261,8 +258,8 @@ class Sync:
         if track.actions.get(cluster) is action:
             track.actions[cluster] = Keep(action.digest, observed.entry)
         holdings = turn.state.holdings.get(cluster)
-        if holdings is None:
-            return
+        if holdings is None or turn.state.type.is_namespace:
+            return  # a namespace must be seen to appear by its watch, which wakes the objects that wait for it
         target = turn.state.target_name(ObjectName(key.namespace, key.name))
         if not holdings.outdated(target, observed):
             holdings.objects.put(target, observed)
@@ -342,22 +339,13 @@ class _Turn:
 
 
 def _new_track(federated: FederatedObject) -> Track:
-    told = _read_status(federated)
+    told = status.parse(federated.status)
     applied = {}
     for line in told.clusters:
-        digest, entry = status.parse_fingerprint(line.fingerprint)
-        if digest:
-            applied[line.name] = Applied(digest, entry, line.generation or told.observed_generation)
+        digests = status.parse_fingerprint(line.fingerprint)
+        if digests is not None:
+            applied[line.name] = Applied(*digests, line.generation or told.observed_generation)
     return Track(uid=federated.metadata.uid, status=told, applied=applied)
-
-
-def _read_status(federated: FederatedObject) -> Status:
-    if not memoryview(federated.status):
-        return Status()
-    try:
-        return _status.decode(federated.status)
-    except msgspec.MsgspecError:
-        return Status()  # somebody else's idea of a status: ours replaces it
 
 
 def _held_back(action: Apply | Delete | Release, track: Track, cluster: str, now: float) -> float:

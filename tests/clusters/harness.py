@@ -1,0 +1,260 @@
+"""What controller tests need: an API of each cluster, a controller process to start and kill, and patience.
+
+`Api` speaks as cluster admin through federation.kube. `Controller` is a real process of the controller, with its log
+and metrics. `eventually` polls until a check passes, and fails with what was last seen.
+"""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from federation.kube.connection import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Connection, expect
+from federation.kube.endpoint import Credentials, Endpoint
+from federation.kube.tls import Trust
+from federation.model.failures import Failure, FailureKind
+from federation.model.resources import NAMESPACES, ObjectName, Resource
+from federation.playground.access import LocalCluster
+
+TYPES = "types.kubefed.io"
+CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
+DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True)
+SERVICES = Resource("", "v1", "Service", "services", namespaced=True)
+FEDERATED_NAMESPACES = Resource(TYPES, "v1beta1", "FederatedNamespace", "federatednamespaces", namespaced=True)
+FEDERATED_CONFIGMAPS = Resource(TYPES, "v1beta1", "FederatedConfigMap", "federatedconfigmaps", namespaced=True)
+FEDERATED_SECRETS = Resource(TYPES, "v1beta1", "FederatedSecret", "federatedsecrets", namespaced=True)
+FEDERATED_SERVICES = Resource(TYPES, "v1beta1", "FederatedService", "federatedservices", namespaced=True)
+FEDERATED_DEPLOYMENTS = Resource(TYPES, "v1beta1", "FederatedDeployment", "federateddeployments", namespaced=True)
+
+ENABLED = ("namespaces", "configmaps", "secrets", "services", "deployments.apps")
+
+
+class Api:
+    """One cluster's API as its admin, for one test (one event loop). Use as an async context manager."""
+
+    def __init__(self, cluster: LocalCluster, *, token: str | None = None) -> None:
+        credentials = Credentials(f"Bearer {token or cluster.token}")
+        endpoint = Endpoint(cluster.url, Trust(ca=cluster.ca_pem.encode()), credentials)
+        self.connection = Connection(cluster.name, endpoint, agent="tests")
+
+    async def __aenter__(self) -> "Api":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.connection.close()
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
+        """The object, or None when there is none."""
+        answer = await self.connection.request("GET", resource.path(ObjectName(namespace, name)))
+        if isinstance(answer, Failure) and answer.kind in {FailureKind.NOT_FOUND, FailureKind.NAMESPACE_MISSING}:
+            return None
+        return dict(expect(answer).json())
+
+    async def items(self, resource: Resource, namespace: str = "") -> list[dict[str, Any]]:
+        """All objects."""
+        return list((await self.connection.read(resource.collection(namespace)))["items"])
+
+    async def create(self, resource: Resource, body: Mapping[str, Any], namespace: str = "") -> dict[str, Any]:
+        """POST."""
+        path = resource.collection(namespace)
+        return dict(expect(await self.connection.request("POST", path, body=orjson.dumps(body)), path).json())
+
+    async def patch(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge patch."""
+        path = resource.path(ObjectName(namespace, name))
+        answer = await self.connection.request("PATCH", path, body=orjson.dumps(body), content_type=MERGE_PATCH)
+        return dict(expect(answer, path).json())
+
+    async def json_patch(self, resource: Resource, namespace: str, name: str, body: list[Any]) -> dict[str, Any]:
+        """JSON patch."""
+        path = resource.path(ObjectName(namespace, name))
+        answer = await self.connection.request("PATCH", path, body=orjson.dumps(body), content_type=JSON_PATCH)
+        return dict(expect(answer, path).json())
+
+    async def apply(
+        self, resource: Resource, body: Mapping[str, Any], *, manager: str = "tests", force: bool = True
+    ) -> dict[str, Any]:
+        """Server-side apply."""
+        metadata = body["metadata"]
+        path = resource.path(ObjectName(metadata.get("namespace", ""), metadata["name"]))
+        answer = await self.connection.request(
+            "PATCH",
+            path,
+            params={"fieldManager": manager, "force": str(force).lower()},
+            body=orjson.dumps(body),
+            content_type=APPLY_PATCH,
+        )
+        return dict(expect(answer, path).json())
+
+    async def delete(self, resource: Resource, namespace: str, name: str) -> None:
+        """DELETE; already gone is fine."""
+        answer = await self.connection.request("DELETE", resource.path(ObjectName(namespace, name)))
+        if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
+            expect(answer)
+
+
+async def eventually(
+    check: Callable[[], Awaitable[Any]], *, within: float = 20.0, every: float = 0.05, seen: str = ""
+) -> Any:
+    """The first truthy answer of `check`; the test fails when there is none within the time."""
+    ends = time.monotonic() + within
+    last: Any = None
+    while time.monotonic() < ends:
+        last = await check()
+        if last:
+            return last
+        await asyncio.sleep(every)
+    pytest.fail(f"not within {within:g} s: {seen or getattr(check, '__name__', check)}; last seen: {last!r}")
+
+
+async def never(check: Callable[[], Awaitable[Any]], *, during: float = 1.5, every: float = 0.05) -> None:
+    """`check` stays falsy for a while."""
+    ends = time.monotonic() + during
+    while time.monotonic() < ends:
+        seen = await check()
+        if seen:
+            pytest.fail(f"should not have happened: {seen!r}")
+        await asyncio.sleep(every)
+
+
+class Controller:
+    """A controller process. `start` returns when it is ready; `log` is everything it said."""
+
+    def __init__(self, kubeconfig: Path, directory: Path, *, context: str = "host", level: str = "debug") -> None:
+        self._kubeconfig = kubeconfig
+        self._context = context
+        self._level = level
+        self._log = directory / "controller.log"
+        self._metrics = self._health = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log(self) -> str:
+        """Everything that was logged so far, over all starts."""
+        return self._log.read_text() if self._log.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self, *, ready: bool = True) -> None:
+        """Start it, and wait until /readyz says ok."""
+        self._metrics, self._health = _free_port(), _free_port()
+        program = (
+            "import sys; from federation import app; sys.exit(app.main(app.Options("
+            f"kubeconfig={str(self._kubeconfig)!r}, context={self._context!r}, log_level={self._level!r}, "
+            f"metrics_address='127.0.0.1:{self._metrics}', health_address='127.0.0.1:{self._health}')))"
+        )
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen([sys.executable, "-c", program], stdout=log, stderr=log)  # noqa: S603
+        if ready:
+            self.wait_ready()
+
+    def wait_ready(self, within: float = 30.0) -> None:
+        """Until /readyz says ok."""
+        assert self.process is not None
+        ends = time.monotonic() + within
+        while time.monotonic() < ends:
+            if self.process.poll() is not None:
+                pytest.fail(f"the controller ended with {self.process.returncode}:\n{self.log[-4000:]}")
+            if self.health("/readyz")[0] == 200:
+                return
+            time.sleep(0.05)
+        pytest.fail(f"the controller is not ready within {within:g} s:\n{self.log[-4000:]}")
+
+    def health(self, path: str) -> tuple[int, str]:
+        """Code and text of /livez or /readyz; (0, "") when nothing answers."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self._health}{path}", timeout=2) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+    def metrics(self) -> str:
+        """The text of /metrics."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._metrics}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def stop(self, within: float = 15.0) -> int:
+        """SIGTERM; its exit code."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(within)
+        self.process = None
+        return code
+
+
+def _free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
+
+
+def federated(
+    resource: Resource,
+    namespace: str,
+    name: str,
+    template: Mapping[str, Any] | None,
+    *,
+    clusters: list[str] | None = None,
+    **spec: Any,
+) -> dict[str, Any]:
+    """A federated object. `clusters` becomes placement.clusters; other spec fields as keywords."""
+    body: dict[str, Any] = {
+        "apiVersion": resource.api_version,
+        "kind": resource.kind,
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": dict(spec),
+    }
+    if template is not None:
+        body["spec"]["template"] = template
+    if clusters is not None:
+        body["spec"]["placement"] = {"clusters": [{"name": cluster} for cluster in clusters]}
+    return body
+
+
+def condition(stored: Mapping[str, Any] | None, kind: str) -> dict[str, Any]:
+    """One condition of an object's status; {} when it is not there."""
+    conditions = ((stored or {}).get("status") or {}).get("conditions") or []
+    return next((dict(found) for found in conditions if found["type"] == kind), {})
+
+
+def ready(stored: Mapping[str, Any] | None) -> bool:
+    """Ready is True for the object's present generation."""
+    found = condition(stored, "Ready")
+    generation = ((stored or {}).get("metadata") or {}).get("generation")
+    return found.get("status") == "True" and found.get("observedGeneration") == generation
+
+
+def line(stored: Mapping[str, Any] | None, cluster: str) -> dict[str, Any]:
+    """status.clusters[] of one cluster; {} when it is not there."""
+    lines = ((stored or {}).get("status") or {}).get("clusters") or []
+    return next((dict(found) for found in lines if found["name"] == cluster), {})
+
+
+async def federated_namespace(host: Api, name: str, clusters: list[str]) -> None:
+    """A namespace at the host, federated to these clusters."""
+    await host.apply(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    await host.apply(FEDERATED_NAMESPACES, federated(FEDERATED_NAMESPACES, name, name, None, clusters=clusters))
