@@ -4,7 +4,6 @@
 polled. Every change holds the playground's lock; what a dead run left half done is finished by the next `up`.
 """
 
-import shutil
 import signal
 import ssl
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -150,8 +149,7 @@ class Playground:
         with self._locked(remove=True):
             ended = preparing.sweep(self._files)
             there = self._files.directory.exists()
-            if there:
-                shutil.rmtree(self._files.directory)
+            layout.clear(self._files)
         return there or ended > 0
 
     # -- looking -----------------------------------------------------------------------------------------------------

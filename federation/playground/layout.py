@@ -5,6 +5,7 @@ Read and written by `clusters`, `preparing` and `starting` only. Nothing here st
 
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,6 +143,33 @@ class Layout:
     def cluster(self, name: str) -> ClusterFiles:
         """The files of one cluster."""
         return ClusterFiles(self.directory / "clusters" / name)
+
+
+def strangers(layout: Layout) -> list[str]:
+    """What lies in the directory and is no playground's: a reason to remove nothing there."""
+    if not layout.directory.is_dir():
+        return [layout.directory.name] if layout.directory.exists() else []
+    ours = re.compile(
+        r"(playground\.json|([-a-z0-9]+\.)?kubeconfig|ca\.crt|ca\.key|kind|etcd\.(log|pid))(\.tmp)?|etcd\.tmp"
+    )
+    folders = ("etcd", "clusters")
+    return sorted(
+        each.name
+        for each in layout.directory.iterdir()
+        if not (each.name in folders if each.is_dir() else ours.fullmatch(each.name))
+    )
+
+
+def clear(layout: Layout) -> None:
+    """Remove the directory of a playground; a directory that holds anything else is left as it is, and named."""
+    foreign = strangers(layout)
+    if foreign:
+        raise PlaygroundError(
+            f"{layout.directory} holds what is no playground's ({', '.join(foreign[:5])}): nothing there was removed; "
+            "move it away, or choose another directory"
+        )
+    if layout.directory.exists():
+        shutil.rmtree(layout.directory)
 
 
 def write(path: Path, content: bytes) -> None:

@@ -4,7 +4,6 @@ Called by `clusters`; `starting` starts what is described here.
 """
 
 import secrets
-import shutil
 from collections.abc import Collection, Sequence
 
 import msgspec
@@ -54,8 +53,7 @@ def prepare(files: Layout, names: Sequence[str], managers: Collection[str]) -> R
     record = layout.load(files)
     if record is None:
         sweep(files)
-        if files.directory.exists():
-            shutil.rmtree(files.directory)
+        layout.clear(files)
         files.directory.mkdir(parents=True, mode=0o700)
         from federation.playground import pki  # noqa: PLC0415 - cryptography, only for what is made anew
 

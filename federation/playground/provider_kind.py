@@ -90,8 +90,7 @@ class KindPlayground:
         scratch = self._files.directory / "deleted.kubeconfig"
         for each in self.clusters:
             _kind("delete", "cluster", "--name", each.kind_name, "--kubeconfig", str(scratch))
-        if self._files.directory.exists():
-            shutil.rmtree(self._files.directory)
+        layout.clear(self._files)
 
     def _kind_name(self, name: str) -> str:
         return f"{self._files.directory.name}.{name}"  # no label has a dot, so no name is two playgrounds'

@@ -9,6 +9,7 @@ import yaml
 
 from federation.playground import access, commands, layout, pki
 from federation.playground.access import LocalCluster
+from federation.playground.clusters import Playground
 from federation.playground.errors import PlaygroundError
 from federation.playground.layout import ClusterRecord, Layout, Record
 
@@ -41,6 +42,50 @@ def test_a_garbled_record_is_an_error_and_no_empty_playground(tmp_path: Path, co
     files.record.write_bytes(content)
     with pytest.raises(PlaygroundError, match="take the playground down and bring it up again"):
         layout.load(files)
+
+
+@pytest.mark.parametrize("stranger", ["thesis.tex", "etcd.conf", "Documents/", "kubeconfig/", ".bashrc"])
+def test_a_directory_with_anything_else_in_it_is_never_removed(tmp_path: Path, stranger: str) -> None:
+    files = Layout(tmp_path / "home")
+    layout.write(files.ca_certificate, b"x")
+    path = files.directory / stranger
+    path.mkdir() if stranger.endswith("/") else path.touch()
+    for act in (
+        lambda: Playground(files.directory, report=lambda _: None).down(),
+        lambda: Playground.up(files.directory, ("m1",), report=lambda _: None),
+    ):
+        with pytest.raises(PlaygroundError, match="nothing there was removed"):
+            act()
+    assert path.exists()
+
+
+def test_a_file_in_the_directorys_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "pg").touch()
+    with pytest.raises(PlaygroundError, match="choose another directory"):
+        Playground.up(tmp_path / "pg", ("m1",), report=lambda _: None)
+    assert (tmp_path / "pg").exists()
+
+
+def test_clear_removes_all_that_a_playground_makes(tmp_path: Path) -> None:
+    files = Layout(tmp_path / "pg")
+    own = files.cluster("m1")
+    for path in (
+        files.record,
+        files.kubeconfig,
+        files.ca_key,
+        files.etcd_log,
+        files.etcd_pid,
+        own.tokens,
+        own.log("x"),
+    ):
+        layout.write(path, b"")
+    files.etcd_pid.with_suffix(".tmp").touch()
+    (files.directory / "ca.key.tmp").touch()
+    (files.directory / "kind").touch()
+    files.etcd_data.mkdir()
+    layout.clear(files)
+    assert not files.directory.exists()
+    layout.clear(files)
 
 
 def test_everything_listens_on_loopback_only() -> None:
