@@ -10,7 +10,6 @@ import re
 MORE = "…"
 
 _PEM = re.compile(r"-----BEGIN [^-]*-----.*?(?:-----END [^-]*-----|\Z)", re.DOTALL)
-_CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]+")
 _REFUSED_VALUE = re.compile(
     r"(?:Invalid|Unsupported|Duplicate) value: |\bgot (?=[&*{\[\"`(]|\w+[.\[{])|patch: (?=[\"{])"
 )
@@ -54,7 +53,7 @@ def scrub(message: str, *, secret: bool, limit: int = 300) -> str:
 def field(path: str, *, secret: bool) -> str:
     """A cause's field path. For Secrets only as far as it is made of plain names: a refused key is in its own path."""
     if not secret:
-        return _CONTROL.sub(" ", path)[:200]
+        return _one_line(path)[:200]
     end = 0
     while match := _SEGMENT.match(path, end):
         end = match.end()
@@ -80,7 +79,7 @@ def _of_other(message: str) -> str:
     first, *rest = text.split("\n")
     # What follows on indented or signed lines is a diff of two objects.
     text = " ".join([first, *(line for line in rest if line and not line[0].isspace() and line[0] not in "+-@}")])
-    text = _CONTROL.sub(" ", text).strip()
+    text = _one_line(text)
     text = _cut_values(text)
     text = _cut_dumps(text)
     text = _QUOTED.sub(lambda found: found[0] if len(found[0]) <= _NAME_QUOTED else f'"{MORE}"', text)
@@ -90,6 +89,13 @@ def _of_other(message: str) -> str:
     text = _PADDED.sub(MORE, text)
     text = _HEX.sub(MORE, text)
     return _RUN.sub(lambda found: MORE if _looks_random(found[0]) else found[0], text)
+
+
+def _one_line(text: str) -> str:
+    """The text without control and invisible characters, which could move a terminal's cursor or hide text."""
+    if not text.isprintable():
+        text = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(text.split())
 
 
 def _cut_values(text: str) -> str:

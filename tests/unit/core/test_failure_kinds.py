@@ -1,0 +1,280 @@
+"""Every answer that was seen from a kube-apiserver 1.36, text by text, and what it means for what happens next."""
+# ruff: noqa: E501 - servers' texts stay on one line, so that a search for one finds it
+
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from federation.core import failures
+from federation.model.failures import Cause, Failure, FailureKind
+from federation.model.words import Word
+
+JSON = "application/json"
+
+
+def _status(
+    code: int, message: str, reason: str = "", *causes: dict[str, str], **details: Any
+) -> tuple[int, str, bytes]:
+    if causes:
+        details["causes"] = list(causes)
+    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "message": message}
+    return code, JSON, orjson.dumps({**body, **({"reason": reason} if reason else {}), "details": details})
+
+
+def _cause(field: str, reason: str = "FieldValueInvalid", message: str = "") -> dict[str, str]:
+    return {"reason": reason, "message": message, "field": field}
+
+
+TYPED = "failed to create typed patch object (/dup; apps/v1, Kind=Deployment): "
+GONE = "uid mismatch: the provided object specified uid 1, and no existing object was found"
+STALE = (
+    'Operation cannot be fulfilled on configmaps "n": the object has been modified; '
+    "please apply your changes to the latest version and try again"
+)
+DUMP = 'Job.batch "j" is invalid: spec.template: Invalid value: core.PodTemplateSpec{}: field is immutable'
+GOING = (
+    'Operation cannot be fulfilled on namespaces "n": The system is ensuring all content is removed from this namespace.'
+    "  Upon completion, this namespace will automatically be purged by the system."
+)
+TERMINATING = (
+    'configmaps "c" is forbidden: unable to create new content in namespace n because it is being terminated',
+    "Forbidden",
+    _cause("metadata.namespace", "NamespaceTerminating", "namespace n is being terminated"),
+)
+
+ROWS = [
+    ("immutable selector", _status(422, "x", "Invalid", _cause("spec.selector")), "INVALID", "never"),
+    ("job dump", _status(422, DUMP, "Invalid", _cause("spec.template")), "INVALID", "never"),
+    (
+        "immutable configmap",
+        _status(422, 'ConfigMap "c" is invalid: data: Forbidden: field is immutable when `immutable` is set', "Invalid"),
+        "INVALID",
+        "never",
+    ),
+    (
+        "clusterIP to headless",
+        _status(422, "spec.clusterIPs[0]: Invalid value: \"\": may not change once set", "Invalid"),
+        "INVALID",
+        "never",
+    ),
+    ("strict decoding", _status(400, 'strict decoding error: unknown field "spec.imagee"', "BadRequest"), "INVALID", "never"),
+    (
+        "namespace missing",
+        _status(404, 'namespaces "n" not found', "NotFound", name="n", kind="namespaces"),
+        "NAMESPACE_MISSING",
+        "soon",
+    ),
+    (
+        "object missing",
+        _status(404, 'configmaps "c" not found', "NotFound", name="c", kind="configmaps"),
+        "NOT_FOUND",
+        "now",
+    ),
+    ("group missing", (404, "text/plain; charset=utf-8", b"404 page not found\n"), "TYPE_MISSING", "slow"),
+    (
+        "resource missing in a built-in group",
+        _status(404, "the server could not find the requested resource", "NotFound"),
+        "TYPE_MISSING",
+        "slow",
+    ),
+    ("method not allowed", _status(405, "the server does not allow this method", "MethodNotAllowed"), "TYPE_MISSING", "slow"),
+    ("no apply", _status(415, "the body of the request was in an unknown format", "UnsupportedMediaType"), "TYPE_MISSING", "slow"),
+    ("namespace terminating", _status(403, *TERMINATING), "NAMESPACE_TERMINATING", "slow"),
+    ("namespace terminating on delete", _status(409, GOING, "Conflict"), "NAMESPACE_TERMINATING", "slow"),
+    (
+        "quota",
+        _status(403, 'pods "p" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1', "Forbidden"),
+        "DENIED",
+        "slow",
+    ),
+    (
+        "limit range",
+        _status(403, 'persistentvolumeclaims "p" is forbidden: maximum storage usage per PersistentVolumeClaim is 1Gi', "Forbidden"),
+        "DENIED",
+        "slow",
+    ),
+    (
+        "right missing",
+        _status(403, 'x is forbidden: User "x" cannot patch resource "deployments" in API group "apps" in the namespace "n"', "Forbidden"),
+        "RIGHT_MISSING",
+        "slow",
+    ),
+    ("path right missing", _status(403, 'forbidden: User "x" cannot get path "/metrics"', "Forbidden"), "RIGHT_MISSING", "slow"),
+    (
+        "escalation",
+        _status(
+            403,
+            'roles.rbac.authorization.k8s.io "r" is forbidden: user "u" (groups=["g"]) is attempting to grant RBAC '
+            'permissions not currently held:\n{APIGroups:[""], Resources:["pods"], Verbs:["get"]}',
+            "Forbidden",
+        ),
+        "RIGHT_MISSING",
+        "slow",
+    ),
+    ("policy", _status(422, "configmaps \"c\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no", "Invalid"), "DENIED", "slow"),
+    ("webhook", _status(400, 'admission webhook "w.example.com" denied the request: no', "BadRequest"), "DENIED", "slow"),
+    ("webhook says cannot", _status(403, 'admission webhook "w" denied the request: User "x" cannot patch resource "y"', "Forbidden"), "DENIED", "slow"),
+    ("webhook down", _status(500, 'Internal error occurred: failed calling webhook "w": connection refused', "InternalError"), "DENIED", "slow"),
+    ("bad token", _status(401, "Unauthorized", "Unauthorized"), "UNAUTHORIZED", "soon"),
+    ("bad token, no Status", (401, "text/plain", b"Unauthorized"), "UNAUTHORIZED", "soon"),
+    ("1 MiB", _status(422, 'ConfigMap "c" is invalid: []: Too long: may not be more than 1048576 bytes', "Invalid"), "TOO_LARGE", "never"),
+    ("etcd limit", _status(500, "etcdserver: request is too large"), "TOO_LARGE", "never"),
+    ("grpc limit", _status(500, "rpc error: code = ResourceExhausted desc = trying to send message larger than max"), "TOO_LARGE", "never"),
+    ("body limit", _status(413, "Request entity too large: limit is 3145728", "RequestEntityTooLarge"), "TOO_LARGE", "never"),
+    ("duplicate env", _status(500, TYPED + '.spec.containers[name="c"].env: duplicate entries for key [name="A"]'), "INVALID", "never"),
+    ("undeclared", _status(500, TYPED + ".spec.foo: field not declared in schema"), "INVALID", "never"),
+    ("wrong type", _status(500, TYPED + ".spec.n: expected numeric (int or float), got string"), "INVALID", "never"),
+    ("bad base64", _status(500, "failed to convert new object (n/s; /v1, Kind=Secret) to proper version: illegal base64"), "INVALID", "never"),
+    ("etcd leader", _status(500, "etcdserver: leader changed"), "UNAVAILABLE", "soon"),
+    ("server timeout", _status(500, "The PATCH operation against X could not be completed", "ServerTimeout"), "UNAVAILABLE", "soon"),
+    ("a 500 with a reason is not a bad manifest", _status(500, TYPED, "InternalError"), "UNAVAILABLE", "soon"),
+    ("aggregated API down", _status(503, "the server is currently unable to handle the request", "ServiceUnavailable"), "UNAVAILABLE", "soon"),
+    ("balancer", (502, "text/html", b"<html>bad gateway</html>"), "UNAVAILABLE", "soon"),
+    ("request timeout", _status(504, "Timeout: request did not complete within requested timeout", "Timeout"), "TIMED_OUT", "soon"),
+    ("throttled, plain text", (429, "text/plain", b"Too many requests, please try again later.\n"), "THROTTLED", "soon"),
+    ("storage initialising", _status(429, "storage is (re)initializing", "TooManyRequests", retryAfterSeconds=1), "THROTTLED", "soon"),
+    ("stale version", _status(409, STALE, "Conflict", name="n", kind="configmaps"), "VERSION_CONFLICT", "now"),
+    ("create met an object", _status(409, 'configmaps "c" already exists', "AlreadyExists"), "ALREADY_EXISTS", "slow"),
+    ("uid of what is gone", _status(409, GONE, "Conflict"), "UID_MISMATCH", "now"),
+    (
+        "uid of what was made anew",
+        _status(422, "metadata.uid: Invalid value: \"1\": field is immutable", "Invalid", _cause("metadata.uid")),
+        "UID_MISMATCH",
+        "now",
+    ),
+    (
+        "delete of what was made anew",
+        _status(409, "Precondition failed: UID in precondition: 1, UID in object meta: 2", "Conflict"),
+        "UID_MISMATCH",
+        "now",
+    ),
+    (
+        "field conflict",
+        _status(409, "Apply failed with 1 conflict", "Conflict", _cause(".data.k", "FieldManagerConflict", 'conflict with "human" using v1')),
+        "FIELD_CONFLICT",
+        "slow",
+    ),
+    ("expired", _status(410, "too old resource version: 1 (2)", "Expired"), "EXPIRED", "now"),
+    ("a login page", (200 + 102, "text/html", b"<html>"), "UNEXPECTED", "slow"),
+    ("a proxy's 403", (403, "text/html", b"<html>denied</html>"), "UNEXPECTED", "slow"),
+    ("a proxy's 404", (404, "text/html", b"<html>404 page not found</html>"), "UNEXPECTED", "slow"),
+    ("json that is no Status", (404, JSON, b'{"error":"x"}'), "UNEXPECTED", "slow"),
+    ("json that is broken", (500, JSON, b"{"), "UNAVAILABLE", "soon"),
+    ("plain http to https", (400, "text/plain", b"Client sent an HTTP request to an HTTPS server."), "UNEXPECTED", "slow"),
+    ("a code of the future", _status(418, "teapot"), "UNEXPECTED", "slow"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("answer", "kind", "soon"), [pytest.param(*row[1:], id=row[0]) for row in ROWS])
+@pytest.mark.parametrize("secret", [False, True], ids=["open", "secret"])
+def test_rows(answer: tuple[int, str, bytes], kind: str, soon: str, secret: bool) -> None:
+    failure = failures.classify(*answer, secret=secret)
+    assert failure.kind is FailureKind[kind]
+    assert failures.retry(failure) == soon
+    assert failure.code == answer[0]
+    assert failure.message
+    assert len(failure.message) <= 400
+
+
+def test_every_kind_has_a_retry() -> None:
+    assert {failures.retry(Failure(kind, "")) for kind in FailureKind} == {"now", "soon", "slow", "never"}
+
+
+def test_the_absence_of_a_namespace_asked_for_is_its_own() -> None:
+    answer = _status(404, 'namespaces "n" not found', "NotFound", name="n", kind="namespaces")
+    assert failures.classify(*answer, secret=False, namespaces=True).kind is FailureKind.NOT_FOUND
+
+
+def test_a_conflict_names_field_and_manager_and_says_it_in_one_line() -> None:
+    answer = _status(
+        409,
+        'Apply failed with 2 conflicts: conflicts with "human" using v1:\n- .data.k\n- .data.l',
+        "Conflict",
+        _cause(".data.k", "FieldManagerConflict", 'conflict with "human" using v1'),
+        _cause(".data.l", "FieldManagerConflict", 'conflict with "human" with subresource "scale" using v1'),
+    )
+    failure = failures.classify(*answer, secret=False)
+    assert failure.causes == (
+        Cause(".data.k", "human", "FieldManagerConflict"),
+        Cause(".data.l", "human", "FieldManagerConflict"),
+    )
+    assert failure.message == "conflict with human: .data.k, .data.l"
+
+
+@pytest.mark.parametrize(
+    ("header", "detail", "seconds"),
+    [
+        pytest.param("7", None, 7.0, id="header"),
+        pytest.param("7", 3, 7.0, id="header-first"),
+        pytest.param(None, 3, 3.0, id="details"),
+        pytest.param("Fri, 31 Dec 1999 23:59:59 GMT", None, None, id="a-date-is-left-to-the-backoff"),
+        pytest.param("-1", 0, None, id="nonsense"),
+        pytest.param(None, "3", None, id="detail-a-string"),
+    ],
+)
+def test_retry_after(header: str | None, detail: Any, seconds: float | None) -> None:
+    answer = _status(429, "x", "TooManyRequests", retryAfterSeconds=detail)
+    assert failures.classify(*answer, secret=False, retry_after=header).retry_after == seconds
+
+
+def test_retry_after_without_a_status() -> None:
+    assert failures.classify(503, "text/plain", b"", secret=False, retry_after="2").retry_after == 2.0
+
+
+@pytest.mark.parametrize(
+    ("failure", "operation", "word"),
+    [
+        (Failure(FailureKind.INVALID, ""), "create", Word.CREATION_FAILED),
+        (Failure(FailureKind.TIMED_OUT, ""), "create", Word.CREATION_TIMED_OUT),
+        (Failure(FailureKind.VERSION_CONFLICT, ""), "create", Word.ALREADY_EXISTS),
+        (Failure(FailureKind.ALREADY_EXISTS, ""), "create", Word.ALREADY_EXISTS),
+        (Failure(FailureKind.VERSION_CONFLICT, ""), "update", Word.UPDATE_FAILED),
+        (Failure(FailureKind.UNREACHABLE, ""), "update", Word.UPDATE_FAILED),
+        (Failure(FailureKind.TIMED_OUT, ""), "update", Word.UPDATE_TIMED_OUT),
+        (Failure(FailureKind.RIGHT_MISSING, ""), "delete", Word.DELETION_FAILED),
+        (Failure(FailureKind.TIMED_OUT, ""), "delete", Word.DELETION_TIMED_OUT),
+        (Failure(FailureKind.INVALID, ""), "release", Word.LABEL_REMOVAL_FAILED),
+        (Failure(FailureKind.TIMED_OUT, ""), "release", Word.LABEL_REMOVAL_TIMED_OUT),
+        (Failure(FailureKind.TYPE_MISSING, ""), "update", Word.VERSION_UNAVAILABLE),
+    ],
+    ids=lambda value: getattr(value, "kind", value),
+)
+def test_words(failure: Failure, operation: Any, word: Word) -> None:
+    assert failures.word_for(failure, operation=operation) is word
+
+
+def test_helpers() -> None:
+    assert failures.timed_out(2.5) == Failure(FailureKind.TIMED_OUT, "no answer within 2.5 s")
+    assert failures.unreachable("dial https://u:p@h: refused").message == "dial https://…@h: refused"
+    assert failures.unreachable("x", untrusted=True).kind is FailureKind.UNTRUSTED
+
+
+@pytest.mark.parametrize(
+    "details",
+    [
+        pytest.param({"causes": "x"}, id="causes-a-string"),
+        pytest.param({"causes": [1, None, {"field": 7, "reason": []}]}, id="odd-causes"),
+        pytest.param([], id="details-a-list"),
+        pytest.param(None, id="details-null"),
+    ],
+)
+def test_a_status_of_odd_shape_is_still_an_answer(details: Any) -> None:
+    body = orjson.dumps({"kind": "Status", "code": 409, "message": {"x": 1}, "reason": 5, "details": details})
+    failure = failures.classify(409, JSON, body, secret=False)
+    assert (failure.kind, failure.message) == (FailureKind.VERSION_CONFLICT, "409")
+
+
+@given(
+    st.integers(300, 599),
+    st.sampled_from([JSON, "text/plain", "text/html", ""]),
+    st.binary(max_size=60) | st.builds(lambda text: _status(500, text)[2], st.text(max_size=60)),
+    st.booleans(),
+)
+def test_no_answer_is_too_odd(code: int, content_type: str, body: bytes, secret: bool) -> None:
+    failure = failures.classify(code, content_type, body, secret=secret)
+    assert failure.code == code
+    assert failure.message
+    assert failure.whose in ("member", "object", "race")
