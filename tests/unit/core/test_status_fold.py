@@ -1,0 +1,319 @@
+"""A federated object's status: conditions, stability, budget and the patch that writes it."""
+
+import msgspec
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from federation.core import budget, status
+from federation.model.status import ClusterStatus, Condition, Status
+from federation.model.words import Propagation, Word
+
+NOW = "2026-01-01T00:00:00Z"
+LATER = "2026-01-01T00:10:00Z"
+PRINT = "abcdefgh.ijklmnop"
+
+
+def _ok(name: str, generation: int = 0) -> ClusterStatus:
+    return ClusterStatus(name, generation=generation, fingerprint=PRINT)
+
+
+def _bad(name: str, word: Word = Word.UPDATE_FAILED, message: str = "") -> ClusterStatus:
+    return ClusterStatus(name, word, message)
+
+
+def _fold(
+    *lines: ClusterStatus,
+    previous: Status | None = None,
+    generation: int = 5,
+    reason: Propagation = Propagation.OK,
+    message: str = "",
+    selected: set[str] | None = None,
+    now: str = NOW,
+) -> Status:
+    return status.fold(
+        previous,
+        generation=generation,
+        reason=reason,
+        message=message,
+        clusters=lines,
+        selected={line.name for line in lines} if selected is None else selected,
+        now=now,
+    )
+
+
+def _conditions(folded: Status) -> dict[str, Condition]:
+    return {condition.type: condition for condition in folded.conditions}
+
+
+def test_a_healthy_object() -> None:
+    folded = _fold(_ok("m2"), _ok("m1", generation=5))
+    assert folded == Status(
+        5,
+        (
+            Condition("Propagation", "True", "", "", NOW, NOW, 5),
+            Condition("Ready", "True", "Propagated", "2 clusters hold generation 5", NOW, NOW, 5),
+        ),
+        (_ok("m1"), _ok("m2")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "selected", "propagation", "ready", "reason", "message"),
+    [
+        pytest.param([], None, "True", "True", "Propagated", "no cluster is selected", id="nowhere"),
+        pytest.param([_ok("m1")], None, "True", "True", "Propagated", "1 cluster holds generation 5", id="one"),
+        pytest.param(
+            [_ok("m1"), _ok("m2"), _bad("m3", Word.CLUSTER_NOT_READY)],
+            None,
+            "False",
+            "False",
+            "CheckClusters",
+            "2 of 3 clusters hold generation 5; m3: ClusterNotReady",
+            id="one-fails",
+        ),
+        pytest.param(
+            [_ok("m1"), _bad("m2", Word.PENDING)],
+            None,
+            "False",
+            "False",
+            "Progressing",
+            "1 of 2 clusters hold generation 5; m2: Pending",
+            id="under-way",
+        ),
+        pytest.param(
+            [_ok("m1", generation=4)],
+            None,
+            "True",
+            "False",
+            "Progressing",
+            "0 of 1 clusters hold generation 5; m1: holds generation 4",
+            id="an-older-generation",
+        ),
+        pytest.param(
+            [_bad(f"m{number}") for number in range(6)],
+            None,
+            "False",
+            "False",
+            "CheckClusters",
+            "0 of 6 clusters hold generation 5; m0: UpdateFailed; m1: UpdateFailed; m2: UpdateFailed; and 3 more",
+            id="many-fail",
+        ),
+        pytest.param(
+            [_ok("m1"), _bad("m2", Word.WAITING_FOR_REMOVAL)],
+            {"m1"},
+            "False",
+            "True",
+            "Propagated",
+            "1 cluster holds generation 5; still to be removed from m2",
+            id="removal-is-not-placement",
+        ),
+        pytest.param(
+            [_ok("m1")],
+            {"m1", "m2"},
+            "True",
+            "False",
+            "Progressing",
+            "1 of 2 clusters hold generation 5; m2: Pending",
+            id="a-selected-cluster-without-a-line",
+        ),
+    ],
+)
+def test_conditions(
+    *,
+    lines: list[ClusterStatus],
+    selected: set[str] | None,
+    propagation: str,
+    ready: str,
+    reason: str,
+    message: str,
+) -> None:
+    conditions = _conditions(_fold(*lines, selected=selected))
+    assert conditions["Propagation"].status == propagation
+    assert conditions["Propagation"].reason == ("" if propagation == "True" else "CheckClusters")
+    assert (conditions["Ready"].status, conditions["Ready"].reason, conditions["Ready"].message) == (
+        ready,
+        reason,
+        message,
+    )
+
+
+def test_an_object_at_fault_says_so_in_both() -> None:
+    conditions = _conditions(_fold(reason=Propagation.INVALID, message="spec.template: is required"))
+    assert conditions["Propagation"].status == conditions["Ready"].status == "False"
+    assert conditions["Propagation"].reason == conditions["Ready"].reason == "InvalidSpec"
+    assert conditions["Propagation"].message == conditions["Ready"].message == "spec.template: is required"
+
+
+def test_the_same_facts_give_the_same_object_back() -> None:
+    lines = [_ok("m1"), _bad("m2", message="why"), _bad("m3", message="w" * 99), _bad("m4", message="w" * 99)]
+    first = _fold(*lines)
+    assert _fold(*lines, previous=first, now=LATER) is first
+    assert _fold(*reversed(lines), previous=first, now=LATER) is first
+    stored = status.parse(msgspec.json.encode(first))
+    assert stored == first
+    assert _fold(*lines, previous=stored, now=LATER) is stored
+    assert status.patch(stored, stored) is None
+    assert status.patch(stored, first) is None
+
+
+def test_times_move_as_kubefeds() -> None:
+    first = _fold(_ok("m1"))
+    changed = _fold(ClusterStatus("m1", fingerprint="other.entry"), previous=first, now=LATER)
+    propagation, ready = _conditions(changed)["Propagation"], _conditions(changed)["Ready"]
+    assert (propagation.last_update_time, propagation.last_transition_time) == (LATER, NOW)
+    assert (ready.last_update_time, ready.last_transition_time) == (NOW, NOW)
+    failed = _conditions(_fold(_bad("m1"), previous=first, now=LATER))
+    assert {condition.last_transition_time for condition in failed.values()} == {LATER}
+    newer = _conditions(_fold(_ok("m1"), previous=first, generation=6, now=LATER))
+    assert {condition.last_transition_time for condition in newer.values()} == {NOW}
+    assert {condition.last_update_time for condition in newer.values()} == {LATER}
+
+
+def test_conditions_of_others_and_remote_statuses_are_kept() -> None:
+    other = Condition("Theirs", "True")
+    remote = ClusterStatus("m1", fingerprint=PRINT, remote_status=msgspec.Raw(b'{"a": null}'))
+    folded = _fold(remote, previous=Status(4, (other,), ()))
+    assert folded.conditions[-1] == other
+    assert folded.clusters == (remote,)
+    body = status.patch(None, folded)
+    assert body is not None
+    assert b'"remoteStatus":{"a": null}' in body
+
+
+@pytest.mark.parametrize(
+    ("previous", "new", "body"),
+    [
+        pytest.param(None, Status(1), {"observedGeneration": 1}, id="first"),
+        pytest.param(Status(1), Status(1), None, id="equal"),
+        pytest.param(
+            Status(1, (Condition("A", "True"),), (_ok("m1"),)),
+            Status(2, (Condition("A", "True"),), ()),
+            {"observedGeneration": 2, "clusters": None},
+            id="an-emptied-list-is-removed",
+        ),
+        pytest.param(
+            Status(1, (), (_ok("m1"),)),
+            Status(1, (Condition("A", "True"),), (_bad("m1"),)),
+            {"conditions": [{"type": "A", "status": "True"}], "clusters": [{"name": "m1", "status": "UpdateFailed"}]},
+            id="only-what-differs",
+        ),
+    ],
+)
+def test_patches(previous: Status | None, new: Status, body: dict[str, object] | None) -> None:
+    encoded = status.patch(previous, new)
+    assert (orjson.loads(encoded) if encoded is not None else None) == (None if body is None else {"status": body})
+
+
+def test_fingerprints() -> None:
+    assert status.parse_fingerprint(status.fingerprint("abc-_123", "def")) == ("abc-_123", "def")
+    assert [status.parse_fingerprint(text) for text in ("", "a", "a.", ".b", "a.b.c")] == [None] * 5
+
+
+@pytest.mark.parametrize("raw", [b"", b"null", b"[]", b'{"clusters":"x"}', b"{"])
+def test_a_status_that_cannot_be_read_is_empty(raw: bytes) -> None:
+    assert status.parse(raw) == Status()
+
+
+def test_kubefeds_status_is_read() -> None:
+    conditions = b'[{"type":"Propagation","status":"True","lastTransitionTime":"t"}]'
+    raw = b'{"conditions":' + conditions + b',"clusters":[{"name":"m1"}],"x":1}'
+    assert status.parse(raw) == Status(
+        0, (Condition("Propagation", "True", last_transition_time="t"),), (ClusterStatus("m1"),)
+    )
+
+
+def test_equal_messages_are_said_once() -> None:
+    long = "quota exceeded in this cluster"
+    folded = _fold(
+        _bad("m2", message=long), _bad("m1", message=long), _bad("m3", message="short"), _bad("m4", message="short")
+    )
+    assert [line.message for line in folded.clusters] == [long, "same as m1", "short", "short"]
+    assert [budget.message_of(folded.clusters, name) for name in ("m1", "m2", "m3", "m9")] == [long, long, "short", ""]
+
+
+def test_long_messages_are_cut() -> None:
+    folded = _fold(_bad("m1", message="x" * 5000), reason=Propagation.INVALID, message="y" * 5000)
+    assert folded.clusters[0].message == "x" * 299 + "…"
+    assert len(_conditions(folded)["Ready"].message) < 400
+
+
+def _distinct(count: int, name: str = "cluster-{:05d}") -> list[ClusterStatus]:
+    return [
+        ClusterStatus(name.format(number), Word.CREATION_FAILED, f"{number}: " + "long text " * 60, 4, PRINT)
+        for number in range(count)
+    ]
+
+
+def _size(folded: Status) -> int:
+    return len(msgspec.json.encode(folded))
+
+
+def test_thousands_of_long_messages_stay_within_the_budget() -> None:
+    folded = _fold(*_distinct(3500))
+    assert _size(folded) <= budget.TOTAL
+    assert len(folded.clusters) == 3500
+    unsaid = sum(not line.message for line in folded.clusters)
+    ready = _conditions(folded)["Ready"]
+    assert ready.message.startswith("0 of 3500 clusters hold generation 5; ")
+    assert ready.message.endswith(f"{unsaid} messages are left out below: the status is full")
+    assert 0 < unsaid < 3500
+    assert _fold(*_distinct(3500), previous=folded, now=LATER) is folded
+
+
+def test_hundreds_of_long_messages_are_shortened_before_any_is_dropped() -> None:
+    folded = _fold(*_distinct(1000))
+    assert _size(folded) <= budget.TOTAL
+    assert all(line.message and line.fingerprint for line in folded.clusters)
+
+
+def test_what_does_not_fit_is_counted_and_healthy_fingerprints_survive_failing_lines() -> None:
+    long_name = "c" * 200 + "-{:05d}"
+    healthy = [ClusterStatus(f"h{number}", fingerprint=PRINT) for number in range(1000)]
+    folded = _fold(*_distinct(3500, long_name), *healthy)
+    assert _size(folded) <= budget.TOTAL
+    kept = {line.name for line in folded.clusters}
+    assert {line.name for line in healthy} <= kept
+    left_out = 4500 - len(kept)
+    assert left_out > 0
+    assert f"{left_out} lines are left out below: the status is full" in _conditions(folded)["Ready"].message
+
+
+def test_a_line_with_a_remote_status_always_stays() -> None:
+    remote = ClusterStatus("z" * 250, Word.UPDATE_FAILED, remote_status=msgspec.Raw(b"{}"))
+    folded = _fold(*_distinct(3500, "c" * 200 + "-{:05d}"), remote)
+    assert folded.clusters[-1] == remote
+
+
+WORDS = st.sampled_from([Word.OK, Word.OK, Word.UPDATE_FAILED, Word.PENDING, Word.WAITING_FOR_REMOVAL])
+MESSAGES = st.sampled_from(["", "short", "a message that is long enough to be referred to", "é\n\x00" * 400])
+LINES = st.dictionaries(
+    st.text("abc", min_size=1, max_size=3), st.tuples(WORDS, MESSAGES, st.integers(0, 6)), max_size=8
+).map(lambda drawn: [ClusterStatus(name, *rest) for name, rest in drawn.items()])
+
+
+@given(LINES, st.sampled_from([Propagation.OK, Propagation.INVALID]), st.randoms(use_true_random=False))
+def test_folding_is_stable_sorted_and_knows_no_order(
+    lines: list[ClusterStatus], reason: Propagation, random: object
+) -> None:
+    first = _fold(*lines, reason=reason, message="m")
+    shuffled = sorted(lines, key=lambda line: random.random())  # type: ignore[attr-defined]
+    assert _fold(*shuffled, previous=first, reason=reason, message="m", now=LATER) is first
+    assert [line.name for line in first.clusters] == sorted(line.name for line in lines)
+    ready = _conditions(first)["Ready"]
+    holds = all(not line.status and line.generation in (0, 5) for line in lines)
+    assert (ready.status == "True") is (holds and not reason)
+    stored = orjson.loads(status.patch(None, first) or b"{}")["status"]
+    assert status.parse(orjson.dumps(stored)) == first
+
+
+@given(st.integers(0, 4000), st.integers(1, 250), st.integers(0, 320), st.booleans())
+def test_no_fleet_breaks_the_budget(count: int, name: int, message: int, healthy: bool) -> None:
+    lines = [
+        ClusterStatus(f"{number:0{name}d}", "" if healthy else "UpdateFailed", f"{number}" + "x" * message, 0, PRINT)
+        for number in range(count)
+    ]
+    fitted = budget.fit(lines)
+    assert len(msgspec.json.encode(fitted.lines)) <= budget.TOTAL - 8192
+    assert len(fitted.lines) + fitted.left_out == count
