@@ -29,9 +29,7 @@ def describe(value: object) -> str:
             return "a number"
         case Mapping():
             return "a map"
-        case Sequence():
-            return "a list"
-    return type(value).__name__
+    return "a list"
 
 
 def mapping(value: object, field: str) -> Mapping[str, Any]:

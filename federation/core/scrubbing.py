@@ -14,7 +14,7 @@ _REFUSED_VALUE = re.compile(
     r"(?:Invalid|Unsupported|Duplicate) value: |\bgot (?=[&*{\[\"`(]|\w+[.\[{])|patch: (?=[\"{])"
 )
 _LITERAL = re.compile(r"-?\d+(?:\.\d+)?(?![\w.])|true\b|false\b|null\b")
-_GO_TYPE = re.compile(r"[&*]*(?:\[\w*\]|[\w.*/])*(?=[{\[(])")
+_GO_TYPE = re.compile(r"[&*]*(?:interface \{\}|\[\w*\]|[\w.*/])*(?=[{\[(])")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)')
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _CREDENTIAL = re.compile(
@@ -136,14 +136,7 @@ def _end_of_value(text: str, start: int) -> int:
     if start < len(text) and text[start] in "\"'`":
         return _end_of_string(text, start)
     if (prefix := _GO_TYPE.match(text, start)) is not None and prefix.end() < len(text):
-        end = _end_of_brackets(text, prefix.end())
-        # map[string]string{...}: the brackets were of the type.
-        while end < len(text) and (text[end] in _CLOSING or text[end].isalpha()):
-            following = _GO_TYPE.match(text, end)
-            if following is None:
-                break
-            end = _end_of_brackets(text, following.end())
-        return end
+        return _end_of_brackets(text, prefix.end())
     found = text.find(": ", start)
     return len(text) if found < 0 else found
 

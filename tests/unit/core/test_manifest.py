@@ -316,6 +316,12 @@ def _container(**lists: Any) -> dict[str, Any]:
             id="volumes",
         ),
         pytest.param(
+            DEPLOYMENTS,
+            _pod(topologySpreadConstraints=[{"topologyKey": "z"}, {"topologyKey": "z"}, {}]),
+            "spec.template.spec.template.spec.topologySpreadConstraints[1]",
+            id="spread",
+        ),
+        pytest.param(
             _type("cronjobs.batch", "batch", "v1", "CronJob"),
             {"spec": {"jobTemplate": _container(env=[{"name": "A"}, {"name": "A"}])}},
             "spec.template.spec.jobTemplate.spec.template.spec.containers[0].env[1]",

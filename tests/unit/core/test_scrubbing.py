@@ -34,6 +34,7 @@ SHAPES = {
     "duplicate": 'spec.l[1]: Duplicate value: "hunter2"',
     "duplicate map": 'spec.l[1]: Duplicate value: {"name":"hunter2"}',
     "map value": 'spec.m: Invalid value: map[string]string{"k":"hunter2"}: bad',
+    "map of anything": 'spec.m: Invalid value: map[string]interface {}{"k":[]interface {}{"hunter2"}}: bad',
     "printed map": "spec.m: bad: map[k:hunter2]",
     "list value": 'spec.m: Invalid value: []string{"hunter2"}: bad',
     "bare value": "spec.m: Invalid value: hunter2: bad",
@@ -122,6 +123,11 @@ def test_a_scrubbed_message_is_one_short_line(text: str, secret: bool, limit: in
             'spec.s: Invalid value: "x": must be lower, spec.t: Invalid value: "y": must be upper',
             "spec.s: Invalid value: …: must be lower, spec.t: Invalid value: …: must be upper",
             id="each-reason-stays",
+        ),
+        pytest.param(
+            'spec.m: Invalid value: map[string]interface {}{"k":[]interface {}{"x"}}: bad, and spec.n: Invalid value: true',
+            "spec.m: Invalid value: …: bad, and spec.n: Invalid value: true",
+            id="go-types-with-a-space",
         ),
         pytest.param(
             f"image r.io/a@sha256:{'0' * 64} and {'0' * 64}", f"image r.io/a@sha256:{'0' * 64} and …", id="image-digest"
