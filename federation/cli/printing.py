@@ -38,6 +38,12 @@ def emit(documents: Sequence[Mapping[str, Any]], form: str, *, single: bool = Fa
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def readable(found: Mapping[str, Any]) -> dict[str, Any]:
+    """An object without managedFields, as kubectl shows it."""
+    metadata = {key: value for key, value in found["metadata"].items() if key != "managedFields"}
+    return {**found, "metadata": metadata}
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, headers: bool = True) -> None:
     """Print columns padded to their widest cell; colour on a terminal only, and never colour alone."""
     lines = layout(header, rows, headers=headers)

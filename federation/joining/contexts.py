@@ -3,7 +3,7 @@
 import difflib
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -60,6 +60,10 @@ class Contexts:
         """The contexts whose cluster is at this URL; read from the files alone, no exec plugin runs."""
         return [name for name, url in servers(self.paths).items() if url == server.rstrip("/")]
 
+    def namespace(self, context: str | None) -> str:
+        """The namespace that the context names, else `default`."""
+        return _settings(self.paths, self.name(context)).get("namespace") or "default"
+
     def _load(self) -> tuple[list[str], str]:
         if self._known is None:
             self._known = kubeconfig.contexts(self.paths)
@@ -70,16 +74,28 @@ def servers(paths: str) -> Mapping[str, str]:
     """The API server's URL of every context; of equal names the first file's counts, as for kubectl."""
     clusters: dict[str, str] = {}
     contexts: dict[str, str] = {}
-    for path in filter(None, paths.split(os.pathsep)):
-        try:
-            document = yaml.load(pathlib.Path(path).expanduser().read_bytes(), yaml.CSafeLoader)
-        except (OSError, yaml.YAMLError):
-            continue  # `kubeconfig.contexts` has told or will tell; here a file that cannot be read has no servers
+    for document in _documents(paths):
         for entry in _section(document, "clusters"):
             clusters.setdefault(str(entry.get("name")), str(_section_of(entry, "cluster").get("server", "")))
         for entry in _section(document, "contexts"):
             contexts.setdefault(str(entry.get("name")), str(_section_of(entry, "context").get("cluster", "")))
     return {name: clusters.get(cluster, "").rstrip("/") for name, cluster in contexts.items()}
+
+
+def _settings(paths: str, context: str) -> Mapping[str, Any]:
+    for document in _documents(paths):
+        for entry in _section(document, "contexts"):
+            if entry.get("name") == context:
+                return _section_of(entry, "context")
+    return {}
+
+
+def _documents(paths: str) -> Iterator[Any]:
+    for path in filter(None, paths.split(os.pathsep)):
+        try:
+            yield yaml.load(pathlib.Path(path).expanduser().read_bytes(), yaml.CSafeLoader)
+        except (OSError, yaml.YAMLError):
+            continue  # `kubeconfig.contexts` has told or will tell; here a file that cannot be read holds nothing
 
 
 def _section(document: Any, key: str) -> list[Mapping[str, Any]]:

@@ -19,10 +19,13 @@ from federation.kube import connection as http
 from federation.kube import kubeconfig
 from federation.kube.connection import Connection
 from federation.model.errors import ApiFailure, Invalid
-from federation.model.resources import KUBEFED_CLUSTERS, SERVICE_ACCOUNTS, ObjectName
+from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, SERVICE_ACCOUNTS, ObjectName
 
 TOKEN_SECONDS = 30 * 24 * 3600
 """What is asked for; a server may shorten it, and the controller renews at half-life."""
+
+NAMESPACE_SECONDS = 60.0
+"""How long a namespace that an unjoin has just deleted may take to go."""
 
 VERIFY_SECONDS = 15.0
 """RBAC and a new service account reach every authoriser within a second or two."""
@@ -129,12 +132,30 @@ async def carry_out(host: Connection, member: Connection, plan: Plan, report: Re
     await refuse_existing(host, plan)
     for warning in plan.warnings:
         report(f"warning: {warning}")
+    await _wait_for_namespace(member, wanted.namespace, report)
     await applying.apply_all(member, list(plan.member_manifests), report)
     token, expires = await request_token(member, ObjectName(wanted.namespace, wanted.account))
     report(f"{member.name}: token for serviceaccount {wanted.account}, valid until {expires}")
     secret = objects.secret_manifest(wanted, plan.secret_name, token)
     await verify(wanted, plan.cluster["spec"], secret["data"])
     await applying.apply_all(host, [secret, plan.cluster], report)
+
+
+async def _wait_for_namespace(member: Connection, namespace: str, report: Report) -> None:
+    """A join right after an unjoin meets the namespace on its way out."""
+
+    async def settled() -> bool:
+        found = await applying.find(member, NAMESPACES, ObjectName("", namespace))
+        return found is None or not found["metadata"].get("deletionTimestamp")
+
+    if not await settled():
+        report(f"{member.name}: namespace {namespace} is being deleted; waiting")
+        await applying.until(
+            settled,
+            timeout=NAMESPACE_SECONDS,
+            what=f"{member.name}: namespace {namespace} to be gone",
+            hint=f"see what holds it: kubectl --context {member.name} get namespace {namespace} -o yaml",
+        )
 
 
 async def request_token(member: Connection, account: ObjectName) -> tuple[str, str]:

@@ -147,7 +147,8 @@ async def _remove(
 
 async def _is_empty(member: Connection, namespace: str, account: str) -> bool:
     """Whether only we used the namespace: another hub, or a host that lives there, has an account of its own."""
-    if await applying.find(member, NAMESPACES, ObjectName("", namespace)) is None:
+    found = await applying.find(member, NAMESPACES, ObjectName("", namespace))
+    if found is None or found["metadata"].get("deletionTimestamp"):
         return False
     accounts = await applying.listing(member, SERVICE_ACCOUNTS, namespace)
     return {each["metadata"]["name"] for each in accounts} <= {"default", account}

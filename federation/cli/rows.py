@@ -1,0 +1,175 @@
+"""Objects of the host to table rows: pure, one function for each kind of list. Times come in as arguments."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Row = tuple[str, ...]
+
+CLUSTERS = ("NAME", "READY", "VERSION", "REGION", "AGE")
+CLUSTERS_WIDE = (*CLUSTERS, "REASON", "ENDPOINT", "RIGHTS", "MESSAGE")
+TYPES = ("NAME", "FEDERATED", "PROPAGATION", "CONTROLLER", "AGE")
+TYPES_WIDE = (*TYPES, "TARGET", "SCOPE", "STATUS-COLLECTION")
+FEDERATED = ("TYPE", "NAME", "CLUSTERS", "READY", "REASON", "AGE")
+FEDERATED_WIDE = (*FEDERATED, "GENERATION", "MESSAGE")
+STATUS = ("CLUSTER", "STATE", "GENERATION", "MESSAGE")
+
+RIGHTS_ANNOTATION = "kubefed.io/rights"
+_UNITS = ((365 * 86400, "y"), (86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def age(stamp: object, now: dt.datetime) -> str:
+    """How long ago an RFC 3339 time was, as kubectl writes it: 45s, 3m20s, 5h, 12d, 2y; "" for no time."""
+    try:
+        then = dt.datetime.fromisoformat(str(stamp))
+    except ValueError:
+        return ""
+    if then.tzinfo is None:
+        return ""
+    seconds = max(0, int((now - then).total_seconds()))
+    if seconds < 120:
+        return f"{seconds}s"
+    for index, (size, unit) in enumerate(_UNITS):
+        count, rest = divmod(seconds, size)
+        if count:
+            smaller = _UNITS[index + 1] if index + 1 < len(_UNITS) else None
+            # kubectl's duration.HumanDuration: the next smaller unit is worth telling while the number is small.
+            extra = rest // smaller[0] if smaller and count < 10 and unit in "mh" else 0
+            return f"{count}{unit}{extra}{smaller[1]}" if extra and smaller else f"{count}{unit}"
+    return "0s"
+
+
+def condition(found: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """The condition of that type; empty when there is none."""
+    conditions = _map(found, "status").get("conditions")
+    for each in conditions if isinstance(conditions, list) else ():
+        if isinstance(each, dict) and each.get("type") == kind:
+            return each
+    return {}
+
+
+def cluster(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False) -> Row:
+    """A KubeFedCluster."""
+    metadata, status, ready = _map(found, "metadata"), _map(found, "status"), condition(found, "Ready")
+    row = (
+        _text(metadata.get("name")),
+        _text(ready.get("status")) or "Unknown",
+        _text(status.get("kubernetesVersion")),
+        _text(status.get("region")),
+        age(metadata.get("creationTimestamp"), now),
+    )
+    if not wide:
+        return row
+    rights = _text(_map(metadata, "annotations").get(RIGHTS_ANNOTATION))
+    return (
+        *row,
+        _text(ready.get("reason")),
+        _text(_map(found, "spec").get("apiEndpoint")),
+        rights,
+        _text(ready.get("message")),
+    )
+
+
+def type_config(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False) -> Row:
+    """A FederatedTypeConfig."""
+    metadata, spec, status = _map(found, "metadata"), _map(found, "spec"), _map(found, "status")
+    target, federated = _map(spec, "targetType"), _map(spec, "federatedType")
+    row = (
+        _text(metadata.get("name")),
+        _text(federated.get("kind")),
+        _text(spec.get("propagation")) or "Enabled",
+        _text(status.get("propagationController")) or "Unknown",
+        age(metadata.get("creationTimestamp"), now),
+    )
+    if not wide:
+        return row
+    version = "/".join(filter(None, (_text(target.get("group")), _text(target.get("version")))))
+    scope = _text(target.get("scope"))
+    return (*row, f"{version} {_text(target.get('kind'))}", scope, _text(spec.get("statusCollection")) or "Disabled")
+
+
+def federated(found: Mapping[str, Any], type_name: str, now: dt.datetime, *, wide: bool = False) -> Row:
+    """A federated object: how many of its clusters hold it, and whether that is all there is to do."""
+    metadata, ready = _map(found, "metadata"), condition(found, "Ready")
+    lines = _clusters(found)
+    current = _is_current(found)
+    row = (
+        type_name,
+        _text(metadata.get("name")),
+        f"{sum(1 for line in lines if not line.get('status'))}/{len(lines)}",
+        (_text(ready.get("status")) or "Unknown") if current else "Unknown",
+        _text(condition(found, "Propagation").get("reason")) if current else "Pending",
+        age(metadata.get("creationTimestamp"), now),
+    )
+    if not wide:
+        return row
+    return (*row, str(metadata.get("generation", "")), _text(ready.get("message")))
+
+
+def lines(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """status.clusters[] as facts for people: name, state, generation held (None: none), message.
+
+    "Applied" stands for KubeFed's absent word. A line without a generation of its own speaks of observedGeneration.
+    """
+    observed = _map(found, "status").get("observedGeneration")
+    told = []
+    for line in _clusters(found):
+        word = _text(line.get("status"))
+        generation = line.get("generation") or (observed if not word else None)
+        told.append(
+            {
+                "cluster": _text(line.get("name")),
+                "state": word or "Applied",
+                "generation": generation,
+                "message": _text(line.get("message")),
+            }
+        )
+    return told
+
+
+def status(found: Mapping[str, Any]) -> list[Row]:
+    """The rows of `fedctl status`."""
+    return [(line["cluster"], line["state"], str(line["generation"] or ""), line["message"]) for line in lines(found)]
+
+
+def heading(found: Mapping[str, Any], now: dt.datetime) -> list[str]:
+    """The lines above that table: what it is, how current the status is, and what is true of the whole."""
+    metadata, ready = _map(found, "metadata"), condition(found, "Ready")
+    name = "/".join(filter(None, (_text(metadata.get("namespace")), _text(metadata.get("name")))))
+    generation, observed = metadata.get("generation"), _map(found, "status").get("observedGeneration")
+    told = [f"{_text(found.get('kind'))} {name}, {age(metadata.get('creationTimestamp'), now)} old"]
+    if metadata.get("deletionTimestamp"):
+        told.append(f"Deleted {age(metadata['deletionTimestamp'], now)} ago; waiting for the clusters to let go")
+    if not _is_current(found):
+        seen = f"the controller has seen {observed}" if observed else "the controller has not seen it yet"
+        told.append(
+            f"Generation {generation}: {seen}; what follows is about that one" if observed else seen.capitalize()
+        )
+    if ready:
+        since = age(ready.get("lastTransitionTime"), now)
+        message = f": {_text(ready.get('message'))}" if ready.get("message") else ""
+        told.append(f"Ready {_text(ready.get('status'))}{f' for {since}' if since else ''}{message}")
+    propagation = condition(found, "Propagation")
+    if propagation.get("reason"):
+        message = f": {_text(propagation.get('message'))}" if propagation.get("message") else ""
+        told.append(f"Propagation {_text(propagation['reason'])}{message}")
+    return told
+
+
+def _is_current(found: Mapping[str, Any]) -> bool:
+    generation = _map(found, "metadata").get("generation")
+    return generation is None or _map(found, "status").get("observedGeneration") == generation
+
+
+def _clusters(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    clusters = _map(found, "status").get("clusters")
+    return [each for each in clusters if isinstance(each, dict)] if isinstance(clusters, list) else []
+
+
+def _map(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    inner = found.get(key)
+    return inner if isinstance(inner, dict) else {}
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)

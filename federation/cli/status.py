@@ -1,0 +1,64 @@
+"""`fedctl status`: what became of one federated object, cluster by cluster."""
+
+import datetime as dt
+
+import click
+
+from federation.cli import options
+from federation.cli.options import Host
+from federation.cli.verbs import Verb
+
+EXAMPLES = """
+  fedctl status deployment web -n shop
+  fedctl status federatedconfigmaps settings -n shop
+  fedctl status deploy web -n shop -o json
+"""
+
+
+@click.command("status", cls=Verb, examples=EXAMPLES)
+@click.argument("kind")
+@click.argument("name")
+@click.option("-n", "--namespace", default="", metavar="NAME", help="Default: the context's namespace, else default.")
+@options.host
+@options.output("json", "yaml")
+@options.switch("--no-headers", text="Print the rows alone.")
+def command(*, kind: str, name: str, namespace: str, host: Host, output: str | None, no_headers: bool) -> None:
+    """Show what became of the federated object NAME of KIND: state, generation and message in each cluster.
+
+    KIND is any name of the target or of its federated type: kind, plural, short name or plural.group.
+    """
+    options.run(_status(host, kind, name, namespace, output=output, headers=not no_headers))
+
+
+async def _status(host: Host, kind: str, name: str, namespace: str, *, output: str | None, headers: bool) -> None:
+    from federation.cli import printing, rows  # noqa: PLC0415
+    from federation.joining import fleet, kinds, lookups  # noqa: PLC0415
+    from federation.joining.contexts import Contexts  # noqa: PLC0415
+
+    async with Contexts(host.kubeconfig) as contexts:
+        connection = await contexts.open(host.context)
+        known = await fleet.read(connection, host.namespace)
+        chosen = kinds.resolve(known.types, await kinds.served(connection), kind)
+        where = (namespace or contexts.namespace(host.context)) if chosen.federated.namespaced else ""
+        found = await lookups.one(connection, chosen.federated, where, name)
+    if output:
+        metadata = found["metadata"]
+        facts = {
+            "kind": found.get("kind"),
+            "namespace": metadata.get("namespace", ""),
+            "name": metadata["name"],
+            "generation": metadata.get("generation"),
+            "observedGeneration": (found.get("status") or {}).get("observedGeneration"),
+            "conditions": (found.get("status") or {}).get("conditions") or [],
+            "clusters": rows.lines(found),
+        }
+        printing.emit([facts], output, single=True)
+        return
+    if headers:
+        for line in rows.heading(found, dt.datetime.now(dt.UTC)):
+            click.echo(line)
+    table = rows.status(found)
+    if table:
+        printing.table(rows.STATUS, table, headers=headers)
+    else:
+        options.report("no cluster is told of: nothing is placed yet")

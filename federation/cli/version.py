@@ -1,0 +1,54 @@
+"""`fedctl version`: what runs where."""
+
+from typing import Any
+
+import click
+
+from federation import __version__
+from federation.cli import options
+from federation.cli.options import Host
+from federation.cli.verbs import Verb
+
+EXAMPLES = """
+  fedctl version
+  fedctl version --client                             # ask no cluster
+  fedctl version -o json
+"""
+
+
+@click.command("version", cls=Verb, examples=EXAMPLES)
+@options.host
+@options.output("json", "yaml")
+@options.switch("--client", text="Only fedctl's own version.")
+def command(*, host: Host, output: str | None, client: bool) -> None:
+    """Show the versions of fedctl, of the controller as it is deployed on the host, and of the clusters' Kubernetes.
+
+    A host that cannot be reached is told on stderr; fedctl's own version is shown all the same.
+    """
+    from federation.cli import printing  # noqa: PLC0415
+
+    facts: dict[str, Any] = {"client": __version__}
+    if not client:
+        facts |= options.run(_ask(host))
+    if output:
+        printing.emit([facts], output, single=True)
+        return
+    click.echo(f"fedctl {facts['client']}")
+    if "host" in facts:
+        click.echo(f"controller {facts['controller'] or 'not deployed on the host'}")
+        click.echo(f"host {facts['host']['name']} Kubernetes {facts['host']['kubernetes'] or 'unknown'}")
+        for member in facts["members"]:
+            click.echo(f"member {member['name']} Kubernetes {member['kubernetes'] or 'unknown'}")
+
+
+async def _ask(host: Host) -> dict[str, Any]:
+    from federation.joining import lookups  # noqa: PLC0415
+    from federation.joining.contexts import Contexts  # noqa: PLC0415
+    from federation.model.errors import FederationError  # noqa: PLC0415
+
+    try:
+        async with Contexts(host.kubeconfig) as contexts:
+            return await lookups.versions(await contexts.open(host.context), host.namespace)
+    except FederationError as error:
+        options.report(f"warning: {error}")
+        return {}

@@ -1,0 +1,60 @@
+"""Questions to the host that change nothing: one object by name, the versions of all that takes part."""
+
+import difflib
+from typing import Any
+
+from federation.joining import applying
+from federation.joining.errors import Refused
+from federation.kube.connection import Connection
+from federation.model.errors import ApiFailure
+from federation.model.failures import FailureKind
+from federation.model.resources import KUBEFED_CLUSTERS, ObjectName, Resource
+
+_DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True)
+CONTROLLER = "kubefed-controller"
+
+
+async def one(connection: Connection, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
+    """The object, or Refused with the nearest name."""
+    found = await applying.find(connection, resource, ObjectName(namespace, name))
+    if found is not None:
+        return found
+    known = [each["metadata"]["name"] for each in await applying.listing(connection, resource, namespace, limit=500)]
+    near = difflib.get_close_matches(name, known, n=1)
+    where = f" in namespace {namespace}" if namespace else ""
+    after = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known[:10]) or 'none'}"
+    raise Refused(f"{connection.name}: no {resource.kind.lower()} {name}{where}", after)
+
+
+async def versions(host: Connection, namespace: str) -> dict[str, Any]:
+    """`controller` (the deployed image, "" when there is none), `host`, `members` with their Kubernetes versions.
+
+    A host without the federation API has no members. Raises ApiFailure when the host does not answer.
+    """
+    version = await host.read("/version")
+    kubernetes = str(version.get("gitVersion", "")) if isinstance(version, dict) else ""
+    try:
+        clusters = await applying.listing(host, KUBEFED_CLUSTERS, namespace)
+    except ApiFailure as error:
+        if error.failure.kind is not FailureKind.TYPE_MISSING:
+            raise
+        clusters = []
+    deployment = await applying.find(host, _DEPLOYMENTS, ObjectName(namespace, CONTROLLER))
+    return {
+        "controller": _image(deployment),
+        "host": {"name": host.name, "kubernetes": kubernetes},
+        "members": [
+            {
+                "name": each["metadata"]["name"],
+                "kubernetes": str((each.get("status") or {}).get("kubernetesVersion", "")),
+            }
+            for each in clusters
+        ],
+    }
+
+
+def _image(deployment: dict[str, Any] | None) -> str:
+    if deployment is None:
+        return ""
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    return str(containers[0].get("image", "")) if containers else ""
