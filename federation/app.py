@@ -93,11 +93,15 @@ class Controller:
         hub = HubWriter(connection)
         watches = Watches(connection, namespace)
         self.events = Events(self.world, hub)
-        self.sync = Sync(self.world, hub, self.queue, now=_now, tell=self.events.status_changed)
+        self.sync = Sync(self.world, hub, self.queue, now=_now, events=self.events)
         fanout = Fanout(self.world, self.sync.changed)
         gatekeeper = Gatekeeper(marks.field_manager(hub_uid))
-        self.clusters = Clusters(self.world, hub, gatekeeper, self.sync, fanout, hub_uid=hub_uid)
-        self.types = Types(self.world, hub, watches, clusters=self.clusters, sync=self.sync, fanout=fanout)
+        self.clusters = Clusters(
+            self.world, hub, gatekeeper, sync=self.sync, fanout=fanout, hub_uid=hub_uid, namespace=namespace
+        )
+        self.types = Types(
+            self.world, hub, watches, clusters=self.clusters, sync=self.sync, fanout=fanout, namespace=namespace
+        )
         clusters = StoredSink(self.clusters.objects, self.clusters.cluster_heard)
         secrets = StoredSink(self.clusters.secrets, self.clusters.secret_heard)
         types = StoredSink(self.types.objects, self.types.heard)
@@ -126,7 +130,7 @@ class Controller:
         self._workers.keep(Workers("kubefedcluster", self.clusters.queue, self.clusters.process).serve, "clusters")
         self._workers.keep(Workers("federatedtypeconfig", self.types.queue, self.types.process).serve, "types")
         workers = Workers("sync", self.queue, self.sync.process)
-        for number in range(SYNC_WORKERS):
+        for number in range(max(SYNC_WORKERS, self.world.settings.sync_concurrency)):
             self._workers.keep(workers.serve, f"sync:{number}")
         self._workers.keep(self.sync.sweep, "sweep")
         self._workers.keep(self.sync.reassert, "reassert")

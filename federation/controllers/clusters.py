@@ -36,7 +36,15 @@ class Clusters:
     """All members. Its queue holds cluster names; `process` is its worker's turn."""
 
     def __init__(
-        self, world: World, hub: HubPort, gatekeeper: Gatekeeper, sync: Sync, fanout: Fanout, *, hub_uid: str
+        self,
+        world: World,
+        hub: HubPort,
+        gatekeeper: Gatekeeper,
+        *,
+        sync: Sync,
+        fanout: Fanout,
+        hub_uid: str,
+        namespace: str,
     ) -> None:
         self.queue: KeyQueue[str] = KeyQueue()
         self.objects: Store[StoredObject] = Store()
@@ -47,6 +55,7 @@ class Clusters:
         self._sync = sync
         self._fanout = fanout
         self._hub_uid = hub_uid
+        self._namespace = namespace
         self._joined: dict[str, JoinedMember] = {}
         self._configured: dict[str, tuple[Mapping[str, Any], Mapping[str, str] | None]] = {}
         self._identities: dict[str, str] = {}
@@ -80,7 +89,7 @@ class Clusters:
 
     async def process(self, name: str) -> None:
         """Bring one member in line with its KubeFedCluster and Secret."""
-        stored = self._find(name)
+        stored = self.objects.get(ObjectName(self._namespace, name))
         if stored is None:
             await self._leave(name)
             return
@@ -122,9 +131,6 @@ class Clusters:
         """End everything."""
         for joined in list(self._joined.values()):
             await joined.close()
-
-    def _find(self, name: str) -> StoredObject | None:
-        return next((stored for where, stored in self.objects.items() if where.name == name), None)
 
     def _join(self, name: str) -> JoinedMember:
         lane: Lane[Any] = Lane(name, self._sync.lane_runner(name), self._pushing.spawn, concurrency=CONCURRENCY)

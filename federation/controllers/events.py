@@ -5,7 +5,9 @@ object's Ready turns False for a reason that is not just "on its way", and when 
 """
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 import structlog
 
@@ -21,7 +23,17 @@ REMEMBERED = 4096
 """Objects whose last event is remembered; beyond, the oldest may be told again."""
 COMPONENT = "federation-controller"
 
+T = TypeVar("T")
+
 log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    federated: FederatedObject
+    type: str
+    reason: str
+    message: str
 
 
 class Events:
@@ -31,8 +43,9 @@ class Events:
         self._world = world
         self._hub = hub
         self._queue: KeyQueue[Key] = KeyQueue()
-        self._waiting: dict[Key, tuple[FederatedObject, Condition]] = {}
+        self._waiting: dict[Key, list[_Said]] = {}
         self._told: OrderedDict[Key, str] = OrderedDict()
+        self._warned: OrderedDict[Key, int] = OrderedDict()
 
     def status_changed(self, key: Key, federated: FederatedObject, before: Status, after: Status) -> None:
         """A status was written: is it worth an event?"""
@@ -47,12 +60,19 @@ class Events:
             return
         if new.status == "True":
             self._told.pop(key, None)
+            self._say(key, _Said(federated, "Normal", "Propagated", new.message))
         else:
-            self._told[key] = said
-            self._told.move_to_end(key)
-            while len(self._told) > REMEMBERED:
-                self._told.popitem(last=False)
-        self._waiting[key] = (federated, new)
+            _remember(self._told, key, said)
+            self._say(key, _Said(federated, "Warning", "PropagationFailed", new.message))
+
+    def warned(self, key: Key, federated: FederatedObject, warnings: tuple[str, ...]) -> None:
+        """Parts of a template were left out: told once per generation."""
+        if self._warned.get(key) != federated.metadata.generation:
+            _remember(self._warned, key, federated.metadata.generation)
+            self._say(key, _Said(federated, "Warning", "TemplateFieldIgnored", "; ".join(warnings)))
+
+    def _say(self, key: Key, said: "_Said") -> None:
+        self._waiting.setdefault(key, []).append(said)
         self._queue.add(key)
 
     async def serve(self) -> None:
@@ -60,11 +80,11 @@ class Events:
         while True:
             key = await self._queue.take()
             try:
-                waiting = self._waiting.pop(key, None)
                 state = self._world.types.get(key.type)
-                if waiting is not None and state is not None:
-                    federated, condition = waiting
-                    event = _event(key, state.type.federated, federated, condition)
+                for said in self._waiting.pop(key, []):
+                    if state is None:
+                        break
+                    event = _event(key, state.type.federated, said)
                     answer = await self._hub.create(EVENTS, key.namespace or "default", event)
                     if isinstance(answer, Failure):
                         log.debug("event not posted", key=str(key), reason=answer.message)
@@ -76,9 +96,16 @@ def _ready(status: Status) -> Condition | None:
     return next((condition for condition in status.conditions if condition.type == "Ready"), None)
 
 
-def _event(key: Key, resource: Resource, federated: FederatedObject, ready: Condition) -> dict[str, object]:
+def _remember(memory: OrderedDict[Key, T], key: Key, value: T) -> None:
+    memory[key] = value
+    memory.move_to_end(key)
+    while len(memory) > REMEMBERED:
+        memory.popitem(last=False)
+
+
+def _event(key: Key, resource: Resource, said: _Said) -> dict[str, object]:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    good = ready.status == "True"
+    metadata = said.federated.metadata
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -88,12 +115,12 @@ def _event(key: Key, resource: Resource, federated: FederatedObject, ready: Cond
             "kind": resource.kind,
             "namespace": key.namespace,
             "name": key.name,
-            "uid": federated.metadata.uid,
-            "resourceVersion": federated.metadata.resource_version,
+            "uid": metadata.uid,
+            "resourceVersion": metadata.resource_version,
         },
-        "type": "Normal" if good else "Warning",
-        "reason": "Propagated" if good else "PropagationFailed",
-        "message": (ready.message or "every placed cluster holds the current generation")[:1024],
+        "type": said.type,
+        "reason": said.reason,
+        "message": said.message[:1024],
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
         "reportingInstance": "",

@@ -1,10 +1,11 @@
 """Read the facts of one federated object at one moment: memory in, a value for planning out. Never awaits."""
 
 import functools
+from collections.abc import Mapping
 
 from federation.controllers.facts import Track, TypeState, World
 from federation.core import parsing, placement
-from federation.core.planning import Facts, NamespaceFacts, Trouble
+from federation.core.planning import Applied, Facts, NamespaceFacts, Trouble
 from federation.model.clusters import Cluster, Missing, Observation
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedObject
@@ -36,7 +37,7 @@ class Gatherer:
             clusters=self.clusters(),
             observe=functools.partial(_observe, state, target),
             trouble=functools.partial(_trouble, state),
-            applied=track.applied,
+            applied=_believed(track),
             namespace=self._namespace(federated.metadata.namespace) if namespaced else None,
             host_namespace=host_namespace,
             adopt=world.settings.adopt_resources,
@@ -81,6 +82,16 @@ class Gatherer:
             selected = f"FederatedNamespace {namespace!r} is invalid: {error}"
         self._namespaces[namespace] = (version, fleet, selected)
         return selected
+
+
+def _believed(track: Track) -> Mapping[str, Applied]:
+    """What was applied, without what is to be applied again."""
+    if not track.recheck:
+        return track.applied
+    return {
+        cluster: applied._replace(entry="") if cluster in track.recheck else applied
+        for cluster, applied in track.applied.items()
+    }
 
 
 def _observe(state: TypeState, target: ObjectName, cluster: str) -> Observation:

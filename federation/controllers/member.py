@@ -71,10 +71,10 @@ class JoinedMember:
         self._fanout = fanout
         self._claim = claim
         self._watches: dict[str, tuple[Watch, Tasks]] = {}
-        self._watching = Tasks()
         self._probe_now = asyncio.Event()
         self._facts: dict[str, Any] = {}
         self._facts_at = -FACTS_PERIOD
+        self._verified = False
 
     # --- configuration, by clusters ------------------------------------------------------------------------------
 
@@ -82,6 +82,7 @@ class JoinedMember:
         """Start with a new Gate; the first probe comes within `spread` seconds."""
         await self.close()
         self.gate = gate
+        self._verified = False
         self.health = health.Health()
         self._facts_at = -FACTS_PERIOD
         self._member.port = gate.writer
@@ -119,7 +120,7 @@ class JoinedMember:
 
     def follow(self, state: TypeState) -> None:
         """Watch what the member holds of a type, once its identity is known."""
-        if self.gate is None or self.health.ready is None or state.type.name in self._watches:
+        if self.gate is None or not self._verified or state.type.name in self._watches:
             return
         holdings = state.holdings.setdefault(self.name, Holdings())
         sink = HoldingsSink(self.name, self.gate.writer.manager, state, holdings, wake=self._wake, fanout=self._fanout)
@@ -170,7 +171,9 @@ class JoinedMember:
             return health.failed(identity)
         refusal = await self._check_identity(identity)
         if refusal:
+            await self._distrust()
             return health.malformed(refusal)
+        self._verified = True
         now = time.monotonic()
         if now - self._facts_at >= FACTS_PERIOD or self.health.ready is False:
             await self._read_facts()
@@ -178,6 +181,15 @@ class JoinedMember:
         if silent:
             return health.Probe("ClusterNotReady", f"answers, but its watches do not: {', '.join(sorted(silent))}")
         return health.READY
+
+    async def _distrust(self) -> None:
+        """This is not the cluster that was joined: forget what it holds and look no more."""
+        self._verified = False
+        for name in list(self._watches):
+            await self.unfollow(name)
+            state = self._world.types.get(name)
+            if state is not None:
+                state.holdings.pop(self.name, None)
 
     async def _check_identity(self, identity: str) -> str:
         """Why this cluster must not be touched; "" when it is who it should be."""

@@ -10,7 +10,8 @@ from typing import Any, Protocol, TypeVar
 from federation.core.managedfields import PartialMetadata
 from federation.model.failures import Failure
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
-from federation.model.resources import ObjectName, Resource
+from federation.model.resources import Key, ObjectName, Resource
+from federation.model.status import Status
 
 T_contra = TypeVar("T_contra", contravariant=True)
 
@@ -101,6 +102,16 @@ class Sink(Protocol[T_contra]):
 
     def remove(self, item: T_contra) -> None:
         """Gone."""
+
+
+class Teller(Protocol):
+    """Whoever makes events of what happens to a federated object; see controllers.events."""
+
+    def status_changed(self, key: Key, federated: FederatedObject, before: Status, after: Status) -> None:
+        """Its status was written."""
+
+    def warned(self, key: Key, federated: FederatedObject, warnings: tuple[str, ...]) -> None:
+        """Parts of its template were left out."""
 
 
 OnChange = Callable[[Watch], None]

@@ -15,7 +15,7 @@ import structlog
 
 from federation.controllers import gathering, lines, push
 from federation.controllers.facts import Setback, Track, TypeState, World
-from federation.controllers.ports import HubPort
+from federation.controllers.ports import HubPort, Teller
 from federation.core import contention, failures, managedfields, planning, status
 from federation.core.planning import Applied
 from federation.model import marks
@@ -25,7 +25,6 @@ from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject
 from federation.model.plan import Apply, Delete, Keep, Release
 from federation.model.resources import Key, ObjectName
-from federation.model.status import Status
 from federation.model.words import Word
 from federation.runtime import metrics
 from federation.runtime.backoff import delay
@@ -42,6 +41,8 @@ LEAVE = 10.0
 """Seconds after which a delete that was accepted and not confirmed is sent again."""
 RETRY = {"now": (0.05, 1.0), "soon": (0.5, 60.0), "slow": (5.0, 960.0), "never": (960.0, 960.0)}
 """Base and cap, in seconds, of the wait before a cluster's action is tried again, by failures.retry."""
+RIGHT_MISSING = (2.0, 60.0)
+"""The same for a missing right: whoever grants it should not wait for long to see it work."""
 
 log = structlog.get_logger()
 
@@ -56,14 +57,14 @@ class Sync:
         queue: KeyQueue[Key],
         *,
         now: Callable[[], str],
-        tell: Callable[[Key, FederatedObject, Status, Status], None] | None = None,
+        events: Teller | None = None,
     ) -> None:
         self._world = world
         self._hub = hub
         self._queue = queue
         self._gatherer = gathering.Gatherer(world)
         self._now = now
-        self._tell = tell
+        self._events = events
         self._open: dict[Key, float] = {}
 
     async def process(self, key: Key) -> None:
@@ -127,8 +128,7 @@ class Sync:
                 await asyncio.sleep(period / len(keys))
                 track = state.tracks.get(name)
                 if track is not None:
-                    for cluster, applied in track.applied.items():
-                        track.applied[cluster] = applied._replace(entry="")
+                    track.recheck.update(track.applied)
                     self.changed(Key(state.type.name, *name))
             if not keys:
                 await asyncio.sleep(min(period, 600.0))
@@ -139,6 +139,8 @@ class Sync:
         track.stale = False
         try:
             plan = planning.plan(self._gatherer.gather(state, federated, track))
+            if plan.finalizer is False and self._in_flight(key, track):
+                return  # a copy may be on its way right now; its answer brings the key back
             if plan.finalizer is not None:
                 await self._set_finalizer(state, federated, present=plan.finalizer)
         except BaseException:
@@ -148,10 +150,13 @@ class Sync:
         if plan.undecided:
             return
         track.actions = dict(plan.actions)
+        if plan.warnings and self._events is not None:
+            self._events.warned(key, federated, plan.warnings)
         track.since = time.monotonic()
-        for cluster in [*track.pending, *track.leaving]:
+        for cluster in {*track.pending, *track.leaving}:
             if not isinstance(track.actions.get(cluster), Apply | Delete | Release):
                 self._withdraw(key, track, cluster)
+        track.recheck.intersection_update(track.pending)
         for gone in [cluster for cluster in track.applied if cluster not in plan.actions]:
             del track.applied[gone]
         for cluster in [cluster for cluster in track.setbacks if cluster not in plan.actions]:
@@ -188,11 +193,19 @@ class Sync:
             member.lane.submit(key, urgent=track.urgent)
 
     def _withdraw(self, key: Key, track: Track, cluster: str) -> None:
-        track.pending.discard(cluster)
+        """Take back what has not started; what is under way stays pending until its answer."""
         track.leaving.pop(cluster, None)
         member = self._world.members.get(cluster)
-        if member is not None and member.lane is not None:
-            member.lane.withdraw(key)
+        lane = member.lane if member is not None else None
+        if lane is None or lane.withdraw(key) or key not in lane:
+            track.pending.discard(cluster)
+
+    def _in_flight(self, key: Key, track: Track) -> bool:
+        for cluster in list(track.pending):
+            self._withdraw(key, track, cluster)
+        if track.pending:
+            track.stale = True
+        return bool(track.pending)
 
     def _forget(self, key: Key, state: TypeState | None) -> None:
         self._open.pop(key, None)
@@ -239,7 +252,7 @@ class Sync:
             track.setbacks.pop(cluster, None)
             track.leaving[cluster] = (action.uid, time.monotonic())
             self._queue.add_after(key, LEAVE)
-        if current is not action and isinstance(current, Apply | Delete | Release):
+        if current is not action:
             track.stale = True  # it was planned anew while this was under way
         if not track.pending or track.stale:
             self._queue.add(key, urgent=True)
@@ -247,7 +260,9 @@ class Sync:
     def _applied(self, turn: "_Turn", action: Apply, observed: Observed, contest: push.Contest | None) -> None:
         key, cluster, track = turn.key, turn.cluster, turn.track
         before = track.applied.get(cluster)
-        if before is not None and before.digest == action.digest and before.entry:
+        if cluster in track.recheck:
+            track.recheck.discard(cluster)
+        elif before is not None and before.digest == action.digest:
             # The same manifest again: somebody had changed or removed what is ours.
             manager, fields = (", ".join(contest.managers[:3]), contest.fields) if contest else ("", ())
             track.contention[cluster] = contention.note(
@@ -272,6 +287,8 @@ class Sync:
         digest = action.digest if isinstance(action, Apply) else action.uid
         attempts = before.attempts + 1 if before is not None and before.digest == digest else 1
         base, cap = RETRY[failures.retry(outcome.failure) if outcome.failure is not None else "slow"]
+        if outcome.failure is not None and outcome.failure.kind is FailureKind.RIGHT_MISSING:
+            base, cap = RIGHT_MISSING
         wait = delay(attempts - 1, base=base, cap=cap)
         not_before = time.monotonic() + wait
         track.setbacks[cluster] = Setback(outcome.word, outcome.message, digest, not_before, attempts)
@@ -322,8 +339,8 @@ class Sync:
                 return
             raise ApiFailure(answer, f"status of {state.type.federated.kind} {federated.where}")
         before, track.status = track.status, told
-        if self._tell is not None:
-            self._tell(key, federated, before, told)
+        if self._events is not None:
+            self._events.status_changed(key, federated, before, told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ Each sink remembers first, then asks whether anything that a plan reads has chan
 end here: a status that we wrote, a finalizer that we added and an apply whose digest we know wake nobody.
 """
 
+import asyncio
 from collections.abc import Callable, Iterable
 
 import structlog
@@ -17,6 +18,11 @@ from federation.model.federated import FederatedObject, Metadata
 from federation.model.resources import Key, ObjectName
 from federation.runtime import metrics
 
+SHORTEST_MOMENT, LONGEST_MOMENT = 0.02, 2.0
+"""Seconds."""
+PLANNING_COST = 5e-6
+"""Seconds of CPU that planning one placement takes, roughly."""
+
 Wake = Callable[..., None]
 """Sync.changed: wake(key, urgent=...)."""
 
@@ -24,11 +30,16 @@ log = structlog.get_logger()
 
 
 class Fanout:
-    """Wakes more than one key."""
+    """Wakes more than one key.
+
+    Whole types are woken a moment later: when many members come or go together, each object is planned once for all of
+    them, not once for each. The moment grows with what planning a whole type costs.
+    """
 
     def __init__(self, world: World, wake: Wake) -> None:
         self._world = world
         self._wake = wake
+        self._due: dict[str, asyncio.TimerHandle] = {}
 
     def everything(self) -> None:
         """Clusters, settings or types changed in a way that every placement may see."""
@@ -37,6 +48,15 @@ class Fanout:
 
     def whole_type(self, type_name: str) -> None:
         """Every object of one type."""
+        state = self._world.types.get(type_name)
+        if state is None or type_name in self._due:
+            return
+        placements = len(state.objects) * len(self._world.members)
+        moment = min(LONGEST_MOMENT, SHORTEST_MOMENT + placements * PLANNING_COST)
+        self._due[type_name] = asyncio.get_running_loop().call_later(moment, self._wake_type, type_name)
+
+    def _wake_type(self, type_name: str) -> None:
+        del self._due[type_name]
         state = self._world.types.get(type_name)
         if state is not None:
             for name in list(state.objects):

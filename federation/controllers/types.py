@@ -17,7 +17,7 @@ from federation.model import marks
 from federation.model.errors import ApiFailure, Invalid
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType, StoredObject
-from federation.model.resources import TYPE_CONFIGS
+from federation.model.resources import TYPE_CONFIGS, ObjectName
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.store import Store
 from federation.runtime.tasks import Tasks
@@ -29,7 +29,15 @@ class Types:
     """All enabled types. Its queue holds FederatedTypeConfigs' names; `process` is its worker's turn."""
 
     def __init__(
-        self, world: World, hub: HubPort, watches: HubWatches, *, clusters: Clusters, sync: Sync, fanout: Fanout
+        self,
+        world: World,
+        hub: HubPort,
+        watches: HubWatches,
+        *,
+        clusters: Clusters,
+        sync: Sync,
+        fanout: Fanout,
+        namespace: str,
     ) -> None:
         self.queue: KeyQueue[str] = KeyQueue()
         self.objects: Store[StoredObject] = Store()
@@ -39,6 +47,7 @@ class Types:
         self._clusters = clusters
         self._sync = sync
         self._fanout = fanout
+        self._namespace = namespace
         self._running: dict[str, tuple[FederatedType, Watch, Tasks]] = {}
 
     def heard(self, name: str) -> None:
@@ -58,7 +67,7 @@ class Types:
 
     async def process(self, name: str) -> None:
         """Bring one type in line with its FederatedTypeConfig."""
-        stored = next((item for where, item in self.objects.items() if where.name == name), None)
+        stored = self.objects.get(ObjectName(self._namespace, name))
         if stored is None:
             await self._stop(name)
             return
