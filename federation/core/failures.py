@@ -32,6 +32,7 @@ _TOO_LARGE = re.compile(
     r"etcdserver: request is too large|code = ResourceExhausted|larger than max|Too long: .*\b1048576\b", re.DOTALL
 )
 _WEBHOOK_DOWN = re.compile(r"failed calling webhook ")
+_UID_MISMATCH = re.compile(r"uid mismatch: |UID in (?:the )?precondition")
 _NAMESPACE_GOING = "system is ensuring all content is removed from this namespace"
 
 _SAID_FOR_SECRETS = {
@@ -225,7 +226,7 @@ def _conflict(reason: str, text: str, causes: list[dict[str, Any]]) -> FailureKi
         return FailureKind.FIELD_CONFLICT
     if reason == "AlreadyExists":
         return FailureKind.ALREADY_EXISTS
-    if "uid mismatch: " in text or "UID in precondition" in text:
+    if _UID_MISMATCH.search(text):
         return FailureKind.UID_MISMATCH
     return FailureKind.NAMESPACE_TERMINATING if _NAMESPACE_GOING in text else FailureKind.VERSION_CONFLICT
 

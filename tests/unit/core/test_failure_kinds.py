@@ -152,6 +152,12 @@ ROWS = [
         "now",
     ),
     (
+        "delete of what was made anew, in other words",
+        _status(409, "Operation cannot be fulfilled on ConfigMap \"c\": the UID in the precondition (1) does not match the UID in record (2). The object might have been deleted and then recreated", "Conflict"),
+        "UID_MISMATCH",
+        "now",
+    ),
+    (
         "field conflict",
         _status(409, "Apply failed with 1 conflict", "Conflict", _cause(".data.k", "FieldManagerConflict", 'conflict with "human" using v1')),
         "FIELD_CONFLICT",
