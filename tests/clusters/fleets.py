@@ -1,17 +1,22 @@
 """Fixtures of a whole federation, imported by the test modules that use it.
 
 `fleet` is one per test session: the playground with the API installed, m1 and m2 joined, the usual types enabled and
-one controller running. Tests share it, each in a namespace of its own; a test that breaks the controller or a cluster
-mends it before it ends.
+one controller running with nothing but the rights of its own service account. Tests share it, each in a namespace of
+its own; a test that breaks the controller or a cluster mends it before it ends.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from federation.joining import setup
+from federation.joining import joins, setup
+from federation.joining.contexts import Contexts
+from federation.model.marks import SYSTEM_NAMESPACE
+from federation.model.resources import ObjectName
+from federation.playground import access
 from federation.playground.clusters import Playground
 from tests.clusters.harness import ENABLED, Api, Controller
 
@@ -23,7 +28,18 @@ class Fleet:
         self.playground = playground
         self.directory = directory
         self.members = ("m1", "m2")
-        self.controller = Controller(playground.kubeconfig, directory)
+        self.kubeconfig = directory / "controller.kubeconfig"
+        self.controller = Controller(self.kubeconfig, directory)
+
+    async def set_up(self) -> None:
+        """Install, join and enable as a user would, and log the controller in as its own service account."""
+        await setup.everything(str(self.playground.kubeconfig), "host", self.members, ENABLED)
+        async with Contexts(str(self.playground.kubeconfig)) as contexts:
+            account = ObjectName(SYSTEM_NAMESPACE, "kubefed-controller")
+            token, _ = await joins.request_token(await contexts.open("host"), account)
+        cluster = replace(self.playground.clusters["host"], token=token)
+        self.kubeconfig.touch(mode=0o600)
+        self.kubeconfig.write_bytes(access.kubeconfig([cluster]))
 
     def api(self, name: str) -> Api:
         """An API for the running event loop; use as an async context manager."""
@@ -33,7 +49,7 @@ class Fleet:
 @pytest.fixture(scope="session")
 def fleet(playground: Playground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
     made = Fleet(playground, tmp_path_factory.mktemp("fleet"))
-    asyncio.run(setup.everything(str(playground.kubeconfig), "host", made.members, ENABLED))
+    asyncio.run(made.set_up())
     made.controller.start()
     try:
         yield made
