@@ -128,12 +128,24 @@ async def never(check: Callable[[], Awaitable[Any]], *, during: float = 1.5, eve
 
 
 class Controller:
-    """A controller process. `start` returns when it is ready; `log` is everything it said."""
+    """A controller process. `start` returns when it is ready; `log` is everything it said.
 
-    def __init__(self, kubeconfig: Path, directory: Path, *, context: str = "host", level: str = "debug") -> None:
+    `constants` are set in the process before it runs, by their full names: how long it waits, where a test cannot wait.
+    """
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        directory: Path,
+        *,
+        context: str = "host",
+        level: str = "debug",
+        constants: Mapping[str, float] | None = None,
+    ) -> None:
         self._kubeconfig = kubeconfig
         self._context = context
         self._level = level
+        self.constants = dict(constants or {})
         self._log = directory / "controller.log"
         self._metrics = self._health = 0
         self.process: subprocess.Popen[bytes] | None = None
@@ -152,8 +164,12 @@ class Controller:
     def start(self, *, ready: bool = True) -> None:
         """Start it, and wait until /readyz says ok."""
         self._metrics, self._health = _free_port(), _free_port()
+        changes = ""
+        for full, value in self.constants.items():
+            module, _, constant = full.rpartition(".")
+            changes += f"importlib.import_module({module!r}).{constant} = {value!r}; "
         program = (
-            "import sys; from federation import app; sys.exit(app.main(app.Options("
+            f"import importlib, sys; from federation import app; {changes}sys.exit(app.main(app.Options("
             f"kubeconfig={str(self._kubeconfig)!r}, context={self._context!r}, log_level={self._level!r}, "
             f"metrics_address='127.0.0.1:{self._metrics}', health_address='127.0.0.1:{self._health}')))"
         )
