@@ -80,6 +80,7 @@ def _environment() -> "jinja2.Environment":
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals.clear()  # Jinja2's own `namespace` would stand in for a value that was forgotten
     environment.filters["quote"] = quote
     environment.filters["block"] = block
     return environment
@@ -97,7 +98,8 @@ def _source(name: str) -> tuple[str, str, Callable[[], bool]] | None:
 
 def quote(value: object) -> str:
     """`value` as a YAML double-quoted string, so that a cluster named `on` or `0123` stays a string."""
-    return json.dumps(str(value), ensure_ascii=False)
+    text = json.dumps(str(value), ensure_ascii=False)
+    return "".join(char if char.isprintable() else f"\\U{ord(char):08x}" for char in text)
 
 
 def block(value: Mapping[str, Any] | list[Any] | str, indent: int) -> str:
@@ -107,6 +109,8 @@ def block(value: Mapping[str, Any] | list[Any] | str, indent: int) -> str:
     """
     if isinstance(value, str):
         return value
+    if not value:  # asking is what makes a value that was forgotten an error
+        return " " * indent + ("[]" if isinstance(value, list) else "{}")
     import yaml  # noqa: PLC0415
 
     text: str = yaml.safe_dump(value, sort_keys=False, default_flow_style=False, width=2**31)

@@ -1,5 +1,6 @@
 """From a CustomResourceDefinition to a target: its names, the version to federate and that version's schema."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ from typegen import names, structural
 from typegen.model import ApiResource, Caution, Options, Target, Unusable
 
 API_VERSION = "apiextensions.k8s.io/v1"
+_NAME = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?")
 OLD_API_VERSION = "apiextensions.k8s.io/v1beta1"
 
 
@@ -27,7 +29,9 @@ def target(crd: Mapping[str, Any], options: Options) -> Target:
     """
     if not is_definition(crd):
         raise Unusable(f"not a CustomResourceDefinition: {crd.get('apiVersion')} {crd.get('kind')}")
-    title = str((crd.get("metadata") or {}).get("name") or "the CustomResourceDefinition")
+    metadata = crd.get("metadata")
+    named = metadata.get("name") if isinstance(metadata, Mapping) else None
+    title = str(named or "the CustomResourceDefinition")
     spec = crd.get("spec")
     if not isinstance(spec, Mapping):
         raise Unusable(f"{title}: spec is missing")
@@ -35,6 +39,9 @@ def target(crd: Mapping[str, Any], options: Options) -> Target:
     version = _version(title, spec, options)
     resource = _resource(title, spec, version)
     schema = _schema(spec, version)
+    nonsense = next(structural.malformed(schema), None) if schema is not None else None
+    if nonsense is not None:
+        raise Unusable(f"{title}: the schema of {resource.version} cannot be read: {nonsense}")
     cautions = _other_versions(spec, version)
     if schema is None:
         cautions.append(Caution(".", f"{resource.kind} has no schema in its CRD: templates are not checked"))
@@ -50,6 +57,8 @@ def target(crd: Mapping[str, Any], options: Options) -> Target:
 
 def _served(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     versions = spec.get("versions") or ([{"name": spec["version"], "served": True}] if spec.get("version") else [])
+    if not isinstance(versions, list):
+        return []
     return [version for version in versions if isinstance(version, Mapping) and version.get("served", True)]
 
 
@@ -78,25 +87,29 @@ def _resource(title: str, spec: Mapping[str, Any], version: Mapping[str, Any]) -
     ):
         if not isinstance(value, str) or not value:
             raise Unusable(f"{title}: {field} is missing")
+        if not _NAME.fullmatch(value):
+            raise Unusable(f"{title}: {field} is no name: {value!r}")
     if spec.get("scope") not in ("Namespaced", "Cluster"):
         raise Unusable(f"{title}: spec.scope is {spec.get('scope')!r}, expected Namespaced or Cluster")
-    subresources = version.get("subresources") or spec.get("subresources") or {}
-    scale = subresources.get("scale") or {}
+    short_names = called.get("shortNames") or []
+    scale: Any = version.get("subresources") or spec.get("subresources")
+    scale = scale.get("scale") if isinstance(scale, Mapping) else None
+    replicas = scale.get("specReplicasPath") if isinstance(scale, Mapping) else ""
     return ApiResource(
         group=spec["group"],
         version=version["name"],
         kind=called["kind"],
         plural=called["plural"],
-        singular=called.get("singular") or called["kind"].lower(),
+        singular=str(called.get("singular") or called["kind"].lower()),
         namespaced=spec["scope"] == "Namespaced",
-        short_names=tuple(called.get("shortNames") or ()),
-        scale=scale.get("specReplicasPath", ""),
+        short_names=tuple(str(name) for name in short_names) if isinstance(short_names, list) else (),
+        scale=replicas if isinstance(replicas, str) else "",
     )
 
 
 def _schema(spec: Mapping[str, Any], version: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    validation = version.get("schema") or spec.get("validation") or {}
-    schema = validation.get("openAPIV3Schema")
+    validation = version.get("schema") or spec.get("validation")
+    schema = validation.get("openAPIV3Schema") if isinstance(validation, Mapping) else None
     return schema if isinstance(schema, Mapping) and schema else None
 
 

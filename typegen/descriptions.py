@@ -61,7 +61,7 @@ def _map(node: Mapping[str, Any], change: Any) -> Schema:
         text = change(result.pop("description"))
         if text:
             result["description"] = text
-    if "properties" in result:
+    if result.get("properties"):
         result["properties"] = {name: _map(child, change) for name, child in result["properties"].items()}
     for key in ("items", "additionalProperties"):
         if isinstance(result.get(key), Mapping):

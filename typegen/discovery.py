@@ -13,12 +13,18 @@ REPLICAS = ".spec.replicas"
 
 
 def resources(document: Mapping[str, Any]) -> tuple[ApiResource, ...]:
-    """The resources of an APIResourceList (one group version) or of an APIGroupDiscoveryList (all of them)."""
-    match document.get("kind"):
-        case "APIResourceList":
-            return tuple(_from_list(document))
-        case "APIGroupDiscoveryList":
-            return tuple(_from_groups(document))
+    """The resources of an APIResourceList (one group version) or of an APIGroupDiscoveryList (all of them).
+
+    Raises Unusable for anything else, and for a list that lacks what it should say.
+    """
+    try:
+        match document.get("kind"):
+            case "APIResourceList":
+                return tuple(_from_list(document))
+            case "APIGroupDiscoveryList":
+                return tuple(_from_groups(document))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise Unusable(f"the discovery document ({document.get('kind')}) cannot be read") from error
     raise Unusable(f"not a discovery document: kind is {document.get('kind')!r}, expected APIResourceList")
 
 

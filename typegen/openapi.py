@@ -8,7 +8,7 @@ typegen sees one kind of schema.
 from collections.abc import Mapping
 from typing import Any
 
-from typegen import discovery, metadata
+from typegen import discovery, metadata, structural
 from typegen.model import ApiResource, Caution, Schema, Target, Unusable
 
 KEPT = frozenset(
@@ -30,7 +30,13 @@ _FREE: Schema = {"x-kubernetes-preserve-unknown-fields": True}
 
 def resources(document: Mapping[str, Any]) -> tuple[ApiResource, ...]:
     """The resources whose paths the document lists, without short names (only discovery knows them)."""
-    paths: Mapping[str, Any] = document.get("paths") or {}
+    try:
+        return _resources(document.get("paths") or {})
+    except (AttributeError, KeyError, TypeError) as error:
+        raise Unusable("the OpenAPI document's paths cannot be read") from error
+
+
+def _resources(paths: Mapping[str, Any]) -> tuple[ApiResource, ...]:
     found: dict[tuple[str, str], ApiResource] = {}
     for path, item in paths.items():
         for action in (item.get("get"), item.get("post")):
@@ -66,14 +72,24 @@ def target(document: Mapping[str, Any], resource: ApiResource) -> Target:
     """
     if not str(document.get("openapi", "")).startswith("3."):
         raise Unusable("not an OpenAPI v3 document: save one with `kubectl get --raw /openapi/v3/apis/apps/v1`")
-    schemas: Mapping[str, Any] = (document.get("components") or {}).get("schemas") or {}
     wanted = {"group": resource.group, "version": resource.version, "kind": resource.kind}
-    for name in sorted(schemas):
-        if wanted in (schemas[name].get("x-kubernetes-group-version-kind") or ()):
-            conversion = _Conversion(schemas)
-            schema = conversion.root(name)
-            return Target(resource, schema, tuple(sorted(conversion.cautions)))
+    try:
+        schemas: Mapping[str, Any] = (document.get("components") or {}).get("schemas") or {}
+        for name in sorted(schemas):
+            if wanted in (schemas[name].get("x-kubernetes-group-version-kind") or ()):
+                conversion = _Conversion(schemas)
+                schema = conversion.root(name)
+                _check(schema, resource)
+                return Target(resource, schema, tuple(sorted(conversion.cautions)))
+    except (AttributeError, KeyError, TypeError) as error:
+        raise Unusable(f"the OpenAPI document's definition of {resource.kind} cannot be read") from error
     raise Unusable(f"the OpenAPI document does not define {resource.kind} in {resource.api_version}")
+
+
+def _check(schema: Schema, resource: ApiResource) -> None:
+    problem = next(structural.malformed(schema), None) or next(iter(structural.violations(schema)), None)
+    if problem is not None:
+        raise Unusable(f"the OpenAPI document's definition of {resource.kind} cannot be used: {problem}")
 
 
 class _Conversion:
@@ -95,34 +111,42 @@ class _Conversion:
         reference = _reference(source)
         if reference:
             resolved = self._referenced(reference, path, stack, keys)
-            own = {key: source[key] for key in ("description", "default", "nullable") if key in source}
-            return {**resolved, **own}
+            return {**resolved, **{key: value for key, value in source.items() if key in KEPT}}
         special = _special(source)
         if special is not None:
             return special
         result = {key: value for key, value in source.items() if key in KEPT}
-        if "properties" in source:
+        if source.get("properties"):
             result["properties"] = {
                 name: self._property(
                     child, f"{path}.{name}" if path else name, stack, name in result.get("required", ()), name in keys
                 )
                 for name, child in source["properties"].items()
             }
-        if "items" in source:
+        if source.get("items"):
             item_keys = tuple(source.get("x-kubernetes-list-map-keys") or ())
             result["items"] = self.node(source["items"], f"{path}[]", stack, item_keys)
-        for combinator in ("allOf", "anyOf", "oneOf", "not"):
-            if combinator in source:
-                self.cautions.add(Caution(path, f"{combinator} of the OpenAPI document is not carried over"))
         self._additional(source, result, path, stack)
-        return self._structural(result, path)
+        return self._structural(self._combined(source, result, path), path)
+
+    def _combined(self, source: Mapping[str, Any], result: Schema, path: str) -> Schema:
+        for combinator in structural.COMBINATORS:
+            if combinator not in source:
+                continue
+            carried = {**result, combinator: source[combinator]}
+            if any(structural.value_validations(carried, path)):
+                self.cautions.add(Caution(path, f"{combinator} left out, a CRD cannot say it"))
+            else:
+                result = carried
+        return result
 
     def _referenced(self, name: str, path: str, stack: tuple[str, ...], keys: tuple[str, ...]) -> Schema:
         if name == _OBJECT_META:
             return metadata.nested()
         if name in stack:
             self.cautions.add(Caution(path, f"{name.rpartition('.')[2]} contains itself: unchecked from here on"))
-            return dict(_FREE)
+            known = {"type": "object"} if self.schemas[name].get("type") == "object" else {}
+            return {**known, **_FREE}
         if name not in self.schemas:
             raise Unusable(f"{path}: the OpenAPI document refers to {name}, which it does not define")
         return self.node(self.schemas[name], path, (*stack, name), keys)
@@ -132,7 +156,7 @@ class _Conversion:
     ) -> Schema:
         node = self.node(child, path, stack)
         # Go's zero values stand here as defaults ("name": "" of a required name); the server knows no such default.
-        if "default" in node and (required or (not node["default"] and not key)):
+        if "default" in node and not node["default"] and (required or not key):
             node = {name: value for name, value in node.items() if name != "default"}
         return node
 

@@ -94,7 +94,7 @@ def carry(
                 carried["messageExpression"] = spoken.text(message)
         except _Unclear as unclear:
             cautions.append(
-                Caution(path, f"CEL rule left out, it reads {unclear}, whose default is gone: {_brief(text)}")
+                Caution(path, f"CEL rule left out, it reads {unclear}, whose default is not kept: {_brief(text)}")
             )
             continue
         guards = list(dict.fromkeys([*rewritten.guards, *spoken.guards]))
@@ -102,7 +102,7 @@ def carry(
             condition = " && ".join(guards)
             carried["rule"] = f"!({condition}) || ({carried['rule']})"
             cautions.append(
-                Caution(path, f"CEL rule applies only where {condition}, defaults being gone: {_brief(text)}")
+                Caution(path, f"CEL rule applies only where {condition}, defaults are not kept: {_brief(text)}")
             )
         kept.append(carried)
     return kept, cautions

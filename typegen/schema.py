@@ -88,7 +88,7 @@ class _Walk:
             result["default"] = source["default"]
         stripped: dict[Steps, Default] = {}
         own: set[str] = set()
-        if "properties" in source:
+        if source.get("properties"):
             children = {}
             for name, child in source["properties"].items():
                 children[name], below = self.node(child, f"{path}.{name}" if path else name, keep=name in keys)

@@ -36,6 +36,48 @@ COMBINATORS = ("allOf", "anyOf", "oneOf", "not")
 _INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 
 
+def malformed(schema: Any, path: str = "") -> Iterator[Caution]:
+    """Where `schema` is no JSON schema at all; everything else in typegen relies on there being no such place."""
+    here = path or "."
+    if not isinstance(schema, Mapping):
+        yield Caution(here, f"expected a schema, found {type(schema).__name__}")
+        return
+    for name in ("type", "description", "format", "x-kubernetes-list-type"):
+        if not isinstance(schema.get(name, ""), str):
+            yield Caution(here, f"{name} must be text")
+    for name in ("required", "x-kubernetes-list-map-keys"):
+        value = schema.get(name)
+        if value is not None and not (isinstance(value, list) and all(isinstance(entry, str) for entry in value)):
+            yield Caution(here, f"{name} must be a list of names")
+    rules = schema.get("x-kubernetes-validations")
+    if rules is not None and not (isinstance(rules, list) and all(isinstance(rule, Mapping) for rule in rules)):
+        yield Caution(here, "x-kubernetes-validations must be a list of rules")
+    yield from _malformed_below(schema, path)
+
+
+def _malformed_below(schema: Mapping[str, Any], path: str) -> Iterator[Caution]:
+    here = path or "."
+    properties = schema.get("properties")
+    if isinstance(properties, Mapping):
+        for name, child in properties.items():
+            yield from malformed(child, f"{path}.{name}" if path else str(name))
+    elif properties is not None:
+        yield Caution(here, "properties must be a mapping")
+    if schema.get("items") is not None:
+        yield from malformed(schema["items"], f"{path}[]")
+    if not isinstance(schema.get("additionalProperties"), bool | None):
+        yield from malformed(schema["additionalProperties"], f"{path}{{}}")
+    for name in ("allOf", "anyOf", "oneOf"):
+        branches = schema.get(name)
+        if isinstance(branches, list):
+            for branch in branches:
+                yield from malformed(branch, path)
+        elif branches is not None:
+            yield Caution(here, f"{name} must be a list of schemas")
+    if schema.get("not") is not None:
+        yield from malformed(schema["not"], path)
+
+
 def violations(schema: Mapping[str, Any]) -> list[Caution]:
     """What keeps `schema`, a whole object's, from being structural; empty when it is."""
     found = list(_node(schema, ""))
@@ -48,11 +90,9 @@ def _node(node: Mapping[str, Any], path: str) -> Iterator[Caution]:
     here = path or "."
     yield from _own(node, here)
     yield from _lists(node, here)
-    yield from _value_validations(node, here, either=bool(node.get("x-kubernetes-int-or-string")))
+    yield from value_validations(node, here)
     for name, child in (node.get("properties") or {}).items():
-        if not isinstance(child, Mapping):
-            yield Caution(f"{path}.{name}", "is not a schema")
-        elif path or name != "metadata":
+        if path or name != "metadata":
             yield from _node(child, f"{path}.{name}" if path else name)
     if isinstance(node.get("items"), Mapping):
         yield from _node(node["items"], f"{path}[]")
@@ -74,7 +114,7 @@ def _own(node: Mapping[str, Any], here: str) -> Iterator[Caution]:
         yield Caution(here, f"type is {kind!r}")
     if either and kind is not None:
         yield Caution(here, "x-kubernetes-int-or-string goes without a type")
-    if "properties" in node and "additionalProperties" in node:
+    if node.get("properties") is not None and node.get("additionalProperties") is not None:
         yield Caution(here, "properties and additionalProperties exclude each other")
     if kind == "array" and not isinstance(node.get("items"), Mapping):
         yield Caution(here, "items is missing")
@@ -92,7 +132,9 @@ def _lists(node: Mapping[str, Any], here: str) -> Iterator[Caution]:
             yield Caution(here, f"list key {key} is neither required nor has a default")
 
 
-def _value_validations(node: Mapping[str, Any], here: str, *, either: bool) -> Iterator[Caution]:
+def value_validations(node: Mapping[str, Any], here: str) -> Iterator[Caution]:
+    """What the combinators of `node` say that only the node itself may say."""
+    either = bool(node.get("x-kubernetes-int-or-string"))
     for name in COMBINATORS:
         branches = node.get(name)
         if branches is None:
@@ -136,21 +178,13 @@ def repair(schema: Mapping[str, Any]) -> tuple[Schema, list[Caution]]:
 
 def _repaired(node: Mapping[str, Any], path: str, cautions: list[Caution]) -> Schema:
     result = dict(node)
-    if "type" not in result and "properties" in result:
+    if "type" not in result and result.get("properties"):
         result["type"] = "object"
     if not path:
         result["type"] = "object"
         result["x-kubernetes-preserve-unknown-fields"] = True
     result.pop("uniqueItems", None)
-    alone = {key: value for key, value in result.items() if key not in ("properties", "items", "additionalProperties")}
-    if result.get("type") == "array" and isinstance(result.get("items"), Mapping):
-        alone["items"] = {"x-kubernetes-preserve-unknown-fields": True}
-    for problem in _node(alone, path):
-        if problem.path == (path or "."):
-            cautions.append(Caution(problem.path, f"not checked from here on: {problem.message}"))
-            kept = {"description": result["description"]} if "description" in result else {}
-            return {**kept, **({"type": "object"} if not path else {}), "x-kubernetes-preserve-unknown-fields": True}
-    if "properties" in result:
+    if result.get("properties") is not None:
         result.pop("additionalProperties", None)
         result["properties"] = {
             name: _repaired(child, f"{path}.{name}" if path else name, cautions)
@@ -160,4 +194,10 @@ def _repaired(node: Mapping[str, Any], path: str, cautions: list[Caution]) -> Sc
         result["items"] = _repaired(result["items"], f"{path}[]", cautions)
     if isinstance(result.get("additionalProperties"), Mapping):
         result["additionalProperties"] = _repaired(result["additionalProperties"], f"{path}{{}}", cautions)
-    return result
+    here = path or "."
+    problem = next((found for found in _node(result, path) if found.path == here), None)
+    if problem is None:
+        return result
+    cautions.append(Caution(here, f"not checked from here on: {problem.message}"))
+    kept = {"description": result["description"]} if "description" in result else {}
+    return {**kept, **({"type": "object"} if not path else {}), "x-kubernetes-preserve-unknown-fields": True}

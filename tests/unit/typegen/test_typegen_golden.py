@@ -1,0 +1,90 @@
+"""What typegen writes, to the byte, and that it writes the same whatever the order of its input.
+
+After a wanted change, write the files anew and read the difference:
+
+    typegen write tests/unit/typegen/crds tests/unit/typegen/openapi e2e/demo/crds -o tests/unit/typegen/golden \\
+        --only workload --only shape --only gate --only blob --only fleet --only policy --only bundle --only shop \\
+        --only website
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from typegen import definitions, documents, federate, openapi, structural, writing
+from typegen.model import Generated
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+SOURCES = (HERE / "crds", HERE / "openapi", ROOT / "e2e/demo/crds")
+GOLDEN = {path.name: path.read_text(encoding="utf-8") for path in sorted((HERE / "golden").glob("*.yaml"))}
+
+
+def generate(document: dict[str, Any]) -> list[Generated]:
+    if definitions.is_definition(document):
+        return [federate.from_crd(document)]
+    return [federate.from_openapi(document, resource) for resource in openapi.resources(document)]
+
+
+def everything() -> dict[str, Generated]:
+    found = documents.read([str(source) for source in SOURCES])
+    made = [generated for each in found for generated in generate(each.document)]
+    return {f"{generated.target.qualified}.yaml": generated for generated in made}
+
+
+def reversed_keys(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: reversed_keys(value[key]) for key in reversed(value)}
+    return [reversed_keys(entry) for entry in value] if isinstance(value, list) else value
+
+
+def test_every_type_has_its_file() -> None:
+    assert sorted(everything()) == sorted(GOLDEN)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_bytes_are_those_in_git(name: str) -> None:
+    assert writing.text(everything()[name]) == GOLDEN[name]
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_the_template_is_structural(name: str) -> None:
+    crd = everything()[name].crd
+    for version in crd["spec"]["versions"]:
+        assert structural.violations(version["schema"]["openAPIV3Schema"]) == []
+
+
+def test_the_order_of_keys_changes_nothing() -> None:
+    for each in documents.read([str(source) for source in SOURCES]):
+        for one, other in zip(generate(each.document), generate(reversed_keys(each.document)), strict=True):
+            assert writing.text(one) == writing.text(other)
+
+
+def test_the_input_is_left_as_it_was() -> None:
+    for each in documents.read([str(source) for source in SOURCES]):
+        before = json.dumps(each.document)
+        generate(each.document)
+        assert json.dumps(each.document) == before
+
+
+def test_both_yaml_emitters_write_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """libyaml is not everywhere; its absence must not show in git."""
+    fast = {name: writing.text(generated) for name, generated in everything().items()}
+    caches = (writing._dumper, documents._loader)
+    for cache in caches:
+        cache.cache_clear()
+    monkeypatch.delattr(yaml, "CSafeDumper")
+    monkeypatch.delattr(yaml, "CSafeLoader")
+    try:
+        assert {name: writing.text(generated) for name, generated in everything().items()} == fast
+    finally:
+        for cache in caches:
+            cache.cache_clear()
+
+
+def test_what_is_written_is_what_was_generated() -> None:
+    for generated in everything().values():
+        assert list(yaml.safe_load_all(writing.text(generated))) == generated.manifests

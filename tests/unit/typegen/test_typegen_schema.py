@@ -1,0 +1,274 @@
+"""The schema of spec.template: what stays, what goes, and that it is structural whatever comes in."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from typegen import schema, structural
+from typegen.model import ApiResource, Options, Target
+
+RESOURCE = ApiResource("example.com", "v1", "Thing", "things", "thing", namespaced=True)
+
+
+def template(root: dict[str, Any], *optional: str, scale: str = "") -> tuple[dict[str, Any], list[str]]:
+    resource = ApiResource("example.com", "v1", "Thing", "things", "thing", namespaced=True, scale=scale)
+    made, cautions = schema.template(Target(resource, root), Options(optional=optional))
+    return made, [str(caution) for caution in cautions]
+
+
+def of_spec(spec: dict[str, Any], *optional: str) -> tuple[dict[str, Any], list[str]]:
+    made, cautions = template({"type": "object", "properties": {"spec": {"type": "object", **spec}}}, *optional)
+    return made["properties"]["spec"], cautions
+
+
+def test_identity_metadata_and_status_are_the_templates_own() -> None:
+    made, cautions = template(
+        {
+            "type": "object",
+            "description": "A thing.",
+            "required": ["apiVersion", "kind", "metadata", "spec", "status"],
+            "properties": {
+                "apiVersion": {"type": "string", "pattern": "^never$"},
+                "kind": {"type": "string", "enum": ["Thing"]},
+                "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 5}}},
+                "spec": {"type": "object"},
+                "status": {"type": "object", "required": ["ready"]},
+                "data": {"type": "object", "additionalProperties": {"type": "string"}},
+            },
+        }
+    )
+    assert made["required"] == ["spec"]
+    assert made["description"] == "A thing."
+    properties = made["properties"]
+    assert set(properties) == {"apiVersion", "kind", "metadata", "spec", "status", "data"}
+    assert set(properties["apiVersion"]) == set(properties["kind"]) == {"type", "description"}
+    assert properties["metadata"]["properties"]["creationTimestamp"]["nullable"] is True
+    assert properties["status"]["x-kubernetes-preserve-unknown-fields"] is True
+    assert properties["data"] == {"type": "object", "additionalProperties": {"type": "string"}}
+    assert cautions == []
+
+
+def test_a_target_without_schema_keeps_everything() -> None:
+    made, _ = schema.template(Target(RESOURCE, None), Options())
+    assert made["x-kubernetes-preserve-unknown-fields"] is True
+    assert set(made["properties"]) == {"apiVersion", "kind", "metadata", "status"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "wanted"),
+    [
+        pytest.param(
+            {"properties": {"a": {"type": "integer", "default": 1}}},
+            {"properties": {"a": {"type": "integer"}}},
+            id="default",
+        ),
+        pytest.param(
+            {
+                "required": ["b", "a", "a"],
+                "properties": {"a": {"type": "string"}, "b": {"type": "string", "default": ""}},
+            },
+            {"required": ["a"], "properties": {"a": {"type": "string"}, "b": {"type": "string"}}},
+            id="required-and-defaulted",
+        ),
+        pytest.param(
+            {"properties": {"a": {"type": "array", "items": {"type": "integer", "default": 1}}}},
+            {"properties": {"a": {"type": "array", "items": {"type": "integer"}}}},
+            id="default-of-items",
+        ),
+        pytest.param(
+            {"additionalProperties": {"type": "object", "properties": {"a": {"type": "integer", "default": 1}}}},
+            {"additionalProperties": {"type": "object", "properties": {"a": {"type": "integer"}}}},
+            id="default-in-a-map",
+        ),
+        pytest.param(
+            {"properties": {"a": {"type": "string", "example": "x", "externalDocs": {"url": "y"}, "title": "A"}}},
+            {"properties": {"a": {"type": "string", "title": "A"}}},
+            id="examples",
+        ),
+        pytest.param(
+            {
+                "properties": {
+                    "a": {
+                        "type": "array",
+                        "x-kubernetes-list-type": "map",
+                        "x-kubernetes-list-map-keys": ["k"],
+                        "items": {
+                            "type": "object",
+                            "properties": {
+                                "k": {"type": "string", "default": "x"},
+                                "v": {"type": "string", "default": "y"},
+                            },
+                        },
+                    }
+                }
+            },
+            {
+                "properties": {
+                    "a": {
+                        "type": "array",
+                        "x-kubernetes-list-type": "map",
+                        "x-kubernetes-list-map-keys": ["k"],
+                        "items": {
+                            "type": "object",
+                            "properties": {"k": {"type": "string", "default": "x"}, "v": {"type": "string"}},
+                        },
+                    }
+                }
+            },
+            id="keys-of-a-list-keep-theirs",
+        ),
+        pytest.param(
+            {
+                "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
+                "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+            },
+            {
+                "oneOf": [{"required": ["a"]}, {"required": ["b"]}],
+                "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
+            },
+            id="combinator",
+        ),
+    ],
+)
+def test_what_becomes_of_a_field(spec: dict[str, Any], wanted: dict[str, Any]) -> None:
+    assert of_spec(spec) == ({"type": "object", **wanted}, [])
+
+
+@pytest.mark.parametrize(
+    ("combinator", "branches"),
+    [
+        pytest.param("oneOf", [{"required": ["a"]}, {"required": ["b"]}], id="required"),
+        pytest.param("anyOf", [{"properties": {"a": {"enum": [1]}}}], id="properties"),
+        pytest.param("allOf", [{"not": {"required": ["a"]}}], id="nested"),
+        pytest.param("not", {"properties": {"c": {"items": {"required": ["d"]}}}}, id="in-a-list"),
+    ],
+)
+def test_a_combinator_about_a_defaulted_field_is_left_out(combinator: str, branches: Any) -> None:
+    spec = {
+        combinator: branches,
+        "properties": {
+            "a": {"type": "integer", "default": 1},
+            "b": {"type": "string"},
+            "c": {
+                "type": "array",
+                "items": {"type": "object", "properties": {"d": {"type": "string", "default": "x"}}},
+            },
+        },
+    }
+    made, cautions = of_spec(spec)
+    assert combinator not in made
+    assert len(cautions) == 1
+    assert cautions[0].startswith(f"spec: {combinator} left out, it speaks of ")
+
+
+@pytest.mark.parametrize(
+    ("optional", "required"),
+    [
+        pytest.param((), (["host", "tls"], ["cert"]), id="none"),
+        pytest.param(("spec.host",), (["tls"], ["cert"]), id="one"),
+        pytest.param(("spec.tls.cert", "spec.tls"), (["host"], []), id="nested"),
+        pytest.param(("*",), ([], []), id="all"),
+    ],
+)
+def test_fields_that_only_overrides_supply(optional: tuple[str, ...], required: tuple[list[str], list[str]]) -> None:
+    spec = {
+        "required": ["tls", "host"],
+        "properties": {
+            "host": {"type": "string"},
+            "tls": {"type": "object", "required": ["cert"], "properties": {"cert": {"type": "string"}}},
+        },
+    }
+    made, _ = of_spec(spec, *optional)
+    assert (made.get("required", []), made["properties"]["tls"].get("required", [])) == required
+
+
+@pytest.mark.parametrize(
+    ("spec", "scale", "wanted"),
+    [
+        pytest.param({"properties": {"replicas": {"type": "integer"}}}, "", True, id="number"),
+        pytest.param({"properties": {"replicas": {"type": "string"}}}, "", False, id="text"),
+        pytest.param({"x-kubernetes-preserve-unknown-fields": True}, ".spec.replicas", True, id="scale"),
+        pytest.param({}, ".spec.size", False, id="scale-elsewhere"),
+        pytest.param({}, "", False, id="none"),
+    ],
+)
+def test_has_replicas(spec: dict[str, Any], scale: str, wanted: bool) -> None:
+    resource = ApiResource("example.com", "v1", "Thing", "things", "thing", namespaced=True, scale=scale)
+    root = {"type": "object", "properties": {"spec": {"type": "object", **spec}}}
+    assert schema.has_replicas(Target(resource, root)) is wanted
+
+
+names = st.sampled_from(["a", "b", "max-count", "namespace", "kind"])
+scalars = st.one_of(
+    st.fixed_dictionaries(
+        {"type": st.just("string")}, optional={"default": st.text(max_size=3), "nullable": st.booleans()}
+    ),
+    st.fixed_dictionaries({"type": st.just("integer")}, optional={"default": st.integers(0, 9), "minimum": st.just(0)}),
+    st.just({"x-kubernetes-int-or-string": True}),
+    st.just({"x-kubernetes-preserve-unknown-fields": True}),
+)
+
+
+def objects(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    def finish(properties: dict[str, Any], required: set[str], rules: bool, either: bool) -> dict[str, Any]:
+        node: dict[str, Any] = {"type": "object", "properties": properties}
+        known = sorted(required & set(properties))
+        if known:
+            node["required"] = known
+            if either:
+                node["oneOf"] = [{"required": [name]} for name in known]
+        if rules:
+            node["x-kubernetes-validations"] = [{"rule": f"has(self.{name})"} for name in properties if name.isalpha()]
+        return node
+
+    return st.builds(finish, st.dictionaries(names, children, max_size=4), st.sets(names), st.booleans(), st.booleans())
+
+
+def lists(children: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    keyed = st.builds(
+        lambda item, default: {
+            "type": "array",
+            "x-kubernetes-list-type": "map",
+            "x-kubernetes-list-map-keys": ["key"],
+            "items": {
+                "type": "object",
+                "properties": {"key": {"type": "string", **({"default": "x"} if default else {})}, "value": item},
+                "required": [] if default else ["key"],
+            },
+        },
+        children,
+        st.booleans(),
+    )
+    return st.one_of(st.builds(lambda item: {"type": "array", "items": item}, children), keyed)
+
+
+nodes = st.recursive(
+    scalars,
+    lambda children: st.one_of(
+        objects(children),
+        lists(children),
+        st.builds(lambda value: {"type": "object", "additionalProperties": value}, children),
+    ),
+    max_leaves=12,
+)
+
+
+def defaults(node: Any, key: bool = False) -> list[Any]:
+    """Every default below `node`, but for keys of lists."""
+    if not isinstance(node, dict):
+        return []
+    found = [node["default"]] if "default" in node and not key else []
+    for name, child in node.get("properties", {}).items():
+        found += defaults(child, key=name == "key")
+    return found + defaults(node.get("items")) + defaults(node.get("additionalProperties"))
+
+
+@given(objects(nodes))
+def test_structural_in_structural_out(spec: dict[str, Any]) -> None:
+    root = {"type": "object", "properties": {"spec": spec}}
+    assert structural.violations(root) == []
+    made, _ = template(root)
+    assert structural.violations({"type": "object", "properties": {"template": made}}) == []
+    assert defaults(made) == []

@@ -1,0 +1,200 @@
+"""Kubernetes' rules for structural schemas, each with a schema that breaks it; and repairs that break none."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from typegen import structural
+
+OBJECT: dict[str, Any] = {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "wanted"),
+    [
+        pytest.param({}, [".: the root must have type object", ".: type is missing"], id="empty"),
+        pytest.param({"type": "array", "items": OBJECT}, [".: the root must have type object"], id="root"),
+        pytest.param({**OBJECT, "properties": {"a": {}}}, ["a: type is missing"], id="no-type"),
+        pytest.param({**OBJECT, "properties": {"a": {"type": "text"}}}, ["a: type is 'text'"], id="type"),
+        pytest.param({**OBJECT, "properties": {"a": {"type": "array"}}}, ["a: items is missing"], id="items"),
+        pytest.param(
+            {**OBJECT, "properties": {"a": {"type": "array", "items": {}}}}, ["a[]: type is missing"], id="item"
+        ),
+        pytest.param({**OBJECT, "additionalProperties": {}}, ["{}: type is missing"], id="map-value"),
+        pytest.param(
+            {**OBJECT, "properties": {}, "additionalProperties": OBJECT},
+            [".: properties and additionalProperties exclude each other"],
+            id="both",
+        ),
+        pytest.param({**OBJECT, "$ref": "#/x"}, [".: $ref is not allowed"], id="ref"),
+        pytest.param({**OBJECT, "uniqueItems": True}, [".: uniqueItems is not allowed"], id="unique"),
+        pytest.param(
+            {**OBJECT, "properties": {"a": {"type": "string", "x-kubernetes-int-or-string": True}}},
+            ["a: x-kubernetes-int-or-string goes without a type"],
+            id="int-or-string-and-type",
+        ),
+        pytest.param({**OBJECT, "anyOf": [{"type": "object"}]}, [".: anyOf must not say type"], id="type-in-any-of"),
+        pytest.param(
+            {**OBJECT, "oneOf": [{"properties": {"a": {"enum": [1]}}}]},
+            [".: oneOf speaks of a, which properties does not"],
+            id="unknown-in-one-of",
+        ),
+        pytest.param(
+            {**OBJECT, "allOf": [{"not": {"description": "x"}}]}, [".: allOf must not say description"], id="nested"
+        ),
+        pytest.param(
+            {
+                **OBJECT,
+                "properties": {
+                    "a": {
+                        "type": "array",
+                        "x-kubernetes-list-type": "map",
+                        "x-kubernetes-list-map-keys": ["k", "l"],
+                        "items": {**OBJECT, "properties": {"k": {"type": "string"}}},
+                    }
+                },
+            },
+            ["a: list key k is neither required nor has a default", "a: list key l is not a property of the items"],
+            id="list-keys",
+        ),
+    ],
+)
+def test_violations(schema: dict[str, Any], wanted: list[str]) -> None:
+    assert [str(violation) for violation in structural.violations(schema)] == wanted
+
+
+@pytest.mark.parametrize(
+    "node",
+    [
+        pytest.param({"x-kubernetes-int-or-string": True}, id="int-or-string"),
+        pytest.param(
+            {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}, id="spelt-out"
+        ),
+        pytest.param(
+            {
+                "x-kubernetes-int-or-string": True,
+                "allOf": [{"anyOf": [{"type": "integer"}, {"type": "string"}]}, {"pattern": "x"}],
+            },
+            id="spelt-out-in-all-of",
+        ),
+        pytest.param({"x-kubernetes-preserve-unknown-fields": True}, id="free"),
+        pytest.param({"type": "object", "additionalProperties": True}, id="free-map"),
+        pytest.param(
+            {
+                "type": "object",
+                "additionalProperties": {"type": "integer"},
+                "not": {"properties": {"x": {"minimum": 5}}},
+            },
+            id="map-value-in-not",
+        ),
+    ],
+)
+def test_structural(node: dict[str, Any]) -> None:
+    assert structural.violations({**OBJECT, "properties": {"metadata": {}, "a": node}}) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "wanted"),
+    [
+        pytest.param([], ".: expected a schema, found list", id="no-mapping"),
+        pytest.param({"properties": []}, ".: properties must be a mapping", id="properties"),
+        pytest.param({"properties": {"a": None}}, "a: expected a schema, found NoneType", id="property"),
+        pytest.param({"properties": {"a": {"items": [1]}}}, "a[]: expected a schema, found list", id="items"),
+        pytest.param({"additionalProperties": 1}, "{}: expected a schema, found int", id="map-value"),
+        pytest.param({"type": ["string", "null"]}, ".: type must be text", id="type-list"),
+        pytest.param({"required": "a"}, ".: required must be a list of names", id="required"),
+        pytest.param({"oneOf": {}}, ".: oneOf must be a list of schemas", id="one-of"),
+        pytest.param({"not": True}, ".: expected a schema, found bool", id="not"),
+        pytest.param(
+            {"x-kubernetes-validations": ["x"]}, ".: x-kubernetes-validations must be a list of rules", id="rules"
+        ),
+    ],
+)
+def test_malformed(schema: Any, wanted: str) -> None:
+    assert [str(each) for each in structural.malformed(schema)] == [wanted]
+
+
+GOOD = {
+    "type": "array",
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["k"],
+    "items": {"type": "object", "required": ["k"], "properties": {"k": {"type": "string"}}},
+}
+
+
+def test_repairs_name_the_place_and_keep_the_rest() -> None:
+    repaired, cautions = structural.repair(
+        {
+            "properties": {
+                "spec": {
+                    "properties": {
+                        "good": GOOD,
+                        "odd": {"description": "Odd.", "oneOf": [{"type": "string"}]},
+                        "map": {
+                            "type": "object",
+                            "properties": {"a": {"type": "string"}},
+                            "additionalProperties": True,
+                        },
+                    }
+                }
+            }
+        }
+    )
+    assert repaired == {
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": True,
+        "properties": {
+            "spec": {
+                "type": "object",
+                "properties": {
+                    "good": GOOD,
+                    "odd": {"description": "Odd.", "x-kubernetes-preserve-unknown-fields": True},
+                    "map": {"type": "object", "properties": {"a": {"type": "string"}}},
+                },
+            }
+        },
+    }
+    assert [str(caution) for caution in cautions] == ["spec.odd: not checked from here on: type is missing"]
+
+
+wild = st.recursive(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "type": st.sampled_from(["string", "object", "array", "integer", "text"]),
+            "default": st.integers(),
+            "uniqueItems": st.booleans(),
+            "$ref": st.just("#/x"),
+            "x-kubernetes-int-or-string": st.booleans(),
+            "x-kubernetes-preserve-unknown-fields": st.booleans(),
+            "anyOf": st.lists(
+                st.fixed_dictionaries({}, optional={"type": st.just("string"), "required": st.just(["a"])}), max_size=2
+            ),
+        },
+    ),
+    lambda children: st.builds(
+        lambda node, more: {**node, **more},
+        st.fixed_dictionaries({}, optional={"type": st.sampled_from(["object", "array"])}),
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "properties": st.dictionaries(st.sampled_from(["a", "b"]), children, max_size=2),
+                "items": children,
+                "additionalProperties": st.one_of(st.booleans(), children),
+                "oneOf": st.lists(children, max_size=2),
+                "x-kubernetes-list-type": st.sampled_from(["map", "set"]),
+                "x-kubernetes-list-map-keys": st.just(["a"]),
+            },
+        ),
+    ),
+    max_leaves=10,
+)
+
+
+@given(wild)
+def test_whatever_is_repaired_is_structural(schema: dict[str, Any]) -> None:
+    assert list(structural.malformed(schema)) == []
+    repaired, _ = structural.repair(schema)
+    assert structural.violations(repaired) == []
