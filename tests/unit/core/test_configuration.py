@@ -193,6 +193,9 @@ FED = {"group": "types.kubefed.io", "version": "v1beta1", "kind": "FederatedDepl
             _config(targetType={**TARGET, "pluralName": "2things"}), "spec.targetType.pluralName", id="bad-plural"
         ),
         pytest.param(
+            _config(targetType={**TARGET, "pluralName": "x" * 64}), "spec.targetType.pluralName", id="long-plural"
+        ),
+        pytest.param(
             _config(targetType={**TARGET, "group": "extensions"}), "metadata.name", id="name-is-not-the-target"
         ),
         pytest.param(

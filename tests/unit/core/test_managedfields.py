@@ -198,7 +198,7 @@ def _new(fields: dict[str, Any]) -> dict[str, Any]:
 
 KUBEFED = {**LABEL, "f:spec": {"f:replicas": {}, "f:paused": {}}}
 SCALE = _entry("hpa", REPLICAS, subresource="scale")
-SYSTEM = _entry("kube-controller-manager", {"f:spec": {"f:paused": {}}})
+SYSTEM = _entry("kube-controller-manager", {"f:spec": {"f:paused": {}, "f:replicas": {}}})
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,11 @@ BASE = [
     {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
     {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]},
 ]
+CORE = ["configmaps", "persistentvolumeclaims", "pods", "secrets", "serviceaccounts", "services"]
 TYPES = [
     _type("secrets"),
     _type("deployments", "apps"),
-    _type("configmaps"),
+    *(_type(plural) for plural in ("services", "serviceaccounts", "configmaps", "persistentvolumeclaims", "pods")),
     _type("clusterroles", "rbac.authorization.k8s.io"),
 ]
 
@@ -36,7 +37,7 @@ def test_nothing_enabled_needs_the_probes_only() -> None:
 def test_rules_are_least_and_grouped() -> None:
     assert rights.member_rules(TYPES) == [
         *BASE,
-        {"apiGroups": [""], "resources": ["configmaps", "secrets"], "verbs": VERBS},
+        {"apiGroups": [""], "resources": CORE, "verbs": VERBS},
         {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": VERBS},
         {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get"]},
         {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": VERBS},

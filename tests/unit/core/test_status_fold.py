@@ -274,10 +274,18 @@ def test_what_does_not_fit_is_counted_and_healthy_fingerprints_survive_failing_l
     folded = _fold(*_distinct(3500, long_name), *healthy)
     assert _size(folded) <= budget.TOTAL
     kept = {line.name for line in folded.clusters}
+    assert sum(line.status != "" for line in folded.clusters) > 100
     assert {line.name for line in healthy} <= kept
     left_out = 4500 - len(kept)
     assert left_out > 0
     assert f"{left_out} lines are left out below: the status is full" in _conditions(folded)["Ready"].message
+
+
+def test_failing_lines_survive_thousands_of_healthy_ones() -> None:
+    healthy = [ClusterStatus("a" * 200 + f"-{number:05d}", fingerprint=PRINT) for number in range(3500)]
+    folded = _fold(*healthy, *(_bad(f"f{number}", message="why") for number in range(100)))
+    assert _size(folded) <= budget.TOTAL
+    assert sum(line.status != "" for line in folded.clusters) == 100
 
 
 def test_a_line_with_a_remote_status_always_stays() -> None:
