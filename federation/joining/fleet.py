@@ -84,16 +84,19 @@ async def cluster_uid(connection: Connection) -> str:
 
 
 async def read(host: Connection, namespace: str) -> Fleet:
-    """The host's facts. NotInstalled when its API is not there."""
+    """The host's facts. NotInstalled when its API or its system namespace is not there."""
+    install = f"run: fedctl init --host-cluster-context {host.name}"
+    if await applying.find(host, resources.NAMESPACES, ObjectName("", namespace)) is None:
+        raise NotInstalled(
+            f"{host.name}: there is no namespace {namespace}, so no federation lives there",
+            f"{install}, or name another with --kubefed-namespace",
+        )
     try:
         clusters = await applying.listing(host, resources.KUBEFED_CLUSTERS, namespace)
         configs = await applying.listing(host, resources.TYPE_CONFIGS, namespace)
     except ApiFailure as error:
         if error.failure.kind is FailureKind.TYPE_MISSING:
-            raise NotInstalled(
-                f"{host.name}: the federation API is not installed there",
-                f"run: fedctl init --host-cluster-context {host.name}",
-            ) from None
+            raise NotInstalled(f"{host.name}: the federation API is not installed there", install) from None
         raise
     types, problems = [], []
     for config in configs:
