@@ -83,7 +83,7 @@ class _Walk:
 
         `keep` leaves the node's own default, `keys` are the properties that are keys of the list it is an item of.
         """
-        result = {key: value for key, value in source.items() if key not in _DROPPED}
+        result = {key: value for key, value in source.items() if key not in _DROPPED and value is not None}
         if keep and "default" in source:
             result["default"] = source["default"]
         stripped: dict[Steps, Default] = {}
