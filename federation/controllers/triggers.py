@@ -32,14 +32,14 @@ log = structlog.get_logger()
 class Fanout:
     """Wakes more than one key.
 
-    Whole types are woken a moment later: when many members come or go together, each object is planned once for all of
-    them, not once for each. The moment grows with what planning a whole type costs.
+    Whole types and namespaces are woken a moment later: when many members come or go together, each object is planned
+    once for all of them, not once for each. The moment grows with what planning them costs.
     """
 
     def __init__(self, world: World, wake: Wake) -> None:
         self._world = world
         self._wake = wake
-        self._due: dict[str, asyncio.TimerHandle] = {}
+        self._due: set[tuple[str, str]] = set()
 
     def everything(self) -> None:
         """Clusters, settings or types changed in a way that every placement may see."""
@@ -49,25 +49,40 @@ class Fanout:
     def whole_type(self, type_name: str) -> None:
         """Every object of one type."""
         state = self._world.types.get(type_name)
-        if state is None or type_name in self._due:
+        if state is not None:
+            self._later(("type", type_name), len(state.objects), self._wake_type)
+
+    def namespace(self, namespace: str) -> None:
+        """Every namespaced federated object in one namespace."""
+        objects = sum(
+            len(state.objects.within(namespace)) for state in self._world.types.values() if state.type.target.namespaced
+        )
+        self._later(("namespace", namespace), objects, self._wake_namespace)
+
+    def _later(self, what: tuple[str, str], objects: int, wake: Callable[[str], None]) -> None:
+        if what in self._due:
             return
-        placements = len(state.objects) * len(self._world.members)
+        self._due.add(what)
+        placements = objects * len(self._world.members)
         moment = min(LONGEST_MOMENT, SHORTEST_MOMENT + placements * PLANNING_COST)
-        self._due[type_name] = asyncio.get_running_loop().call_later(moment, self._wake_type, type_name)
+
+        def due() -> None:
+            self._due.discard(what)
+            wake(what[1])
+
+        asyncio.get_running_loop().call_later(moment, due)
 
     def _wake_type(self, type_name: str) -> None:
-        del self._due[type_name]
         state = self._world.types.get(type_name)
         if state is not None:
             for name in list(state.objects):
                 self._wake(Key(type_name, *name))
 
-    def namespace(self, namespace: str, *, urgent: bool = False) -> None:
-        """Every namespaced federated object in one namespace."""
+    def _wake_namespace(self, namespace: str) -> None:
         for name, state in list(self._world.types.items()):
             if state.type.target.namespaced:
                 for where in state.objects.within(namespace):
-                    self._wake(Key(name, *where), urgent=urgent)
+                    self._wake(Key(name, *where), urgent=True)
 
 
 class FederatedSink:
@@ -155,7 +170,7 @@ class HoldingsSink:
         if before is None:
             self._gauge.inc()
         if before is None and self._state.type.is_namespace:
-            self._fanout.namespace(item.name, urgent=True)
+            self._fanout.namespace(item.name)
         if before is None or _drifted(before, observed):
             self._observed(target, observed)
 

@@ -32,7 +32,7 @@ class Probe:
         return self.reason == "ClusterReady"
 
 
-READY = Probe("ClusterReady", "/readyz and an authorised request answered ok")
+READY = Probe("ClusterReady", "answers authorised requests")
 _UNREACHABLE = (FailureKind.UNREACHABLE, FailureKind.TIMED_OUT, FailureKind.UNTRUSTED)
 
 

@@ -161,7 +161,6 @@ class Reflector(Generic[T]):
                 "watch waits", cluster=self._connection.name, resource=self.collection.what, reason=failure.message
             )
         self._tell(failure)
-        self._kick.clear()
         wait = backoff.delay(self._failures, base=0.2, cap=30.0, roll=self._roll)
         self._failures += 1
         if failure.retry_after is not None:
@@ -170,9 +169,11 @@ class Reflector(Generic[T]):
             wait = min(wait * 4, SLOW)
         try:
             async with asyncio.timeout(wait):
-                await self._kick.wait()
+                await self._kick.wait()  # a kick that came while the request was under way counts, too
         except TimeoutError:
             return
+        finally:
+            self._kick.clear()
 
     def _tell(self, failure: Failure | None) -> None:
         changed = (self.failure is None) != (failure is None) or (
