@@ -81,8 +81,13 @@ async def leave(
             raise member
         removed = await _leave_member(member, known, existing, leaving, account=account, report=report, dry_run=dry_run)
     except FederationError as error:
-        if not leaving.force:
+        if isinstance(error, Refused) and not leaving.force:
             raise
+        if not leaving.force:
+            hint = (
+                "if its context has another name, say --cluster-context; if it is gone, --force leaves its side alone"
+            )
+            raise Refused(str(error), hint) from error
         remains = traces(leaving.namespace, account)
         left = Left(str(error), tuple(applying.label(*each) for each in remains if "healthcheck" not in each[1].name))
     if existing is None and not removed:

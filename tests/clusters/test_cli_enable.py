@@ -1,0 +1,267 @@
+"""`fedctl enable` and `disable` on real control planes: the type at the host, the rights in every member."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.clusters.fedctl import RBAC, Site, hub, site
+
+__all__ = ["hub", "site"]
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def group(site: Site) -> str:
+    """A group of federated types that only this test uses."""
+    return f"{site.host_name}.example.com"
+
+
+def enable(site: Site, *types: str, **more: Any) -> Any:
+    return site.run("enable", *types, "--federated-group", group(site), **more)
+
+
+def crd(site: Site, plural: str) -> dict[str, Any] | None:
+    return site.get("host", f"{CRDS}/{plural}.{group(site)}")
+
+
+def grants(site: Site, member: str = "m1") -> set[str]:
+    """The target types that the member's role allows to patch."""
+    role = site.get(member, f"{RBAC}/clusterroles/{site.role(member)}")
+    assert role is not None
+    return {name for rule in role["rules"] if {"patch", "*"} & set(rule["verbs"]) for name in rule.get("resources", ())}
+
+
+@pytest.fixture(autouse=True)
+def _no_crds_left(site: Site) -> Any:
+    yield
+    for found in (site.get("host", CRDS) or {})["items"]:
+        if found["spec"]["group"] == group(site):
+            site.delete("host", f"{CRDS}/{found['metadata']['name']}")
+
+
+def test_enable_installs_type_and_widens_every_member(hub: Site) -> None:
+    hub.run("join", "m1")
+    hub.run("join", "m2")
+    assert grants(hub) == set()
+
+    ran = enable(hub, "deploy", "ConfigMap")
+
+    assert ran.out == ""
+    for plural in ("federateddeployments", "federatedconfigmaps"):
+        made = crd(hub, plural)
+        assert made is not None
+        assert {each["type"]: each["status"] for each in made["status"]["conditions"]}["Established"] == "True"
+    config = hub.get("host", hub.kubefed("federatedtypeconfigs", "deployments.apps"))
+    assert config is not None
+    assert config["spec"]["propagation"] == "Enabled"
+    assert config["spec"]["federatedType"]["group"] == group(hub)
+    assert grants(hub, "m1") == grants(hub, "m2") == {"deployments", "configmaps"}
+    template = made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["template"]
+    assert "data" in template["properties"]
+
+
+def test_enable_twice_changes_nothing(hub: Site) -> None:
+    hub.run("join", "m1")
+    enable(hub, "configmaps")
+    ran = enable(hub, "configmaps")
+    outcomes = {line.rsplit(" ", 1)[1] for line in ran.err.splitlines() if line.startswith("host: ")}
+    assert outcomes == {"unchanged"}
+    assert "m1: " not in ran.err
+
+
+def test_enable_keeps_status_collection_and_turns_propagation_on(hub: Site) -> None:
+    enable(hub, "configmaps")
+    where = hub.kubefed("federatedtypeconfigs", "configmaps")
+    hub.merge("host", where, {"spec": {"statusCollection": "Enabled", "propagation": "Disabled"}})
+    enable(hub, "configmaps")
+    found = hub.get("host", where)
+    assert found is not None
+    assert found["spec"]["statusCollection"] == "Enabled"
+    assert found["spec"]["propagation"] == "Enabled"
+
+
+def test_enable_under_other_names_is_refused(hub: Site) -> None:
+    enable(hub, "configmaps")
+    ran = hub.run("enable", "configmaps", "--federated-group", f"other.{group(hub)}", code=1)
+    assert f"enabled as federatedconfigmaps.{group(hub)} already" in ran.err
+    assert "fedctl disable configmaps" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param("deploymens", "did you mean deployments", id="misspelt"),
+        pytest.param("tokenreviews", "cannot be watched, applied and deleted", id="not-storable"),
+        pytest.param("kubefedclusters", "belongs to the federation itself", id="ours"),
+        pytest.param("events", "ambiguous", id="in-two-groups"),
+    ],
+)
+def test_enable_says_why_not(hub: Site, name: str, said: str) -> None:
+    ran = enable(hub, name, code=1)
+    assert said in ran.err
+
+
+def test_enable_version_must_be_served(hub: Site) -> None:
+    ran = hub.run("enable", "deployments", "--version", "v1beta1", code=1)
+    assert "deployments.apps is not served in version v1beta1" in ran.err
+    assert "it is in v1" in ran.err
+
+
+def test_output_prints_and_applies_nothing(hub: Site) -> None:
+    ran = enable(hub, "configmaps", "-o", "yaml")
+    kinds = [document["kind"] for document in yaml.safe_load_all(ran.out)]
+    assert kinds[0] == "CustomResourceDefinition"
+    assert kinds[-1] == "FederatedTypeConfig"
+    enable(hub, "configmaps", "--dry-run")
+    enable(hub, "configmaps", "--dry-run=server")
+    assert crd(hub, "federatedconfigmaps") is None
+    assert hub.get("host", hub.kubefed("federatedtypeconfigs", "configmaps")) is None
+
+
+def test_directive_and_crd_from_one_file(hub: Site) -> None:
+    widget = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"widgets.{group(hub)}"},
+        "spec": {
+            "group": group(hub),
+            "names": {"kind": "Widget", "plural": "widgets", "singular": "widget"},
+            "scope": "Namespaced",
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"size": {"type": "integer"}}}},
+                }
+            ],
+        },
+    }
+    directive = {
+        "apiVersion": "core.kubefed.io/v1beta1",
+        "kind": "EnableTypeDirective",
+        "metadata": {"name": "configmaps"},
+        "spec": {"federatedGroup": group(hub), "federatedVersion": "v1"},
+    }
+    path = Path(hub.directory, "types.yaml")
+    path.write_text(yaml.safe_dump_all([directive, widget]))
+    hub.run("enable", "-f", str(path))
+    made = crd(hub, "federatedconfigmaps")
+    assert made is not None
+    assert made["spec"]["versions"][0]["name"] == "v1"
+    assert hub.get("host", f"{CRDS}/federatedwidgets.types.kubefed.io")
+    assert hub.get("host", hub.kubefed("federatedtypeconfigs", f"widgets.{group(hub)}"))
+    hub.run("disable", "-f", str(path), "--delete-crd")
+    assert hub.get("host", f"{CRDS}/federatedwidgets.types.kubefed.io") is None
+    assert crd(hub, "federatedconfigmaps") is None
+
+
+def test_member_without_a_context_gets_its_manifest_printed_until_it_is_applied(hub: Site) -> None:
+    hub.run("join", "m1")
+    ran = enable(hub, "configmaps", code=3, kubeconfig=hub.without("m1"))
+    role = yaml.safe_load(ran.out)
+    assert role["metadata"]["name"] == hub.role("m1")
+    assert "no context of your kubeconfig reaches it" in ran.err
+    assert grants(hub) == set()
+
+    # Its admin applies what was printed; then there is nothing left to say.
+    code, _ = hub.request(
+        "m1",
+        "PATCH",
+        f"{RBAC}/clusterroles/{hub.role('m1')}?fieldManager=admin&force=true",
+        role,
+        kind="application/apply-patch+yaml",
+    )
+    assert code == 200
+    ran = enable(hub, "configmaps", kubeconfig=hub.without("m1"))
+    assert ran.out == ""
+
+
+def test_member_that_is_away_does_not_hold_the_others_back(hub: Site) -> None:
+    hub.run("join", "m1")
+    hub.run("join", "m2")
+    ran = enable(hub, "configmaps", code=3, kubeconfig=hub.changed("m1", user={"token": "stale"}))
+    assert "warning: m1: its role is as before: " in ran.err
+    assert grants(hub, "m2") == {"configmaps"}
+    assert grants(hub, "m1") == set()
+    enable(hub, "configmaps")
+    assert grants(hub, "m1") == {"configmaps"}
+
+
+def test_role_with_all_rights_is_left_alone(hub: Site) -> None:
+    hub.run("join", "m1", "--rights", "all")
+    enable(hub, "configmaps")
+    assert grants(hub) == {"*"}
+    hub.run("disable", "configmaps")
+    assert grants(hub) == {"*"}
+
+
+def test_enable_without_the_api_says_init(site: Site) -> None:
+    ran = site.run("enable", "configmaps", code=1)
+    assert "fedctl init" in ran.err
+
+
+# -- disable ---------------------------------------------------------------------------------------------------------
+
+
+def test_disable_narrows_and_keeps_the_crd(hub: Site) -> None:
+    hub.run("join", "m1")
+    enable(hub, "configmaps", "deployments.apps")
+    hub.run("disable", "cm")
+    assert hub.get("host", hub.kubefed("federatedtypeconfigs", "configmaps")) is None
+    assert crd(hub, "federatedconfigmaps") is not None
+    assert grants(hub) == {"deployments"}
+    hub.run("disable", "configmaps", "--delete-crd")  # what the first run left
+    assert crd(hub, "federatedconfigmaps") is None
+    assert hub.get("host", f"{RBAC}/clusterroles/kubefed:view:federatedconfigmaps.{group(hub)}") is None
+
+
+def test_crd_with_objects_is_not_deleted(hub: Site) -> None:
+    enable(hub, "configmaps")
+    path = f"/apis/{group(hub)}/v1beta1/namespaces/{hub.namespace}/federatedconfigmaps"
+    body = {
+        "apiVersion": f"{group(hub)}/v1beta1",
+        "kind": "FederatedConfigMap",
+        "metadata": {"name": "settings"},
+        "spec": {"template": {"data": {"a": "b"}}},
+    }
+    code, answer = hub.request(
+        "host",
+        "PATCH",
+        f"{path}/settings?fieldManager=user",
+        body | {"metadata": {"name": "settings", "namespace": hub.namespace}},
+        kind="application/apply-patch+yaml",
+    )
+    assert code == 201, answer
+    ran = hub.run("disable", "configmaps", "--delete-crd", code=1)
+    assert f"such as {hub.namespace}/settings" in ran.err
+    assert hub.get("host", hub.kubefed("federatedtypeconfigs", "configmaps")) is not None
+    hub.run("disable", "configmaps")
+    assert hub.get("host", f"{path}/settings") is not None
+    hub.delete("host", f"{path}/settings")
+    hub.run("disable", "configmaps", "--delete-crd")
+    assert crd(hub, "federatedconfigmaps") is None
+
+
+def test_disable_waits_for_the_controller_to_let_go(hub: Site) -> None:
+    hub.run("join", "m1")
+    enable(hub, "configmaps")
+    where = hub.kubefed("federatedtypeconfigs", "configmaps")
+    hub.merge("host", where, {"metadata": {"finalizers": ["core.kubefed.io/federated-type-config"]}})
+    ran = hub.run("disable", "configmaps", "--timeout", "0.3", code=1)
+    assert "has not let go of federatedtypeconfig configmaps" in ran.err
+    assert grants(hub) == {"configmaps"}  # while the controller may still push, it keeps its rights
+    hub.merge("host", where, {"metadata": {"finalizers": None}})
+    hub.run("disable", "configmaps", "--delete-crd")
+    assert grants(hub) == set()
+
+
+def test_disable_dry_run_and_unknown_type(hub: Site) -> None:
+    enable(hub, "configmaps")
+    hub.run("disable", "configmaps", "--dry-run")
+    assert hub.get("host", hub.kubefed("federatedtypeconfigs", "configmaps")) is not None
+    ran = hub.run("disable", "configmap", "nothings", code=1)
+    assert "'nothings' is not an enabled type" in ran.err
+    assert hub.get("host", hub.kubefed("federatedtypeconfigs", "configmaps")) is not None

@@ -1,0 +1,61 @@
+"""`fedctl init` on a real control plane."""
+
+import yaml
+
+from tests.clusters.fedctl import RBAC, Site, site
+
+__all__ = ["site"]
+
+
+def test_init_installs_and_is_idempotent(site: Site) -> None:
+    site.run("init")
+    for plural in ("kubefedclusters", "federatedtypeconfigs", "kubefedconfigs"):
+        assert site.get("host", site.kubefed(plural)) is not None
+    assert site.get("host", site.kubefed("kubefedconfigs", "kubefed")) is not None
+    binding = site.get("host", f"{RBAC}/clusterrolebindings/kubefed-controller")
+    assert binding is not None
+    assert binding["subjects"][0]["namespace"] == site.namespace
+
+    site.run("init")
+    again = site.run("init")
+    outcomes = {line.rsplit(" ", 1)[1] for line in again.err.splitlines() if line.startswith("host: ")}
+    assert outcomes == {"unchanged"}
+
+
+def test_init_keeps_settings(site: Site) -> None:
+    site.run("init")
+    where = site.kubefed("kubefedconfigs", "kubefed")
+    site.merge("host", where, {"spec": {"clusterHealthCheck": {"period": "7s"}}})
+    site.run("init")
+    found = site.get("host", where)
+    assert found is not None
+    assert found["spec"]["clusterHealthCheck"]["period"] == "7s"
+
+
+def test_dry_runs_store_nothing(site: Site) -> None:
+    client = site.run("init", "--dry-run")
+    server = site.run("init", "--dry-run=server")
+    assert f"kubefedconfig {site.namespace}/kubefed" in client.err
+    assert f"host: kubefedconfig {site.namespace}/kubefed created (dry run)" in server.err
+    assert site.get("host", f"/api/v1/namespaces/{site.namespace}") is None
+
+
+def test_output_is_what_init_applies(site: Site) -> None:
+    ran = site.run("init", "-o", "yaml")
+    documents = list(yaml.safe_load_all(ran.out))
+    assert [each["kind"] for each in documents].count("CustomResourceDefinition") == 4
+    assert site.get("host", f"/api/v1/namespaces/{site.namespace}") is None
+    applied = site.run("init")
+    names = [f"{each['kind'].lower()} " for each in documents]
+    said = [line for line in applied.err.splitlines() if line.startswith("host: ")]
+    assert len(said) == len(names)
+    for name, line in zip(names, said, strict=True):
+        assert line.startswith(f"host: {name}")
+
+
+def test_server_that_does_not_answer(site: Site) -> None:
+    kubeconfig = site.changed("host", cluster={"server": "https://127.0.0.1:1"})
+    ran = site.run("init", code=1, kubeconfig=kubeconfig)
+    assert ran.err.startswith("error: host: ")
+    assert "cannot connect to https://127.0.0.1:1" in ran.err
+    assert "\nnext: " in ran.err
