@@ -6,6 +6,7 @@ and costs twice the CPU. Its configuration, kubeconfig loading and token refresh
 """
 
 import asyncio
+import io
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -119,7 +120,7 @@ class Connection:
                 async with self._open().request(
                     request.method,
                     self._url(request.path, request.params),
-                    data=request.body,
+                    data=_payload(request.body),
                     headers=self._request_headers(request.accept, request.content_type, request.body),
                     server_hostname=self.endpoint.server_name or None,
                     allow_redirects=False,
@@ -228,6 +229,11 @@ class Connection:
             if timer is None:
                 timer = self._timers[method] = metrics.REQUEST_SECONDS.labels(self.name, method)
             timer.observe(seconds)
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """aiohttp takes bodies over 1 MiB as a stream only, so that writing one does not hold the loop."""
+    return io.BytesIO(body) if body is not None and len(body) > 1 << 20 else body
 
 
 def expect(outcome: Answer | Failure, doing: str = "") -> Answer:
