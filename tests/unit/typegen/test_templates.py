@@ -17,7 +17,7 @@ VALUES = {
     "host/config.yaml": {"namespace": ODD, "spec": {}},
     "host/rbac.yaml": {"namespace": ODD},
     "host/user-roles.yaml": {},
-    "host/deployment.yaml": {"namespace": ODD, "image": "x:1", "replicas": 1, "resources": {}},
+    "host/deployment.yaml": {"namespace": ODD, "image": "x:1", "replicas": 1, "resources": {}, "pod": {}},
     "host/finalizer-policy.yaml": {"group": "types.kubefed.io", "controller": "system:serviceaccount:on:c"},
     "member/rbac.yaml": {"namespace": ODD, "account": "0123", "rules": RULES, "account_rules": RULES},
     "types/federated.yaml": {

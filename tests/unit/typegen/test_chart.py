@@ -1,0 +1,92 @@
+"""The chart: made from templates/, complete, and in step with the package it deploys."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import federation
+import templates
+from templates import chart
+
+SCHEMA = json.loads((chart.CHART / "values.schema.json").read_text())
+VALUES = yaml.safe_load((chart.CHART / "values.yaml").read_text())
+
+
+@pytest.mark.parametrize("name", chart.files())
+def test_the_files_in_git_are_what_templates_give(name: str) -> None:
+    assert (chart.CHART / "templates" / name).read_text(encoding="utf-8") == chart.files()[name]
+
+
+def test_check_says_what_differs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(chart, "CHART", tmp_path)
+    assert chart.main(["--check"]) == 1
+    assert "deployment.yaml is not what templates/ gives: run python -m templates.chart" in capsys.readouterr().err
+    assert chart.main([]) == 0
+    assert chart.main(["--check"]) == 0
+    (tmp_path / "templates/left-over.yaml").write_text("")
+    assert chart.main(["--check"]) == 1
+    assert chart.main([]) == 0
+    assert {path.name for path in (tmp_path / "templates").iterdir()} == set(chart.files())
+
+
+def test_versions_agree() -> None:
+    described = yaml.safe_load((chart.CHART / "Chart.yaml").read_text())
+    assert described["version"] == described["appVersion"] == federation.__version__
+
+
+def test_the_crds_are_those_of_the_package() -> None:
+    text = chart.files()["crds.yaml"]
+    plain = re.sub(r"^ *\{\{-.*\}\}\n", "", text, flags=re.MULTILINE)
+    found = list(yaml.safe_load_all(plain))
+    for crd in found:
+        assert crd["metadata"].pop("annotations") == {"helm.sh/resource-policy": "keep"}
+    assert found == templates.core_crds()
+
+
+def test_no_crd_speaks_helms_language() -> None:
+    """Helm would take two braces in a description for its own."""
+    assert not any("{{" in templates.render(name) for name in templates.CORE_CRDS)
+
+
+@pytest.mark.parametrize("name", chart.files())
+def test_helms_blocks_are_closed(name: str) -> None:
+    words = re.findall(r"\{\{-?\s*(if|with|range|define|end)\b", chart.files()[name])
+    assert words.count("end") * 2 == len(words)
+
+
+def leaves(values: dict[str, Any], schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, Any, dict[str, Any]]]:
+    for name, value in values.items():
+        known = schema.get("properties", {}).get(name, {})
+        if "$ref" in known:
+            known = SCHEMA["definitions"][known["$ref"].rpartition("/")[2]]
+        if isinstance(value, dict) and known.get("properties"):
+            yield from leaves(value, known, f"{path}.{name}")
+        else:
+            yield f"{path}.{name}", value, known
+
+
+@pytest.mark.parametrize(("path", "value", "schema"), list(leaves(VALUES, SCHEMA)))
+def test_every_value_is_described(path: str, value: Any, schema: dict[str, Any]) -> None:
+    types = {"object": dict, "array": list, "string": str, "boolean": bool, "integer": int}
+    allowed = schema.get("oneOf", [schema])
+    assert any("type" not in each or isinstance(value, types[each["type"]]) for each in allowed)
+    assert allowed != [{}], f"{path} is not in values.schema.json"
+
+
+def test_every_value_that_is_used_exists() -> None:
+    texts = [path.read_text() for path in (chart.CHART / "templates").iterdir()]
+    for path in sorted({match for text in texts for match in re.findall(r"\.Values((?:\.\w+)+)", text)}):
+        node: Any = VALUES
+        for name in path.removeprefix(".").split("."):
+            assert name in node, path
+            node = node[name]
+    shown = re.findall(r"\$values\.(\w+)", (chart.CHART / "templates/_config.tpl").read_text())
+    assert set(shown) <= set(VALUES["controllermanager"])
+    assert set(VALUES["controllermanager"]) - set(shown) == {"controller"}, "every setting reaches the KubeFedConfig"
