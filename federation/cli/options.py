@@ -1,6 +1,5 @@
 """The flags that many verbs share, and how a verb runs: kubefedctl's names first, kubectl's as aliases."""
 
-import asyncio
 import functools
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -87,6 +86,8 @@ def output(*formats: str, default: str = "") -> Callable[[Function], Function]:
 
 def run(action: Coroutine[Any, Any, Any]) -> Any:
     """Run one verb's coroutine to its end."""
+    import asyncio  # noqa: PLC0415 (help does without)
+
     return asyncio.run(action)
 
 

@@ -119,6 +119,8 @@ class _Values:
             return self._made[known]
         if known in self._open:
             raise self._wrong(node, "an alias refers to itself")
+        if not isinstance(node, yaml.ScalarNode) and node.tag.removeprefix(_TAG) not in ("map", "seq"):
+            raise self._wrong(node, f"tag {node.tag} is not JSON's")
         self._open.add(known)
         if isinstance(node, yaml.MappingNode):
             value: Any = self._mapping(node)

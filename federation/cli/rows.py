@@ -15,7 +15,19 @@ FEDERATED_WIDE = (*FEDERATED, "GENERATION", "MESSAGE")
 STATUS = ("CLUSTER", "STATE", "GENERATION", "MESSAGE")
 
 RIGHTS_ANNOTATION = "kubefed.io/rights"
-_UNITS = ((365 * 86400, "y"), (86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+_MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 365 * 86400
+_STEPS: tuple[tuple[float, int, str, int, str], ...] = (
+    (2 * _MINUTE, 1, "s", 0, ""),
+    (10 * _MINUTE, _MINUTE, "m", 1, "s"),
+    (3 * _HOUR, _MINUTE, "m", 0, ""),
+    (8 * _HOUR, _HOUR, "h", _MINUTE, "m"),
+    (2 * _DAY, _HOUR, "h", 0, ""),
+    (8 * _DAY, _DAY, "d", _HOUR, "h"),
+    (2 * _YEAR, _DAY, "d", 0, ""),
+    (8 * _YEAR, _YEAR, "y", _DAY, "d"),
+    (float("inf"), _YEAR, "y", 0, ""),
+)
+"""apimachinery's duration.HumanDuration: below so many seconds, in this unit, with this smaller one where it counts."""
 
 
 def age(stamp: object, now: dt.datetime) -> str:
@@ -27,16 +39,12 @@ def age(stamp: object, now: dt.datetime) -> str:
     if then.tzinfo is None:
         return ""
     seconds = max(0, int((now - then).total_seconds()))
-    if seconds < 120:
-        return f"{seconds}s"
-    for index, (size, unit) in enumerate(_UNITS):
-        count, rest = divmod(seconds, size)
-        if count:
-            smaller = _UNITS[index + 1] if index + 1 < len(_UNITS) else None
-            # kubectl's duration.HumanDuration: the next smaller unit is worth telling while the number is small.
-            extra = rest // smaller[0] if smaller and count < 10 and unit in "mh" else 0
-            return f"{count}{unit}{extra}{smaller[1]}" if extra and smaller else f"{count}{unit}"
-    return "0s"
+    return next(_pair(seconds, *step[1:]) for step in _STEPS if seconds < step[0])
+
+
+def _pair(seconds: int, size: int, unit: str, smaller: int, small: str) -> str:
+    extra = seconds % size // smaller if smaller else 0
+    return f"{seconds // size}{unit}" + (f"{extra}{small}" if extra else "")
 
 
 def condition(found: Mapping[str, Any], kind: str) -> Mapping[str, Any]:

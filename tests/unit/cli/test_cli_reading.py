@@ -1,0 +1,177 @@
+"""User files: what YAML means here, and that every refusal names file and line."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from federation.cli import directives, printing, reading
+from federation.model.errors import Invalid
+
+
+def values(text: str) -> list[dict[str, object]]:
+    return [document.value for document in reading.parse(text, "a.yaml")]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        pytest.param("on", "on", id="on"),
+        pytest.param("no", "no", id="no"),
+        pytest.param("Yes", "Yes", id="yes"),
+        pytest.param("y", "y", id="y"),
+        pytest.param("1:30", "1:30", id="sexagesimal"),
+        pytest.param("2026-01-01", "2026-01-01", id="date"),
+        pytest.param("1_000", "1_000", id="underscore"),
+        pytest.param("true", True, id="true"),
+        pytest.param("False", False, id="false"),
+        pytest.param("~", None, id="tilde"),
+        pytest.param("", None, id="empty"),
+        pytest.param("null", None, id="null"),
+        pytest.param("0x1f", 31, id="hexadecimal"),
+        pytest.param("0o17", 15, id="octal"),
+        pytest.param("017", 17, id="leading-zero"),
+        pytest.param("-3", -3, id="negative"),
+        pytest.param("1.5e3", 1500.0, id="float"),
+        pytest.param('"true"', "true", id="quoted"),
+        pytest.param("!!str 3", "3", id="tagged"),
+        pytest.param("v1", "v1", id="word"),
+    ],
+)
+def test_scalars_are_json_or_text(text: str, value: object) -> None:
+    (found,) = values(f"a: {text}\n")
+    assert found == {"a": value}
+    assert type(found["a"]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "said"),
+    [
+        pytest.param("a: 1\nb: 2\na: 3\n", "a.yaml:3", "'a' is given twice", id="duplicate"),
+        pytest.param("a:\n  b: 1\n  b: 1\n", "a.yaml:3", "'b' is given twice", id="nested-duplicate"),
+        pytest.param("a:\n\tb: 1\n", "a.yaml:2", "a tab", id="tab"),
+        pytest.param("a: [1\n", "a.yaml:2", "", id="open-bracket"),
+        pytest.param("- a\n", "a.yaml:1", "must be a map", id="list"),
+        pytest.param("just words\n", "a.yaml:1", "must be a map", id="text"),
+        pytest.param("a: 1\n---\n3\n", "a.yaml:3", "must be a map", id="second-document"),
+        pytest.param("a: &x\n  b: *x\n", "a.yaml:1", "refers to itself", id="recursion"),
+        pytest.param("a: !!binary aGk=\n", "a.yaml:1", "no JSON value", id="binary"),
+        pytest.param("a: 1e999\n", "a.yaml:1", "no JSON value", id="infinite"),
+        pytest.param("? [a]\n: 1\n", "a.yaml:1", "single word", id="key"),
+        pytest.param("a: !!python/object/apply:os.system [ls]\n", "a.yaml:1", "is not JSON's", id="python"),
+    ],
+)
+def test_refusals_name_the_line(text: str, where: str, said: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        values(text)
+    assert refused.value.field == where
+    assert said in refused.value.message
+
+
+def test_documents_are_told_apart_and_empty_ones_skipped() -> None:
+    assert values("---\n# nothing\n---\na: 1\n---\nb: 2\n...\n") == [{"a": 1}, {"b": 2}]
+
+
+def test_json_is_read_too() -> None:
+    assert values('{"a": [1, true, null], "b": {"c": "d"}}') == [{"a": [1, True, None], "b": {"c": "d"}}]
+
+
+def test_aliases_share_instead_of_multiplying() -> None:
+    text = "a: &a {x: 1}\n" + "".join(
+        f"{name}: &{name} [{', '.join([f'*{before}'] * 9)}]\n"
+        for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+    )
+    (found,) = values(text)
+    assert found["b"][0] is found["a"]  # type: ignore[index]
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    )
+)
+def test_what_we_print_we_read(value: object) -> None:
+    document = {"value": value}
+    assert values(printing.yaml_documents([document])) == [document]
+
+
+@given(st.text())
+def test_any_text_is_read_or_refused(text: str) -> None:
+    refused, found = None, []
+    try:
+        found = values(text)
+    except Invalid as error:
+        refused = error
+    assert refused is None or refused.field.startswith("a.yaml")
+    assert all(isinstance(each, dict) for each in found)
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="cannot be read: No such file"):
+        reading.read(str(tmp_path / "none.yaml"))
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(Invalid, match="not UTF-8"):
+        reading.read(str(binary))
+
+
+# -- directives ------------------------------------------------------------------------------------------------------
+
+DIRECTIVE = """\
+apiVersion: core.kubefed.io/v1beta1
+kind: EnableTypeDirective
+metadata:
+  name: deployments.apps
+spec:
+  targetVersion: v1
+  federatedGroup: types.example.com
+  federatedVersion: v1alpha1
+"""
+
+
+def written(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "d.yaml"
+    path.write_text(text)
+    return [str(path)]
+
+
+def test_directive(tmp_path: Path) -> None:
+    (request,) = directives.requests(written(tmp_path, DIRECTIVE))
+    assert request.name == "deployments.apps"
+    assert (request.version, request.federated_group, request.federated_version) == (
+        "v1",
+        "types.example.com",
+        "v1alpha1",
+    )
+
+
+def test_directive_of_kubefeds_docs_needs_only_a_name(tmp_path: Path) -> None:
+    (request,) = directives.requests(written(tmp_path, DIRECTIVE.partition("spec:")[0]))
+    assert request.name == "deployments.apps"
+    assert request.options("ns").federated_group == "types.kubefed.io"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "line", "said"),
+    [
+        pytest.param("targetVersion", "targetVersoin", 6, "did you mean targetVersion?", id="unknown-field"),
+        pytest.param("metadata:\n  name", "metadata:\n  nam", 3, "metadata.name is required", id="no-name"),
+        pytest.param("kind: EnableTypeDirective", "kind: Deployment", 1, "expected EnableTypeDirective", id="kind"),
+        pytest.param("core.kubefed.io/", "core.other.io/", 1, "expected EnableTypeDirective", id="group"),
+        pytest.param("targetVersion: v1", "targetVersion: 1", 6, "must be a string", id="number"),
+        pytest.param("spec:\n", "extra: 1\nspec:\n", 5, "unknown field extra", id="top"),
+        pytest.param("targetVersion: v1", "targetVersion: {a: b}", 6, "single value", id="map"),
+    ],
+)
+def test_directive_refusals(tmp_path: Path, before: str, after: str, line: int, said: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        directives.requests(written(tmp_path, DIRECTIVE.replace(before, after, 1)))
+    assert refused.value.field.endswith(f"d.yaml:{line}")
+    assert said in refused.value.message
+
+
+def test_empty_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="no document"):
+        directives.requests(written(tmp_path, "# nothing\n"))

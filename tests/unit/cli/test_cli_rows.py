@@ -1,0 +1,164 @@
+"""Tables: rows from objects, and the layout of lines."""
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from federation.cli import printing, rows
+
+NOW = dt.datetime(2026, 1, 10, 12, 0, 0, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        pytest.param(0, "0s", id="now"),
+        pytest.param(119, "119s", id="seconds"),
+        pytest.param(200, "3m20s", id="minutes-and-seconds"),
+        pytest.param(11 * 60 + 5, "11m", id="minutes"),
+        pytest.param(3 * 3600 + 240, "3h4m", id="hours-and-minutes"),
+        pytest.param(20 * 3600, "20h", id="hours"),
+        pytest.param(3600, "60m", id="an-hour-is-60m"),
+        pytest.param(3 * 86400 + 7200, "3d2h", id="days-and-hours"),
+        pytest.param(30 * 86400, "30d", id="days"),
+        pytest.param(731 * 86400, "2y1d", id="years-and-days"),
+        pytest.param(9 * 365 * 86400, "9y", id="years"),
+        pytest.param(-5, "0s", id="future"),
+    ],
+)
+def test_age(seconds: int, expected: str) -> None:
+    assert rows.age((NOW - dt.timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z"), NOW) == expected
+
+
+@pytest.mark.parametrize("stamp", [None, "", "yesterday", 3, "2026-01-01"])
+def test_age_of_no_time_is_nothing(stamp: object) -> None:
+    assert rows.age(stamp, NOW) == ""
+
+
+def federated(**status: Any) -> dict[str, Any]:
+    return {
+        "kind": "FederatedDeployment",
+        "metadata": {
+            "name": "web",
+            "namespace": "shop",
+            "generation": 4,
+            "creationTimestamp": "2026-01-10T11:00:00Z",
+        },
+        "status": status,
+    }
+
+
+READY = {
+    "type": "Ready",
+    "status": "False",
+    "message": "1 of 2 clusters hold generation 4",
+    "lastTransitionTime": "2026-01-10T11:59:00Z",
+}
+PROPAGATION = {"type": "Propagation", "status": "False", "reason": "CheckClusters"}
+LINES = [
+    {"name": "east", "fingerprint": "a.b"},
+    {"name": "west", "status": "UpdateFailed", "message": "quota", "generation": 3},
+]
+
+
+def test_federated_counts_the_clusters_that_hold_it() -> None:
+    found = federated(observedGeneration=4, conditions=[READY, PROPAGATION], clusters=LINES)
+    expected = ("deployments.apps", "web", "1/2", "False", "CheckClusters", "60m")
+    assert rows.federated(found, "deployments.apps", NOW) == expected
+    assert rows.federated(found, "deployments.apps", NOW, wide=True)[-2:] == ("4", READY["message"])
+
+
+def test_federated_whose_status_is_of_an_older_generation_is_unknown() -> None:
+    found = federated(observedGeneration=3, conditions=[READY | {"status": "True"}], clusters=LINES)
+    assert rows.federated(found, "deployments.apps", NOW)[3:5] == ("Unknown", "Pending")
+
+
+def test_status_says_state_generation_and_message() -> None:
+    found = federated(observedGeneration=4, conditions=[READY, PROPAGATION], clusters=LINES)
+    assert rows.status(found) == [("east", "Applied", "4", ""), ("west", "UpdateFailed", "3", "quota")]
+
+
+def test_heading_says_what_is_true_of_the_whole() -> None:
+    told = rows.heading(federated(observedGeneration=3, conditions=[READY, PROPAGATION], clusters=LINES), NOW)
+    assert told == [
+        "FederatedDeployment shop/web, 60m old",
+        "Generation 4: the controller has seen 3; what follows is about that one",
+        "Ready False for 60s: 1 of 2 clusters hold generation 4",
+        "Propagation CheckClusters",
+    ]
+    assert rows.heading(federated(), NOW)[1] == "The controller has not seen it yet"
+
+
+def test_cluster_rows() -> None:
+    found = {
+        "metadata": {"name": "east", "annotations": {"kubefed.io/rights": "types"}},
+        "spec": {"apiEndpoint": "https://east"},
+        "status": {
+            "kubernetesVersion": "v1.36.3",
+            "conditions": [{"type": "Ready", "status": "True", "reason": "ClusterReady", "message": "ok"}],
+        },
+    }
+    assert rows.cluster(found, NOW) == ("east", "True", "v1.36.3", "", "")
+    assert rows.cluster(found, NOW, wide=True)[5:] == ("ClusterReady", "https://east", "types", "ok")
+    assert rows.cluster({"metadata": {"name": "east"}}, NOW)[1] == "Unknown"
+
+
+def test_type_rows() -> None:
+    found = {
+        "metadata": {"name": "deployments.apps"},
+        "spec": {
+            "targetType": {"group": "apps", "version": "v1", "kind": "Deployment", "scope": "Namespaced"},
+            "federatedType": {"kind": "FederatedDeployment"},
+        },
+        "status": {"propagationController": "Running"},
+    }
+    assert rows.type_config(found, NOW) == ("deployments.apps", "FederatedDeployment", "Enabled", "Running", "")
+    assert rows.type_config(found, NOW, wide=True)[5:] == ("apps/v1 Deployment", "Namespaced", "Disabled")
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["conditions", "clusters", "name", "type", "a"]), inner)
+    ),
+)
+
+
+@given(st.fixed_dictionaries({}, optional={"metadata": ANY, "spec": ANY, "status": ANY, "kind": ANY}))
+def test_whatever_is_stored_there_is_a_row(found: dict[str, Any]) -> None:
+    assert len(rows.cluster(found, NOW, wide=True)) == len(rows.CLUSTERS_WIDE)
+    assert len(rows.type_config(found, NOW, wide=True)) == len(rows.TYPES_WIDE)
+    assert len(rows.federated(found, "t", NOW, wide=True)) == len(rows.FEDERATED_WIDE)
+    assert all(len(row) == len(rows.STATUS) for row in rows.status(found))
+
+
+# -- layout ----------------------------------------------------------------------------------------------------------
+
+
+def test_columns_line_up_and_nothing_is_empty() -> None:
+    assert printing.layout(("NAME", "X"), [("east", ""), ("a", "b")]) == ["NAME   X", "east   <none>", "a      b"]
+
+
+def test_no_headers() -> None:
+    assert printing.layout(("LONG-HEADER", "X"), [("a", "b")], headers=False) == ["a   b"]
+
+
+def test_a_message_cannot_write_to_the_terminal() -> None:
+    (line,) = printing.layout(("M",), [("red \x1b[31m\nnext line\ttab",)], headers=False)
+    assert line == "red  [31m next line tab"
+
+
+def test_colour_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    printing.table(("NAME", "READY"), [("east", "True")])
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    printing.table(("NAME", "READY"), [("east", "True")])
+    assert "\x1b[32m" in capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    printing.table(("NAME", "READY"), [("east", "True")])
+    assert capsys.readouterr().out == "NAME   READY\neast   True\n"
