@@ -41,7 +41,9 @@ class Server:
         path: str,
         body: Object | None = None,
         content: str = "json",
+        *,
         accept: str = "application/json",
+        impersonate: str = "",
         **query: str,
     ) -> Answer:
         url = f"{path}?{urllib.parse.urlencode(query)}" if query else path
@@ -50,6 +52,7 @@ class Server:
             "Authorization": f"Bearer {self.cluster.token}",
             "Content-Type": f"application/{content}",
             "Accept": accept,
+            **({"Impersonate-User": impersonate} if impersonate else {}),
         }
         for _ in range(200):
             answer = self._send(method, url, raw, headers)

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from crds_server import Object, Server
 
 import templates
 from federation.playground.clusters import Playground
+from tests.clusters.crds_server import Object, Server
 
 CORE = "/apis/core.kubefed.io/v1beta1/namespaces/default"
 SCHEDULING = "/apis/scheduling.kubefed.io/v1alpha1/namespaces/default"

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from crds_server import DEFINITIONS, Object, Server
 
 from federation.playground.clusters import Playground
+from tests.clusters.crds_server import DEFINITIONS, Object, Server
 from typegen import discovery, documents, federate, openapi
 from typegen.model import Generated, Options
 

@@ -1,0 +1,219 @@
+"""RBAC and the finalizer policy on a real API server: what the controller, viewers and editors may do at the hub."""
+
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import templates
+from federation.playground.clusters import Playground
+from tests.clusters.crds_server import Object, Server
+from typegen import discovery, documents, federate, rights
+from typegen.model import Generated, Options
+
+NAMESPACE = "federation-rights-test"
+CONTROLLER = f"system:serviceaccount:{NAMESPACE}:kubefed-controller"
+GROUP = "types.rights.example.com"
+GATES = Path(__file__).parents[1] / "unit/typegen/crds/gates.yaml"
+COLLECTIONS = {
+    "Namespace": "/api/v1/namespaces",
+    "ServiceAccount": f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts",
+    "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
+    "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "Role": f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles",
+    "RoleBinding": f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/rolebindings",
+    "MutatingAdmissionPolicy": "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicies",
+    "MutatingAdmissionPolicyBinding": "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolicybindings",
+}
+
+
+def put(server: Server, manifests: list[Object]) -> None:
+    for manifest in manifests:
+        answer = server.apply(COLLECTIONS[manifest["kind"]], manifest)
+        assert answer.code in (200, 201), answer.body
+
+
+def take_away(server: Server, manifests: list[Object]) -> None:
+    for manifest in reversed(manifests):
+        server.call("DELETE", f"{COLLECTIONS[manifest['kind']]}/{manifest['metadata']['name']}")
+
+
+def binding(user: str, role: str) -> Object:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "RoleBinding",
+        "metadata": {"name": user, "namespace": NAMESPACE},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
+    }
+
+
+@pytest.fixture(scope="module")
+def types(playground: Playground, trust: ssl.SSLContext) -> dict[str, Generated]:
+    server = Server(playground.clusters["m3"], trust)
+    options = Options(federated_group=GROUP)
+    known = discovery.resources(server.get("/api/v1"))
+    document = server.get("/openapi/v3/api/v1")
+    made = {
+        name: federate.from_openapi(document, discovery.find(known, name), options)
+        for name in ("secrets", "namespaces")
+    }
+    (gate,) = documents.read([str(GATES)])
+    return {**made, "gates": federate.from_crd(gate.document, options)}
+
+
+@pytest.fixture(scope="module")
+def server(playground: Playground, trust: ssl.SSLContext, types: dict[str, Generated]) -> Iterator[Server]:
+    server = Server(playground.clusters["m3"], trust)
+    definitions = [made.crd for made in types.values()]
+    manifests = [
+        *templates.documents("host/namespace.yaml", namespace=NAMESPACE),
+        *templates.documents("host/rbac.yaml", namespace=NAMESPACE),
+        *templates.documents("host/user-roles.yaml"),
+        *(role for made in types.values() for role in rights.host_roles(made)),
+        binding("viewer", "view"),
+        binding("editor", "edit"),
+    ]
+    server.establish(definitions)
+    put(server, manifests)
+    yield server
+    take_away(server, manifests)
+    server.remove(definitions)
+
+
+def may(server: Server, user: str, verb: str, asked: tuple[str, str, str]) -> bool:
+    """What the server's authorizer says; `asked` is group, resource[/subresource] and namespace ("" for all)."""
+    group, resource, namespace = asked
+    plural, _, subresource = resource.partition("/")
+    attributes = {"verb": verb, "group": group, "resource": plural, "subresource": subresource, "namespace": namespace}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {"user": user, "resourceAttributes": attributes},
+    }
+    answer = server.call("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+    return bool(answer.body["status"]["allowed"])
+
+
+@pytest.fixture(scope="module")
+def aggregated(server: Server) -> Server:
+    """The roles are gathered by kube-controller-manager, a moment after they were made."""
+    for _ in range(200):
+        if may(server, CONTROLLER, "watch", (GROUP, "federatedgates", "")) and may(
+            server, "editor", "create", (GROUP, "federatedgates", NAMESPACE)
+        ):
+            return server
+        time.sleep(0.05)
+    raise AssertionError("the ClusterRoles were not aggregated")
+
+
+@pytest.mark.parametrize(
+    ("user", "verb", "asked", "allowed"),
+    [
+        pytest.param(CONTROLLER, "watch", (GROUP, "federatedsecrets", ""), True, id="controller-watches-its-types"),
+        pytest.param(
+            CONTROLLER, "patch", (GROUP, "federatedgates/status", "default"), True, id="controller-writes-status"
+        ),
+        pytest.param(CONTROLLER, "patch", (GROUP, "federatedgates", "default"), True, id="controller-sets-finalizers"),
+        pytest.param(
+            CONTROLLER, "delete", (GROUP, "federatedgates", "default"), False, id="controller-deletes-nothing"
+        ),
+        pytest.param(CONTROLLER, "get", ("", "secrets", NAMESPACE), True, id="controller-reads-credentials"),
+        pytest.param(CONTROLLER, "patch", ("", "secrets", NAMESPACE), True, id="controller-renews-tokens"),
+        pytest.param(CONTROLLER, "get", ("", "secrets", "default"), False, id="controller-reads-no-other-secrets"),
+        pytest.param(CONTROLLER, "list", ("", "pods", "default"), False, id="controller-reads-no-workloads"),
+        pytest.param(CONTROLLER, "create", ("", "events", "default"), True, id="controller-posts-events"),
+        pytest.param(
+            CONTROLLER, "patch", ("core.kubefed.io", "kubefedclusters/status", NAMESPACE), True, id="cluster-status"
+        ),
+        pytest.param(
+            CONTROLLER, "patch", ("core.kubefed.io", "federatedtypeconfigs", NAMESPACE), True, id="type-finalizer"
+        ),
+        pytest.param(
+            CONTROLLER, "delete", ("core.kubefed.io", "kubefedclusters", NAMESPACE), False, id="clusters-stay"
+        ),
+        pytest.param("viewer", "list", (GROUP, "federatedgates", NAMESPACE), True, id="viewer-sees"),
+        pytest.param(
+            "viewer", "get", (GROUP, "federatednamespaces/status", NAMESPACE), True, id="viewer-sees-namespaces"
+        ),
+        pytest.param("viewer", "get", (GROUP, "federatedsecrets", NAMESPACE), False, id="viewer-sees-no-secrets"),
+        pytest.param("viewer", "patch", (GROUP, "federatedgates", NAMESPACE), False, id="viewer-changes-nothing"),
+        pytest.param("editor", "create", (GROUP, "federatedgates", NAMESPACE), True, id="editor-creates"),
+        pytest.param("editor", "get", (GROUP, "federatedgates", NAMESPACE), True, id="editor-sees"),
+        pytest.param(
+            "editor", "patch", (GROUP, "federatedgates/status", NAMESPACE), False, id="editor-writes-no-status"
+        ),
+        pytest.param("editor", "create", (GROUP, "federatedsecrets", NAMESPACE), False, id="editor-makes-no-secrets"),
+        pytest.param(
+            "editor", "patch", (GROUP, "federatednamespaces", NAMESPACE), False, id="editor-labels-no-namespaces"
+        ),
+        pytest.param("editor", "create", (GROUP, "federatedgates", "default"), False, id="editor-elsewhere"),
+    ],
+)
+def test_who_may_do_what(aggregated: Server, user: str, verb: str, asked: tuple[str, str, str], allowed: bool) -> None:
+    assert may(aggregated, user, verb, asked) is allowed
+
+
+def test_init_again_takes_nothing_away(aggregated: Server) -> None:
+    put(aggregated, templates.documents("host/rbac.yaml", namespace=NAMESPACE))
+    assert may(aggregated, CONTROLLER, "watch", (GROUP, "federatedgates", ""))
+
+
+FINALIZER = "kubefed.io/sync-controller"
+
+
+@pytest.fixture
+def policy(server: Server) -> Iterator[Server]:
+    manifests = templates.documents("host/finalizer-policy.yaml", group=GROUP, controller=CONTROLLER)
+    put(server, manifests)
+    gates = f"/apis/{GROUP}/v1beta1/namespaces/{NAMESPACE}/federatedgates"
+    for _ in range(200):  # the API server learns of it within a second
+        if FINALIZER in finalizers(server.create(gates, gate("probe")).body):
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("the policy never took effect")
+    yield server
+    take_away(server, manifests)
+
+
+def gate(name: str, *held: str, port: int = 80) -> Object:
+    return {
+        "apiVersion": f"{GROUP}/v1beta1",
+        "kind": "FederatedGate",
+        "metadata": {"name": name, "namespace": NAMESPACE, **({"finalizers": list(held)} if held else {})},
+        "spec": {"template": {"spec": {"port": port}}},
+    }
+
+
+def finalizers(obj: Object) -> list[str]:
+    found: list[str] = obj["metadata"].get("finalizers", [])
+    return found
+
+
+def test_the_policy_keeps_the_finalizer_until_the_controller_takes_it(policy: Server) -> None:
+    path = f"/apis/{GROUP}/v1beta1/namespaces/{NAMESPACE}/federatedgates"
+    created = policy.apply(path, gate("one", "example.com/own")).body
+    assert sorted(finalizers(created)) == ["example.com/own", FINALIZER]
+    dropped = policy.apply(path, gate("one")).body
+    assert finalizers(dropped) == [FINALIZER], "the user's own goes, ours stays"
+    without = {**dropped, "metadata": {**dropped["metadata"], "finalizers": []}}
+    assert finalizers(policy.call("PUT", f"{path}/one", without).body) == [FINALIZER]
+    assert policy.call("DELETE", f"{path}/one").code == 200
+    assert policy.call("GET", f"{path}/one").code == 200, "held until the members are clean"
+    release = {"metadata": {"finalizers": []}}
+    policy.call("PATCH", f"{path}/one", release, "merge-patch+json")
+    assert policy.call("GET", f"{path}/one").code == 404, "nobody gets in the way of a deletion"
+
+
+def test_the_controller_may_take_the_finalizer_off_a_live_object(policy: Server, aggregated: Server) -> None:
+    path = f"/apis/{GROUP}/v1beta1/namespaces/{NAMESPACE}/federatedgates"
+    policy.apply(path, gate("two"))
+    release = {"metadata": {"finalizers": []}}
+    as_user = policy.call("PATCH", f"{path}/two", release, "merge-patch+json")
+    assert finalizers(as_user.body) == [FINALIZER]
+    as_controller = policy.call("PATCH", f"{path}/two", release, "merge-patch+json", impersonate=CONTROLLER)
+    assert finalizers(as_controller.body) == []
+    policy.call("DELETE", f"{path}/two")
