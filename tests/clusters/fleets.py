@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.joining import joins, setup
+from federation.joining import disabling, enabling, joins, leaving, objects, setup
 from federation.joining.contexts import Contexts
 from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import ObjectName
@@ -40,6 +40,31 @@ class Fleet:
         cluster = replace(self.playground.clusters["host"], token=token)
         self.kubeconfig.touch(mode=0o600)
         self.kubeconfig.write_bytes(access.kubeconfig([cluster]))
+
+    async def enable(self, *requests: str | enabling.Request) -> None:
+        """Enable more types, as `fedctl enable` does."""
+        made = [each if isinstance(each, enabling.Request) else enabling.Request(name=each) for each in requests]
+        async with Contexts(str(self.playground.kubeconfig)) as contexts:
+            await enabling.enable(contexts, await contexts.open("host"), SYSTEM_NAMESPACE, made, setup.quiet)
+
+    async def disable(self, *names: str) -> None:
+        """Disable types, as `fedctl disable` does; their federated CRDs stay."""
+        async with Contexts(str(self.playground.kubeconfig)) as contexts:
+            await disabling.disable(contexts, await contexts.open("host"), SYSTEM_NAMESPACE, names, setup.quiet)
+
+    async def join(self, name: str, context: str = "", **labels: str) -> None:
+        """Join a cluster of the playground, as `fedctl join` does; `context` when it is not named as the cluster."""
+        wanted = objects.Wanted(name, "host", labels=labels, error_on_existing=False)
+        async with Contexts(str(self.playground.kubeconfig)) as contexts:
+            await joins.join(await contexts.open("host"), await contexts.open(context or name), wanted, setup.quiet)
+
+    async def unjoin(self, name: str, context: str = "") -> None:
+        """Let a cluster go, as `fedctl unjoin` does."""
+        async with Contexts(str(self.playground.kubeconfig)) as contexts:
+            leaving_ = leaving.Leaving(name, "host")
+            await leaving.leave(
+                await contexts.open("host"), await contexts.open(context or name), leaving_, setup.quiet
+            )
 
     def api(self, name: str) -> Api:
         """An API for the running event loop; use as an async context manager."""
