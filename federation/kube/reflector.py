@@ -135,12 +135,15 @@ class Reflector(Generic[T]):
         """Follow the collection until cancelled."""
         while True:
             began = time.monotonic()
-            failure = await (self._watch() if self._version else self._relist())
-            if failure is None and self._version and time.monotonic() - began > SHORTEST_WATCH:
+            listing = not self._version
+            failure = await (self._relist() if listing else self._watch())
+            if failure is None and listing:
+                continue  # straight on to its watch, however long the server was away before
+            if failure is None and time.monotonic() - began > SHORTEST_WATCH:
                 self._failures = 0
                 continue
             if failure is None:
-                # A list goes straight on to its watch; a server that ends watches at once must not be asked in a loop.
+                # A server that ends watches at once must not be asked in a loop.
                 self._failures += 1
                 if self._failures > HASTY_WATCHES:
                     await self._rest(
