@@ -1,0 +1,117 @@
+"""Run the demo, or take down one that was kept. Exit code 0, 1 for a step that did not happen, 130 for Ctrl-C.
+
+usage: python -m e2e.demo [stop]
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from types import FrameType
+
+from e2e.demo import scenario, table, world
+from e2e.demo.clusters import HOST, MEMBERS, NAME, Clusters, DemoError
+from e2e.demo.scenario import Step
+from e2e.demo.stage import Stage
+from federation.model.errors import FederationError
+from federation.playground.errors import PlaygroundError
+
+Times = list[tuple[str, float]]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run it all; whatever happens, nothing keeps running (unless KEEP=1 and all went well)."""
+    screen = table.screen()
+    clusters = Clusters(screen.say)
+    if list(arguments) == ["stop"]:
+        clusters.down()
+        return 0
+    if arguments:
+        sys.stderr.write((__doc__ or "") + "\n")
+        return 2
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGHUP, _interrupt)
+    times: Times = []
+    with clusters.alone():
+        try:
+            code = _show(clusters, screen, times)
+        finally:
+            screen.close()
+        for title, seconds in times:
+            print(f"{seconds:6.1f} s  {title}")  # noqa: T201
+        print(f"{sum(seconds for _, seconds in times):6.1f} s  in all")  # noqa: T201
+    return code
+
+
+def _show(clusters: Clusters, screen: table.Screen, times: Times) -> int:
+    keep = False
+    try:
+        began = time.monotonic()
+        screen.begin(1, f"control planes: {HOST} and {', '.join(MEMBERS)}")
+        clusters.up()
+        times.append(("control planes", time.monotonic() - began))
+        screen.done(times[-1][1], None)
+        asyncio.run(_play(clusters, screen, times))
+        keep = os.environ.get("KEEP", "") not in {"", "0"}
+        if keep:
+            _how_to_use(clusters)
+        else:
+            clusters.log.unlink(missing_ok=True)
+        return 0
+    except KeyboardInterrupt:
+        screen.say("interrupted: taking everything down")
+        return 130
+    except (DemoError, FederationError, PlaygroundError) as error:
+        screen.close()
+        print(f"\nthe demo ended here.\n{error}\n\nthe end of {clusters.log}:\n{clusters.log_tail()}")  # noqa: T201
+        return 1
+    finally:
+        if not keep:
+            began = time.monotonic()
+            clusters.down()
+            times.append(("take everything down", time.monotonic() - began))
+
+
+async def _play(clusters: Clusters, screen: table.Screen, times: Times) -> None:
+    async with Stage(clusters, screen.say) as stage:
+        screen.watch(stage.sight)
+        for number, step in enumerate((*scenario.SETUP, *scenario.STEPS), 2):
+            began = time.monotonic()
+            screen.begin(number, step.title)
+            await step.act(stage)
+            await _observe(stage, step)
+            if step.after is not None:
+                await step.after(stage)
+            times.append((step.title, time.monotonic() - began))
+            screen.done(times[-1][1], stage.sight)
+
+
+async def _observe(stage: Stage, step: Step) -> None:
+    """Wait until every member holds exactly what it should; DemoError with every difference when it does not."""
+
+    def missing() -> list[world.Difference]:
+        silent = sorted(stage.sight.silent.difference(step.down))
+        found = world.differences(step.world, stage.sight.objects, step.down)
+        return found + [world.Difference(("API server", name), "an answer", "none") for name in silent]
+
+    if not await stage.sight.until(lambda: not missing(), step.within):
+        raise DemoError(f"{step.title}, within {step.within:g} s", "\n  ".join(["", *map(str, missing())]))
+
+
+def _how_to_use(clusters: Clusters) -> None:
+    print(  # noqa: T201
+        f"\nkept: {HOST}, {', '.join(MEMBERS)} and the controller (its log: {clusters.log})\n"
+        f"  use:   export KUBECONFIG=$(fedctl playground kubeconfig --name {NAME})\n"
+        "         fedctl get clusters; fedctl get types; kubectl --context berlin get namespaces\n"
+        "  stop:  make demo-stop\n"
+    )
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,262 @@
+"""The demo's story: what is done, step by step, and what every member must hold afterwards.
+
+`SETUP` makes a federation of empty clusters; `STEPS` show what it does. A step is over when the members' own APIs show
+exactly its world, and what `after` asks of the host holds too.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
+from e2e.demo import world
+from e2e.demo.clusters import MEMBERS, DemoError
+from e2e.demo.observe import CONFIGMAPS, DEPLOYMENTS, NAMESPACE, SERVICES
+from e2e.demo.stage import Stage
+from e2e.demo.world import World
+from federation.joining import applying
+from federation.model.errors import ApiFailure
+from federation.model.resources import Resource
+
+Act = Callable[[Stage], Awaitable[None]]
+
+TYPES = "types.kubefed.io"
+FEDERATED_CONFIGMAPS = Resource(TYPES, "v1beta1", "FederatedConfigMap", "federatedconfigmaps", namespaced=True)
+FEDERATED_DEPLOYMENTS = Resource(TYPES, "v1beta1", "FederatedDeployment", "federateddeployments", namespaced=True)
+FEDERATED_NAMESPACES = Resource(TYPES, "v1beta1", "FederatedNamespace", "federatednamespaces", namespaced=True)
+ENABLED = ("namespaces", "configmaps", "secrets", "services", "deployments.apps", "websites.demo.example.com")
+REGIONS = {"berlin": "eu", "paris": "eu", "tokyo": "asia"}
+EU = ("berlin", "paris")
+IMAGE = "/spec/template/spec/containers/0/image"
+WEB = "registry.example.com/shop/web"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to see. `down` are members that are meant not to answer; `within` is the longest it may take, in s."""
+
+    title: str
+    act: Act
+    world: World
+    down: Collection[str] = ()
+    after: Act | None = None
+    within: float = 30.0
+
+
+# --- a federation of empty clusters ----------------------------------------------------------------------------------
+
+
+async def install(stage: Stage) -> None:
+    """The federation's API on the host; the CRD of the custom resource everywhere, as its vendor would install it."""
+    await stage.fedctl("init")
+    await stage.apply("settings.yaml")
+    for connection in (stage.host, *stage.members.values()):
+        await stage.apply("crds", to=connection)
+        await applying.wait_established(connection, ["websites.demo.example.com"])
+
+
+async def start_controller(stage: Stage) -> None:
+    """The controller, ready before there is anything to control."""
+    await asyncio.to_thread(stage.clusters.start_controller)
+
+
+async def enable(stage: Stage) -> None:
+    """Federated types, made from what the host serves."""
+    await stage.fedctl("enable", *ENABLED)
+    stage.sight.look()
+
+
+async def join(stage: Stage) -> None:
+    """The members, each with its region as a label; `--wait` until the controller finds it Ready."""
+    for member, region in REGIONS.items():
+        await stage.fedctl("join", member, "--label", f"region={region}", "--wait")
+
+
+async def all_ready(stage: Stage) -> None:
+    """The host's KubeFedClusters are Ready, and say the regions."""
+
+    def ready() -> bool:
+        told = stage.sight.members
+        return all(name in told and told[name].ready and told[name].labels.get("region") for name in MEMBERS)
+
+    if not await stage.sight.until(ready, within=20.0):
+        raise DemoError("every KubeFedCluster to be Ready", str(stage.sight.members))
+
+
+SETUP = (
+    Step("the federation API on the host: fedctl init", install, {}),
+    Step("the controller: fedctl controller run", start_controller, {}),
+    Step("six types, one of them a custom resource: fedctl enable", enable, {}),
+    Step("three members: fedctl join", join, {}, after=all_ready),
+)
+
+# --- what it does ----------------------------------------------------------------------------------------------------
+
+PLACED: World = {
+    **world.holding("Namespace shop", MEMBERS, {"/status/phase": "Active"}),
+    **world.holding("ConfigMap settings", ["berlin", "tokyo"], {"/data/currency": "EUR", "/data/greeting": "hello"}),
+    **world.holding("Deployment web", EU, {"/spec/replicas": 2, IMAGE: f"{WEB}:1.0"}),
+    **world.holding("Service web", EU, {"/spec/ports/0/port": 80}),
+    **world.holding("Secret payment", EU, {"/data/key": "bm90LWEtcmVhbC1rZXk="}),
+    **world.holding("Website landing", MEMBERS, {"/spec/domain": "shop.example.com", "/spec/tier": "paid"}),
+}
+OVERRIDDEN: World = {
+    **PLACED,
+    **world.holding("Deployment web", ["paris"], {"/spec/replicas": 5, IMAGE: f"{WEB}:1.0"}),
+}
+LABELLED: World = {
+    **OVERRIDDEN,
+    **world.holding("Deployment web", ["tokyo"], {"/spec/replicas": 2, IMAGE: f"{WEB}:1.0"}),
+    **world.holding("Service web", ["tokyo"], {"/spec/ports/0/port": 80}),
+    **world.holding("Secret payment", ["tokyo"], {"/data/key": "bm90LWEtcmVhbC1rZXk="}),
+}
+RELEASED: World = {
+    **LABELLED,
+    **world.holding("Deployment web", ["berlin", "tokyo"], {"/spec/replicas": 2, IMAGE: f"{WEB}:2.0"}),
+    **world.holding("Deployment web", ["paris"], {"/spec/replicas": 5, IMAGE: f"{WEB}:2.0"}),
+    **world.holding("ConfigMap news", MEMBERS, {"/data/headline": "web 2.0 is out"}),
+}
+BANNERED: World = {**RELEASED, **world.holding("ConfigMap banner", ["berlin"], {"/data/text": "summer sale"})}
+REMOVED: World = world.without(RELEASED, "ConfigMap news", ["paris"])
+
+
+async def apply_apps(stage: Stage) -> None:
+    """Everything in apps/, as from a git checkout."""
+    await stage.apply("apps")
+
+
+async def apply_override(stage: Stage) -> None:
+    """web again, with an override for paris."""
+    await stage.apply("changes/override.yaml")
+
+
+async def label_tokyo(stage: Stage) -> None:
+    """tokyo moves to the region that web, its Service and its Secret are placed in."""
+    await stage.label("tokyo", "region", "eu")
+
+
+async def meddle(stage: Stage) -> None:
+    """Somebody changes one copy and deletes another."""
+    edit = {"spec": {"replicas": 50, "template": {"spec": {"containers": [_container(f"{WEB}:hacked")]}}}}
+    await stage.meddle("berlin", DEPLOYMENTS, "web", edit)
+    await stage.meddle("paris", SERVICES, "web", None)
+    await stage.meddle("tokyo", CONFIGMAPS, "settings", {"data": {"currency": "XXX"}})
+
+
+async def kill_tokyo(stage: Stage) -> None:
+    """A member dies as in a power cut, and a release is made meanwhile."""
+    await stage.fedctl("playground", "kill", "tokyo", "--name", "demo")
+    await stage.apply("changes/release.yaml")
+
+
+async def tokyo_is_missed(stage: Stage) -> None:
+    """The host says which cluster does not have it, and why."""
+    await _told(stage, FEDERATED_DEPLOYMENTS, "web", {"tokyo": ""})
+
+
+async def resume_tokyo(stage: Stage) -> None:
+    """It comes back with what it had when it died."""
+    await stage.fedctl("playground", "resume", "tokyo", "--name", "demo")
+
+
+async def apply_wrong_schema(stage: Stage) -> None:
+    """Refused by the host before anything is stored."""
+    try:
+        await stage.apply("wrong/schema.yaml")
+    except ApiFailure as error:
+        _names_all(str(error), "host", "typo", "spec.replicas")
+        stage.say(f"refused: {error}")
+    else:
+        raise DemoError("the host to refuse wrong/schema.yaml", "it was stored")
+
+
+async def apply_wrong_template(stage: Stage) -> None:
+    """Refused by each member, in its own words."""
+    await stage.apply("wrong/template.yaml")
+    field = "spec.template.metadata.labels"
+    await _told(stage, FEDERATED_DEPLOYMENTS, "mismatch", dict.fromkeys(EU, field))
+
+
+async def wrong_templates(stage: Stage) -> None:
+    """Both kinds; the second is deleted again, which must work although no member has it."""
+    await apply_wrong_schema(stage)
+    await apply_wrong_template(stage)
+    await stage.delete("wrong/template.yaml")
+    await _gone(stage, FEDERATED_DEPLOYMENTS, "mismatch")
+
+
+async def wrong_override(stage: Stage) -> None:
+    """Right for berlin, impossible for paris."""
+    await stage.apply("wrong/override.yaml")
+    await _told(stage, FEDERATED_CONFIGMAPS, "banner", {"paris": "/data/colour"})
+
+
+async def remove(stage: Stage) -> None:
+    """The banner is deleted; news is taken out of paris."""
+    await stage.delete("wrong/override.yaml")
+    await stage.apply("changes/removal.yaml")
+
+
+async def delete_all(stage: Stage) -> None:
+    """Everything from git is deleted again, the namespace last."""
+    await stage.delete("changes/removal.yaml")
+    await stage.delete("apps")
+
+
+async def host_is_clean(stage: Stage) -> None:
+    """The host keeps nothing of it either: every finalizer was removed once the members were clean."""
+    await _gone(stage, FEDERATED_NAMESPACES, NAMESPACE)
+    await _gone(stage, FEDERATED_DEPLOYMENTS, "web")
+
+
+STEPS = (
+    Step("placement by name and by label", apply_apps, PLACED),
+    Step("an override: paris runs 5 replicas", apply_override, OVERRIDDEN),
+    Step("a label put on tokyo moves objects there", label_tokyo, LABELLED),
+    Step("copies edited and deleted by somebody else are put back", meddle, LABELLED),
+    Step("tokyo is killed, a release reaches the others", kill_tokyo, RELEASED, ("tokyo",), tokyo_is_missed),
+    Step("tokyo comes back and catches up, nothing is lost", resume_tokyo, RELEASED, within=60.0),
+    Step("wrong templates are refused: by the host, or by the members", wrong_templates, RELEASED),
+    Step("a wrong override is refused for its cluster alone", wrong_override, BANNERED),
+    Step("removal from placement", remove, REMOVED),
+    Step("deletion", delete_all, {}, after=host_is_clean, within=45.0),
+)
+
+
+def _container(image: str) -> dict[str, str]:
+    return {"name": "web", "image": image}
+
+
+async def _told(stage: Stage, resource: Resource, name: str, clusters: dict[str, str]) -> None:
+    """The host's status must name each of these clusters with a message that holds the text; then fedctl shows it.
+
+    A message that two clusters share is stored once; the second line says `same as <cluster>`.
+    """
+    ends = time.monotonic() + 20.0
+    for cluster, text in clusters.items():
+        while True:
+            line = await stage.line(resource, name, cluster)
+            message = str(line.get("message", ""))
+            if message and (text in message or message.removeprefix("same as ") in clusters):
+                break
+            if time.monotonic() > ends:
+                raise DemoError(f"the status of {name} to say why {cluster} refused {text or 'it'}", str(line))
+            await asyncio.sleep(0.1)
+    said = await stage.fedctl("status", resource.kind.lower(), name, "-n", NAMESPACE)
+    _names_all(said.out, name, *clusters, *clusters.values())
+    for shown in said.out.splitlines():
+        stage.say(f"  {shown}")
+
+
+def _names_all(text: str, *words: str) -> None:
+    missing = [word for word in words if word not in text]
+    if missing:
+        raise DemoError(f"a message that names {', '.join(missing)}", text)
+
+
+async def _gone(stage: Stage, resource: Resource, name: str) -> None:
+    ends = time.monotonic() + 30.0
+    while await stage.exists(resource, name):
+        if time.monotonic() > ends:
+            raise DemoError(f"{resource.kind} {name} to be gone from the host", "it is still there")
+        await asyncio.sleep(0.1)

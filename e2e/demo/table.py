@@ -1,0 +1,166 @@
+"""Show the members: a live table of clusters by objects on a terminal, plain lines anywhere else.
+
+`scenario` tells what it does through `say` and `done`; the table is drawn from what `observe` sees, as it changes.
+"""
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from e2e.demo.clusters import MEMBERS
+from e2e.demo.observe import Sight
+from e2e.demo.world import read
+
+NOTHING = "-"
+_WIDTH = 30
+
+
+class Screen(Protocol):
+    """Where the demo is shown."""
+
+    def say(self, line: str) -> None:
+        """What is being done now."""
+
+    def begin(self, number: int, title: str) -> None:
+        """A step begins."""
+
+    def done(self, seconds: float, sight: Sight | None) -> None:
+        """A step has been observed to be complete."""
+
+    def watch(self, sight: Sight) -> None:
+        """From now on there are members to look at."""
+
+    def close(self) -> None:
+        """Nothing more is shown."""
+
+
+def screen() -> Screen:
+    """A live table when stdout is a terminal that can do it."""
+    console = Console(highlight=False)
+    return Terminal(console) if console.is_terminal and not console.is_dumb_terminal else Plain()
+
+
+class Plain:
+    """Lines, for files, pipes and CI."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def say(self, line: str) -> None:
+        """One line, with the time since the start."""
+        self._print(f"[{time.monotonic() - self._began:5.1f} s]   {line}")
+
+    def begin(self, number: int, title: str) -> None:
+        """A headline."""
+        self._print(f"[{time.monotonic() - self._began:5.1f} s] {number}. {title}")
+
+    def done(self, seconds: float, sight: Sight | None) -> None:
+        """What the members hold now."""
+        self._print(f"[{time.monotonic() - self._began:5.1f} s]   observed after {seconds:.1f} s")
+        for row in rows(sight) if sight is not None else ():
+            cells = "  ".join(f"{name}: {cell}" for name, cell in zip(MEMBERS, row[1:], strict=True))
+            self._print(f"{'':12}{row[0]:<20} {cells}")
+
+    def watch(self, sight: Sight) -> None:
+        """Plain lines show it at the end of each step."""
+
+    def close(self) -> None:
+        """Nothing to undo."""
+
+    @staticmethod
+    def _print(line: str) -> None:
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+class Terminal:
+    """A table that follows the members, with what is done scrolling by above it."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._sight: Sight | None = None
+        self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=8, transient=False)
+        self._live.start()
+
+    def say(self, line: str) -> None:
+        """A line above the table."""
+        self._console.print(Text(f"   {line}", style="dim"))
+
+    def begin(self, number: int, title: str) -> None:
+        """A headline above the table."""
+        self._console.print(Text(f"{number}. {title}", style="bold"))
+
+    def done(self, seconds: float, sight: Sight | None) -> None:
+        """That it was observed, and when."""
+        self._console.print(Text(f"   ✓ observed after {seconds:.1f} s", style="green"))
+
+    def watch(self, sight: Sight) -> None:
+        """Draw the table from now on."""
+        self._sight = sight
+
+    def close(self) -> None:
+        """Leave the last table where it is."""
+        self._live.stop()
+
+    def _draw(self) -> Table | Text:
+        if self._sight is None:
+            return Text("")
+        table = Table(title="what the members hold", title_justify="left")
+        table.add_column("object", no_wrap=True)
+        for name in MEMBERS:
+            table.add_column(Text(heading(self._sight, name), justify="left"), min_width=_WIDTH, no_wrap=True)
+        for row in rows(self._sight):
+            table.add_row(*(Text(cell, style="dim" if cell in {NOTHING, "?"} else "") for cell in row))
+        return table
+
+
+def heading(sight: Sight, member: str) -> str:
+    """A member's name, labels and state."""
+    told = sight.members.get(member)
+    if told is None:
+        return f"{member}\nnot joined"
+    labels = ",".join(f"{key}={value}" for key, value in sorted(told.labels.items()))
+    state = "does not answer" if member in sight.silent else "Ready" if told.ready else "not Ready"
+    return f"{member}\n{labels or 'no labels'}\n{state}"
+
+
+def rows(sight: Sight) -> list[tuple[str, ...]]:
+    """One row for every object that any member holds: its name, then a cell for each member."""
+    names = sorted({name for name, _ in sight.objects})
+    return [(name, *(_cell(sight, name, member) for member in MEMBERS)) for name in names]
+
+
+def _cell(sight: Sight, name: str, member: str) -> str:
+    if member in sight.silent:
+        return "?"
+    item = sight.objects.get((name, member))
+    if item is None:
+        return NOTHING
+    if item["metadata"].get("deletionTimestamp"):
+        return "going"
+    return summary(name.partition(" ")[0], item)
+
+
+def summary(kind: str, item: Mapping[str, Any]) -> str:
+    """The few words by which a person tells one state of an object from another. Never a Secret's values."""
+    match kind:
+        case "ConfigMap":
+            text = " ".join(f"{key}={value}" for key, value in sorted((item.get("data") or {}).items()))
+        case "Secret":
+            text = f"keys: {', '.join(sorted(item.get('data') or {}))}"
+        case "Service":
+            text = f"port {read(item, '/spec/ports/0/port')}"
+        case "Deployment":
+            image = str(read(item, "/spec/template/spec/containers/0/image"))
+            text = f"{image.rpartition('/')[2]} x {read(item, '/spec/replicas')}"
+        case "Website":
+            text = str(read(item, "/spec/domain"))
+        case _:
+            text = str(read(item, "/status/phase") or "there")
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."

@@ -1,0 +1,74 @@
+"""What every member should hold, as data, and how it differs from what is seen. Pure.
+
+A World names every object of the demo in every member; whatever it does not name must not be there. `scenario` makes
+one from another, step by step.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from e2e.demo.observe import Where
+
+Fields = Mapping[str, Any]
+"""JSON pointers with the value that is expected there."""
+World = Mapping[Where, Fields]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One object in one member that is not as it should be."""
+
+    where: Where
+    expected: str
+    seen: str
+
+    def __str__(self) -> str:
+        return f"{self.where[0]} in {self.where[1]}: expected {self.expected}; seen {self.seen}"
+
+
+def holding(name: str, clusters: Iterable[str], fields: Fields | None = None) -> dict[Where, Fields]:
+    """An object in these members, with these fields."""
+    return {(name, cluster): fields or {} for cluster in clusters}
+
+
+def without(world: World, name: str, clusters: Collection[str]) -> dict[Where, Fields]:
+    """The world with an object gone from these members."""
+    return {where: fields for where, fields in world.items() if where[0] != name or where[1] not in clusters}
+
+
+def differences(expected: World, seen: Mapping[Where, Mapping[str, Any]], silent: Collection[str]) -> list[Difference]:
+    """Everything that is not as it should be; of members that are meant to be down nothing is asked."""
+    found = []
+    for where in sorted({*expected, *seen}):
+        if where[1] in silent:
+            continue
+        wanted, item = expected.get(where), seen.get(where)
+        if wanted is None:
+            found.append(Difference(where, "nothing", "an object"))
+        elif item is None:
+            found.append(Difference(where, "an object" + _said(wanted), "nothing"))
+        elif item["metadata"].get("deletionTimestamp"):
+            found.append(Difference(where, "an object" + _said(wanted), "one that is being deleted"))
+        else:
+            for pointer, value in wanted.items():
+                actual = read(item, pointer)
+                if actual != value:
+                    found.append(Difference(where, f"{pointer} = {value!r}", f"{actual!r}"))
+    return found
+
+
+def read(item: Any, pointer: str) -> Any:
+    """The value at a JSON pointer (without escapes); None when there is none."""
+    for step in pointer.strip("/").split("/"):
+        if isinstance(item, list):
+            item = item[int(step)] if int(step) < len(item) else None
+        elif isinstance(item, Mapping):
+            item = item.get(step)
+        else:
+            return None
+    return item
+
+
+def _said(fields: Fields) -> str:
+    return " with " + ", ".join(f"{pointer} = {value!r}" for pointer, value in fields.items()) if fields else ""
