@@ -3,7 +3,7 @@
 import difflib
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -62,11 +62,11 @@ class Contexts:
 
     def namespace(self, context: str | None) -> str:
         """The namespace that the context names, else `default`."""
-        return _settings(self.paths, self.name(context)).get("namespace") or "default"
+        return _word(_settings(self.paths, self.name(context)), "namespace", "the context") or "default"
 
     def _load(self) -> tuple[list[str], str]:
         if self._known is None:
-            self._known = kubeconfig.contexts(self.paths)
+            self._known = list(servers(self.paths)), _current(self.paths)
         return self._known
 
 
@@ -76,10 +76,18 @@ def servers(paths: str) -> Mapping[str, str]:
     contexts: dict[str, str] = {}
     for document in _documents(paths):
         for entry in _section(document, "clusters"):
-            clusters.setdefault(str(entry.get("name")), str(_section_of(entry, "cluster").get("server", "")))
+            name = entry["name"]
+            clusters.setdefault(name, _word(_section_of(entry, "cluster"), "server", f"cluster {name!r}"))
         for entry in _section(document, "contexts"):
-            contexts.setdefault(str(entry.get("name")), str(_section_of(entry, "context").get("cluster", "")))
+            name = entry["name"]
+            contexts.setdefault(name, _word(_section_of(entry, "context"), "cluster", f"context {name!r}"))
     return {name: clusters.get(cluster, "").rstrip("/") for name, cluster in contexts.items()}
+
+
+def _current(paths: str) -> str:
+    """The current context: the first file that names one counts, as for kubectl."""
+    named = (document.get("current-context") for document in _documents(paths))
+    return next((each for each in named if isinstance(each, str) and each), "")
 
 
 def _settings(paths: str, context: str) -> Mapping[str, Any]:
@@ -90,19 +98,47 @@ def _settings(paths: str, context: str) -> Mapping[str, Any]:
     return {}
 
 
-def _documents(paths: str) -> Iterator[Any]:
+def _documents(paths: str) -> list[Mapping[str, Any]]:
+    """The files' content; those that do not exist are left out, as by kubectl. Unusable when none is left."""
+    found: list[Mapping[str, Any]] = []
     for path in filter(None, paths.split(os.pathsep)):
         try:
-            yield yaml.load(pathlib.Path(path).expanduser().read_bytes(), yaml.CSafeLoader)
-        except (OSError, yaml.YAMLError):
-            continue  # `kubeconfig.contexts` has told or will tell; here a file that cannot be read holds nothing
+            document = yaml.load(pathlib.Path(path).expanduser().read_bytes(), yaml.CSafeLoader)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise Unusable(f"the kubeconfig {path} cannot be read: {error.strerror}") from None
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            where = f"{path}:{mark.line + 1}" if mark else path
+            raise Unusable(f"{where}: not a kubeconfig: {getattr(error, 'problem', None) or 'not YAML'}") from None
+        if not isinstance(document, dict):
+            raise Unusable(f"{path}: not a kubeconfig: it holds no fields")
+        found.append(document)
+    if not found:
+        raise Unusable(f"no kubeconfig at {paths}: set KUBECONFIG or give --kubeconfig")
+    return found
 
 
-def _section(document: Any, key: str) -> list[Mapping[str, Any]]:
-    entries = document.get(key) if isinstance(document, dict) else None
-    return [entry for entry in entries or () if isinstance(entry, dict)] if isinstance(entries, list) else []
+def _section(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    entries = document.get(key) or []
+    if not isinstance(entries, list):
+        raise Unusable(f"not a kubeconfig: {key} is no list")
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+            raise Unusable(f"not a kubeconfig: {key}[{index}] has no name")
+    return entries
 
 
 def _section_of(entry: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     inner = entry.get(key)
-    return inner if isinstance(inner, dict) else {}
+    if not isinstance(inner, dict):
+        raise Unusable(f"not a kubeconfig: {key} {entry['name']!r} holds no fields")
+    return inner
+
+
+def _word(holder: Mapping[str, Any], key: str, where: str) -> str:
+    value = holder.get(key, "")
+    if not isinstance(value, str):
+        raise Unusable(f"not a kubeconfig: {where} has a {key} that is no text")
+    return value
