@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from federation.core import rights as member_rights
 from federation.joining import applying, discovery, fleet, roles
 from federation.joining.applying import Report
 from federation.joining.contexts import Contexts
@@ -90,6 +91,13 @@ async def enable(
     known = await fleet.read(host, namespace)
     for problem in known.problems:
         report(f"warning: {problem}")
+    for name in member_rights.escalates(
+        each for each in known.enabled if each.name in {one.target.qualified for one in made}
+    ):
+        report(
+            f"warning: {name}: a member refuses what grants more than the controller itself holds there; "
+            "members joined with --rights all take everything"
+        )
     return Enabled(tuple(made), tuple(await roles.follow(contexts, host, namespace, known)))
 
 
