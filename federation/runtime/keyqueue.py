@@ -13,6 +13,9 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
+SLACK = 64
+"""Withdrawn keys that may stay in the lines before they are cleared."""
+
 
 class KeyQueue(Generic[K]):
     """Coalescing, per-key serial queue for one event loop; every taken key must be given back by `done`."""
@@ -107,11 +110,14 @@ class KeyQueue(Generic[K]):
         if timer is not None:
             timer.cancel()
         self._again.pop(key, None)
-        return self._waiting.pop(key, None) is not None
+        waited = self._waiting.pop(key, None) is not None
+        if len(self._urgent) + len(self._calm) > 2 * len(self._waiting) + SLACK:
+            self._compact()
+        return waited
 
     def drain(self) -> list[K]:
-        """Withdraw everything that waits, now or later, and say what it was."""
-        keys = [*self._waiting, *(key for key in self._timers if key not in self._waiting)]
+        """Withdraw everything that waits, now, later or for its key to be given back, and say what it was."""
+        keys = list(dict.fromkeys((*self._waiting, *self._timers, *self._again)))
         for key in keys:
             self.withdraw(key)
         self._urgent.clear()
@@ -121,6 +127,13 @@ class KeyQueue(Generic[K]):
     def _due(self, key: K, urgent: bool) -> None:
         self._timers.pop(key, None)
         self.add(key, urgent=urgent)
+
+    def _compact(self) -> None:
+        """Clear the lines of withdrawn keys, or a line that nobody takes from would grow with every change of mind."""
+        for line, urgent in ((self._urgent, True), (self._calm, False)):
+            kept = dict.fromkeys(key for key in line if self._waiting.get(key) is urgent)
+            line.clear()
+            line.extend(kept)
 
     def _wake(self) -> None:
         while self._takers:

@@ -10,7 +10,7 @@ import enum
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
-from federation.runtime import backoff
+from federation.runtime import backoff, metrics
 from federation.runtime.keyqueue import KeyQueue
 
 K = TypeVar("K", bound=Hashable)
@@ -116,6 +116,7 @@ class Lane(Generic[K]):
                 finally:
                     self._queue.done(key)
                 self._learn(verdict, after)
+                self._start()  # more may be allowed now than when the work was handed in
         finally:
             self._active -= 1
             self._start()
@@ -130,19 +131,23 @@ class Lane(Generic[K]):
         self._failures += 1
         self._allowed = max(1, self._allowed // 2)
         if verdict is Verdict.THROTTLED:
-            self._hold(1.0 if after is None else after)
-        elif after is not None or self._failures >= TRIP_AFTER:
-            wait = backoff.delay(self._trips, base=PAUSE_BASE, cap=PAUSE_CAP)
+            self._hold(1.0 if after is None else after, "throttled")
+        elif after is not None:
+            self._hold(after, "asked")
+        elif self._failures >= TRIP_AFTER and self._pause is None:
+            # Runs that were in flight when it tripped fail with it: together they are one failure, not many.
+            self._hold(backoff.delay(self._trips, base=PAUSE_BASE, cap=PAUSE_CAP), "failing")
             self._trips += 1
             self._allowed = 1  # half open: one run decides whether the member is back
-            self._hold(wait if after is None else after)
 
-    def _hold(self, seconds: float) -> None:
+    def _hold(self, seconds: float, reason: str) -> None:
         loop = asyncio.get_running_loop()
         if self._pause is not None:
             if self._pause.when() >= loop.time() + seconds:
                 return
             self._pause.cancel()
+        else:
+            metrics.LANE_PAUSED.labels(self.name, reason).inc()
         self._pause = loop.call_later(seconds, self._unpause)
 
     def _unpause(self) -> None:
