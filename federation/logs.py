@@ -14,7 +14,7 @@ import structlog
 
 _SECRET_NAME = re.compile(r"token|password|secret_data|authorization|kubeconfig_data|private", re.IGNORECASE)
 _SECRET_VALUE = re.compile(
-    r"Bearer\s+\S+|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|-----BEGIN[^-]*PRIVATE KEY-----[^-]*-----END"
+    r"B(?:earer|asic)\s+\S+|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*|-----BEGIN[^-]*PRIVATE KEY(?:-----[^-]*)?"
 )
 _HIDDEN = "<hidden>"
 
@@ -51,8 +51,25 @@ def configure(*, json: bool, level: str) -> None:
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace what must never be printed; a structlog processor."""
     for name, value in event.items():
-        if _SECRET_NAME.search(name) and name != "event":
-            event[name] = _HIDDEN
-        elif isinstance(value, str) and _SECRET_VALUE.search(value):
-            event[name] = _SECRET_VALUE.sub(_HIDDEN, value)
+        event[name] = _HIDDEN if name != "event" and _SECRET_NAME.search(name) else _clean(value)
     return event
+
+
+def _clean(value: Any) -> Any:
+    """The value, with secrets hidden at any depth: a JSON traceback is a list of dicts."""
+    match value:
+        case None | bool() | int() | float():
+            return value
+        case str():
+            return _SECRET_VALUE.sub(_HIDDEN, value)
+        case dict():
+            return {
+                name: _HIDDEN if isinstance(name, str) and _SECRET_NAME.search(name) else _clean(item)
+                for name, item in value.items()
+            }
+        case list() | tuple():
+            cleaned = [_clean(item) for item in value]
+            return cleaned if isinstance(value, list) else tuple(cleaned)
+        case _:
+            text = str(value)
+            return _SECRET_VALUE.sub(_HIDDEN, text) if _SECRET_VALUE.search(text) else value

@@ -5,12 +5,16 @@ it is logged and started again after a while.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
 
 from federation.runtime import backoff
+
+WELL = 600.0
+"""Seconds after which a loop counts as well again: only failures in a row make the wait longer."""
 
 log = structlog.get_logger()
 
@@ -57,11 +61,16 @@ class Tasks:
 
 
 async def _kept(loop: Callable[[], Awaitable[None]], name: str) -> None:
-    for attempt in range(1 << 30):
+    attempt = 0
+    while True:
+        started = time.monotonic()
         try:
             await loop()
         except Exception:
+            if time.monotonic() - started > WELL:
+                attempt = 0
             wait = backoff.delay(attempt, base=1.0, cap=60.0)
+            attempt += 1
             log.exception("loop failed", loop=name, again_in_s=round(wait, 1))
             await asyncio.sleep(wait)
         else:
