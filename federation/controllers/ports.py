@@ -54,7 +54,7 @@ class MemberPort(Protocol):
         """Metadata as it is now."""
 
     async def read_replicas(self, resource: Resource, name: ObjectName) -> int | Failure:
-        """spec.replicas by the scale subresource."""
+        """spec.replicas as it is now."""
 
 
 class HubPort(Protocol):

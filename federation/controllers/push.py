@@ -71,7 +71,7 @@ def at_version(resource: Resource, api_version: str) -> Resource:
     return replace(resource, group=group, version=version)
 
 
-async def _apply(action: Apply, target: Target) -> Outcome:
+async def _apply(action: Apply, target: Target, *, adopting: bool = False) -> Outcome:
     member, resource, name = target.member, target.resource, target.name
     operation: failures.Operation = "update" if action.uid else "create"
     if action.legacy and (failure := await _take_over(action, target)) is not None:
@@ -95,13 +95,16 @@ async def _apply(action: Apply, target: Target) -> Outcome:
                 contest = Contest(managers, fields)
         written = await member.apply(resource, name, body, force=True)
     if isinstance(written, Failure):
-        if action.create_only and written.kind in {FailureKind.VERSION_CONFLICT, FailureKind.ALREADY_EXISTS}:
+        exists = written.kind in {FailureKind.VERSION_CONFLICT, FailureKind.ALREADY_EXISTS}
+        if exists and _creates_only(action):
             return await _already_there(action, target)
         return _failed(written, operation)
-    return await _after(action, target, written, contest)
+    return await _after(action, target, written, contest, adopting=adopting)
 
 
-async def _after(action: Apply, target: Target, written: Written, contest: Contest | None) -> Outcome:
+async def _after(
+    action: Apply, target: Target, written: Written, contest: Contest | None, *, adopting: bool
+) -> Outcome:
     member, resource, name = target.member, target.resource, target.name
     metadata = written.metadata
     if written.created:
@@ -110,7 +113,7 @@ async def _after(action: Apply, target: Target, written: Written, contest: Conte
             if failure is not None:
                 return replace(_failed(failure, "create", Word.FIELD_RETENTION_FAILED), metadata=metadata)
         return Outcome(metadata, created=True)
-    if not action.uid:
+    if not action.uid or action.first or adopting:
         # It was there before us: what we name must be ours alone, or it could never be removed again.
         observed = managedfields.observe(metadata, member.manager)
         if observed.other_hub:
@@ -128,12 +131,26 @@ async def _after(action: Apply, target: Target, written: Written, contest: Conte
 
 
 async def _already_there(action: Apply, target: Target) -> Outcome:
-    """Adoption is disabled and an object exists; unless it is ours already, with its label removed, it stays."""
+    """An object exists where we only wanted to create one.
+
+    With retainReplicas its number is its own, so it is adopted without ours. With adoption disabled it stays as it is,
+    unless it is ours already, with its label removed.
+    """
     metadata = await target.member.read(target.resource, target.name)
     if isinstance(metadata, Failure):
         return _failed(metadata, "create")
-    if managedfields.observe(metadata, target.member.manager).entry:
-        return await _apply(replace(action, create_only=False, uid=metadata.uid), target)
+    observed = managedfields.observe(metadata, target.member.manager)
+    if observed.entry or not action.create_only:
+        body = manifest.digest(manifest.without_replicas(orjson.loads(action.body)))[0]
+        known = replace(
+            action,
+            body=body if action.hand_over is not None else action.body,
+            create_only=False,
+            uid=metadata.uid,
+            hand_over=action.hand_over if observed.owns_replicas else None,
+            legacy=observed.legacy,
+        )
+        return await _apply(known, target, adopting=not observed.entry)
     return Outcome(
         word=Word.ALREADY_EXISTS,
         message="an object of this name exists and adoption is disabled (KubeFedConfig syncController.adoptResources)",
@@ -199,10 +216,15 @@ async def _release(action: Release, target: Target) -> Outcome:
 
 def _identified(action: Apply) -> bytes:
     """The body with the identity that makes the API server refuse a mistaken object."""
-    if not action.uid and not action.create_only:
+    if not action.uid and not _creates_only(action):
         return action.body
     # Undocumented and held by a contract test: resourceVersion "1" applies only where nothing exists.
     return manifest.addressed(action.body, uid=action.uid, resource_version="" if action.uid else "1")
+
+
+def _creates_only(action: Apply) -> bool:
+    """Whether an object that exists must not be met with this body: its replicas would be lost to ours."""
+    return action.create_only or (action.hand_over is not None and not action.uid)
 
 
 def _failed(failure: Failure, operation: failures.Operation, word: Word | None = None) -> Outcome:

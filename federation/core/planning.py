@@ -131,10 +131,11 @@ class _Shared:
         return self._common
 
     def _make(self, body: dict[str, Any]) -> "_Made":
-        replicas = manifest.replicas_of(body) if self._spec.retain_replicas else None
+        retain = self._spec.retain_replicas
+        replicas = manifest.replicas_of(body) if retain else None
         without = manifest.without_replicas(body) if replicas is not None else body
         content, digest = manifest.digest(without)
-        return _Made(body, content, digest, replicas, str(body["apiVersion"]))
+        return _Made(body, content, digest, retain, replicas, str(body["apiVersion"]))
 
 
 class _Made(NamedTuple):
@@ -142,6 +143,7 @@ class _Made(NamedTuple):
     content: bytes
     """JSON of the manifest; without replicas when they are the member's own."""
     digest: str
+    retain: bool
     replicas: int | None
     """What to create with, when replicas are retained afterwards."""
     api_version: str
@@ -171,7 +173,8 @@ def _hold(facts: Facts, cluster: Cluster, shared: _Shared) -> Action:
                 made.api_version,
                 create_only=not facts.adopt,
                 hand_over=made.replicas,
-                retain_replicas=made.replicas is not None,
+                retain_replicas=made.retain,
+                first=True,
             )
         case Observed():
             return _update(facts, name, observed, made)
@@ -209,14 +212,19 @@ def _update(facts: Facts, name: str, observed: Observed, made: _Made) -> Action:
     applied = facts.applied.get(name)
     if applied is not None and applied.digest == made.digest and applied.entry == observed.entry:
         return Keep(made.digest, observed.entry)
+    hand_over = None
+    if made.retain and observed.owns_replicas:
+        # A number that is not the last applied meets our own entry; the push then reads what it is.
+        hand_over = made.replicas if made.replicas is not None else 0
     return Apply(
         made.content,
         made.digest,
         made.api_version,
         uid=observed.uid,
-        hand_over=made.replicas if observed.owns_replicas else None,
-        retain_replicas=made.replicas is not None,
+        hand_over=hand_over,
+        retain_replicas=made.retain,
         legacy=observed.legacy,
+        first=applied is None,
     )
 
 

@@ -21,14 +21,6 @@ ALL: list[Rule] = [
 
 _TARGET_VERBS = ("create", "delete", "get", "list", "patch", "watch")
 _RBAC_GROUP = "rbac.authorization.k8s.io"
-_SCALED = frozenset(
-    {
-        ("", "replicationcontrollers"),
-        ("apps", "deployments"),
-        ("apps", "replicasets"),
-        ("apps", "statefulsets"),
-    }
-)
 _MISSING = re.compile(
     r'cannot (?P<verb>[a-z]+) resource "(?P<resource>[a-z0-9/.-]+)" in API group "(?P<group>[a-z0-9.-]*)"'
     r'(?: in the namespace "(?P<namespace>[a-z0-9.-]+)")?'
@@ -38,8 +30,7 @@ _MISSING = re.compile(
 def member_rules(types: Iterable[FederatedType], *, escalate: bool = False) -> list[Rule]:
     """Rules of the member's ClusterRole for these types, in a stable order, one rule per API group.
 
-    Beside the targets: the kube-system Namespace (whose uid is the member's identity), nodes (region and zones), and
-    the scale of built-in workloads (retainReplicas reads it when its hand-over meets another number).
+    Beside the targets: the kube-system Namespace (whose uid is the member's identity) and nodes (region and zones).
 
     WARNING: Roles and ClusterRoles as targets, and their bindings. The API server lets nobody grant rights that he does
     not hold, so such objects are refused unless the controller holds each right itself, or the verbs `escalate` and
@@ -47,11 +38,8 @@ def member_rules(types: Iterable[FederatedType], *, escalate: bool = False) -> l
     whether the question comes up.
     """
     groups: dict[str, set[str]] = {}
-    scaled: dict[str, set[str]] = {}
     for target in {each.target for each in types}:
         groups.setdefault(target.group, set()).add(target.plural)
-        if (target.group, target.plural) in _SCALED:
-            scaled.setdefault(target.group, set()).add(f"{target.plural}/scale")
     rules: list[Rule] = [
         {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]},
@@ -61,8 +49,6 @@ def member_rules(types: Iterable[FederatedType], *, escalate: bool = False) -> l
         if escalate and group == _RBAC_GROUP:
             verbs = sorted([*verbs, "bind", "escalate"])
         rules.append({"apiGroups": [group], "resources": sorted(groups[group]), "verbs": verbs})
-        if group in scaled:
-            rules.append({"apiGroups": [group], "resources": sorted(scaled[group]), "verbs": ["get"]})
     return rules
 
 

@@ -94,16 +94,13 @@ class MemberWriter:
         return outcome if isinstance(outcome, Failure) else outcome.metadata
 
     async def read_replicas(self, resource: Resource, name: ObjectName) -> int | Failure:
-        """spec.replicas by the scale subresource."""
-        answer = await self.connection.request("GET", f"{resource.path(name)}/scale", deadline=PUSH_DEADLINE)
+        """spec.replicas of the object itself: not every resource has a scale subresource."""
+        answer = await self.connection.request("GET", resource.path(name), deadline=PUSH_DEADLINE)
         if isinstance(answer, Failure):
             return answer
-        replicas = answer.json().get("spec", {}).get("replicas", 0)
-        return (
-            replicas
-            if isinstance(replicas, int)
-            else Failure(FailureKind.UNEXPECTED, "the scale subresource has no number")
-        )
+        spec = answer.json().get("spec")
+        replicas = spec.get("replicas") if isinstance(spec, dict) else None
+        return replicas if isinstance(replicas, int) else Failure(FailureKind.UNEXPECTED, "spec.replicas is no number")
 
     def _query(self, manager: str, force: bool) -> str:
         query = self._queries.get((manager, force))

@@ -15,6 +15,7 @@ class Apply:
     re-created meanwhile is noticed. `create_only` refuses an object that exists (adoption disabled).
     `hand_over` gives spec.replicas to our second manager: before the apply when `uid` is known, else right after
     the creation (retainReplicas; value is the number to hand over). `legacy` takes over KubeFed's managedFields.
+    `first`: no earlier apply of ours is known, so others may own beside us what we name.
     """
 
     body: bytes
@@ -25,6 +26,7 @@ class Apply:
     hand_over: int | None = None
     retain_replicas: bool = False
     legacy: bool = False
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)

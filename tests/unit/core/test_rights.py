@@ -39,7 +39,6 @@ def test_rules_are_least_and_grouped() -> None:
         *BASE,
         {"apiGroups": [""], "resources": CORE, "verbs": VERBS},
         {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": VERBS},
-        {"apiGroups": ["apps"], "resources": ["deployments/scale"], "verbs": ["get"]},
         {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["clusterroles"], "verbs": VERBS},
     ]
 
