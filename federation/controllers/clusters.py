@@ -143,6 +143,7 @@ class Clusters:
             wake=self._sync.changed,
             fanout=self._fanout,
             claim=self._claim,
+            answers=self._sync.cluster_answers,
         )
         self._joined[name] = joined
         self._world.clusters_version += 1

@@ -22,13 +22,17 @@ from federation.runtime.store import Store
 
 @dataclass(slots=True)
 class Setback:
-    """Why the last action at one cluster did not succeed, and when it is worth another try (monotonic seconds)."""
+    """Why the last action at one cluster did not succeed, and when it is worth another try (monotonic seconds).
+
+    `attempts` counts failures in a row that are worth the same `pace`: base and cap of the wait, in seconds.
+    """
 
     word: Word
     message: str
     digest: str
     not_before: float
     attempts: int = 1
+    pace: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(slots=True)

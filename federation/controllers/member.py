@@ -46,6 +46,7 @@ class JoinedMember:
     """The live side of one KubeFedCluster.
 
     `claim(uid, name)` answers which cluster holds an identity, claiming it for `name` when it is free.
+    `answers(name, type)` is told when the cluster answers again, or lets one type be followed again.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class JoinedMember:
         wake: Wake,
         fanout: Fanout,
         claim: Callable[[str, str], str],
+        answers: Callable[[str, str], None],
     ) -> None:
         self.name = name
         self.gate: Gate | None = None
@@ -70,6 +72,7 @@ class JoinedMember:
         self._wake = wake
         self._fanout = fanout
         self._claim = claim
+        self._answers = answers
         self._watches: dict[str, tuple[Watch, Tasks]] = {}
         self._probe_now = asyncio.Event()
         self._facts: dict[str, Any] = {}
@@ -131,6 +134,8 @@ class JoinedMember:
             trouble = Trouble(word, failure.message) if failure is not None and word is not None else None
             if trouble != holdings.trouble:
                 holdings.trouble = trouble
+                if trouble is None:
+                    self._answers(self.name, state.type.name)
                 self._fanout.whole_type(state.type.name)
                 self._probe_now.set()
 
@@ -235,19 +240,23 @@ class JoinedMember:
         ready = False if self.health.reason == "ClusterConfigMalformed" else self.health.ready
         if self.health.pending and self.health.pending != before.pending:
             log.info("probe failed", cluster=self.name, detail=self.health.pending)
+        if ready and before.failures and not self.health.failures:
+            self._resume()
         if (ready, self.health.message) == (self._member.cluster.ready, self._member.cluster.message):
             return
         if ready != self._member.cluster.ready:
             log.info("cluster ready" if ready else "cluster not ready", cluster=self.name, reason=self.health.message)
-        came_back = bool(ready) and not self._member.cluster.ready
         self._see(replace(self._member.cluster, ready=ready, message=self.health.message))
         metrics.CLUSTER_READY.labels(self.name).set(1 if ready else 0)
+
+    def _resume(self) -> None:
+        """It answers after failed probes, many or one: nothing sits out a wait that an outage has earned."""
         lane = self._member.lane
-        if came_back:
-            if lane is not None:
-                lane.resume()
-            for watch, _ in self._watches.values():
-                watch.kick()
+        if lane is not None:
+            lane.resume()
+        for watch, _ in self._watches.values():
+            watch.kick()
+        self._answers(self.name, "")
 
     def _see(self, cluster: Cluster) -> None:
         self._member.cluster = cluster

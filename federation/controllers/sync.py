@@ -108,6 +108,20 @@ class Sync:
                 track.pending.discard(cluster)
             self.changed(key)
 
+    def cluster_answers(self, cluster: str, type_name: str = "") -> None:
+        """A cluster answers again (or lets one type be followed again): what failed meanwhile is tried now.
+
+        What it would refuse again, because the manifest is wrong, still waits for another manifest.
+        """
+        now = time.monotonic()
+        states = [self._world.types.get(type_name)] if type_name else list(self._world.types.values())
+        for state in filter(None, states):
+            for name, track in state.tracks.items():
+                setback = track.setbacks.get(cluster)
+                if setback is not None and setback.pace != RETRY["never"] and setback.not_before > now:
+                    setback.not_before = now
+                    self._queue.add(Key(state.type.name, *name))
+
     async def sweep(self, period: float = 0.5) -> None:
         """Bring back, until cancelled, keys whose clusters keep silent longer than a status may wait."""
         while True:
@@ -285,13 +299,15 @@ class Sync:
         key, cluster, track, action = turn.key, turn.cluster, turn.track, turn.action
         before = track.setbacks.get(cluster)
         digest = action.digest if isinstance(action, Apply) else action.uid
-        attempts = before.attempts + 1 if before is not None and before.digest == digest else 1
-        base, cap = RETRY[failures.retry(outcome.failure) if outcome.failure is not None else "slow"]
+        pace = RETRY[failures.retry(outcome.failure) if outcome.failure is not None else "slow"]
         if outcome.failure is not None and outcome.failure.kind is FailureKind.RIGHT_MISSING:
-            base, cap = RIGHT_MISSING
-        wait = delay(attempts - 1, base=base, cap=cap)
+            pace = RIGHT_MISSING
+        # Another pace starts anew: a dozen refused connections do not tell how long a missing right will last.
+        again = before is not None and (before.digest, before.pace) == (digest, pace)
+        attempts = before.attempts + 1 if before is not None and again else 1
+        wait = delay(attempts - 1, base=pace[0], cap=pace[1])
         not_before = time.monotonic() + wait
-        track.setbacks[cluster] = Setback(outcome.word, outcome.message, digest, not_before, attempts)
+        track.setbacks[cluster] = Setback(outcome.word, outcome.message, digest, not_before, attempts, pace)
         self._queue.add_after(key, wait)
         if attempts == 1:
             log.info(
