@@ -1,8 +1,13 @@
-"""The Helm chart's templates, made from the same sources that `fedctl init` applies: `python -m templates.chart`.
+"""The Helm chart's manifests, made from the same sources that `fedctl init` applies: `python -m templates.chart`.
 
 Each manifest is rendered with Helm's expressions as its values, so there is one text to maintain. The result is
-committed under charts/federation/templates, and a test compares it byte by byte. What Helm alone needs (Chart.yaml,
-values, notes, `_config.tpl`) is written by hand beside it.
+committed in charts/federation, and a test compares it byte by byte. What Helm alone needs (Chart.yaml, values, notes,
+`_config.tpl`) is written by hand beside it.
+
+The CRDs go to `crds/`, which Helm installs first and waits for, and never deletes. As templates they would be upgraded
+with the chart, but the KubeFedConfig, which needs them, could not be in it: Helm looks up every kind before it installs
+the first object, and a hook instead failed in two of six installations because the CRD was not served yet (tried with
+Helm 4.3). `fedctl init` upgrades them.
 """
 
 import sys
@@ -29,28 +34,16 @@ _POD = """\
       {{- with .Values.controllermanager.controller.affinity }}
       affinity: {{- toYaml . | nindent 8 }}
       {{- end }}"""
-_KEEP = """\
-metadata:
-  {{- if .Values.crds.keep }}
-  annotations:
-    helm.sh/resource-policy: keep
-  {{- end }}
-"""
-_AFTER_THE_CRDS = """\
-metadata:
-  annotations:
-    helm.sh/hook: post-install,post-upgrade
-    helm.sh/hook-delete-policy: before-hook-creation
-"""
 
 
 def files() -> dict[str, str]:
-    """File name -> content of every generated file in the chart's templates folder."""
-    return {
-        "crds.yaml": _crds(),
+    """Path in the chart -> content, for every generated file."""
+    made = {
         "rbac.yaml": _manifest("host/rbac.yaml", namespace=NAMESPACE),
         "user-roles.yaml": _when("rbac.aggregateToUserRoles", _manifest("host/user-roles.yaml")),
-        "config.yaml": _config(),
+        "config.yaml": _manifest(
+            "host/config.yaml", namespace=NAMESPACE, spec='  {{- include "federation.config" . | nindent 2 }}'
+        ),
         "deployment.yaml": _manifest(
             "host/deployment.yaml",
             namespace=NAMESPACE,
@@ -70,6 +63,10 @@ def files() -> dict[str, str]:
             ),
         ),
     }
+    return {
+        **{name: templates.render(name).lstrip("\n") for name in templates.CORE_CRDS},
+        **{f"templates/{name}": text for name, text in made.items()},
+    }
 
 
 def _manifest(source: str, **values: object) -> str:
@@ -80,33 +77,25 @@ def _when(value: str, text: str) -> str:
     return f"{{{{- if .Values.{value} }}}}\n{text}{{{{- end }}}}\n"
 
 
-def _crds() -> str:
-    rendered = [_manifest(name).replace("metadata:\n", _KEEP, 1) for name in templates.CORE_CRDS]
-    return _when("crds.install", "---\n".join(rendered))
-
-
-def _config() -> str:
-    """KubeFedConfig as a hook: Helm looks up every kind before it installs the first object, CRDs included."""
-    text = _manifest("host/config.yaml", namespace=NAMESPACE, spec='  {{- include "federation.config" . | nindent 2 }}')
-    return text.replace("metadata:\n", _AFTER_THE_CRDS, 1)
-
-
 def main(arguments: list[str]) -> int:
     """Write the files, or with --check name those that differ and return 1."""
-    folder = CHART / "templates"
     made = files()
-    known = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.yaml")}
+    known = {
+        f"{folder}/{path.name}": path.read_text(encoding="utf-8")
+        for folder in ("crds", "templates")
+        for path in (CHART / folder).glob("*.yaml")
+    }
     differing = sorted(name for name in made.keys() | known.keys() if made.get(name) != known.get(name))
     if "--check" in arguments:
         for name in differing:
-            sys.stderr.write(f"error: {folder / name} is not what templates/ gives: run python -m templates.chart\n")
+            sys.stderr.write(f"error: {CHART / name} is not what templates/ gives: run python -m templates.chart\n")
         return 1 if differing else 0
-    folder.mkdir(parents=True, exist_ok=True)
     for name in differing:
         if name in made:
-            (folder / name).write_text(made[name], encoding="utf-8")
+            (CHART / name).parent.mkdir(parents=True, exist_ok=True)
+            (CHART / name).write_text(made[name], encoding="utf-8")
         else:
-            (folder / name).unlink()
+            (CHART / name).unlink()
     return 0
 
 
