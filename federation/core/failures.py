@@ -31,6 +31,8 @@ _BAD_MANIFEST = re.compile(r"failed to (?:create typed|convert) \w+ object")
 _TOO_LARGE = re.compile(
     r"etcdserver: request is too large|code = ResourceExhausted|larger than max|Too long: .*\b1048576\b", re.DOTALL
 )
+_LONGEST_WAIT = 300.0
+"""Seconds of a Retry-After that are believed: a server that says a year must not be left alone for a year."""
 _WEBHOOK_DOWN = re.compile(r"failed calling webhook ")
 _UID_MISMATCH = re.compile(r"uid mismatch: |UID in (?:the )?precondition")
 _NAMESPACE_GOING = "system is ensuring all content is removed from this namespace"
@@ -273,7 +275,7 @@ def _fields(causes: tuple[Cause, ...]) -> str:
 def _seconds(header: str | None, detail: object) -> float | None:
     """Retry-After in seconds; a date (RFC 9110 allows one, API servers send none) is left to the backoff."""
     if header is not None and header.strip().isdecimal():
-        return float(header.strip())
+        return min(float(header.strip()), _LONGEST_WAIT)
     if isinstance(detail, int) and not isinstance(detail, bool) and detail > 0:
-        return float(detail)
+        return min(float(detail), _LONGEST_WAIT)
     return None

@@ -11,7 +11,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,7 +24,7 @@ from federation import __version__
 from federation.core import failures
 from federation.kube import tls
 from federation.kube.endpoint import Endpoint
-from federation.model.errors import ApiFailure
+from federation.model.errors import ApiFailure, Unusable
 from federation.model.failures import Failure, FailureKind
 from federation.runtime import metrics
 
@@ -79,11 +79,13 @@ class Connection:
         self._headers = {"User-Agent": f"{agent}/{__version__}", "Accept": JSON}
         self._ssl: ssl.SSLContext | bool = tls.context(endpoint.trust) if endpoint.server.startswith("https") else False
         self._session: aiohttp.ClientSession | None = None
+        self._closed = False
         self._counters: dict[tuple[str, str], Any] = {}
         self._timers: dict[str, Any] = {}
 
     async def close(self) -> None:
         """End every open connection, watches included."""
+        self._closed = True
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -105,12 +107,23 @@ class Connection:
         `secret` passes on no values of what the server says (design, decision 9: credentials).
         """
         request = _Request(method, path, body, content_type, accept, params, deadline, secret)
+        sent = self.endpoint.credentials.header
         outcome = await self._send(request)
-        credentials = self.endpoint.credentials
-        if isinstance(outcome, Failure) and outcome.kind is FailureKind.UNAUTHORIZED and credentials.refreshable:
-            await credentials.renew()
-            outcome = await self._send(request)
+        if isinstance(outcome, Failure) and outcome.kind is FailureKind.UNAUTHORIZED:
+            outcome = await self._renewed(outcome, sent) or await self._send(request)
         return outcome
+
+    async def _renewed(self, refused: Failure, sent: str) -> Failure | None:
+        """None when there are other credentials than those that were refused; else why there are none."""
+        credentials = self.endpoint.credentials
+        try:
+            async with asyncio.timeout(DEADLINE):  # an exec plugin may hang
+                await credentials.renew(sent)
+        except TimeoutError:
+            return replace(refused, message=f"{refused.message}; its credentials are not renewed within {DEADLINE:g} s")
+        except Unusable as error:
+            return replace(refused, message=f"{refused.message}; its credentials cannot be renewed: {error}")
+        return refused if credentials.header == sent else None
 
     async def _send(self, request: _Request) -> Answer | Failure:
         started = time.monotonic()
@@ -136,11 +149,12 @@ class Connection:
                             content,
                             secret=request.secret,
                             retry_after=response.headers.get("Retry-After"),
+                            namespaces=_about_a_namespace(request.path),
                         )
         except TimeoutError:
             outcome = failures.timed_out(request.deadline)
             code = 0
-        except (aiohttp.ClientError, OSError, ssl.SSLError, asyncio.IncompleteReadError) as error:
+        except (aiohttp.ClientError, OSError, ssl.SSLError, asyncio.IncompleteReadError, ValueError) as error:
             outcome = unreachable(self.endpoint.server, error)
             code = 0
         self._count(request.method, code, time.monotonic() - started)
@@ -151,6 +165,7 @@ class Connection:
         self, path: str, params: Mapping[str, str], *, accept: str
     ) -> AsyncIterator[aiohttp.StreamReader | Failure]:
         """Open a watch; the caller bounds every read. Yields a Failure when the server refuses."""
+        sent = self.endpoint.credentials.header
         try:
             request = self._open().get(
                 self._url(path, params),
@@ -163,7 +178,7 @@ class Connection:
         except TimeoutError:
             yield failures.timed_out(DEADLINE)
             return
-        except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+        except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as error:
             yield unreachable(self.endpoint.server, error)
             return
         self._count("WATCH", response.status, None)
@@ -171,17 +186,9 @@ class Connection:
             if response.status == 200:
                 yield response.content
             else:
-                async with asyncio.timeout(DEADLINE):
-                    content = await response.content.read(1 << 20)
-                failure = failures.classify(
-                    response.status,
-                    response.headers.get("Content-Type", ""),
-                    content,
-                    secret=False,
-                    retry_after=response.headers.get("Retry-After"),
-                )
+                failure = await _refusal(response)
                 if failure.kind is FailureKind.UNAUTHORIZED:
-                    await self.endpoint.credentials.renew()
+                    await self._renewed(failure, sent)
                 yield failure
         finally:
             response.close()  # a watch's connection cannot be reused
@@ -193,6 +200,8 @@ class Connection:
         ).json()
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise ConnectionAbortedError("closed")  # a push in flight would open connections that nobody closes
         if self._session is None:
             connector = aiohttp.TCPConnector(limit=0, ssl=self._ssl, keepalive_timeout=60.0, ttl_dns_cache=30)
             self._session = aiohttp.ClientSession(
@@ -231,9 +240,32 @@ class Connection:
             timer.observe(seconds)
 
 
+def _about_a_namespace(path: str) -> bool:
+    """Whether the request is about a Namespace itself: its absence is told like that of an object's namespace."""
+    root, _, rest = path.partition("/api/v1/namespaces/")
+    return not root and bool(rest) and "/" not in rest.partition("?")[0]
+
+
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
     """aiohttp takes bodies over 1 MiB as a stream only, so that writing one does not hold the loop."""
     return io.BytesIO(body) if body is not None and len(body) > 1 << 20 else body
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> Failure:
+    """What a watch was refused with; the code alone says enough when the rest does not come."""
+    content = b""
+    try:
+        async with asyncio.timeout(DEADLINE):
+            content = await response.content.read(1 << 20)
+    except (TimeoutError, aiohttp.ClientError, OSError):
+        content = b""
+    return failures.classify(
+        response.status,
+        response.headers.get("Content-Type", ""),
+        content,
+        secret=False,
+        retry_after=response.headers.get("Retry-After"),
+    )
 
 
 def expect(outcome: Answer | Failure, doing: str = "") -> Answer:
@@ -251,6 +283,8 @@ def unreachable(server: str, error: Exception) -> Failure:
         return failures.unreachable(f"the certificate of {server} is not trusted: {reason}", untrusted=True)
     if isinstance(error, aiohttp.ClientConnectorError):
         return failures.unreachable(f"cannot connect to {server}: {error.os_error.strerror or error.os_error}")
+    if isinstance(error, ConnectionAbortedError):
+        return failures.unreachable(f"the connection to {server} was given up")
     if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError | aiohttp.ClientPayloadError):
         return failures.unreachable(f"{server} closed the connection")
     return failures.unreachable(f"cannot talk to {server}: {type(error).__name__}")

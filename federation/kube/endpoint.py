@@ -1,5 +1,6 @@
 """Where an API server is and as whom we speak to it, whatever the source: a stored Secret, a kubeconfig, a pod."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
@@ -8,24 +9,27 @@ from federation.model.errors import Unusable
 
 
 class Credentials:
-    """The Authorization header, replaceable while connections live: a renewed token needs no new connection."""
+    """The Authorization header, replaceable while connections live: a renewed token needs no new connection.
+
+    `refresh` brings another header (exec plugins, in-cluster token files) when one is refused.
+    """
 
     def __init__(self, header: str = "", refresh: Callable[[], Awaitable[str]] | None = None) -> None:
         self.header = header
         self._refresh = refresh
+        self._renewing = asyncio.Lock()
 
     def __repr__(self) -> str:
         return "Credentials(<hidden>)"
 
-    @property
-    def refreshable(self) -> bool:
-        """Whether `renew` can bring another token (exec plugins, in-cluster token files)."""
-        return self._refresh is not None
+    async def renew(self, refused: str) -> None:
+        """Ask the source again, unless somebody else has done so since the header `refused` was sent.
 
-    async def renew(self) -> None:
-        """Ask the source again; what it raises is the source's own error."""
-        if self._refresh is not None:
-            self.header = await self._refresh()
+        Raises the source's Unusable.
+        """
+        async with self._renewing:
+            if self._refresh is not None and self.header == refused:
+                self.header = await self._refresh()
 
 
 class Endpoint:
@@ -40,11 +44,12 @@ class Endpoint:
         proxy: str = "",
         server_name: str = "",
     ) -> None:
-        parts = urlsplit(server)
-        if parts.scheme not in {"https", "http"} or not parts.hostname:
-            raise Unusable(f"{server!r} is not an http(s) URL of an API server")
-        if parts.username or parts.password:
+        if "@" in server:
             raise Unusable("the API server's URL must not carry a user name or password")
+        if not _is_url(server):
+            raise Unusable(f"{server[:200]!r} is not an http(s) URL of an API server")
+        if proxy and not _is_url(proxy):
+            raise Unusable("the proxy is not an http(s) URL (its text is withheld: it may hold a password)")
         self.server = server.rstrip("/")
         self.trust = trust or Trust()
         self.credentials = credentials or Credentials()
@@ -58,3 +63,18 @@ class Endpoint:
         """Whether connections to `other` can be kept: all but the Authorization header is equal."""
         mine = (self.server, self.trust, self.proxy, self.server_name)
         return mine == (other.server, other.trust, other.proxy, other.server_name)
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    return (
+        parts.scheme in {"https", "http"}
+        and bool(parts.hostname)
+        and port != 0
+        and text.isprintable()
+        and " " not in text
+    )

@@ -29,6 +29,15 @@ class _Version(msgspec.Struct, gc=False):
     git_version: str = msgspec.field(name="gitVersion")
 
 
+class _Token(msgspec.Struct, gc=False):
+    token: str = ""
+
+
+class _TokenRequest(msgspec.Struct, gc=False):
+    status: _Token
+
+
+_issued = msgspec.json.Decoder(_TokenRequest)
 _version = msgspec.json.Decoder(_Version)
 
 
@@ -69,7 +78,9 @@ class Gate:
         """The UID of its kube-system namespace."""
         answer = await self._connection.request("GET", _KUBE_SYSTEM, accept=METADATA, deadline=deadline)
         metadata = _read(answer, decoding.metadata)
-        return metadata if isinstance(metadata, Failure) else metadata.uid
+        if isinstance(metadata, Failure):
+            return metadata
+        return metadata.uid or Failure(FailureKind.UNEXPECTED, "the server names no UID of its kube-system namespace")
 
     async def version(self) -> str | Failure:
         """Its Kubernetes version."""
@@ -100,14 +111,10 @@ class Gate:
             "spec": {"expirationSeconds": max(600, lifetime)},
         }
         answer = await self._connection.request("POST", path, body=orjson.dumps(body), secret=True)
-        if isinstance(answer, Failure):
-            return answer
-        token = answer.json().get("status", {}).get("token")
-        return (
-            token
-            if isinstance(token, str) and token
-            else Failure(FailureKind.UNEXPECTED, "TokenRequest answered no token")
-        )
+        token = _read(answer, _issued.decode)
+        if isinstance(token, Failure):
+            return token
+        return token.status.token or Failure(FailureKind.UNEXPECTED, "TokenRequest answered no token")
 
     async def close(self) -> None:
         """End all connections."""

@@ -72,16 +72,16 @@ def in_cluster() -> Endpoint:
     configuration = _blank()
 
     def load() -> None:
-        incluster_config.load_incluster_config(configuration, try_refresh_token=False)
+        try:
+            incluster_config.load_incluster_config(configuration, try_refresh_token=False)
+        except (ConfigException, OSError) as error:
+            raise Unusable(f"not in a pod: {error}") from None
 
     async def again() -> str:
         load()
         return _header(configuration)
 
-    try:
-        load()
-    except ConfigException as error:
-        raise Unusable(f"not in a pod: {error}") from None
+    load()
     endpoint = _endpoint(configuration)
     endpoint.credentials = Credentials(endpoint.credentials.header, again)
     return endpoint
@@ -108,16 +108,18 @@ def stored(cluster: Mapping[str, Any], secret: Mapping[str, str]) -> Endpoint:
 def _from_stored_kubeconfig(cluster: Mapping[str, Any], content: bytes) -> Endpoint:
     try:
         document = yaml.load(content, yaml.CSafeLoader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date or number that is none
         raise Unusable("the stored kubeconfig is not YAML") from None
     try:
         context = _named(document, "contexts", document.get("current-context"))["context"]
         server = _named(document, "clusters", context["cluster"])["cluster"]
         user = _named(document, "users", context["user"])["user"]
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, AttributeError, StopIteration):
         raise Unusable("the stored kubeconfig lacks a current-context with its cluster and user") from None
     for what, holds, allowed in (("cluster", server, _STORED_CLUSTER_KEYS), ("user", user, _STORED_USER_KEYS)):
-        refused = sorted(set(holds) - allowed)
+        if not isinstance(holds, dict):
+            raise Unusable(f"the stored kubeconfig's {what} is not a map")
+        refused = sorted({str(name)[:64] for name in holds} - allowed)
         if refused:
             raise Unusable(
                 f"the stored kubeconfig's {what} uses {', '.join(refused)}: at the hub only"
@@ -126,13 +128,13 @@ def _from_stored_kubeconfig(cluster: Mapping[str, Any], content: bytes) -> Endpo
     ca = _decode(server.get("certificate-authority-data") or str(cluster.get("caBundle") or ""), "CA data")
     certificate = _decode(user.get("client-certificate-data", ""), "client-certificate-data")
     key = _decode(user.get("client-key-data", ""), "client-key-data")
-    token = str(user.get("token", ""))
+    token = str(user.get("token") or "")
     if not token and not (certificate and key):
         raise Unusable("the stored kubeconfig's user has neither a token nor a client certificate with its key")
     return Endpoint(
         str(server.get("server") or cluster.get("apiEndpoint", "")),
         _trust(cluster, ca=ca, certificate=certificate, key=key),
-        Credentials(f"Bearer {_printable(token.encode(), 'token')}" if token else ""),
+        Credentials(f"Bearer {_printable(token.encode(errors='replace'), 'token')}" if token else ""),
         proxy=str(server.get("proxy-url") or cluster.get("proxyURL") or ""),
         server_name=str(server.get("tls-server-name") or ""),
     )
@@ -156,8 +158,8 @@ def _named(document: Mapping[str, Any], section: str, name: Any) -> Any:
 
 def _decode(value: str, what: str) -> bytes:
     try:
-        return base64.b64decode(value, validate=False)
-    except (binascii.Error, ValueError):
+        return base64.b64decode(value or "", validate=False)
+    except (binascii.Error, ValueError, TypeError):
         raise Unusable(f"{what} is not base64") from None
 
 

@@ -207,8 +207,10 @@ class Reflector(Generic[T]):
                 break
             params["continue"] = page.metadata.continue_
             await asyncio.sleep(0)  # let others run between pages
-        self._version = page.metadata.resource_version
+        if not page.metadata.resource_version:
+            return Failure(FailureKind.UNEXPECTED, f"{self.collection.what}: a list that names no resourceVersion")
         self._sink.replace(items)
+        self._version = page.metadata.resource_version  # only now: a sink that fails must get the list again
         self.synced = True
         self._tell(None)
         return None

@@ -32,7 +32,7 @@ class Endpoint:
         host, _, port = self._address.rpartition(":")
         try:
             await web.TCPSite(self._runner, host.strip("[]") or None, int(port)).start()
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, OverflowError) as error:
             await self.stop()
             raise Unusable(f"cannot listen on {self._address!r}: {error}") from None
 

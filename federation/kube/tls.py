@@ -57,6 +57,11 @@ def _load_client_certificate(made: ssl.SSLContext, certificate: bytes, key: byte
         pair.touch(mode=0o600)
         pair.write_bytes(certificate.rstrip() + b"\n" + key)
         try:
-            made.load_cert_chain(pair)
+            made.load_cert_chain(pair, password=_no_password)
         except (ssl.SSLError, ValueError) as error:
             raise Unusable("the client certificate and key are not a PEM pair that belongs together") from error
+
+
+def _no_password() -> str:
+    """For a key that is encrypted: without this OpenSSL would ask at the terminal, and wait."""
+    return ""

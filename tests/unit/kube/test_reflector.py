@@ -1,0 +1,416 @@
+"""List and watch against a scripted server, in virtual time: every rule in the reflector's docstring, exactly."""
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from federation.kube import decoding, reflector
+from federation.kube.connection import Answer, Connection
+from federation.kube.reflector import IDLE_LIMIT, Collection, Reflector
+from federation.model.failures import Failure, FailureKind
+from federation.model.federated import Metadata
+from federation.model.resources import ObjectName
+from tests.unit.virtualtime import settle, virtual
+
+Step = bytes | float | Exception
+Request = dict[str, str]
+
+
+def item(name: str, version: int) -> dict[str, Any]:
+    return {"metadata": {"name": name, "namespace": "ns", "resourceVersion": str(version)}}
+
+
+def listed(version: str, *items: dict[str, Any], more: str = "") -> Answer:
+    head = {"resourceVersion": version, **({"continue": more} if more else {})}
+    return Answer(200, orjson.dumps({"metadata": head, "items": list(items)}))
+
+
+def event(kind: str, body: dict[str, Any]) -> bytes:
+    return orjson.dumps({"type": kind, "object": body}) + b"\n"
+
+
+def bookmark(version: int) -> bytes:
+    return event("BOOKMARK", {"metadata": {"resourceVersion": str(version)}})
+
+
+def expired() -> bytes:
+    return event("ERROR", {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old resource version"})
+
+
+def refused(kind: FailureKind = FailureKind.UNAVAILABLE, retry_after: float | None = None) -> Failure:
+    return Failure(kind, kind.name, 503, retry_after=retry_after)
+
+
+class Stream:
+    """What a watch's response body yields: chunks, pauses, errors; then it ends."""
+
+    def __init__(self, steps: Iterable[Step]) -> None:
+        self._steps = steps
+
+    async def iter_any(self) -> AsyncIterator[bytes]:
+        for step in self._steps:
+            if isinstance(step, bytes):
+                yield step
+            elif isinstance(step, Exception):
+                raise step
+            else:
+                await asyncio.sleep(step)
+
+
+class Server:
+    """Answers lists and watches from scripts, in order; the last script of each goes on for ever."""
+
+    name = "m1"
+
+    def __init__(self, lists: list[Answer | Failure], watches: list[list[Step] | Failure] | None = None) -> None:
+        self._lists = lists
+        self._watches = watches or [[3600.0]]
+        self.asked: list[tuple[float, str, Request]] = []
+
+    async def request(self, method: str, path: str, *, params: Mapping[str, str], **_: object) -> Answer | Failure:
+        assert (method, path) == ("GET", "/api/v1/things")
+        self._note("list", params)
+        await asyncio.sleep(0)
+        return self._lists.pop(0) if len(self._lists) > 1 else self._lists[0]
+
+    @asynccontextmanager
+    async def stream(self, path: str, params: Mapping[str, str], *, accept: str) -> AsyncIterator[Stream | Failure]:
+        assert path == "/api/v1/things"
+        self._note("watch", params)
+        await asyncio.sleep(0)
+        script = self._watches.pop(0) if len(self._watches) > 1 else self._watches[0]
+        yield script if isinstance(script, Failure) else Stream(script)
+
+    def _note(self, what: str, params: Mapping[str, str]) -> None:
+        self.asked.append((asyncio.get_running_loop().time(), what, dict(params)))
+
+    def verbs(self) -> list[str]:
+        """`list`, or `watch@<resourceVersion>`, in order."""
+        return [what if what == "list" else f"{what}@{params['resourceVersion']}" for _, what, params in self.asked]
+
+    def times(self, verb: str) -> list[float]:
+        return [when for when, what, _ in self.asked if what == verb]
+
+
+class Sink:
+    """Remembers what it was told, and holds what a store would hold."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.holds: dict[str, str] = {}
+        self.fails: list[Exception] = []
+
+    def replace(self, items: Iterable[Metadata]) -> None:
+        if self.fails:
+            raise self.fails.pop()
+        self.holds = {item.name: item.resource_version for item in items}
+        self.told.append(f"={','.join(sorted(self.holds))}")
+
+    def upsert(self, item: Metadata) -> None:
+        if self.fails:
+            raise self.fails.pop()
+        self.holds[item.name] = item.resource_version
+        self.told.append(f"+{item.name}@{item.resource_version}")
+
+    def remove(self, item: Metadata) -> None:
+        self.holds.pop(item.name, None)
+        self.told.append(f"-{item.name}")
+
+
+class Following:
+    """A reflector that runs."""
+
+    def __init__(self, server: Server, *, selector: str = "", roll: Callable[[], float] = lambda: 0.0) -> None:
+        self.server = server
+        self.sink = Sink()
+        self.changes: list[str] = []
+        collection = Collection(
+            path="/api/v1/things",
+            decode=decoding.metadata,
+            version=lambda found: found.resource_version,
+            label_selector=selector,
+            what="things",
+        )
+        self.reflector = Reflector(
+            cast("Connection", server), collection, self.sink, on_change=self._changed, roll=roll
+        )
+
+    def _changed(self, watch: Reflector[Metadata]) -> None:
+        self.changes.append(watch.failure.kind.name if watch.failure is not None else "ok")
+
+    async def run(self, seconds: float) -> None:
+        task = asyncio.create_task(self.reflector.run())
+        await asyncio.sleep(seconds)
+        ended = task.done()
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert not ended
+
+
+@virtual
+async def test_lists_then_watches_from_there() -> None:
+    server = Server(
+        [listed("10", item("a", 3), item("b", 7))],
+        [[event("ADDED", item("c", 11)), event("MODIFIED", item("a", 12)), event("DELETED", item("b", 13)), 1000.0]],
+    )
+    following = Following(server, selector="kubefed.io/managed")
+    await following.run(60)
+    assert following.sink.told == ["=a,b", "+c@11", "+a@12", "-b"]
+    assert following.reflector.synced
+    assert server.verbs() == ["list", "watch@10"]
+    _, _, params = server.asked[1]
+    assert (params["labelSelector"], params["allowWatchBookmarks"]) == ("kubefed.io/managed", "true")
+    assert 240 <= int(params["timeoutSeconds"]) <= 360
+
+
+@virtual
+async def test_a_list_comes_in_pages() -> None:
+    server = Server([listed("10", item("a", 1), more="next"), listed("10", item("b", 2))])
+    following = Following(server)
+    await following.run(1)
+    assert following.sink.told == ["=a,b"]
+    assert [params.get("continue") for _, what, params in server.asked if what == "list"] == [None, "next"]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        pytest.param(refused(), id="503"),
+        pytest.param(Answer(200, b'{"metadata": {"resourceVersion": "10"}, "items": [{'), id="cut"),
+        pytest.param(Answer(200, b"<html>"), id="html"),
+    ],
+)
+def test_a_list_that_ends_half_way_changes_nothing(second: Answer | Failure) -> None:
+    @virtual
+    async def test() -> None:
+        server = Server([listed("10", item("a", 1), more="next"), second, listed("20", item("b", 2))])
+        following = Following(server)
+        await following.run(30)
+        assert following.sink.told == ["=b"]
+        assert server.verbs() == ["list", "list", "list", "watch@20"]
+        assert server.asked[2][2].get("continue") is None
+
+    test()
+
+
+@virtual
+async def test_an_ended_watch_goes_on_where_it_ended() -> None:
+    """A fragment of a line is dropped; bookmarks move the place; nothing is listed again."""
+    server = Server(
+        [listed("10")],
+        [
+            [5.0, event("ADDED", item("a", 11)), event("ADDED", item("b", 12))[:30]],
+            [5.0, event("ADDED", item("b", 12)), bookmark(40)],
+            [5.0, ConnectionResetError()],
+            [1000.0],
+        ],
+    )
+    following = Following(server)
+    await following.run(60)
+    assert server.verbs() == ["list", "watch@10", "watch@11", "watch@40", "watch@40"]
+    assert following.sink.told == ["=", "+a@11", "+b@12"]
+
+
+@virtual
+async def test_silence_reopens_the_watch_and_lists_nothing() -> None:
+    server = Server([listed("10")], [[3600.0]])
+    following = Following(server)
+    await following.run(3 * IDLE_LIMIT + 10)
+    assert server.verbs() == ["list", *["watch@10"] * 4]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(server.times("watch"))]
+    assert gaps == [pytest.approx(IDLE_LIMIT)] * 3
+    assert following.changes == []  # not worth a word
+
+
+@pytest.mark.parametrize("how", ["event", "answer"])
+def test_expired_lists_from_nothing_at_once(how: str) -> None:
+    @virtual
+    async def test() -> None:
+        gone: list[Step] | Failure = [5.0, expired()] if how == "event" else refused(FailureKind.EXPIRED)
+        server = Server(
+            [listed("10", item("a", 1)), listed("90", item("b", 80))], [[5.0, bookmark(11)], gone, [1000.0]]
+        )
+        following = Following(server)
+        await following.run(30)
+        assert server.verbs() == ["list", "watch@10", "watch@11", "list", "watch@90"]
+        assert following.sink.told == ["=a", "=b"]
+        when = server.times("list")[1]
+        assert when == pytest.approx(10.0 if how == "event" else 5.0)
+
+    test()
+
+
+@virtual
+async def test_a_server_that_always_says_expired_is_not_asked_in_a_loop() -> None:
+    server = Server([listed("10")], [[expired()]])
+    following = Following(server)
+    await following.run(600)
+    assert len(server.asked) < 2 * 60
+
+
+@virtual
+async def test_a_server_that_ends_watches_at_once_is_not_asked_in_a_loop() -> None:
+    server = Server([listed("10")], [[]])
+    following = Following(server)
+    await following.run(600)
+    assert len(server.asked) < 100
+    assert following.reflector.failure is not None
+
+
+@virtual
+async def test_a_list_without_a_version_is_not_asked_in_a_loop() -> None:
+    server = Server([listed("")])
+    following = Following(server)
+    await following.run(600)
+    assert len(server.asked) < 100
+
+
+@virtual
+async def test_refusals_are_asked_ever_later_and_success_forgets_them() -> None:
+    server = Server([*[refused()] * 12, listed("10")])
+    following = Following(server, roll=lambda: 1.0)
+    await following.run(400)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(server.times("list"))]
+    assert gaps == [pytest.approx(min(30.0, 0.2 * 2**attempt)) for attempt in range(12)]
+    assert following.changes == ["UNAVAILABLE", "ok"]  # told once, not twelve times
+
+
+@virtual
+async def test_retry_after_is_obeyed() -> None:
+    server = Server([refused(FailureKind.THROTTLED, retry_after=17.0), listed("10")])
+    following = Following(server)
+    await following.run(60)
+    assert server.times("list") == [0.0, pytest.approx(17.0)]
+
+
+@pytest.mark.parametrize("kind", [FailureKind.TYPE_MISSING, FailureKind.RIGHT_MISSING])
+def test_what_somebody_must_mend_is_asked_slowly_unless_kicked(kind: FailureKind) -> None:
+    @virtual
+    async def test() -> None:
+        server = Server([*[refused(kind)] * 20, listed("10")])
+        following = Following(server, roll=lambda: 1.0)
+        running = asyncio.create_task(following.run(300))
+        await asyncio.sleep(99.5)
+        before = len(server.times("list"))
+        assert before <= 12
+        following.reflector.kick()
+        await settle()
+        assert len(server.times("list")) == before + 1
+        await running
+        assert following.reflector.synced
+
+    test()
+
+
+@virtual
+async def test_a_kick_while_a_request_is_under_way_is_not_lost() -> None:
+    server = Server([*[refused(FailureKind.TYPE_MISSING)] * 8, listed("10")])
+    following = Following(server, roll=lambda: 1.0)
+    running = asyncio.create_task(following.run(100))
+    for _ in range(8):
+        await asyncio.sleep(0)
+        following.reflector.kick()
+        await settle()
+    assert asyncio.get_running_loop().time() == 0.0
+    assert server.verbs() == [*["list"] * 9, "watch@10"]
+    await running
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param(b"{}\n", id="no-event"),
+        pytest.param(b"<html>\n", id="html"),
+        pytest.param(event("ADDED", {"metadata": {"namespace": "ns"}}), id="object-without-a-name"),
+        pytest.param(event("BOOKMARK", {}), id="bookmark-without-metadata"),
+    ],
+)
+def test_an_unreadable_line_means_listing_again(line: bytes) -> None:
+    @virtual
+    async def test() -> None:
+        server = Server([listed("10", item("a", 1)), listed("20", item("b", 2))], [[5.0, line], [1000.0]])
+        following = Following(server)
+        await following.run(60)
+        assert server.verbs() == ["list", "watch@10", "list", "watch@20"]
+        assert following.sink.holds == {"b": "2"}
+        assert following.changes == ["UNEXPECTED", "ok"]
+
+    test()
+
+
+@virtual
+async def test_another_error_event_waits_and_goes_on() -> None:
+    broken = event("ERROR", {"kind": "Status", "code": 500, "message": "etcdserver: leader changed"})
+    server = Server([listed("10")], [[5.0, event("ADDED", item("a", 11)), broken], [1000.0]])
+    following = Following(server)
+    await following.run(60)
+    assert server.verbs() == ["list", "watch@10", "watch@11"]
+
+
+@virtual
+async def test_what_a_sink_could_not_take_comes_again() -> None:
+    """A bug in a sink must not leave a collection that is watched and was never listed."""
+    server = Server([listed("10", item("a", 1))], [[5.0, event("ADDED", item("b", 11)), 1000.0], [1000.0]])
+    following = Following(server)
+    following.sink.fails = [ValueError("a bug")]
+    with pytest.raises(ValueError, match="a bug"):
+        await following.reflector.run()
+    assert not following.reflector.synced
+    following.sink.fails = []
+    await following.run(1)
+    assert server.verbs() == ["list", "list", "watch@10"]
+    assert following.sink.holds == {"a": "1"}
+
+
+@virtual
+async def test_contact_tells_when_the_server_last_spoke() -> None:
+    server = Server([listed("10")], [[50.0, bookmark(11), 3600.0], refused()])
+    following = Following(server)
+    await following.run(500)
+    assert following.reflector.contact == pytest.approx(50.0)
+    assert following.reflector.failure is not None
+
+
+@virtual
+async def test_cancelled_while_waiting_it_ends() -> None:
+    for server in (Server([refused()]), Server([listed("10")], [[3600.0]])):
+        following = Following(server)
+        await following.run(10)
+
+
+def test_collections_ask_for_no_more_than_their_readers_need() -> None:
+    """Members by metadata and by the existence of our label; Namespaces by metadata; system objects whole."""
+    from federation.kube import watches  # noqa: PLC0415 - beside what it proves
+    from federation.model import marks  # noqa: PLC0415
+    from federation.model.federated import FederatedType  # noqa: PLC0415
+    from federation.model.resources import NAMESPACES, SECRETS, Resource  # noqa: PLC0415
+
+    configmaps = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
+    federated = Resource("types.kubefed.io", "v1beta1", "FederatedConfigMap", "federatedconfigmaps", namespaced=True)
+    enabled = FederatedType("configmaps", configmaps, federated)
+    connection = cast("Connection", Server([listed("1")]))
+    hub = watches.Watches(connection, "system")
+    sink = cast("Any", Sink())
+    member = watches.holdings(connection, enabled, sink, lambda watch: None).collection
+    assert (member.path, member.label_selector) == ("/api/v1/configmaps", marks.MANAGED_LABEL)
+    assert "as=PartialObjectMetadata;" in member.accept
+    assert "as=PartialObjectMetadataList;" in member.accept_list
+    assert hub.metadata(NAMESPACES, sink).collection.accept == member.accept
+    assert hub.system(SECRETS, sink).collection.path == "/api/v1/namespaces/system/secrets"
+    types = hub.federated(enabled, sink, lambda watch: None).collection
+    assert types.path == "/apis/types.kubefed.io/v1beta1/federatedconfigmaps"
+    decoded = types.decode(b'{"metadata":{"name":"a","namespace":"n","resourceVersion":"5"},"spec":{"x":1}}')
+    assert (types.version(decoded), decoded.where, bytes(decoded.spec), bytes(decoded.status)) == (
+        "5",
+        ObjectName("n", "a"),
+        b'{"x":1}',
+        b"",
+    )
+    assert reflector.PAGE.isdecimal()
