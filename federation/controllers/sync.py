@@ -119,7 +119,7 @@ class Sync:
             for name, track in state.tracks.items():
                 setback = track.setbacks.get(cluster)
                 if setback is not None and setback.pace != RETRY["never"] and setback.not_before > now:
-                    setback.not_before = now
+                    setback.not_before, setback.attempts = now, 0
                     self._queue.add(Key(state.type.name, *name))
 
     async def sweep(self, period: float = 0.5) -> None:
@@ -327,9 +327,12 @@ class Sync:
         if plan is None or plan.undecided or plan.finalizer is False:
             self._open.pop(key, None)
             return  # an event will decide, or the object goes with its finalizer
-        if _due_again(track, now):
+        due = _next_try(track)
+        if due is not None and due <= now:
             track.stale = True
             self._queue.add(key)
+        elif due is not None:
+            self._queue.add_after(key, due - now)  # whichever timer brought us here may have been an older one
         if not lines.settled(track):
             if now < track.since + SETTLE:
                 self._open[key] = track.since + SETTLE
@@ -383,14 +386,9 @@ def _new_track(federated: FederatedObject) -> Track:
 
 def _held_back(action: Apply | Delete | Release, track: Track, cluster: str, now: float) -> float:
     """Seconds that this action must still wait; 0 when it can go."""
-    if not isinstance(action, Apply):
-        left = track.leaving.get(cluster)
-        if left is not None and left[0] == action.uid and now < left[1] + LEAVE:
-            return left[1] + LEAVE - now
-    setback = track.setbacks.get(cluster)
-    digest = action.digest if isinstance(action, Apply) else action.uid
-    if setback is not None and setback.digest == digest and now < setback.not_before:
-        return setback.not_before - now
+    when = _not_before(action, track, cluster)
+    if when > now:
+        return when - now
     contest = track.contention.get(cluster)
     applied = track.applied.get(cluster)
     if contest is None or not isinstance(action, Apply) or applied is None or applied.digest != action.digest:
@@ -403,18 +401,28 @@ def _held_back(action: Apply | Delete | Release, track: Track, cluster: str, now
     return max(0.0, wait)
 
 
-def _due_again(track: Track, now: float) -> bool:
-    """Whether an action that was held back may go now."""
-    if track.stale or track.plan is None:
-        return False
-    for cluster, setback in track.setbacks.items():
-        action = track.actions.get(cluster)
-        if setback.not_before <= now and cluster not in track.pending and isinstance(action, Apply | Delete | Release):
-            return True
-    return any(
-        left + LEAVE <= now and isinstance(track.actions.get(cluster), Delete | Release)
-        for cluster, (_, left) in track.leaving.items()
+def _next_try(track: Track) -> float | None:
+    """When the first action that is held back may go (monotonic seconds); None when none is, or a new plan is due."""
+    if track.stale:
+        return None
+    held = (
+        _not_before(action, track, cluster)
+        for cluster, action in track.actions.items()
+        if isinstance(action, Apply | Delete | Release) and cluster not in track.pending
     )
+    return min((when for when in held if when), default=None)
+
+
+def _not_before(action: Apply | Delete | Release, track: Track, cluster: str) -> float:
+    """When this very action may go again, by what came of it before (monotonic seconds); 0 when nothing did."""
+    when = 0.0
+    left = track.leaving.get(cluster)
+    if left is not None and not isinstance(action, Apply) and left[0] == action.uid:
+        when = left[1] + LEAVE
+    setback = track.setbacks.get(cluster)
+    if setback is not None and setback.digest == (action.digest if isinstance(action, Apply) else action.uid):
+        when = max(when, setback.not_before)
+    return when
 
 
 def _verdict(outcome: push.Outcome) -> tuple[Verdict, float | None]:
