@@ -2,7 +2,7 @@
 
 import click
 
-from federation.cli import options
+from federation.cli import completing, options
 from federation.cli.options import Host
 from federation.cli.verbs import Verb
 
@@ -14,7 +14,7 @@ EXAMPLES = """
 
 
 @click.command("disable", cls=Verb, examples=EXAMPLES)
-@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=completing.types)
 @click.option("-f", "--filename", "files", multiple=True, metavar="FILE", help="The file that `enable -f` was given.")
 @options.switch("--delete-crd", text="Delete the federated CRD too; refused while it has objects.")
 @click.option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from federation.cli import options
+from federation.cli import completing, options
 from federation.cli.options import Host
 from federation.cli.verbs import LazyGroup, Verb
 
@@ -59,7 +59,7 @@ def _look(function: Function) -> Function:
   fedctl get clusters east -o yaml
 """,
 )
-@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=completing.clusters)
 @_look
 def clusters(*, names: tuple[str, ...], host: Host, look: Look) -> None:
     """List the members."""
@@ -77,7 +77,7 @@ def clusters(*, names: tuple[str, ...], host: Host, look: Look) -> None:
   fedctl get types deployments.apps -o yaml
 """,
 )
-@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=completing.types)
 @_look
 def types(*, names: tuple[str, ...], host: Host, look: Look) -> None:
     """List the types that are switched on."""
@@ -95,7 +95,7 @@ def types(*, names: tuple[str, ...], host: Host, look: Look) -> None:
   fedctl get federated configmaps settings -n shop -o yaml
 """,
 )
-@click.argument("kind", required=False)
+@click.argument("kind", required=False, shell_complete=completing.types)
 @click.argument("names", nargs=-1, metavar="[NAME...]")
 @click.option("-n", "--namespace", metavar="NAME", help="Default: the context's namespace, else default.")
 @options.switch("--all-namespaces", text="Every namespace; -A for short.")

@@ -1,12 +1,16 @@
 """`fedctl join`: take a cluster in as a member."""
 
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from federation.cli import options
+from federation.cli import completing, options
 from federation.cli.options import Host
 from federation.cli.verbs import Verb
+
+if TYPE_CHECKING:
+    from federation.joining.objects import Wanted
 
 EXAMPLES = """
   fedctl join east --host-cluster-context host                 # the member's context is called east too
@@ -15,19 +19,15 @@ EXAMPLES = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    check_only: bool
-    dry_run: str
-    output: str | None
-    wait: bool
-    timeout: float
-
-
 @click.command("join", cls=Verb, examples=EXAMPLES)
 @click.argument("name")
 @options.host
-@click.option("--cluster-context", metavar="NAME", help="The member's context; default: the member's name.")
+@click.option(
+    "--cluster-context",
+    shell_complete=completing.contexts,
+    metavar="NAME",
+    help="The member's context; default: the member's name.",
+)
 @click.option(
     "--host-cluster-name", metavar="NAME", help="The host's part in names inside the member; default: its context."
 )
@@ -54,59 +54,75 @@ def command(
     host: Host,
     cluster_context: str | None,
     host_cluster_name: str | None,
-    secret_name: str,
-    error_on_existing: bool,
     labels: tuple[str, ...],
-    rights: str,
-    **flags: object,
-) -> int:
+    timeout: float,
+    output: str | None,
+    dry_run: str,
+    check_only: bool,
+    wait: bool,
+    **facts: Any,
+) -> None:
     """Take cluster NAME in as a member of the host's federation.
 
     Looks first (reachable, TLS, version, clock, identity, rights), then makes a service account with a role and a token
     in the member, and a Secret and a KubeFedCluster at the host. After a failure half way, run it again.
     """
     from federation.joining import joins  # noqa: PLC0415
-
-    choice = _Choice(**flags)  # type: ignore[arg-type]
-    facts = {
-        "secret_name": secret_name,
-        "error_on_existing": error_on_existing,
-        "labels": joins.parse_labels(labels),
-        "rights": rights,
-    }
-    code: int = options.run(
-        _join(host, name=name, context=cluster_context or name, host_name=host_cluster_name, facts=facts, choice=choice)
-    )
-    return code
-
-
-async def _join(
-    host: Host, *, name: str, context: str, host_name: str | None, facts: dict[str, object], choice: _Choice
-) -> int:
-    from federation.joining import joins, preflight  # noqa: PLC0415
-    from federation.joining.contexts import Contexts  # noqa: PLC0415
     from federation.joining.objects import Wanted  # noqa: PLC0415
 
+    wanted = Wanted(
+        name=name,
+        host=host_cluster_name or "",
+        namespace=host.namespace,
+        labels=joins.parse_labels(labels),
+        secret_name=facts["secret_name"],
+        rights=facts["rights"],
+        error_on_existing=facts["error_on_existing"],
+    )
+    context = cluster_context or name
+    if check_only or dry_run or output:
+        options.run(_look(host, wanted, context, output=output, check_only=check_only))
+    else:
+        options.run(_join(host, wanted, context, timeout=timeout if wait else None))
+
+
+async def _look(host: Host, wanted: "Wanted", context: str, *, output: str | None, check_only: bool) -> None:
+    from federation.joining import joins, judgements  # noqa: PLC0415
+    from federation.joining.contexts import Contexts  # noqa: PLC0415
+
     async with Contexts(host.kubeconfig) as contexts:
-        at = contexts.name(host.context)
-        wanted = Wanted(name=name, host=host_name or at, namespace=host.namespace, **facts)  # type: ignore[arg-type]
-        joins.check(wanted)
-        connection, member = await contexts.open(at), await contexts.open(context)
-        if choice.check_only or choice.dry_run or choice.output:
-            plan, checks = await joins.inspect(connection, member, wanted)
-            for check in checks:
-                options.report(f"{check.verdict:<8} {check.name}: {check.message}")
-            preflight.refuse_failed(name, checks)
-            if not choice.check_only:
-                await joins.refuse_existing(connection, plan)
-                _show(plan.manifests(), connection.name, member.name, choice.output)
-            return 0
+        wanted = _named(wanted, contexts.name(host.context))
+        connection, member = await contexts.open(host.context), await contexts.open(context)
+        plan, checks = await joins.inspect(connection, member, wanted)
+        for check in checks:
+            options.report(f"{check.verdict:<8} {check.name}: {check.message}")
+        judgements.refuse_failed(wanted.name, checks)
+        if not check_only:
+            await joins.refuse_existing(connection, plan)
+            _show(plan.manifests(), connection.name, member.name, output)
+
+
+async def _join(host: Host, wanted: "Wanted", context: str, *, timeout: float | None) -> None:
+    from federation.joining import joins  # noqa: PLC0415
+    from federation.joining.contexts import Contexts  # noqa: PLC0415
+
+    async with Contexts(host.kubeconfig) as contexts:
+        wanted = _named(wanted, contexts.name(host.context))
+        connection, member = await contexts.open(host.context), await contexts.open(context)
         await joins.join(connection, member, wanted, options.report)
-        options.report(f"cluster {name} has joined {at}")
-        if choice.wait:
-            await joins.wait_ready(connection, wanted, timeout=choice.timeout)
-            options.report(f"cluster {name} is Ready")
-    return 0
+        options.report(f"cluster {wanted.name} has joined {connection.name}")
+        if timeout is not None:
+            await joins.wait_ready(connection, wanted, timeout=timeout)
+            options.report(f"cluster {wanted.name} is Ready")
+
+
+def _named(wanted: "Wanted", context: str) -> "Wanted":
+    """With the host's part in names checked; its context's name where the user gives none."""
+    from federation.joining import joins  # noqa: PLC0415
+
+    named = replace(wanted, host=wanted.host or context)
+    joins.check(named)
+    return named
 
 
 def _show(manifests: list[dict[str, object]], host: str, member: str, output: str | None) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from federation.cli import completing
 from federation.cli.verbs import GoFlag
 
 SYSTEM_NAMESPACE = "kube-federation-system"
@@ -32,6 +33,7 @@ def host(function: Function) -> Function:
         "--context",
         "context",
         metavar="NAME",
+        shell_complete=completing.contexts,
         help="The host's context; default: the current one.",
     )
     @click.option(

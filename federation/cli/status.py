@@ -4,7 +4,7 @@ import datetime as dt
 
 import click
 
-from federation.cli import options
+from federation.cli import completing, options
 from federation.cli.options import Host
 from federation.cli.verbs import Verb
 
@@ -16,7 +16,7 @@ EXAMPLES = """
 
 
 @click.command("status", cls=Verb, examples=EXAMPLES)
-@click.argument("kind")
+@click.argument("kind", shell_complete=completing.types)
 @click.argument("name")
 @click.option("-n", "--namespace", default="", metavar="NAME", help="Default: the context's namespace, else default.")
 @options.host

@@ -2,7 +2,7 @@
 
 import click
 
-from federation.cli import options
+from federation.cli import completing, options
 from federation.cli.options import Host
 from federation.cli.verbs import Verb
 
@@ -14,9 +14,14 @@ EXAMPLES = """
 
 
 @click.command("unjoin", cls=Verb, examples=EXAMPLES)
-@click.argument("name")
+@click.argument("name", shell_complete=completing.clusters)
 @options.host
-@click.option("--cluster-context", metavar="NAME", help="The member's context; default: the member's name.")
+@click.option(
+    "--cluster-context",
+    shell_complete=completing.contexts,
+    metavar="NAME",
+    help="The member's context; default: the member's name.",
+)
 @click.option(
     "--host-cluster-name", metavar="NAME", help="The host's part in names inside the member; default: its context."
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from federation import __version__
 
@@ -104,6 +105,11 @@ class LazyGroup(_Helped, click.Group):
             after = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(self.verbs)}"
             raise click.UsageError(f"no such command {args[0]!r}{after}", ctx)
         return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The verbs that begin so, without importing any."""
+        found = [CompletionItem(name, help=text) for name, text in self.verbs.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table without importing anything."""

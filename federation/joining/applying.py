@@ -14,7 +14,7 @@ import orjson
 
 from federation.joining.errors import NotConfirmed
 from federation.kube import connection as http
-from federation.kube.connection import APPLY_PATCH, Connection
+from federation.kube.connection import APPLY_PATCH, Answer, Connection
 from federation.model import resources
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
@@ -22,6 +22,8 @@ from federation.model.resources import SECRETS, ObjectName, Resource
 
 MANAGER = "fedctl"
 PAGE = "500"
+PATIENCE = 10.0
+"""Seconds that a server that answers 429 is asked again."""
 Manifest = Mapping[str, Any]
 Report = Callable[[str], None]
 
@@ -76,9 +78,24 @@ def label(resource: Resource, name: ObjectName) -> str:
     return f"{resource.kind.lower()} {name}"
 
 
+async def ask(connection: Connection, method: str, path: str, **how: Any) -> Answer | Failure:
+    """A request that is repeated while the server asks for patience (429: overloaded, or a new CRD's storage starts).
+
+    `how` are the keyword arguments of Connection.request.
+    """
+    answer = await connection.request(method, path, **how)
+    waited = 0.0
+    while isinstance(answer, Failure) and answer.kind is FailureKind.THROTTLED and waited < PATIENCE:
+        pause = min(answer.retry_after or 0.5, PATIENCE)
+        await asyncio.sleep(pause)
+        waited += pause
+        answer = await connection.request(method, path, **how)
+    return answer
+
+
 async def find(connection: Connection, resource: Resource, name: ObjectName) -> dict[str, Any] | None:
     """The object, or None when it does not exist."""
-    answer = await connection.request("GET", resource.path(name), secret=is_secret(resource))
+    answer = await ask(connection, "GET", resource.path(name), secret=is_secret(resource))
     if isinstance(answer, Failure) and answer.kind in _ABSENT:
         return None
     found: dict[str, Any] = http.expect(answer, f"{connection.name}: get {label(resource, name)}").json()
@@ -94,8 +111,8 @@ async def listing(
         params["labelSelector"] = selector
     found: list[dict[str, Any]] = []
     while True:
-        answer = await connection.request(
-            "GET", resource.collection(namespace), params=params, deadline=30.0, secret=is_secret(resource)
+        answer = await ask(
+            connection, "GET", resource.collection(namespace), params=params, deadline=30.0, secret=is_secret(resource)
         )
         page = http.expect(answer, f"{connection.name}: list {resource.qualified}").json()
         found += page.get("items") or []
@@ -108,9 +125,10 @@ async def listing(
 async def apply(connection: Connection, manifest: Manifest, *, dry_run: bool = False) -> Outcome:
     """Server-side apply; `dry_run` lets the server check and refuse without storing anything."""
     resource, name = resource_of(manifest), name_of(manifest)
-    before = await connection.request("GET", resource.path(name), accept=http.METADATA, secret=is_secret(resource))
+    before = await ask(connection, "GET", resource.path(name), accept=http.METADATA, secret=is_secret(resource))
     query = {"fieldManager": MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
-    answer = await connection.request(
+    answer = await ask(
+        connection,
         "PATCH",
         f"{resource.path(name)}?{urlencode(query)}",
         body=orjson.dumps(manifest),
@@ -137,9 +155,7 @@ async def apply_all(connection: Connection, manifests: list[Manifest], report: R
 async def delete(connection: Connection, resource: Resource, name: ObjectName) -> Outcome:
     """Delete in the background; an object that is gone already is fine."""
     body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-    answer = await connection.request(
-        "DELETE", resource.path(name), body=orjson.dumps(body), secret=is_secret(resource)
-    )
+    answer = await ask(connection, "DELETE", resource.path(name), body=orjson.dumps(body), secret=is_secret(resource))
     if isinstance(answer, Failure) and answer.kind in (*_ABSENT, FailureKind.TYPE_MISSING):
         return Outcome.ABSENT
     http.expect(answer, f"{connection.name}: delete {label(resource, name)}")

@@ -3,8 +3,9 @@
 Members' objects stay where they are. The federated CRD goes only with `delete_crd`, and never while it has objects.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import urlencode
 
 from federation.joining import applying, fleet, kinds, roles
@@ -154,16 +155,38 @@ async def _stored_resource(host: Connection, crd: str) -> Resource | None:
 
 
 async def _orphaned_crd(host: Connection, name: str) -> str | None:
-    """The federated CRD that typegen made for the type of this name."""
-    token = ""
+    """The federated CRD that no FederatedTypeConfig, in any namespace, refers to: by its own name or its target's.
+
+    Raises Refused when several would fit: deleting a CRD deletes what somebody else may still need.
+    """
+    configs = await applying.listing(host, TYPE_CONFIGS)
+    used = {_federated_name(config) for config in configs}
+    found = []
+    for crd, target in await _federated_crds(host):
+        if crd not in used and name in (crd, target.rpartition("/")[0]):
+            found.append(crd)
+    if len(found) > 1:
+        raise Refused(f"{host.name}: several federated types of {name} are left", f"say one of {', '.join(found)}")
+    return found[0] if found else None
+
+
+def _federated_name(config: Mapping[str, Any]) -> str:
+    federated = (config.get("spec") or {}).get("federatedType") or {}
+    return f"{federated.get('pluralName', '')}.{federated.get('group', '')}"
+
+
+async def _federated_crds(host: Connection) -> list[tuple[str, str]]:
+    """Name and target of every CRD that typegen made."""
+    made, token = [], ""
     while True:
         query = urlencode({"limit": applying.PAGE} | ({"continue": token} if token else {}))
-        answer = await host.request("GET", f"{CRDS.collection()}?{query}", accept=METADATA_LIST, deadline=30.0)
+        path = f"{CRDS.collection()}?{query}"
+        answer = await applying.ask(host, "GET", path, accept=METADATA_LIST, deadline=30.0)
         page = http.expect(answer, f"{host.name}: list customresourcedefinitions").json()
         for item in page["items"]:
             target = (item["metadata"].get("annotations") or {}).get(TARGET_ANNOTATION, "")
-            if target.rpartition("/")[0] == name:
-                return str(item["metadata"]["name"])
+            if target and not item["metadata"].get("deletionTimestamp"):
+                made.append((str(item["metadata"]["name"]), target))
         token = (page.get("metadata") or {}).get("continue", "")
         if not token:
-            return None
+            return made

@@ -3,7 +3,7 @@
 from typing import Any
 
 import templates
-from federation.joining import applying, objects, preflight
+from federation.joining import applying, judgements, objects
 from federation.joining.applying import Report
 from federation.joining.errors import Refused
 from federation.kube.connection import Connection
@@ -66,6 +66,6 @@ async def _try(host: Connection, namespace: str, wanted: list[Manifest], report:
 async def _check_version(host: Connection) -> None:
     found = await host.read("/version")
     text = str(found.get("gitVersion", "")) if isinstance(found, dict) else ""
-    check = preflight.version(text, preflight.OLDEST_HOST)
-    if check.verdict is preflight.Verdict.FAILED:
+    check = judgements.version(text, judgements.OLDEST_HOST)
+    if check.verdict is judgements.Verdict.FAILED:
         raise Refused(f"{host.name}: {check.message}", check.hint)

@@ -10,11 +10,12 @@ from typing import Any
 import orjson
 
 from federation.core import checks, identity
-from federation.joining import applying, fleet, objects, preflight
+from federation.joining import applying, fleet, judgements, objects, preflight
 from federation.joining.applying import Report
 from federation.joining.errors import NotConfirmed, Refused
+from federation.joining.judgements import Check, Verdict
 from federation.joining.objects import Manifest, Wanted
-from federation.joining.preflight import Check, Findings, Verdict
+from federation.joining.preflight import Findings
 from federation.kube import connection as http
 from federation.kube import kubeconfig
 from federation.kube.connection import Connection
@@ -70,14 +71,16 @@ async def inspect(host: Connection, member: Connection, wanted: Wanted) -> tuple
         if each["kind"] == "ClusterRole"
     )
     findings = await preflight.look(
-        member, preflight.member_rights(wanted.namespace), oldest=preflight.OLDEST_MEMBER, now=now, role=role
+        member, judgements.member_rights(wanted.namespace), oldest=judgements.OLDEST_MEMBER, now=now, role=role
     )
-    at_host = await preflight.look(host, preflight.host_rights(wanted.namespace), oldest=preflight.OLDEST_HOST, now=now)
+    at_host = await preflight.look(
+        host, judgements.host_rights(wanted.namespace), oldest=judgements.OLDEST_HOST, now=now
+    )
     found = list(findings.checks)
     if findings.version:
-        found.append(preflight.skew(at_host.version, findings.version))
+        found.append(judgements.skew(at_host.version, findings.version))
         if findings.uid:
-            found.append(preflight.identity(wanted.name, findings.uid, member.endpoint.server, known))
+            found.append(judgements.identity(wanted.name, findings.uid, member.endpoint.server, known))
     found += [
         Check(f"host {each.name}", each.verdict, each.message, each.hint)
         for each in at_host.checks
@@ -121,7 +124,7 @@ async def join(host: Connection, member: Connection, wanted: Wanted, report: Rep
     for each in found:
         if each.verdict in (Verdict.WARNING, Verdict.UNKNOWN):
             report(f"warning: {each.name}: {each.message}")
-    preflight.refuse_failed(wanted.name, found)
+    judgements.refuse_failed(wanted.name, found)
     await carry_out(host, member, plan, report)
     return plan
 

@@ -6,66 +6,17 @@ answer ends the list. Nothing is stored anywhere by any of them.
 
 import asyncio
 import datetime as dt
-import enum
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
-from federation.joining import applying
-from federation.joining.errors import PreflightFailed
-from federation.joining.fleet import Fleet
+from federation.joining import applying, judgements
+from federation.joining.judgements import Check, Right, Verdict
 from federation.kube.connection import Answer, Connection
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
-
-OLDEST_MEMBER = (1, 24)
-"""Server-side apply as we use it, and bound tokens without a Secret, are stable from here on."""
-
-OLDEST_HOST = (1, 29)
-"""CRDs with CEL rules are stable from here on."""
-
-SKEW_WARNING, SKEW_LIMIT = 10.0, 120.0
-"""Seconds. A bound token is valid from the member's now: a host that is minutes behind judges its end wrongly."""
-
-_VERSION = re.compile(r"v?(\d+)\.(\d+)")
-
-
-class Verdict(enum.StrEnum):
-    """How a check came out."""
-
-    OK = "ok"
-    WARNING = "warning"
-    UNKNOWN = "unknown"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One check; `hint` is what to do about a failure."""
-
-    name: str
-    verdict: Verdict
-    message: str
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Right:
-    """A verb on a resource that a step needs; `namespace` "" is cluster-wide."""
-
-    verb: str
-    resource: str
-    group: str = ""
-    namespace: str = ""
-    subresource: str = ""
-
-    def __str__(self) -> str:
-        full = f"{self.resource}.{self.group}" if self.group else self.resource
-        full += f"/{self.subresource}" if self.subresource else ""
-        return f"{self.verb} {full}" + (f" in {self.namespace}" if self.namespace else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,33 +33,6 @@ class Findings:
         return tuple(check for check in self.checks if check.verdict is Verdict.FAILED)
 
 
-_RBAC = "rbac.authorization.k8s.io"
-
-
-def member_rights(namespace: str) -> list[Right]:
-    """What `join` does in a member. Server-side apply needs patch, and create where the object is new."""
-    found = [Right("get", "namespaces")]
-    for verb in ("create", "patch"):
-        found += [
-            Right(verb, "namespaces"),
-            Right(verb, "serviceaccounts", namespace=namespace),
-            Right(verb, "clusterroles", _RBAC),
-            Right(verb, "clusterrolebindings", _RBAC),
-            Right(verb, "roles", _RBAC, namespace),
-            Right(verb, "rolebindings", _RBAC, namespace),
-        ]
-    return [*found, Right("create", "serviceaccounts", namespace=namespace, subresource="token")]
-
-
-def host_rights(namespace: str) -> list[Right]:
-    """What `join` does at the host."""
-    found = []
-    for verb in ("get", "create", "patch"):
-        found.append(Right(verb, "secrets", namespace=namespace))
-        found.append(Right(verb, "kubefedclusters", "core.kubefed.io", namespace))
-    return found
-
-
 async def look(
     connection: Connection,
     rights: Sequence[Right],
@@ -119,7 +43,7 @@ async def look(
 ) -> Findings:
     """Everything that can be asked of one cluster. `role` is the ClusterRole that the user is about to grant there."""
     answer = await connection.request("GET", "/version")
-    reached, version_text = _reached(connection, answer)
+    reached, version = _reached(connection, answer)
     if reached.verdict is Verdict.FAILED:
         return Findings((reached,))
     checks = [reached]
@@ -127,7 +51,7 @@ async def look(
         checks.append(
             Check("tls", Verdict.WARNING, "the kubeconfig skips TLS verification, and so will the controller")
         )
-    checks.append(version(version_text, oldest))
+    checks.append(judgements.version(version, oldest))
     checks.append(await _clock(connection, now))
     uid, identity = await _uid(connection)
     if identity is not None:
@@ -135,81 +59,7 @@ async def look(
     checks.append(await _rights(connection, rights))
     if role is not None:
         checks.append(await _grant(connection, role))
-    return Findings(tuple(checks), uid, version_text)
-
-
-def version(text: str, oldest: tuple[int, int]) -> Check:
-    """Whether a Kubernetes version is one we work with."""
-    found = _VERSION.match(text)
-    if not found:
-        return Check("version", Verdict.UNKNOWN, f"the server calls its version {text[:40]!r}")
-    if (int(found[1]), int(found[2])) < oldest:
-        return Check(
-            "version",
-            Verdict.FAILED,
-            f"Kubernetes {text} is older than {oldest[0]}.{oldest[1]}, the oldest that is supported",
-            "upgrade the cluster first",
-        )
-    return Check("version", Verdict.OK, f"Kubernetes {text}")
-
-
-def skew(host: str, member: str) -> Check:
-    """How far the two versions are apart, in minors; only a member newer than the host by more than 3 is warned of."""
-    left, right = _VERSION.match(host), _VERSION.match(member)
-    if not left or not right:
-        return Check("version skew", Verdict.UNKNOWN, f"host {host or '?'}, member {member or '?'}")
-    minors = int(right[2]) - int(left[2])
-    if minors == 0:
-        return Check("version skew", Verdict.OK, f"host and member are both {left[1]}.{left[2]}")
-    text = f"the member is {abs(minors)} minor version{'s' if abs(minors) > 1 else ''} "
-    text += f"{'newer' if minors > 0 else 'older'} than the host ({host}, {member})"
-    if abs(minors) > 3:
-        return Check("version skew", Verdict.WARNING, f"{text}: types may be served in other versions there")
-    return Check("version skew", Verdict.OK, text)
-
-
-def clock(server: dt.datetime, now: dt.datetime) -> Check:
-    """How far the server's clock, told in whole seconds, is from ours."""
-    seconds = abs((server - now).total_seconds())
-    if seconds <= 1.5:
-        return Check("clock", Verdict.OK, "within 1 s of this machine's")
-    text = f"{seconds:.0f} s {'ahead of' if server > now else 'behind'} this machine's"
-    if seconds > SKEW_LIMIT:
-        return Check("clock", Verdict.FAILED, text, "set both clocks by NTP: tokens and certificates depend on them")
-    return Check("clock", Verdict.WARNING if seconds > SKEW_WARNING else Verdict.OK, text)
-
-
-def identity(name: str, uid: str, server: str, known: Fleet) -> Check:
-    """Whether this cluster may have this name: neither is known with another partner (design, decision 11)."""
-    mine = known.member(name)
-    if mine is not None and mine.uid and uid and mine.uid != uid:
-        return Check(
-            "identity",
-            Verdict.FAILED,
-            f"{name} is already the name of another cluster (kube-system {mine.uid} at {mine.server}; "
-            f"this one is {uid})",
-            f"join under another name, or first run: fedctl unjoin {name}",
-        )
-    for other in known.members:
-        same = other.uid == uid if other.uid and uid else other.server == server.rstrip("/")
-        if other.name != name and same:
-            return Check(
-                "identity",
-                Verdict.FAILED,
-                f"this cluster has already joined as {other.name}: under a second name it would get everything twice",
-                f"use {other.name}, or first run: fedctl unjoin {other.name}",
-            )
-    what = "the host itself" if uid and uid == known.uid else "not known yet" if mine is None else "as recorded"
-    return Check("identity", Verdict.OK, f"kube-system {uid or 'unknown'}, {what}")
-
-
-def refuse_failed(cluster: str, checks: Iterable[Check]) -> None:
-    """Raise PreflightFailed naming every failed check."""
-    failed = [check for check in checks if check.verdict is Verdict.FAILED]
-    if failed:
-        text = "; ".join(f"{check.name}: {check.message}" for check in failed)
-        hints = list(dict.fromkeys(check.hint for check in failed if check.hint))
-        raise PreflightFailed(f"cluster {cluster} cannot be joined: {text}", "; ".join(hints))
+    return Findings(tuple(checks), uid, version)
 
 
 def _reached(connection: Connection, answer: Answer | Failure) -> tuple[Check, str]:
@@ -251,7 +101,7 @@ async def _clock(connection: Connection, now: dt.datetime) -> Check:
     outcome = await _post(connection, path, {"apiVersion": "authentication.k8s.io/v1", "kind": body})
     created = str((outcome or {}).get("metadata", {}).get("creationTimestamp") or "")
     try:
-        return clock(dt.datetime.fromisoformat(created), now)
+        return judgements.clock(dt.datetime.fromisoformat(created), now)
     except (ValueError, TypeError):
         return Check("clock", Verdict.UNKNOWN, "the server does not tell its time (Kubernetes 1.28 and newer do)")
 

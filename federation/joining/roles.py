@@ -12,8 +12,8 @@ from federation.joining import applying, fleet, objects, preflight
 from federation.joining.applying import Outcome
 from federation.joining.contexts import Contexts
 from federation.joining.fleet import Fleet, Member
+from federation.joining.judgements import Right
 from federation.joining.objects import Manifest
-from federation.joining.preflight import Right
 from federation.kube import kubeconfig
 from federation.kube.connection import Connection
 from federation.model.errors import ApiFailure, FederationError, Unusable

@@ -213,7 +213,7 @@ def test_disable_narrows_and_keeps_the_crd(hub: Site) -> None:
     assert hub.get("host", hub.kubefed("federatedtypeconfigs", "configmaps")) is None
     assert crd(hub, "federatedconfigmaps") is not None
     assert grants(hub) == {"deployments"}
-    hub.run("disable", "configmaps", "--delete-crd")  # what the first run left
+    hub.run("disable", f"federatedconfigmaps.{group(hub)}", "--delete-crd")  # what the first run left
     assert crd(hub, "federatedconfigmaps") is None
     assert hub.get("host", f"{RBAC}/clusterroles/kubefed:view:federatedconfigmaps.{group(hub)}") is None
 
@@ -241,7 +241,7 @@ def test_crd_with_objects_is_not_deleted(hub: Site) -> None:
     hub.run("disable", "configmaps")
     assert hub.get("host", f"{path}/settings") is not None
     hub.delete("host", f"{path}/settings")
-    hub.run("disable", "configmaps", "--delete-crd")
+    hub.run("disable", f"federatedconfigmaps.{group(hub)}", "--delete-crd")
     assert crd(hub, "federatedconfigmaps") is None
 
 
@@ -254,8 +254,21 @@ def test_disable_waits_for_the_controller_to_let_go(hub: Site) -> None:
     assert "has not let go of federatedtypeconfig configmaps" in ran.err
     assert grants(hub) == {"configmaps"}  # while the controller may still push, it keeps its rights
     hub.merge("host", where, {"metadata": {"finalizers": None}})
-    hub.run("disable", "configmaps", "--delete-crd")
+    hub.run("disable", f"federatedconfigmaps.{group(hub)}", "--delete-crd")
     assert grants(hub) == set()
+
+
+def test_a_type_left_by_another_federation_is_not_taken_for_ours(hub: Site) -> None:
+    for domain in ("one", "two"):
+        hub.run("enable", "limitranges", "--federated-group", f"{domain}.{group(hub)}")
+        hub.run("disable", "limitranges")
+    ran = hub.run("disable", "limitranges", "--delete-crd", code=1)
+    assert "several federated types of limitranges are left" in ran.err
+    for domain in ("one", "two"):
+        name = f"federatedlimitranges.{domain}.{group(hub)}"
+        assert name in ran.err
+        hub.run("disable", name, "--delete-crd")
+        assert hub.get("host", f"{CRDS}/{name}") is None
 
 
 def test_disable_dry_run_and_unknown_type(hub: Site) -> None:

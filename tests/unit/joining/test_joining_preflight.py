@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 from aiohttp import web
 
-from federation.joining import preflight
+from federation.joining import judgements, preflight
 from federation.joining.errors import PreflightFailed
 from federation.joining.fleet import Fleet, Member
-from federation.joining.preflight import Check, Findings, Right, Verdict
+from federation.joining.judgements import Check, Right, Verdict
+from federation.joining.preflight import Findings
 from federation.kube.connection import Connection
 from federation.kube.endpoint import Endpoint
 
@@ -29,7 +30,7 @@ NOW = dt.datetime(2026, 1, 10, 12, 0, 0, tzinfo=dt.UTC)
     ],
 )
 def test_version(text: str, verdict: Verdict) -> None:
-    found = preflight.version(text, preflight.OLDEST_MEMBER)
+    found = judgements.version(text, judgements.OLDEST_MEMBER)
     assert found.verdict is verdict
     assert text in found.message
 
@@ -45,7 +46,7 @@ def test_version(text: str, verdict: Verdict) -> None:
     ],
 )
 def test_skew(host: str, member: str, verdict: Verdict, said: str) -> None:
-    found = preflight.skew(host, member)
+    found = judgements.skew(host, member)
     assert found.verdict is verdict
     assert said in found.message
 
@@ -61,7 +62,7 @@ def test_skew(host: str, member: str, verdict: Verdict, said: str) -> None:
     ],
 )
 def test_clock(seconds: int, verdict: Verdict, said: str) -> None:
-    found = preflight.clock(NOW + dt.timedelta(seconds=seconds), NOW)
+    found = judgements.clock(NOW + dt.timedelta(seconds=seconds), NOW)
     assert found.verdict is verdict
     assert said in found.message
 
@@ -86,7 +87,7 @@ KNOWN = Fleet("u-host", (EAST, OLD))
     ],
 )
 def test_identity(name: str, uid: str, server: str, verdict: Verdict, said: str) -> None:
-    found = preflight.identity(name, uid, server, KNOWN)
+    found = judgements.identity(name, uid, server, KNOWN)
     assert found.verdict is verdict
     assert said in found.message
     assert bool(found.hint) == (verdict is Verdict.FAILED)
@@ -99,9 +100,9 @@ def test_failed_checks_are_told_together() -> None:
         Check("c", Verdict.FAILED, "is worse", "mend c"),
     ]
     with pytest.raises(PreflightFailed, match=r"cluster x cannot be joined: a: is bad; c: is worse") as refused:
-        preflight.refuse_failed("x", checks)
+        judgements.refuse_failed("x", checks)
     assert refused.value.hint == "mend a; mend c"
-    preflight.refuse_failed("x", checks[1:2])
+    judgements.refuse_failed("x", checks[1:2])
 
 
 def test_rights_name_what_kubectl_names() -> None:
