@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from federation.controllers import gathering, lines, push
-from federation.controllers.facts import Setback, Track, TypeState, World
+from federation.controllers import gathering, lines, pacing, push
+from federation.controllers.facts import Track, TypeState, World
 from federation.controllers.ports import HubPort, Teller
-from federation.core import contention, failures, managedfields, planning, status
+from federation.core import contention, managedfields, planning, status
 from federation.core.planning import Applied
 from federation.model import marks
 from federation.model.clusters import Observed
@@ -27,7 +27,6 @@ from federation.model.plan import Apply, Delete, Keep, Release
 from federation.model.resources import Key, ObjectName
 from federation.model.words import Word
 from federation.runtime import metrics
-from federation.runtime.backoff import delay
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lane import Verdict
 
@@ -37,13 +36,6 @@ REMIND = 30.0
 """Seconds after which clusters that still have not answered are said to have timed out (KubeFed's 30 s)."""
 REASSERT = 8 * 3600.0
 """Seconds within which every placement is applied once more, though nothing seems to have changed."""
-LEAVE = 10.0
-"""Seconds after which a delete that was accepted and not confirmed is sent again."""
-RETRY = {"now": (0.05, 1.0), "soon": (0.5, 60.0), "slow": (5.0, 960.0), "never": (960.0, 960.0)}
-"""Base and cap, in seconds, of the wait before a cluster's action is tried again, by failures.retry."""
-RIGHT_MISSING = (2.0, 60.0)
-"""The same for a missing right: whoever grants it should not wait for long to see it work."""
-
 log = structlog.get_logger()
 
 
@@ -118,7 +110,7 @@ class Sync:
         for state in filter(None, states):
             for name, track in state.tracks.items():
                 setback = track.setbacks.get(cluster)
-                if setback is not None and setback.pace != RETRY["never"] and setback.not_before > now:
+                if setback is not None and setback.pace != pacing.RETRY["never"] and setback.not_before > now:
                     setback.not_before, setback.attempts = now, 0
                     self._queue.add(Key(state.type.name, *name))
 
@@ -199,7 +191,7 @@ class Sync:
             member = self._world.members.get(cluster)
             if member is None or member.lane is None:
                 continue
-            wait = _held_back(action, track, cluster, now)
+            wait = pacing.held_back(action, track, cluster, now)
             if wait > 0:
                 self._queue.add_after(key, wait)
                 continue
@@ -250,7 +242,7 @@ class Sync:
             )
         if state.tracks.get(name) is track:
             self._absorb(_Turn(key, cluster, state, track, action, plan.generation), port.manager, outcome)
-        return _verdict(outcome)
+        return pacing.verdict(outcome)
 
     def _absorb(self, turn: "_Turn", manager: str, outcome: push.Outcome) -> None:
         key, cluster, track, action = turn.key, turn.cluster, turn.track, turn.action
@@ -265,7 +257,7 @@ class Sync:
         else:
             track.setbacks.pop(cluster, None)
             track.leaving[cluster] = (action.uid, time.monotonic())
-            self._queue.add_after(key, LEAVE)
+            self._queue.add_after(key, pacing.LEAVE)
         if current is not action:
             track.stale = True  # it was planned anew while this was under way
         if not track.pending or track.stale:
@@ -296,20 +288,12 @@ class Sync:
             track.stale = True  # somebody changed it right after our write
 
     def _set_back(self, turn: "_Turn", outcome: push.Outcome) -> None:
-        key, cluster, track, action = turn.key, turn.cluster, turn.track, turn.action
-        before = track.setbacks.get(cluster)
-        digest = action.digest if isinstance(action, Apply) else action.uid
-        pace = RETRY[failures.retry(outcome.failure) if outcome.failure is not None else "slow"]
-        if outcome.failure is not None and outcome.failure.kind is FailureKind.RIGHT_MISSING:
-            pace = RIGHT_MISSING
-        # Another pace starts anew: a dozen refused connections do not tell how long a missing right will last.
-        again = before is not None and (before.digest, before.pace) == (digest, pace)
-        attempts = before.attempts + 1 if before is not None and again else 1
-        wait = delay(attempts - 1, base=pace[0], cap=pace[1])
-        not_before = time.monotonic() + wait
-        track.setbacks[cluster] = Setback(outcome.word, outcome.message, digest, not_before, attempts, pace)
+        key, cluster, track = turn.key, turn.cluster, turn.track
+        setback = pacing.set_back(track.setbacks.get(cluster), turn.action, outcome, time.monotonic())
+        track.setbacks[cluster] = setback
+        wait = setback.not_before - time.monotonic()
         self._queue.add_after(key, wait)
-        if attempts == 1:
+        if setback.attempts == 1:
             log.info(
                 "push refused",
                 key=str(key),
@@ -327,7 +311,7 @@ class Sync:
         if plan is None or plan.undecided or plan.finalizer is False:
             self._open.pop(key, None)
             return  # an event will decide, or the object goes with its finalizer
-        due = _next_try(track)
+        due = pacing.next_try(track)
         if due is not None and due <= now:
             track.stale = True
             self._queue.add(key)
@@ -382,53 +366,3 @@ def _new_track(federated: FederatedObject) -> Track:
         if digests is not None:
             applied[line.name] = Applied(*digests, line.generation or told.observed_generation)
     return Track(uid=federated.metadata.uid, status=told, applied=applied)
-
-
-def _held_back(action: Apply | Delete | Release, track: Track, cluster: str, now: float) -> float:
-    """Seconds that this action must still wait; 0 when it can go."""
-    when = _not_before(action, track, cluster)
-    if when > now:
-        return when - now
-    contest = track.contention.get(cluster)
-    applied = track.applied.get(cluster)
-    if contest is None or not isinstance(action, Apply) or applied is None or applied.digest != action.digest:
-        return 0.0
-    wait = contest.last + contention.delay(contest) - time.time()
-    if wait > 0:
-        track.setbacks[cluster] = Setback(
-            Word.UPDATE_FAILED, contention.message(contest, time.time()), action.digest, now + wait, contest.count
-        )
-    return max(0.0, wait)
-
-
-def _next_try(track: Track) -> float | None:
-    """When the first action that is held back may go (monotonic seconds); None when none is, or a new plan is due."""
-    if track.stale:
-        return None
-    held = (
-        _not_before(action, track, cluster)
-        for cluster, action in track.actions.items()
-        if isinstance(action, Apply | Delete | Release) and cluster not in track.pending
-    )
-    return min((when for when in held if when), default=None)
-
-
-def _not_before(action: Apply | Delete | Release, track: Track, cluster: str) -> float:
-    """When this very action may go again, by what came of it before (monotonic seconds); 0 when nothing did."""
-    when = 0.0
-    left = track.leaving.get(cluster)
-    if left is not None and not isinstance(action, Apply) and left[0] == action.uid:
-        when = left[1] + LEAVE
-    setback = track.setbacks.get(cluster)
-    if setback is not None and setback.digest == (action.digest if isinstance(action, Apply) else action.uid):
-        when = max(when, setback.not_before)
-    return when
-
-
-def _verdict(outcome: push.Outcome) -> tuple[Verdict, float | None]:
-    failure = outcome.failure
-    if failure is None or failure.whose != "member":
-        return Verdict.ANSWERED, None
-    if failure.kind is FailureKind.THROTTLED:
-        return Verdict.THROTTLED, failure.retry_after
-    return Verdict.FAILED, failure.retry_after

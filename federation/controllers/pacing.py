@@ -1,0 +1,91 @@
+"""How long an action waits before it is tried again, and what its answer says about its member; used by sync.
+
+Each cluster of each object has its own wait (`Setback`), by what the refusal means: a race is tried again at once, a
+manifest that is wrong when it changes. A fight with another controller is slowed down (core.contention).
+"""
+
+import time
+
+from federation.controllers.facts import Setback, Track
+from federation.controllers.push import Outcome
+from federation.core import contention, failures
+from federation.model.failures import FailureKind
+from federation.model.plan import Apply, Delete, Release
+from federation.model.words import Word
+from federation.runtime.backoff import delay
+from federation.runtime.lane import Verdict
+
+LEAVE = 10.0
+"""Seconds after which a delete that was accepted and not confirmed is sent again."""
+RETRY = {"now": (0.05, 1.0), "soon": (0.5, 60.0), "slow": (5.0, 960.0), "never": (960.0, 960.0)}
+"""Base and cap, in seconds, of the wait before a cluster's action is tried again, by failures.retry."""
+RIGHT_MISSING = (2.0, 60.0)
+"""The same for a missing right: whoever grants it should not wait for long to see it work."""
+
+
+def set_back(before: Setback | None, action: Apply | Delete | Release, outcome: Outcome, now: float) -> Setback:
+    """The wait after one more answer that was not success; `now` is monotonic."""
+    digest = _identity(action)
+    pace = RETRY[failures.retry(outcome.failure) if outcome.failure is not None else "slow"]
+    if outcome.failure is not None and outcome.failure.kind is FailureKind.RIGHT_MISSING:
+        pace = RIGHT_MISSING
+    # Another pace starts anew: a dozen refused connections do not tell how long a missing right will last.
+    again = before is not None and (before.digest, before.pace) == (digest, pace)
+    attempts = before.attempts + 1 if before is not None and again else 1
+    wait = delay(attempts - 1, base=pace[0], cap=pace[1])
+    return Setback(outcome.word, outcome.message, digest, now + wait, attempts, pace)
+
+
+def held_back(action: Apply | Delete | Release, track: Track, cluster: str, now: float) -> float:
+    """Seconds that this action must still wait; 0 when it can go. A fight with another controller is noted as setback."""
+    when = _not_before(action, track, cluster)
+    if when > now:
+        return when - now
+    contest = track.contention.get(cluster)
+    applied = track.applied.get(cluster)
+    if contest is None or not isinstance(action, Apply) or applied is None or applied.digest != action.digest:
+        return 0.0
+    wait = contest.last + contention.delay(contest) - time.time()
+    if wait > 0:
+        track.setbacks[cluster] = Setback(
+            Word.UPDATE_FAILED, contention.message(contest, time.time()), action.digest, now + wait, contest.count
+        )
+    return max(0.0, wait)
+
+
+def next_try(track: Track) -> float | None:
+    """When the first action that is held back may go (monotonic seconds); None when none is, or a new plan is due."""
+    if track.stale:
+        return None
+    held = (
+        _not_before(action, track, cluster)
+        for cluster, action in track.actions.items()
+        if isinstance(action, Apply | Delete | Release) and cluster not in track.pending
+    )
+    return min((when for when in held if when), default=None)
+
+
+def verdict(outcome: Outcome) -> tuple[Verdict, float | None]:
+    """What the lane should learn of its member from this answer, and how long the member asked us to wait."""
+    failure = outcome.failure
+    if failure is None or failure.whose != "member":
+        return Verdict.ANSWERED, None
+    if failure.kind is FailureKind.THROTTLED:
+        return Verdict.THROTTLED, failure.retry_after
+    return Verdict.FAILED, failure.retry_after
+
+
+def _not_before(action: Apply | Delete | Release, track: Track, cluster: str) -> float:
+    """When this very action may go again, by what came of it before (monotonic seconds); 0 when nothing did."""
+    when = 0.0
+    left = track.leaving.get(cluster)
+    if left is not None and not isinstance(action, Apply) and left[0] == action.uid:
+        when = left[1] + LEAVE
+    setback = track.setbacks.get(cluster)
+    if setback is not None and setback.digest == _identity(action):
+        when = max(when, setback.not_before)
+    return when
+
+
+def _identity(action: Apply | Delete | Release) -> str:
+    return action.digest if isinstance(action, Apply) else action.uid
