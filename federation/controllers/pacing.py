@@ -37,7 +37,7 @@ def set_back(before: Setback | None, action: Apply | Delete | Release, outcome: 
 
 
 def held_back(action: Apply | Delete | Release, track: Track, cluster: str, now: float) -> float:
-    """Seconds that this action must still wait; 0 when it can go. A fight with another controller is noted as setback."""
+    """Seconds that this action must still wait; 0 when it can go. A fight is noted as a setback."""
     when = _not_before(action, track, cluster)
     if when > now:
         return when - now

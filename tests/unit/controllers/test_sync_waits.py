@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from federation.controllers import sync
+from federation.controllers import pacing, sync
 from federation.controllers.facts import Setback, Track, TypeState, World
 from federation.model.federated import FederatedObject, FederatedType, Metadata
 from federation.model.plan import Action, Apply, Delete, Keep, Plan
@@ -63,7 +63,7 @@ def made(one: Track) -> tuple[sync.Sync, KeyQueue[Key]]:
         pytest.param(track(APPLY, setbacks={"m1": setback(50.0, "older")}), None, id="refused-was-another-manifest"),
         pytest.param(track(APPLY, setbacks={"m1": setback(50.0)}, pending={"m1"}), None, id="under-way"),
         pytest.param(track(Keep("digest", "entry"), setbacks={"m1": setback(50.0)}), None, id="done"),
-        pytest.param(track(DELETE, leaving={"m1": ("uid-1", 50.0)}), 50.0 + sync.LEAVE, id="delete-unconfirmed"),
+        pytest.param(track(DELETE, leaving={"m1": ("uid-1", 50.0)}), 50.0 + pacing.LEAVE, id="delete-unconfirmed"),
         pytest.param(
             track(DELETE, leaving={"m1": ("uid-1", 50.0)}, pending={"m1"}), None, id="delete-sent-again-does-not-spin"
         ),
@@ -77,7 +77,7 @@ def made(one: Track) -> tuple[sync.Sync, KeyQueue[Key]]:
     ],
 )
 def test_next_try(one: Track, expected: float | None) -> None:
-    assert sync._next_try(one) == expected
+    assert pacing.next_try(one) == expected
 
 
 async def test_a_timer_that_was_set_for_an_earlier_wait_does_not_swallow_the_later_one() -> None:
@@ -92,7 +92,7 @@ async def test_a_member_that_answers_again_is_tried_now() -> None:
     syncing, queue = made(one)
     syncing.cluster_answers("m1")
     assert queue.take_nowait() == KEY
-    assert sync._held_back(APPLY, one, "m1", time.monotonic()) == 0.0
+    assert pacing.held_back(APPLY, one, "m1", time.monotonic()) == 0.0
     assert one.setbacks["m1"].attempts == 0
 
 
@@ -101,7 +101,7 @@ async def test_a_member_that_answers_again_is_tried_now() -> None:
     [
         pytest.param("m2", "", (0.5, 60.0), id="another-member"),
         pytest.param("m1", "secrets", (0.5, 60.0), id="another-type"),
-        pytest.param("m1", "", sync.RETRY["never"], id="a-manifest-that-is-wrong"),
+        pytest.param("m1", "", pacing.RETRY["never"], id="a-manifest-that-is-wrong"),
     ],
 )
 async def test_other_waits_go_on(cluster: str, type_name: str, pace: tuple[float, float]) -> None:
@@ -109,4 +109,4 @@ async def test_other_waits_go_on(cluster: str, type_name: str, pace: tuple[float
     syncing, queue = made(one)
     syncing.cluster_answers(cluster, type_name)
     assert queue.take_nowait() is None
-    assert sync._held_back(APPLY, one, "m1", time.monotonic()) > 900
+    assert pacing.held_back(APPLY, one, "m1", time.monotonic()) > 900
