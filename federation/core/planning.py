@@ -122,8 +122,12 @@ class _Shared:
         self._base = base
         self._common: _Made | None = None
 
-    def manifest_for(self, cluster: str) -> "_Made":
-        operations = self._spec.overrides.get(cluster)
+    def manifest_for(self, cluster: Cluster) -> "_Made":
+        operations = self._spec.overrides.get(cluster.name)
+        if cluster.is_host and self._facts.type.is_namespace and self._spec.template is None:
+            # The host's Namespace is the template: applied to itself, a label taken off it would come back as drift.
+            bare = manifest.base(self._spec, self._facts.type, self._facts.object.where, host_namespace=None)
+            return self._make(manifest.finish(bare, operations or ()))
         if operations:
             return self._make(manifest.finish(self._base, operations))
         if self._common is None:
@@ -159,7 +163,7 @@ def _hold(facts: Facts, cluster: Cluster, shared: _Shared) -> Action:
     if facts.namespace is not None and (waiting := _await_namespace(facts.namespace, name)) is not None:
         return waiting
     try:
-        made = shared.manifest_for(name)
+        made = shared.manifest_for(cluster)
     except Invalid as error:
         return Refuse(Word.APPLY_OVERRIDES_FAILED, f"{error.field}: {error.message}")
     match observed:
@@ -247,10 +251,11 @@ def _clear(facts: Facts, cluster: Cluster, *, options: Mapping[str, Any] | None)
                 return None
             if observed.other_hub:
                 return Release(observed.uid, keep_label=True)
+            if facts.type.is_namespace and cluster.is_host:
+                # Never deleted by us; one that its owner deletes waits for us, not we for it.
+                return None if observed.deleting else Release(observed.uid)
             if observed.deleting:
                 return Wait(Word.WAITING_FOR_REMOVAL, "deleted; its finalizers hold it")
-            if facts.type.is_namespace and cluster.is_host:
-                return Release(observed.uid)
             return _removal(facts, observed, options)
         case _:
             assert_never(observed)
