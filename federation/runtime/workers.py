@@ -8,6 +8,7 @@
 | any other exception     | a bug: logged, exponential, 1 s to 16 min          |
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
@@ -63,3 +64,5 @@ class Workers(Generic[K]):
             finally:
                 self._queue.done(key)
                 self._seconds.observe(time.monotonic() - started)
+            # A turn that waits for nothing must not keep the loop from watches, lanes and probes.
+            await asyncio.sleep(0)

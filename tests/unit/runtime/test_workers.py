@@ -146,3 +146,16 @@ async def test_cancelled_in_the_middle_the_key_is_given_back() -> None:
     assert "a" in queue
     await tasks.cancel()
     assert queue.idle
+
+
+async def test_a_key_that_comes_back_at_once_leaves_the_loop_to_others() -> None:
+    def again(key: str, run: int) -> None:
+        if run < 100_000:
+            reconciler.queue.add(key)
+
+    reconciler = Reconciler(again)
+    reconciler.queue.add("a")
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert 1 <= len(reconciler.runs["a"]) <= 10
+    await reconciler.tasks.cancel()
