@@ -4,6 +4,7 @@ usage: python -m e2e.demo [stop]
 """
 
 import asyncio
+import io
 import os
 import signal
 import sys
@@ -23,6 +24,9 @@ Times = list[tuple[str, float]]
 
 def main(arguments: Sequence[str]) -> int:
     """Run it all; whatever happens, nothing keeps running (unless KEEP=1 and all went well)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a member's message may hold what a plain terminal cannot show
     screen = table.screen()
     clusters = Clusters(screen.say)
     if list(arguments) == ["stop"]:
@@ -54,7 +58,7 @@ def _show(clusters: Clusters, screen: table.Screen, times: Times) -> int:
         times.append(("control planes", time.monotonic() - began))
         screen.done(times[-1][1], None)
         asyncio.run(_play(clusters, screen, times))
-        keep = os.environ.get("KEEP", "") not in {"", "0"}
+        keep = _keep()
         if keep:
             _how_to_use(clusters)
         else:
@@ -86,6 +90,9 @@ async def _play(clusters: Clusters, screen: table.Screen, times: Times) -> None:
                 await step.after(stage)
             times.append((step.title, time.monotonic() - began))
             screen.done(times[-1][1], stage.sight)
+            await asyncio.sleep(screen.pace)
+        if _keep():
+            await stage.apply("apps")  # something to look at
 
 
 async def _observe(stage: Stage, step: Step) -> None:
@@ -100,11 +107,16 @@ async def _observe(stage: Stage, step: Step) -> None:
         raise DemoError(f"{step.title}, within {step.within:g} s", "\n  ".join(["", *map(str, missing())]))
 
 
+def _keep() -> bool:
+    return os.environ.get("KEEP", "") not in {"", "0"}
+
+
 def _how_to_use(clusters: Clusters) -> None:
     print(  # noqa: T201
         f"\nkept: {HOST}, {', '.join(MEMBERS)} and the controller (its log: {clusters.log})\n"
-        f"  use:   export KUBECONFIG=$(fedctl playground kubeconfig --name {NAME})\n"
-        "         fedctl get clusters; fedctl get types; kubectl --context berlin get namespaces\n"
+        f"  use:   . .venv/bin/activate; export KUBECONFIG=$(fedctl playground kubeconfig --name {NAME})\n"
+        "         fedctl get clusters; fedctl get federated -A; fedctl status deployment web -n shop\n"
+        "         kubectl --context paris --namespace shop get deployments,services,configmaps,secrets,websites\n"
         "  stop:  make demo-stop\n"
     )
 

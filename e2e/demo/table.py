@@ -18,11 +18,13 @@ from e2e.demo.observe import Sight
 from e2e.demo.world import read
 
 NOTHING = "-"
-_WIDTH = 30
+_WIDEST = 120
 
 
 class Screen(Protocol):
-    """Where the demo is shown."""
+    """Where the demo is shown. `pace` is how many seconds each step stays to be looked at."""
+
+    pace: float
 
     def say(self, line: str) -> None:
         """What is being done now."""
@@ -48,6 +50,8 @@ def screen() -> Screen:
 
 class Plain:
     """Lines, for files, pipes and CI."""
+
+    pace = 0.0
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -82,6 +86,8 @@ class Plain:
 class Terminal:
     """A table that follows the members, with what is done scrolling by above it."""
 
+    pace = 1.5
+
     def __init__(self, console: Console) -> None:
         self._console = console
         self._sight: Sight | None = None
@@ -98,7 +104,7 @@ class Terminal:
 
     def done(self, seconds: float, sight: Sight | None) -> None:
         """That it was observed, and when."""
-        self._console.print(Text(f"   ✓ observed after {seconds:.1f} s", style="green"))
+        self._console.print(Text(f"   observed after {seconds:.1f} s", style="green"))
 
     def watch(self, sight: Sight) -> None:
         """Draw the table from now on."""
@@ -111,10 +117,11 @@ class Terminal:
     def _draw(self) -> Table | Text:
         if self._sight is None:
             return Text("")
-        table = Table(title="what the members hold", title_justify="left")
-        table.add_column("object", no_wrap=True)
+        width = min(self._console.width, _WIDEST)
+        table = Table(title="what the members hold", title_justify="left", width=width)
+        table.add_column("object", no_wrap=True, width=18)
         for name in MEMBERS:
-            table.add_column(Text(heading(self._sight, name), justify="left"), min_width=_WIDTH, no_wrap=True)
+            table.add_column(Text(heading(self._sight, name)), ratio=1, no_wrap=True, overflow="ellipsis")
         for row in rows(self._sight):
             table.add_row(*(Text(cell, style="dim" if cell in {NOTHING, "?"} else "") for cell in row))
         return table
@@ -163,4 +170,4 @@ def summary(kind: str, item: Mapping[str, Any]) -> str:
             text = str(read(item, "/spec/domain"))
         case _:
             text = str(read(item, "/status/phase") or "there")
-    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+    return text
