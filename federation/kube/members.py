@@ -30,6 +30,17 @@ class Written:
     metadata: PartialMetadata
 
 
+class _Spec(msgspec.Struct, gc=False):
+    replicas: int
+
+
+class _Scaled(msgspec.Struct, gc=False):
+    spec: _Spec
+
+
+_scaled = msgspec.json.Decoder(_Scaled)
+
+
 class MemberWriter:
     """One member, as one field manager."""
 
@@ -98,9 +109,10 @@ class MemberWriter:
         answer = await self.connection.request("GET", resource.path(name), deadline=PUSH_DEADLINE)
         if isinstance(answer, Failure):
             return answer
-        spec = answer.json().get("spec")
-        replicas = spec.get("replicas") if isinstance(spec, dict) else None
-        return replicas if isinstance(replicas, int) else Failure(FailureKind.UNEXPECTED, "spec.replicas is no number")
+        try:
+            return _scaled.decode(answer.body).spec.replicas
+        except msgspec.MsgspecError:
+            return Failure(FailureKind.UNEXPECTED, "the member's answer names no spec.replicas")
 
     def _query(self, manager: str, force: bool) -> str:
         query = self._queries.get((manager, force))

@@ -1,0 +1,53 @@
+"""/livez, /readyz and /metrics of the controller itself."""
+
+import socket
+
+import aiohttp
+import pytest
+
+from federation.kube.serving import Endpoint
+from federation.model.errors import Unusable
+
+
+def free_port() -> int:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        return int(bound.getsockname()[1])
+
+
+async def test_checks_and_metrics() -> None:
+    problems = {"/livez": "", "/readyz": "not listed yet"}
+    address = f"127.0.0.1:{free_port()}"
+    endpoint = Endpoint(address, {path: lambda path=path: problems[path] for path in problems}, metrics=True)  # type: ignore[misc]
+    await endpoint.start()
+    try:
+        async with aiohttp.ClientSession(f"http://{address}") as session:
+            seen = {}
+            for path in ("/livez", "/readyz", "/metrics", "/"):
+                async with session.get(path) as response:
+                    seen[path] = (response.status, await response.text())
+            assert seen["/livez"] == (200, "ok\n")
+            assert seen["/readyz"] == (503, "not listed yet\n")
+            assert "workqueue_depth" in seen["/metrics"][1]
+            assert seen["/"][0] == 404
+            problems["/readyz"] = ""
+            async with session.get("/readyz") as response:
+                assert response.status == 200
+    finally:
+        await endpoint.stop()
+    await endpoint.stop()  # once more does no harm
+
+
+async def test_a_taken_port_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(Unusable, match=f"cannot listen on '{address}'"):
+            await Endpoint(address, {}).start()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:70000", "256.0.0.1:1"])
+async def test_addresses_that_cannot_be(address: str) -> None:
+    with pytest.raises(Unusable, match="cannot listen on"):
+        await Endpoint(address, {}).start()
