@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 import orjson
 
+from federation.joining import answers
 from federation.joining.errors import NotConfirmed
 from federation.kube import connection as http
 from federation.kube.connection import APPLY_PATCH, Answer, Connection
@@ -98,8 +99,14 @@ async def find(connection: Connection, resource: Resource, name: ObjectName) -> 
     answer = await ask(connection, "GET", resource.path(name), secret=is_secret(resource))
     if isinstance(answer, Failure) and answer.kind in _ABSENT:
         return None
-    found: dict[str, Any] = http.expect(answer, f"{connection.name}: get {label(resource, name)}").json()
-    return found
+    doing = f"{connection.name}: get {label(resource, name)}"
+    return answers.thing(http.expect(answer, doing).json(), doing)
+
+
+async def read(connection: Connection, path: str, *, deadline: float = http.DEADLINE) -> dict[str, Any]:
+    """The JSON object at a path that is no resource's (/version, /openapi/v3)."""
+    doing = f"{connection.name}: get {path}"
+    return answers.mapping(http.expect(await ask(connection, "GET", path, deadline=deadline), doing).json(), doing)
 
 
 async def listing(
@@ -114,9 +121,9 @@ async def listing(
         answer = await ask(
             connection, "GET", resource.collection(namespace), params=params, deadline=30.0, secret=is_secret(resource)
         )
-        page = http.expect(answer, f"{connection.name}: list {resource.qualified}").json()
-        found += page.get("items") or []
-        token = (page.get("metadata") or {}).get("continue")
+        doing = f"{connection.name}: list {resource.qualified}"
+        page, token = answers.page(http.expect(answer, doing).json(), doing)
+        found += page
         if not token or (limit and len(found) >= limit):
             return found
         params["continue"] = token
@@ -136,12 +143,14 @@ async def apply(connection: Connection, manifest: Manifest, *, dry_run: bool = F
         accept=http.METADATA,
         secret=is_secret(resource),
     )
-    after = http.expect(answer, f"{connection.name}: apply {label(resource, name)}")
+    doing = f"{connection.name}: apply {label(resource, name)}"
+    after = http.expect(answer, doing)
+    stored = answers.thing(after.json(), doing)
     if after.code == 201:
         return Outcome.CREATED
     if isinstance(before, Failure):
         return Outcome.CONFIGURED
-    same = _version(before.json()) == _version(after.json())
+    same = _version(answers.thing(before.json(), doing)) == _version(stored)
     return Outcome.UNCHANGED if same else Outcome.CONFIGURED
 
 
@@ -158,7 +167,8 @@ async def delete(connection: Connection, resource: Resource, name: ObjectName) -
     answer = await ask(connection, "DELETE", resource.path(name), body=orjson.dumps(body), secret=is_secret(resource))
     if isinstance(answer, Failure) and answer.kind in (*_ABSENT, FailureKind.TYPE_MISSING):
         return Outcome.ABSENT
-    http.expect(answer, f"{connection.name}: delete {label(resource, name)}")
+    doing = f"{connection.name}: delete {label(resource, name)}"
+    answers.mapping(http.expect(answer, doing).json(), doing)
     return Outcome.DELETED
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from federation.joining import applying
+from federation.joining import answers, applying
 from federation.joining.errors import Refused
 from federation.kube import connection as http
 from federation.kube.connection import Connection
@@ -39,12 +39,15 @@ async def read(connection: Connection) -> Served:
         answer = http.expect(
             await connection.request("GET", path, accept=_AGGREGATED, deadline=30.0), f"{connection.name}: get {path}"
         )
-        document = answer.json()
-        if not isinstance(document, dict) or document.get("kind") != "APIGroupDiscoveryList":
+        document = answers.mapping(answer.json(), f"{connection.name}: get {path}")
+        if document.get("kind") != "APIGroupDiscoveryList":
             message = "no aggregated discovery (Kubernetes 1.27 and newer have it)"
             raise ApiFailure(Failure(FailureKind.UNEXPECTED, message), f"{connection.name}: get {path}")
-        verbs = _verbs(document)
-        for resource in discovery.resources(document):
+        try:
+            verbs, resources_there = _verbs(document), discovery.resources(document)
+        except (KeyError, TypeError, AttributeError):
+            raise answers.wrong(f"{connection.name}: get {path}") from None
+        for resource in resources_there:
             everything.append(resource)
             if verbs.get((resource.group, resource.version, resource.plural), frozenset()) >= _NEEDED:
                 federable.append(resource)
@@ -83,12 +86,12 @@ async def generate(connection: Connection, resource: ApiResource, options: Optio
 
 
 async def _openapi(connection: Connection, resource: ApiResource) -> Any:
-    index = await connection.read("/openapi/v3")
+    index = await applying.read(connection, "/openapi/v3")
     root = "apis" if resource.group else "api"
-    entry = (index.get("paths") or {}).get(f"{root}/{resource.api_version}") if isinstance(index, dict) else None
-    if not entry:
+    entry = answers.section(answers.section(index, "paths"), f"{root}/{resource.api_version}")
+    if not entry.get("serverRelativeURL"):
         raise Refused(f"{connection.name}: no OpenAPI v3 document for {resource.api_version}")
-    return await connection.read(str(entry["serverRelativeURL"]), deadline=30.0)
+    return await applying.read(connection, str(entry["serverRelativeURL"]), deadline=30.0)
 
 
 def _verbs(document: Mapping[str, Any]) -> dict[tuple[str, str, str], frozenset[str]]:

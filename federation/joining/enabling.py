@@ -12,7 +12,7 @@ from federation.joining.errors import NotInstalled, Refused
 from federation.joining.roles import MemberRole
 from federation.kube.connection import Connection
 from federation.model.errors import Invalid
-from federation.model.resources import CRDS, ObjectName
+from federation.model.resources import CRDS, TYPE_CONFIGS, ObjectName
 from typegen import federate, rights
 from typegen.model import Generated, Options
 from typegen.model import Unusable as NotFederable
@@ -87,6 +87,7 @@ async def enable(
         await applying.apply_all(host, [each.crd, *rights.host_roles(each)], report)
     await applying.wait_established(host, [each.crd["metadata"]["name"] for each in made])
     for each in made:
+        await _wait_for_old(host, namespace, each)
         await applying.apply_all(host, [each.type_config], report)
     known = await fleet.read(host, namespace)
     for problem in known.problems:
@@ -99,6 +100,22 @@ async def enable(
             "members joined with --rights all take everything"
         )
     return Enabled(tuple(made), tuple(await roles.follow(contexts, host, namespace, known)))
+
+
+async def _wait_for_old(host: Connection, namespace: str, made: Generated) -> None:
+    """A FederatedTypeConfig that a disable is deleting would take ours along."""
+    where = ObjectName(namespace, made.target.qualified)
+
+    async def settled() -> bool:
+        found = await applying.find(host, TYPE_CONFIGS, where)
+        return found is None or not found["metadata"].get("deletionTimestamp")
+
+    await applying.until(
+        settled,
+        timeout=30.0,
+        what=f"{host.name}: federatedtypeconfig {where} is being deleted; to be gone",
+        hint="start the controller (it removes the finalizer), then run the same command again",
+    )
 
 
 async def _check_same_names(host: Connection, namespace: str, made: Generated) -> None:

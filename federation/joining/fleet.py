@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from federation.core import parsing
-from federation.joining import applying
+from federation.joining import answers, applying
 from federation.joining.errors import NotInstalled
 from federation.kube.connection import Connection
 from federation.model import resources
@@ -18,6 +18,8 @@ from federation.model.errors import ApiFailure, Invalid
 from federation.model.failures import FailureKind
 from federation.model.federated import FederatedType
 from federation.model.resources import ObjectName
+
+KUBE_SYSTEM = ObjectName("", "kube-system")
 
 UID_ANNOTATION = "kubefed.io/cluster-uid"
 """On a KubeFedCluster: the UID of the member's kube-system namespace, recorded at join."""
@@ -79,8 +81,11 @@ def member(cluster: Mapping[str, Any]) -> Member:
 
 async def cluster_uid(connection: Connection) -> str:
     """Who a cluster is: the UID of its kube-system namespace."""
-    found = await connection.read("/api/v1/namespaces/kube-system")
-    return str(found["metadata"]["uid"])
+    found = await applying.find(connection, resources.NAMESPACES, KUBE_SYSTEM)
+    uid = found["metadata"].get("uid") if found else None
+    if not isinstance(uid, str):
+        raise answers.wrong(f"{connection.name}: get namespace kube-system")
+    return uid
 
 
 async def read(host: Connection, namespace: str) -> Fleet:

@@ -64,8 +64,7 @@ async def _try(host: Connection, namespace: str, wanted: list[Manifest], report:
 
 
 async def _check_version(host: Connection) -> None:
-    found = await host.read("/version")
-    text = str(found.get("gitVersion", "")) if isinstance(found, dict) else ""
+    text = str((await applying.read(host, "/version")).get("gitVersion", ""))
     check = judgements.version(text, judgements.OLDEST_HOST)
     if check.verdict is judgements.Verdict.FAILED:
         raise Refused(f"{host.name}: {check.message}", check.hint)

@@ -5,12 +5,11 @@ The KubeFedCluster comes last: before it exists, the controller knows nothing of
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
 from federation.core import checks, identity
-from federation.joining import applying, fleet, judgements, objects, preflight
+from federation.joining import answers, applying, fleet, judgements, objects, preflight
 from federation.joining.applying import Report
 from federation.joining.errors import NotConfirmed, Refused
 from federation.joining.judgements import Check, Verdict
@@ -171,8 +170,8 @@ async def request_token(member: Connection, account: ObjectName) -> tuple[str, s
     answer = await member.request(
         "POST", f"{SERVICE_ACCOUNTS.path(account)}/token", body=orjson.dumps(body), secret=True
     )
-    status: dict[str, Any] = http.expect(answer, f"{member.name}: create serviceaccount {account} token").json()
-    granted = status.get("status") or {}
+    doing = f"{member.name}: create serviceaccount {account} token"
+    granted = answers.section(answers.mapping(http.expect(answer, doing).json(), doing), "status")
     if not granted.get("token"):
         raise Refused(f"{member.name}: the API server made no token for serviceaccount {account}")
     return str(granted["token"]), str(granted.get("expirationTimestamp", ""))

@@ -31,8 +31,7 @@ async def versions(host: Connection, namespace: str) -> dict[str, Any]:
 
     A host without the federation API has no members. Raises ApiFailure when the host does not answer.
     """
-    version = await host.read("/version")
-    kubernetes = str(version.get("gitVersion", "")) if isinstance(version, dict) else ""
+    kubernetes = str((await applying.read(host, "/version")).get("gitVersion", ""))
     try:
         clusters = await applying.listing(host, KUBEFED_CLUSTERS, namespace)
     except ApiFailure as error:

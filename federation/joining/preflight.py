@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from federation.joining import applying, judgements
+from federation.joining import answers, applying, fleet, judgements
 from federation.joining.judgements import Check, Right, Verdict
 from federation.kube.connection import Answer, Connection
 from federation.model.errors import ApiFailure
@@ -88,8 +88,7 @@ def _unreachable_hint(connection: Connection, failure: Failure) -> str:
 
 async def _uid(connection: Connection) -> tuple[str, Check | None]:
     try:
-        found = await connection.read("/api/v1/namespaces/kube-system")
-        return str(found["metadata"]["uid"]), None
+        return await fleet.cluster_uid(connection), None
     except ApiFailure as error:
         hint = "who a cluster is, is read from its kube-system namespace: ask for get on namespaces"
         return "", Check("identity", Verdict.FAILED, error.failure.message, hint)
@@ -99,7 +98,7 @@ async def _clock(connection: Connection, now: dt.datetime) -> Check:
     # A review is stored nowhere and anybody may ask for one; the server dates its answer.
     path, body = "/apis/authentication.k8s.io/v1/selfsubjectreviews", "SelfSubjectReview"
     outcome = await _post(connection, path, {"apiVersion": "authentication.k8s.io/v1", "kind": body})
-    created = str((outcome or {}).get("metadata", {}).get("creationTimestamp") or "")
+    created = str(answers.section(outcome or {}, "metadata").get("creationTimestamp") or "")
     try:
         return judgements.clock(dt.datetime.fromisoformat(created), now)
     except (ValueError, TypeError):
@@ -132,7 +131,8 @@ async def _allowed(connection: Connection, right: Right) -> bool | None:
     group = "authorization.k8s.io/v1"
     body = {"apiVersion": group, "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": attributes}}
     outcome = await _post(connection, f"/apis/{group}/selfsubjectaccessreviews", body)
-    return bool((outcome.get("status") or {}).get("allowed")) if outcome else None
+    allowed = answers.section(outcome or {}, "status").get("allowed")
+    return allowed if isinstance(allowed, bool) else None
 
 
 async def _grant(connection: Connection, role: applying.Manifest) -> Check:

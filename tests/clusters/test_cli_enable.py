@@ -1,5 +1,6 @@
 """`fedctl enable` and `disable` on real control planes: the type at the host, the rights in every member."""
 
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,20 @@ def test_a_type_left_by_another_federation_is_not_taken_for_ours(hub: Site) -> N
         assert name in ran.err
         hub.run("disable", name, "--delete-crd")
         assert hub.get("host", f"{CRDS}/{name}") is None
+
+
+def test_enable_while_a_disable_is_under_way_outlives_it(hub: Site) -> None:
+    enable(hub, "configmaps")
+    where = hub.kubefed("federatedtypeconfigs", "configmaps")
+    hub.merge("host", where, {"metadata": {"finalizers": ["core.kubefed.io/federated-type-config"]}})
+    hub.run("disable", "configmaps", "--timeout", "0.1", code=1)
+    controller = threading.Timer(0.5, hub.merge, ("host", where, {"metadata": {"finalizers": None}}))
+    controller.start()
+    enable(hub, "configmaps")
+    controller.join()
+    found = hub.get("host", where)
+    assert found is not None
+    assert "deletionTimestamp" not in found["metadata"]
 
 
 def test_disable_dry_run_and_unknown_type(hub: Site) -> None:

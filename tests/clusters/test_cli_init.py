@@ -1,8 +1,9 @@
 """`fedctl init` on a real control plane."""
 
+import pytest
 import yaml
 
-from tests.clusters.fedctl import RBAC, Site, site
+from tests.clusters.fedctl import RBAC, Site, fedctl, site
 
 __all__ = ["site"]
 
@@ -59,3 +60,17 @@ def test_server_that_does_not_answer(site: Site) -> None:
     assert ran.err.startswith("error: host: ")
     assert "cannot connect to https://127.0.0.1:1" in ran.err
     assert "\nnext: " in ran.err
+
+
+def test_user_without_rights(site: Site) -> None:
+    ran = site.run("init", code=1, kubeconfig=site.limited("host", []))
+    assert ran.err.startswith("error: host: apply customresourcedefinition federatedtypeconfigs.core.kubefed.io: ")
+    assert "cannot patch resource" in ran.err
+    assert "next: ask an admin" in ran.err
+
+
+def test_kubeconfig_from_the_environment(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", f"{site.directory}/none:{site.kubeconfig}")
+    ran = fedctl("init", "--context", "host", "--kubefed-namespace", site.namespace)
+    assert ran.code == 0, ran.err
+    assert site.get("host", site.kubefed("kubefedconfigs", "kubefed")) is not None
