@@ -157,7 +157,7 @@ def kubernetes(**answers: object) -> Handler:
 
 
 VERSION = {"gitVersion": "v1.36.3"}
-WHO = {"metadata": {"uid": "u-east"}}
+WHO = {"metadata": {"name": "kube-system", "uid": "u-east"}}
 REVIEW = {"metadata": {"creationTimestamp": "2026-01-10T12:00:00Z"}}
 
 
