@@ -44,7 +44,7 @@ def fold(
     conditions = (
         _condition(
             old.get("Propagation"),
-            Condition("Propagation", "False" if cause else "True", cause, told, observed_generation=generation),
+            Condition("Propagation", "False" if cause else "True", cause.value, told, observed_generation=generation),
             now,
             # KubeFed moves lastUpdateTime when a cluster's line does: something was propagated.
             changed=kept.lines != before.clusters,

@@ -10,9 +10,10 @@ from typing import Any
 
 import orjson
 
+from federation.kube.connection import MERGE_PATCH
 from federation.model.failures import Failure
 from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import EVENTS, KUBEFED_CLUSTERS, KUBEFED_CONFIGS, TYPE_CONFIGS, Resource
+from federation.model.resources import EVENTS, KUBEFED_CLUSTERS, KUBEFED_CONFIGS, TYPE_CONFIGS, ObjectName, Resource
 from tests.clusters.harness import Api, condition, eventually, federated, line, ready
 
 _REQUEST = re.compile(r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE)
@@ -145,6 +146,13 @@ async def make(
 async def attempt(api: Api, resource: Resource, namespace: str, body: Mapping[str, Any]) -> str:
     """POST; "" when it was accepted, else why not."""
     answer = await api.connection.request("POST", resource.collection(namespace), body=orjson.dumps(body))
+    return answer.message if isinstance(answer, Failure) else ""
+
+
+async def attempt_patch(api: Api, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> str:
+    """Merge patch; "" when it was accepted, else why not."""
+    path = resource.path(ObjectName(namespace, name))
+    answer = await api.connection.request("PATCH", path, body=orjson.dumps(body), content_type=MERGE_PATCH)
     return answer.message if isinstance(answer, Failure) else ""
 
 

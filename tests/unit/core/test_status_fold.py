@@ -59,6 +59,15 @@ def test_a_healthy_object() -> None:
     )
 
 
+def test_what_is_empty_is_not_written() -> None:
+    """KubeFed's `reason` is absent when all is well, not ""."""
+    body = status.patch(None, _fold(_ok("m1")))
+    assert body is not None
+    written = orjson.loads(body)["status"]
+    assert "reason" not in written["conditions"][0]
+    assert written["clusters"] == [{"name": "m1", "fingerprint": PRINT}]
+
+
 @pytest.mark.parametrize(
     ("lines", "selected", "propagation", "ready", "reason", "message"),
     [
