@@ -124,6 +124,7 @@ class Reflector(Generic[T]):
         self._version = ""
         self._kick = asyncio.Event()
         self._failures = 0
+        self._opened = -1.0
         labels = (connection.name, collection.what)
         self._events = metrics.WATCH_EVENTS.labels(*labels)
 
@@ -139,9 +140,10 @@ class Reflector(Generic[T]):
             failure = await (self._relist() if listing else self._watch())
             if failure is None and listing:
                 continue  # straight on to its watch, however long the server was away before
-            if failure is None and time.monotonic() - began > SHORTEST_WATCH:
-                self._failures = 0
-                continue
+            if self._opened >= began and time.monotonic() - self._opened > SHORTEST_WATCH:
+                self._failures = 0  # it was open for a while: whatever ended it is no failure in a row
+                if failure is None:
+                    continue
             if failure is None:
                 # A server that ends watches at once must not be asked in a loop.
                 self._failures += 1
@@ -229,7 +231,7 @@ class Reflector(Generic[T]):
             if isinstance(stream, Failure):
                 return stream
             self._tell(None)
-            self.contact = time.monotonic()
+            self.contact = self._opened = time.monotonic()
             async for line in lines(stream.iter_any(), IDLE_LIMIT):
                 if isinstance(line, Failure):
                     return line if line.kind is not FailureKind.TIMED_OUT else None

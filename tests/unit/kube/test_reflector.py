@@ -265,6 +265,17 @@ async def test_a_server_that_ends_watches_at_once_is_not_asked_in_a_loop() -> No
 
 
 @virtual
+async def test_a_quiet_watch_that_breaks_now_and_then_is_opened_again_at_once() -> None:
+    server = Server([listed("10")], [[60.0, ConnectionResetError()]])
+    following = Following(server)
+    await following.run(3600)
+    opened = server.times("watch")
+    assert len(opened) > 55
+    assert max(later - earlier for earlier, later in itertools.pairwise(opened)) < 60.5
+    assert server.verbs().count("list") == 1
+
+
+@virtual
 async def test_a_list_without_a_version_is_not_asked_in_a_loop() -> None:
     server = Server([listed("")])
     following = Following(server)
