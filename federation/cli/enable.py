@@ -1,7 +1,7 @@
 """`fedctl enable`: switch federation of a type on."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -67,27 +67,35 @@ def command(
 
 
 async def _enable(host: Host, requests: Sequence["Request"], dry_run: str, output: str | None) -> int:
-    from federation.cli import printing, rolling  # noqa: PLC0415
-    from federation.joining import applying, enabling  # noqa: PLC0415
+    from federation.cli import rolling  # noqa: PLC0415
+    from federation.joining import enabling  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
 
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
-        if output or dry_run:
+        if output or dry_run == "client":
             made = await enabling.generate(connection, host.namespace, requests)
-            manifests = [each for generated in made for each in enabling.manifests(generated)]
             for generated in made:
                 for caution in generated.cautions:
                     options.report(f"warning: {generated.target.qualified}: {caution}")
-            if output:
-                printing.emit(manifests, output)
-                return 0
-            for manifest in manifests:
-                outcome = await applying.apply(connection, manifest, dry_run=True) if dry_run == "server" else ""
-                label = applying.label(applying.resource_of(manifest), applying.name_of(manifest))
-                options.report(f"{connection.name}: {label} {outcome}".rstrip() + " (dry run)")
+            _show([each for generated in made for each in enabling.manifests(generated)], connection.name, output)
             return 0
+        if dry_run:
+            done = await enabling.rehearse(contexts, connection, host.namespace, requests, options.report)
+            return rolling.tell(done.members)
         done = await enabling.enable(contexts, connection, host.namespace, requests, options.report)
     for each in done.types:
         options.report(f"{each.target.qualified} is federated as {each.federated.kind} ({each.federated.qualified})")
     return rolling.tell(done.members)
+
+
+def _show(manifests: list[dict[str, Any]], host: str, output: str | None) -> None:
+    from federation.cli import printing  # noqa: PLC0415
+    from federation.joining import applying  # noqa: PLC0415
+
+    if output:
+        printing.emit(manifests, output)
+        return
+    for manifest in manifests:
+        label = applying.label(applying.resource_of(manifest), applying.name_of(manifest))
+        options.report(f"{host}: {label} (dry run)")

@@ -132,7 +132,8 @@ async def listing(
 async def apply(connection: Connection, manifest: Manifest, *, dry_run: bool = False) -> Outcome:
     """Server-side apply; `dry_run` lets the server check and refuse without storing anything."""
     resource, name = resource_of(manifest), name_of(manifest)
-    before = await ask(connection, "GET", resource.path(name), accept=http.METADATA, secret=is_secret(resource))
+    accept = http.JSON if dry_run else http.METADATA
+    before = await ask(connection, "GET", resource.path(name), accept=accept, secret=is_secret(resource))
     query = {"fieldManager": MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
     answer = await ask(
         connection,
@@ -140,7 +141,7 @@ async def apply(connection: Connection, manifest: Manifest, *, dry_run: bool = F
         f"{resource.path(name)}?{urlencode(query)}",
         body=orjson.dumps(manifest),
         content_type=APPLY_PATCH,
-        accept=http.METADATA,
+        accept=accept,
         secret=is_secret(resource),
     )
     doing = f"{connection.name}: apply {label(resource, name)}"
@@ -150,7 +151,9 @@ async def apply(connection: Connection, manifest: Manifest, *, dry_run: bool = F
         return Outcome.CREATED
     if isinstance(before, Failure):
         return Outcome.CONFIGURED
-    same = _version(answers.thing(before.json(), doing)) == _version(stored)
+    found = answers.thing(before.json(), doing)
+    # A dry run gets no new resourceVersion, so there the content is compared.
+    same = _content(found) == _content(stored) if dry_run else _version(found) == _version(stored)
     return Outcome.UNCHANGED if same else Outcome.CONFIGURED
 
 
@@ -211,3 +214,9 @@ def is_secret(resource: Resource) -> bool:
 
 def _version(holder: Mapping[str, Any]) -> str:
     return str(holder["metadata"].get("resourceVersion", ""))
+
+
+def _content(found: Mapping[str, Any]) -> dict[str, Any]:
+    """An object without what the server counts and notes by itself."""
+    own = ("managedFields", "resourceVersion", "generation")
+    return {**found, "metadata": {key: value for key, value in found["metadata"].items() if key not in own}}

@@ -1,9 +1,10 @@
 """Switch a type on: its federated CRD and FederatedTypeConfig at the host, then the rights it needs everywhere."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from federation.core import parsing
 from federation.core import rights as member_rights
 from federation.joining import applying, discovery, fleet, roles
 from federation.joining.applying import Report
@@ -100,6 +101,24 @@ async def enable(
             "members joined with --rights all take everything"
         )
     return Enabled(tuple(made), tuple(await roles.follow(contexts, host, namespace, known)))
+
+
+async def rehearse(
+    contexts: Contexts, host: Connection, namespace: str, requests: Sequence[Request], report: Report
+) -> Enabled:
+    """What `enable` would do, checked by the API servers of the host and of every member; nothing is stored."""
+    made = await generate(host, namespace, requests)
+    for each in made:
+        await _check_same_names(host, namespace, each)
+        for manifest in manifests(each):
+            outcome = await applying.apply(host, manifest, dry_run=True)
+            label = applying.label(applying.resource_of(manifest), applying.name_of(manifest))
+            report(f"{host.name}: {label} {outcome} (dry run)")
+    known = await fleet.read(host, namespace)
+    types = {each.name: each for each in known.types}
+    types |= {each.target.qualified: parsing.type_config(each.type_config) for each in made}
+    then = replace(known, types=tuple(types.values()))
+    return Enabled(tuple(made), tuple(await roles.follow(contexts, host, namespace, then, dry_run=True)))
 
 
 async def _wait_for_old(host: Connection, namespace: str, made: Generated) -> None:

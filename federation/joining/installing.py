@@ -10,10 +10,10 @@ from federation.kube.connection import Connection
 from federation.model.errors import ApiFailure
 from federation.model.failures import FailureKind
 from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import KUBEFED_CONFIGS, NAMESPACES, ObjectName
+from federation.model.resources import CLUSTER_ROLE_BINDINGS, KUBEFED_CONFIGS, NAMESPACES, ObjectName
 
 Manifest = dict[str, Any]
-CONFIG_NAME = "kubefed"
+CONTROLLER = "kubefed-controller"
 
 
 def manifests(namespace: str = SYSTEM_NAMESPACE) -> list[Manifest]:
@@ -37,6 +37,7 @@ async def install(
     """
     wanted = manifests(namespace)
     await _check_version(host)
+    await _warn_of_another(host, namespace, report)
     crds = [each for each in wanted if each["kind"] == "CustomResourceDefinition"]
     rest = [each for each in wanted if each not in crds]
     if dry_run:
@@ -61,6 +62,20 @@ async def _try(host: Connection, namespace: str, wanted: list[Manifest], report:
                 raise
             outcome = "created"
         report(f"{host.name}: {applying.label(resource, name)} {outcome} (dry run)")
+
+
+async def _warn_of_another(host: Connection, namespace: str, report: Report) -> None:
+    """The controller's cluster-wide rights are bound to one namespace: the last that was installed."""
+    try:
+        binding = await applying.find(host, CLUSTER_ROLE_BINDINGS, ObjectName("", CONTROLLER))
+    except ApiFailure:
+        return  # a warning is not worth an error: what matters is told when it is applied
+    others = {str(each.get("namespace", "")) for each in (binding or {}).get("subjects") or ()} - {namespace, ""}
+    for other in sorted(others):
+        report(
+            f"warning: {host.name}: a federation in namespace {other} was installed before; a controller deployed "
+            f"there loses its rights to {namespace}"
+        )
 
 
 async def _check_version(host: Connection) -> None:

@@ -41,23 +41,28 @@ class MemberRole:
 
 
 async def follow(
-    contexts: Contexts, host: Connection, namespace: str, known: Fleet, members: Iterable[Member] | None = None
+    contexts: Contexts, host: Connection, namespace: str, known: Fleet, *, dry_run: bool = False
 ) -> list[MemberRole]:
-    """Bring every member's role to the enabled types of `known`; members that hold all rights are left alone."""
+    """Bring every member's role to the enabled types of `known`; members that hold all rights are left alone.
+
+    `dry_run` has each member's API server check the change and store nothing.
+    """
     found = []
-    for member in known.members if members is None else members:
+    for member in known.members:
         if member.rights == "all":
             found.append(MemberRole(member.name, Role.FITS, "it was joined with --rights all"))
             continue
         try:
-            found.append(await _one(contexts, host, namespace, known, member))
+            found.append(await _one(contexts, host, namespace, known, member, dry_run=dry_run))
         except FederationError as error:
             manifest = _manifest(namespace, known, member)
             found.append(MemberRole(member.name, Role.FAILED, str(error), manifest))
     return found
 
 
-async def _one(contexts: Contexts, host: Connection, namespace: str, known: Fleet, member: Member) -> MemberRole:
+async def _one(
+    contexts: Contexts, host: Connection, namespace: str, known: Fleet, member: Member, *, dry_run: bool
+) -> MemberRole:
     manifest = _manifest(namespace, known, member)
     connection = await member_connection(contexts, member)
     if connection is None:
@@ -72,7 +77,7 @@ async def _one(contexts: Contexts, host: Connection, namespace: str, known: Flee
     role = await applying.find(connection, CLUSTER_ROLES, name)
     if role is not None and objects.has_all_rights(role):
         return MemberRole(member.name, Role.FITS, "its role allows everything")
-    outcome = await applying.apply(connection, manifest)
+    outcome = await applying.apply(connection, manifest, dry_run=dry_run)
     return MemberRole(
         member.name,
         Role.FITS if outcome is Outcome.UNCHANGED else Role.CHANGED,

@@ -116,7 +116,10 @@ def test_output_prints_and_applies_nothing(hub: Site) -> None:
     assert kinds[0] == "CustomResourceDefinition"
     assert kinds[-1] == "FederatedTypeConfig"
     enable(hub, "configmaps", "--dry-run")
-    enable(hub, "configmaps", "--dry-run=server")
+    hub.run("join", "m1")
+    ran = enable(hub, "configmaps", "--dry-run=server")
+    assert f"m1: clusterrole {hub.role('m1')} configured" in ran.err
+    assert grants(hub) == set()
     assert crd(hub, "federatedconfigmaps") is None
     assert hub.get("host", hub.kubefed("federatedtypeconfigs", "configmaps")) is None
 

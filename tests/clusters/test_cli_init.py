@@ -33,6 +33,22 @@ def test_init_keeps_settings(site: Site) -> None:
     assert found["spec"]["clusterHealthCheck"]["period"] == "7s"
 
 
+def test_a_second_federation_on_the_host_is_warned_of(site: Site) -> None:
+    site.run("init")
+    other = fedctl(
+        "init",
+        "--dry-run=server",
+        "--kubeconfig",
+        str(site.kubeconfig),
+        "--context",
+        "host",
+        "--kubefed-namespace",
+        f"{site.namespace}-b",
+    )
+    assert other.code == 0
+    assert f"warning: host: a federation in namespace {site.namespace} was installed before" in other.err
+
+
 def test_dry_runs_store_nothing(site: Site) -> None:
     client = site.run("init", "--dry-run")
     server = site.run("init", "--dry-run=server")
