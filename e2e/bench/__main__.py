@@ -1,0 +1,92 @@
+"""Run the benchmark and print its table; everything that was counted goes to bench-<date>.json.
+
+usage: [QUICK=1] [PARTS=2,hang,8,memory] python -m e2e.bench
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console
+
+from e2e.bench import hang, memory, report, yardstick
+from e2e.bench.fleet import Fleet
+from e2e.bench.phases import Bench, Size
+
+PARTS = ("2", "hang", "8", "memory")
+FULL = {"2": Size(300, 30, 20.0), "hang": Size(0, 30, 0.0), "8": Size(100, 20, 10.0)}
+QUICK = {"2": Size(60, 10, 4.0), "hang": Size(0, 10, 0.0)}
+MEMBERS = tuple(f"m{number}" for number in range(1, 9))
+
+
+def main() -> int:
+    """Measure, show, save. 0 whatever the figures: they are for people to judge."""
+    quick = os.environ.get("QUICK", "") not in {"", "0"}
+    sizes = QUICK if quick else FULL
+    chosen = os.environ.get("PARTS") or ",".join((*sizes, "memory"))
+    parts = chosen.split(",")
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown:
+        sys.stderr.write(f"error: no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}\n")
+        return 2
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    results: dict[str, Any] = {"quick": quick, **report.machine()}
+    try:
+        with Fleet() as fleet:
+            for part in parts:
+                if part != "memory":
+                    _measure(fleet, part, sizes.get(part, FULL[part]), results)
+        if "memory" in parts:
+            _say("memory: what the controller keeps per placement")
+            results["memory"] = memory.measure(quick=quick)
+    except KeyboardInterrupt:
+        _say("interrupted; everything has been taken down")
+        return 130
+    known = report.baselines()
+    report.show(results, known, Console(width=None if sys.stdout.isatty() else 160))
+    print(f"raw figures: {report.save(results, Path.cwd())}")  # noqa: T201
+    return 0
+
+
+def _measure(fleet: Fleet, part: str, size: Size, results: dict[str, Any]) -> None:
+    members = MEMBERS if part == "8" else MEMBERS[:2]
+    if fleet.members != members:
+        _say(f"control planes: host and {len(members)} members")
+        fleet.grow(members)
+    if not fleet.runs:
+        fleet.start_controller()
+    work: dict[str, Callable[[Fleet, Size], Coroutine[Any, Any, dict[str, Any]]]] = {"hang": _hang}
+    _say({"hang": "one of two members hangs"}.get(part, f"{size.objects} objects in {part} members"))
+    results[part] = asyncio.run(work.get(part, _phases)(fleet, size))
+
+
+async def _phases(fleet: Fleet, size: Size) -> dict[str, Any]:
+    found: dict[str, Any] = {"objects": size.objects, "members": len(fleet.members)}
+    found["yardstick"] = await yardstick.measure(fleet, size.objects)
+    async with Bench(fleet, f"bench-{len(fleet.members)}", size) as bench:
+        found["latency"] = await bench.latency()
+        return found | await bench.bulk()
+
+
+async def _hang(fleet: Fleet, size: Size) -> dict[str, Any]:
+    async with Bench(fleet, "bench-hang", size) as bench:
+        return await hang.measure(bench)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

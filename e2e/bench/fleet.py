@@ -1,0 +1,125 @@
+"""What is measured: a host, members and a controller process, all real, in a directory that goes when it ends."""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from e2e.bench.client import Client
+from e2e.bench.meter import Meter
+from federation.joining import setup
+from federation.playground import access, processes
+from federation.playground.access import LocalCluster
+from federation.playground.clusters import Playground
+
+HOST = "host"
+TYPES = ("namespaces", "configmaps")
+FEDCTL = Path(sys.executable).with_name("fedctl")
+
+
+class Fleet:
+    """Use as a context manager: leaving it ends every process."""
+
+    def __init__(self) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix="federation-bench-"))
+        self._controller: subprocess.Popen[bytes] | None = None
+        self._log: IO[bytes] | None = None
+        self.members: tuple[str, ...] = ()
+
+    def __enter__(self) -> "Fleet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop_controller()
+        Playground(self._directory / "playground", report=quiet).down()
+        shutil.rmtree(self._directory)
+
+    def grow(self, members: Sequence[str]) -> None:
+        """Bring up the host and these members, as far as they do not run yet; install and join."""
+        self.playground = Playground.up(self._directory / "playground", (HOST, *members), report=report)
+        self.members = tuple(members)
+        asyncio.run(setup.everything(str(self.playground.kubeconfig), HOST, members, TYPES))
+
+    def start_controller(self) -> None:
+        """As its users run it: `fedctl controller run`, JSON log to a file; returns when /readyz says ok."""
+        health, metrics = processes.free_port(set()), processes.free_port(set())
+        self._log = (self._directory / "controller.log").open("ab")
+        self._controller = subprocess.Popen(  # noqa: S603 - our own command
+            [
+                FEDCTL,
+                "controller",
+                "run",
+                f"--health-probe-bind-address=127.0.0.1:{health}",
+                f"--metrics-bind-address=127.0.0.1:{metrics}",
+            ],
+            env={**os.environ, "KUBECONFIG": str(self.playground.kubeconfig)},
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
+        )
+        ends = time.monotonic() + 60
+        while not access.reachable(f"http://127.0.0.1:{health}/readyz"):
+            if self._controller.poll() is not None or time.monotonic() > ends:
+                raise RuntimeError(f"the controller does not become ready:\n{self.log_tail()}")
+            time.sleep(0.1)
+
+    def stop_controller(self) -> None:
+        """SIGTERM, and SIGKILL for one that does not obey within 15 s."""
+        if self._controller is not None:
+            self._controller.terminate()
+            try:
+                self._controller.wait(15)
+            except subprocess.TimeoutExpired:
+                self._controller.kill()
+                self._controller.wait()
+            self._controller = None
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+    def log_tail(self) -> str:
+        """The end of the controller's log."""
+        return "\n".join((self._directory / "controller.log").read_text().splitlines()[-10:])
+
+    @property
+    def runs(self) -> bool:
+        """Whether the controller was started."""
+        return self._controller is not None
+
+    @property
+    def controller(self) -> int:
+        """The controller's pid."""
+        assert self._controller is not None  # started before anything is measured
+        return self._controller.pid
+
+    def cluster(self, name: str) -> LocalCluster:
+        """One cluster as it is now."""
+        return self.playground.clusters[name]
+
+    def pid(self, name: str) -> int:
+        """The pid of one cluster's API server."""
+        found = self.cluster(name).apiserver_pid
+        if found is None:
+            raise RuntimeError(f"{name}'s API server does not run")
+        return found
+
+    def meter(self, host: Client, members: Sequence[Client]) -> Meter:
+        """A meter of this fleet, reading through these clients."""
+        return Meter(self.controller, (host, self.pid(HOST)), [(client, self.pid(client.name)) for client in members])
+
+
+def report(line: str) -> None:
+    """One line of progress, on stderr."""
+    sys.stderr.write(f"  {line}\n")
+    sys.stderr.flush()
+
+
+def quiet(_: str) -> None:
+    """What nobody needs to read."""

@@ -1,0 +1,99 @@
+"""What processes and API servers say of themselves: CPU and memory from /proc, requests from /metrics. Linux only."""
+
+import os
+import re
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from e2e.bench.client import Client
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_REQUEST = re.compile(r"^apiserver_request_total\{([^}]*)\} (\S+)$", re.MULTILINE)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+_NOT_OURS = {"leases", "apiservices", "endpointslices", "ipaddresses", "servicecidrs", "flowschemas"}
+"""What API servers write to themselves."""
+WRITES = ("POST", "PUT", "PATCH", "APPLY", "DELETE")
+
+Requests = Mapping[str, int]
+"""`VERB resource.group[/subresource]` with a count."""
+
+
+def cpu(pids: Iterable[int]) -> float:
+    """CPU seconds, user and system, that these processes have used since they began."""
+    total = 0.0
+    for pid in pids:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += (int(fields[11]) + int(fields[12])) / _TICKS
+    return total
+
+
+def resident(pid: int) -> float:
+    """Resident memory in MB (10^6 bytes)."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+async def requests(client: Client) -> Counter[str]:
+    """Every request that an API server has answered, by verb and resource."""
+    text = (await client.send("GET", "/metrics")).decode()
+    counted: Counter[str] = Counter()
+    for labels, value in _REQUEST.findall(text):
+        said = dict(_LABEL.findall(labels))
+        resource = ".".join(filter(None, (said["resource"], said["group"])))
+        if resource.partition(".")[0] in _NOT_OURS:
+            continue
+        name = f"{said['verb']} {resource}" + (f"/{said['subresource']}" if said["subresource"] else "")
+        counted[name] += int(float(value))
+    return counted
+
+
+def writes(made: Requests, resources: Sequence[str]) -> int:
+    """How many of these requests were writes to one of the resources (`configmaps`, `events.`), subresources too."""
+    return sum(
+        count
+        for name, count in made.items()
+        if name.split(" ")[0] in WRITES and name.split(" ")[1].startswith(tuple(resources))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """All counters at one moment."""
+
+    at: float
+    controller_cpu: float
+    host_cpu: float
+    members_cpu: float
+    host_requests: Counter[str]
+    member_requests: Counter[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """Reads the controller, the host and the members."""
+
+    controller: int
+    host: tuple[Client, int]
+    members: Sequence[tuple[Client, int]]
+
+    async def read(self) -> Reading:
+        """Now."""
+        member_requests: Counter[str] = Counter()
+        for client, _ in self.members:
+            member_requests += await requests(client)
+        host_requests = await requests(self.host[0])
+        return Reading(
+            time.perf_counter(),
+            cpu([self.controller]),
+            cpu([self.host[1]]),
+            cpu(pid for _, pid in self.members),
+            host_requests,
+            member_requests,
+        )
+
+
+def between(before: Counter[str], after: Counter[str]) -> dict[str, int]:
+    """What was counted meanwhile, the most frequent first."""
+    return {name: count - before[name] for name, count in after.most_common() if count > before[name]}
