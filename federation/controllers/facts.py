@@ -42,7 +42,8 @@ class Track:
     `actions` starts as the plan's; one that succeeded becomes a Keep, which also lets its manifest go.
     `stale` asks for a new plan. `pending` are clusters whose lane has not answered; `leaving` those that accepted a
     delete (uid, monotonic time) and have not confirmed it by an event; `recheck` those that are to be applied once more
-    though nothing seems to have changed.
+    though nothing seems to have changed. `unsure` are clusters that were sent a create which may have come to pass
+    without anybody having seen it: before the object is let go they are asked.
     """
 
     uid: str
@@ -55,6 +56,7 @@ class Track:
     pending: set[str] = field(default_factory=set)
     leaving: dict[str, tuple[str, float]] = field(default_factory=dict)
     recheck: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
     setbacks: dict[str, Setback] = field(default_factory=dict)
     contention: dict[str, Contention] = field(default_factory=dict)
     since: float = 0.0

@@ -8,10 +8,13 @@ from federation.core import parsing, placement
 from federation.core.planning import Applied, Facts, NamespaceFacts, Trouble
 from federation.model.clusters import Cluster, Missing, Observation
 from federation.model.errors import Invalid
-from federation.model.federated import FederatedObject
+from federation.model.federated import FederatedObject, Metadata
 from federation.model.marks import NAMESPACE_TYPE
 from federation.model.resources import ObjectName
 from federation.model.words import Word
+
+REMEMBERED = 10_000
+"""Namespaces whose placement is remembered."""
 
 
 class Gatherer:
@@ -28,9 +31,11 @@ class Gatherer:
         world = self._world
         target = state.target_name(federated.where)
         namespaced = state.type.target.namespaced and not world.settings.namespaced
-        host_namespace = None
+        host_namespace: Metadata | Missing | None = None
         if state.type.is_namespace:
             host_namespace = world.host_namespaces.get(ObjectName("", federated.metadata.name))
+            if host_namespace is None and not world.host_namespaces.synced:
+                host_namespace = Missing.UNKNOWN
         return Facts(
             type=state.type,
             object=federated,
@@ -40,6 +45,7 @@ class Gatherer:
             applied=_believed(track),
             namespace=self._namespace(federated.metadata.namespace) if namespaced else None,
             host_namespace=host_namespace,
+            unsure=frozenset(track.unsure),
             adopt=world.settings.adopt_resources,
         )
 
@@ -80,6 +86,8 @@ class Gatherer:
             selected = placement.select(spec.placement, self.clusters().values())
         except Invalid as error:
             selected = f"FederatedNamespace {namespace!r} is invalid: {error}"
+        if len(self._namespaces) >= REMEMBERED:
+            self._namespaces.clear()  # namespaces that are gone are never asked for again
         self._namespaces[namespace] = (version, fleet, selected)
         return selected
 

@@ -57,8 +57,7 @@ async def carry_out(action: Apply | Delete | Release, target: Target) -> Outcome
         case Apply():
             return await _apply(action, replace(target, resource=at_version(target.resource, action.api_version)))
         case Delete():
-            failure = await target.member.delete(target.resource, target.name, action.uid, action.options)
-            return Outcome() if failure is None else _failed(failure, "delete")
+            return await _delete(action, target)
         case Release():
             return await _release(action, target)
 
@@ -200,6 +199,21 @@ async def _hand_over(target: Target, uid: str, replicas: int) -> Failure | None:
     return None
 
 
+async def _delete(action: Delete, target: Target) -> Outcome:
+    member, resource, name = target.member, target.resource, target.name
+    uid = action.uid
+    if not uid:
+        found = await member.read(resource, name)
+        if isinstance(found, Failure):
+            return Outcome() if found.kind is FailureKind.NOT_FOUND else _failed(found, "delete")
+        observed = managedfields.observe(found, member.manager)
+        if not observed.managed or not observed.entry or observed.other_hub:
+            return Outcome()
+        uid = observed.uid
+    failure = await member.delete(resource, name, uid, action.options)
+    return Outcome() if failure is None else _failed(failure, "delete")
+
+
 async def _release(action: Release, target: Target) -> Outcome:
     member, resource, name = target.member, target.resource, target.name
     metadata = await member.read(resource, name)
@@ -208,7 +222,7 @@ async def _release(action: Release, target: Target) -> Outcome:
             return Outcome()
         return _failed(metadata, "release")
     operations = managedfields.release_patch(metadata, member.manager, keep_label=action.keep_label)
-    if operations is None or metadata.uid != action.uid:
+    if operations is None or action.uid not in {"", metadata.uid}:
         return Outcome()
     patched = await member.patch(resource, name, operations)
     return _failed(patched, "release") if isinstance(patched, Failure) else Outcome()

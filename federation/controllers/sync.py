@@ -144,17 +144,20 @@ class Sync:
     async def _plan(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
         track.stale = False
         try:
-            plan = planning.plan(self._gatherer.gather(state, federated, track))
+            facts = self._gatherer.gather(state, federated, track)
+            plan = planning.plan(facts)
             if plan.finalizer is False and self._in_flight(key, track):
                 return  # a copy may be on its way right now; its answer brings the key back
             if plan.finalizer is not None:
                 await self._set_finalizer(state, federated, present=plan.finalizer)
         except BaseException:
             track.stale = True  # whatever stopped us, this plan was not carried out
+            self._open.pop(key, None)  # the worker's own wait brings it back, not the sweep
             raise
-        track.plan = plan
         if plan.undecided:
+            track.plan = track.plan or plan  # what is on its way belongs to the plan before
             return
+        track.plan = plan
         track.actions = dict(plan.actions)
         if plan.warnings and self._events is not None:
             self._events.warned(key, federated, plan.warnings)
@@ -165,8 +168,15 @@ class Sync:
         track.recheck.intersection_update(track.pending)
         for gone in [cluster for cluster in track.applied if cluster not in plan.actions]:
             del track.applied[gone]
-        for cluster in [cluster for cluster in track.setbacks if cluster not in plan.actions]:
+        for cluster in [cluster for cluster in track.setbacks if isinstance(plan.actions.get(cluster), Keep | None)]:
             del track.setbacks[cluster]
+        for cluster in [cluster for cluster in track.contention if cluster not in plan.actions]:
+            del track.contention[cluster]
+        track.unsure = {
+            cluster
+            for cluster in track.unsure
+            if cluster in plan.actions and not isinstance(facts.observe(cluster), Observed)
+        }
         self._dispatch(key, track)
         track.urgent = False
 
@@ -233,6 +243,8 @@ class Sync:
         if not isinstance(action, Apply | Delete | Release):
             track.pending.discard(cluster)
             return Verdict.NOTHING, None
+        if isinstance(action, Apply) and not action.uid:
+            track.unsure.add(cluster)
         try:
             outcome = await push.carry_out(action, push.Target(port, state.type.target, state.target_name(name)))
         except Exception:
@@ -256,8 +268,13 @@ class Sync:
             self._applied(turn, action, managedfields.observe(outcome.metadata, manager), outcome.contest)
         else:
             track.setbacks.pop(cluster, None)
-            track.leaving[cluster] = (action.uid, time.monotonic())
-            self._queue.add_after(key, pacing.LEAVE)
+            if action.uid:
+                track.leaving[cluster] = (action.uid, time.monotonic())
+                self._queue.add_after(key, pacing.LEAVE)
+            else:
+                track.stale = True  # where nothing was, no event tells that it is gone
+        if _certain(turn, outcome):
+            track.unsure.discard(cluster)
         if current is not action:
             track.stale = True  # it was planned anew while this was under way
         if not track.pending or track.stale:
@@ -279,11 +296,12 @@ class Sync:
         if track.actions.get(cluster) is action:
             track.actions[cluster] = Keep(action.digest, observed.entry)
         holdings = turn.state.holdings.get(cluster)
-        if holdings is None or turn.state.type.is_namespace:
-            return  # a namespace must be seen to appear by its watch, which wakes the objects that wait for it
+        if holdings is None:
+            return
         target = turn.state.target_name(ObjectName(key.namespace, key.name))
         if not holdings.outdated(target, observed):
-            holdings.objects.put(target, observed)
+            if not turn.state.type.is_namespace:  # its watch must see it appear, and wake the objects that wait for it
+                holdings.objects.put(target, observed)
         elif holdings.objects.get(target) != observed:
             track.stale = True  # somebody changed it right after our write
 
@@ -318,8 +336,10 @@ class Sync:
         elif due is not None:
             self._queue.add_after(key, due - now)  # whichever timer brought us here may have been an older one
         if not lines.settled(track):
-            if now < track.since + SETTLE:
-                self._open[key] = track.since + SETTLE
+            # Plans may follow each other faster than members answer: the first one's time counts.
+            due = min(self._open.get(key, track.since + SETTLE), track.since + SETTLE)
+            if now < due:
+                self._open[key] = due
                 return
             self._open[key] = now + REMIND
         else:
@@ -356,6 +376,17 @@ class _Turn:
     track: Track
     action: Apply | Delete | Release
     generation: int
+
+
+def _certain(turn: _Turn, outcome: push.Outcome) -> bool:
+    """Whether the answer tells what the member holds now, or its watch has."""
+    if outcome.failure is not None and outcome.failure.whose == "member":
+        return False
+    if outcome.metadata is None:
+        return True
+    holdings = turn.state.holdings.get(turn.cluster)
+    target = turn.state.target_name(ObjectName(turn.key.namespace, turn.key.name))
+    return holdings is not None and holdings.objects.get(target) is not None
 
 
 def _new_track(federated: FederatedObject) -> Track:

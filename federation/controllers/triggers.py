@@ -167,8 +167,7 @@ class HoldingsSink:
         if self._holdings.outdated(target, observed):
             return
         before = self._holdings.objects.put(target, observed)
-        if before is None:
-            self._gauge.inc()
+        self._gauge.set(len(self._holdings.objects))  # answers to our own writes put objects in, too
         if before is None and self._state.type.is_namespace:
             self._fanout.namespace(item.name)
         if before is None or _drifted(before, observed):
@@ -179,7 +178,7 @@ class HoldingsSink:
         target = ObjectName(item.namespace, item.name)
         if self._holdings.objects.drop(target) is None:
             return
-        self._gauge.dec()
+        self._gauge.set(len(self._holdings.objects))
         self._changed(target)
         if self._state.type.is_namespace:
             self._fanout.namespace(item.name)
@@ -232,13 +231,18 @@ class HostNamespaceSink:
         self._wake = wake
 
     def replace(self, items: Iterable[Metadata]) -> None:
-        """A whole list."""
+        """A whole list. The first one tells every FederatedNamespace without a template what its labels are."""
         listed = {ObjectName("", item.name): item for item in items}
         for name in [name for name in self._world.host_namespaces if name not in listed]:
             self._world.host_namespaces.drop(name)
+            self._changed(name.name)
         for item in listed.values():
             self.upsert(item)
-        self._world.host_namespaces.synced = True
+        if not self._world.host_namespaces.synced:
+            self._world.host_namespaces.synced = True
+            state = self._world.types.get(marks.NAMESPACE_TYPE)
+            for where in list(state.objects) if state is not None else ():
+                self._wake(Key(marks.NAMESPACE_TYPE, *where))
 
     def upsert(self, item: Metadata) -> None:
         """One namespace."""

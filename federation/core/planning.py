@@ -52,7 +52,8 @@ class Facts:
     """Everything a plan is made from, read at one moment.
 
     `remembered` are clusters that hold, or may hold, a copy by what we applied and what the status says.
-    `namespace` is None for cluster-scoped objects and for FederatedNamespaces.
+    `namespace` is None for cluster-scoped objects and for FederatedNamespaces. `unsure` are clusters where a create was
+    sent that may have come to pass though nobody has seen it (no answer, or its event is still to come).
     """
 
     type: FederatedType
@@ -62,7 +63,8 @@ class Facts:
     applied: Mapping[str, Applied] = field(default_factory=dict)
     trouble: Callable[[str], Trouble | None] = lambda cluster: None
     namespace: NamespaceFacts | None = None
-    host_namespace: Metadata | None = None
+    host_namespace: Metadata | Missing | None = None
+    unsure: frozenset[str] = frozenset()
     adopt: bool = True
 
 
@@ -75,7 +77,12 @@ def plan(facts: Facts) -> Plan:
         return _refused(facts, "metadata.name", f"must be the name of the namespace it lives in, {meta.namespace!r}")
     try:
         spec = parsing.spec(facts.object.spec, namespaces=facts.type.is_namespace)
-        base = manifest.base(spec, facts.type, facts.object.where, host_namespace=facts.host_namespace)
+        host = facts.host_namespace
+        if spec.template is None and isinstance(host, Missing):
+            return Plan(meta.generation, undecided=True)  # without its labels the members' would be taken away
+        base = manifest.base(
+            spec, facts.type, facts.object.where, host_namespace=None if isinstance(host, Missing) else host
+        )
     except Invalid as error:
         return _refused(facts, error.field, error.message)
     selected = placement.select(spec.placement, facts.clusters.values())
@@ -235,13 +242,15 @@ def _update(facts: Facts, name: str, observed: Observed, made: _Made) -> Action:
 def _clear(facts: Facts, cluster: Cluster, *, options: Mapping[str, Any] | None) -> Action | None:
     """What to do where the object should not be; None when nothing is there."""
     name = cluster.name
-    remembered = name in facts.applied
+    remembered = name in facts.applied or name in facts.unsure
     if not cluster.ready:
         return _unready(cluster) if remembered else None
     observed = facts.observe(name)
     match observed:
         case Missing.ABSENT:
-            return None
+            if name not in facts.unsure:
+                return None
+            return Release("") if facts.type.is_namespace and cluster.is_host else _removal(facts, "", options)
         case Missing.UNKNOWN:
             return Wait(Word.WAITING_FOR_REMOVAL, "the cluster's objects cannot be listed") if remembered else None
         case Observed():
@@ -256,18 +265,18 @@ def _clear(facts: Facts, cluster: Cluster, *, options: Mapping[str, Any] | None)
                 return None if observed.deleting else Release(observed.uid)
             if observed.deleting:
                 return Wait(Word.WAITING_FOR_REMOVAL, "deleted; its finalizers hold it")
-            return _removal(facts, observed, options)
+            return _removal(facts, observed.uid, options)
         case _:
             assert_never(observed)
 
 
-def _removal(facts: Facts, observed: Observed, options: Mapping[str, Any] | None) -> Action:
+def _removal(facts: Facts, uid: str, options: Mapping[str, Any] | None) -> Action:
     if options is None:
         try:
             options = parsing.deletion_options(facts.object.metadata.annotations)
         except Invalid as error:
             return Refuse(Word.DELETION_FAILED, f"{error.field}: {error.message}")
-    return Delete(observed.uid, options)
+    return Delete(uid, options)
 
 
 def _plan_deletion(facts: Facts) -> Plan:
@@ -284,7 +293,7 @@ def _plan_deletion(facts: Facts) -> Plan:
             action = Wait(Word.WAITING_FOR_REMOVAL, cluster.message or "the cluster's objects have not been listed yet")
         if orphan and isinstance(action, Delete | Refuse):
             observed = facts.observe(name)
-            action = Release(observed.uid) if isinstance(observed, Observed) else action
+            action = Release(observed.uid if isinstance(observed, Observed) else "")
         if isinstance(action, Wait) and action.word is Word.CLUSTER_NOT_READY:
             action = Wait(Word.WAITING_FOR_REMOVAL, action.message)
         if action is not None:

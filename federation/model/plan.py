@@ -31,7 +31,10 @@ class Apply:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Delete the member's object, if it still has this uid; `options` are DeleteOptions from the user."""
+    """Delete the member's object, if it still has this uid; `options` are DeleteOptions from the user.
+
+    Without a uid it is not known whether there is one: look first, and delete what is ours.
+    """
 
     uid: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -41,7 +44,8 @@ class Delete:
 class Release:
     """Leave the object in the member and take our mark off it (orphaning, the host's own Namespace).
 
-    `keep_label` gives up our fields only: another hub manages the object by the same label.
+    `keep_label` gives up our fields only: another hub manages the object by the same label. Without a uid: whatever
+    object is there.
     """
 
     uid: str
