@@ -249,6 +249,9 @@ async def _drain(queue: KeyQueue[str], process: Callable[[str], Awaitable[None]]
         except ApiFailure as error:
             log.info("comes again", name=name, reason=str(error))
             queue.add_after(name, 1.0)
+        except Exception:
+            log.exception("comes again", name=name)  # one object that meets a bug must not keep the rest from starting
+            queue.add_after(name, 1.0)
         finally:
             queue.done(name)
 

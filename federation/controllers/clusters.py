@@ -19,6 +19,7 @@ from federation.model.clusters import Cluster
 from federation.model.errors import Unusable
 from federation.model.federated import StoredObject
 from federation.model.resources import ObjectName
+from federation.runtime import metrics
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lane import Lane
 from federation.runtime.store import Store
@@ -77,12 +78,12 @@ class Clusters:
 
     def follow(self, state: TypeState) -> None:
         """A type was enabled: watch it in every member that is known to be itself."""
-        for joined in self._joined.values():
+        for joined in list(self._joined.values()):
             joined.follow(state)
 
     async def unfollow(self, type_name: str) -> None:
         """A type was disabled."""
-        for joined in self._joined.values():
+        for joined in list(self._joined.values()):  # others may join or leave meanwhile
             await joined.unfollow(type_name)
 
     # --- one cluster -----------------------------------------------------------------------------------------------
@@ -101,6 +102,14 @@ class Clusters:
         if self._configured.get(name) == wanted:
             return
         self._configured[name] = wanted
+        try:
+            await self._configure(joined, stored, secret)
+        except BaseException:
+            self._configured.pop(name, None)  # a bug's next try must not find everything done
+            raise
+
+    async def _configure(self, joined: JoinedMember, stored: StoredObject, secret: StoredObject | None) -> None:
+        name = joined.name
         try:
             if secret is None:
                 raise Unusable(f"Secret {_secret_name(stored)!r} (spec.secretRef) does not exist")
@@ -162,7 +171,12 @@ class Clusters:
             state.holdings.pop(name, None)
         self._world.clusters_version += 1
         if member.lane is not None:
-            self._sync.drop_cluster(name, member.lane.drain())
+            dropped = member.lane.drain()
+            member.lane.close()
+            self._sync.drop_cluster(name, dropped)
+        metrics.CLUSTER_READY.remove(name)
+        for type_name in self._world.types:
+            metrics.PLACEMENTS.remove(name, type_name)
         self._fanout.everything()
         log.info("cluster left", cluster=name)
 

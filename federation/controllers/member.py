@@ -31,6 +31,8 @@ from federation.runtime.tasks import Tasks
 
 FACTS_PERIOD = 600.0
 """Seconds between two readings of version, region and zones."""
+RENEWED_IN_VAIN = 1800.0
+"""Seconds before a token is renewed once more when the last renewal has changed nothing."""
 WATCH_SILENCE = 90.0
 """Seconds without a word after which a watch that cannot be opened counts against its cluster's health."""
 IDENTITY_ANNOTATION = "kubefed.io/cluster-uid"
@@ -82,25 +84,26 @@ class JoinedMember:
     # --- configuration, by clusters ------------------------------------------------------------------------------
 
     async def open(self, gate: Gate, *, spread: float) -> None:
-        """Start with a new Gate; the first probe comes within `spread` seconds."""
+        """Start with a new Gate; the first probe comes within `spread` seconds, and nothing is written before it."""
+        self.health = health.Health()
+        if self._member.cluster.ready is not None:
+            self._see(replace(self._member.cluster, ready=None, message=self.health.message))
         await self.close()
         self.gate = gate
-        self._verified = False
-        self.health = health.Health()
         self._facts_at = -FACTS_PERIOD
-        self._member.port = gate.writer
         self.tasks.keep(lambda: self._probe_loop(spread), f"probe:{self.name}")
         self.tasks.keep(self._renew_loop, f"token:{self.name}")
 
     async def close(self) -> None:
         """End every loop and connection; what was known of the member's objects is kept as last known."""
+        self._verified = False
+        self._member.port = None
         await self.tasks.cancel()
         for name in list(self._watches):
             await self.unfollow(name)
         if self.gate is not None:
             await self.gate.close()
             self.gate = None
-        self._member.port = None
 
     async def refuse(self, message: str) -> None:
         """The stored configuration cannot be used: close, and say why."""
@@ -179,6 +182,7 @@ class JoinedMember:
             await self._distrust()
             return health.malformed(refusal)
         self._verified = True
+        self._member.port = self.gate.writer
         now = time.monotonic()
         if now - self._facts_at >= FACTS_PERIOD or self.health.ready is False:
             await self._read_facts()
@@ -188,8 +192,9 @@ class JoinedMember:
         return health.READY
 
     async def _distrust(self) -> None:
-        """This is not the cluster that was joined: forget what it holds and look no more."""
+        """This is not the cluster that was joined: forget what it holds, look no more and write nothing."""
         self._verified = False
+        self._member.port = None
         for name in list(self._watches):
             await self.unfollow(name)
             state = self._world.types.get(name)
@@ -283,6 +288,7 @@ class JoinedMember:
 
     async def _renew_loop(self) -> None:
         """Renew the token at half its life: an expired one cannot renew itself."""
+        renewed: tuple[float, float] | None = None
         while True:
             lifetime = self.gate.token_lifetime if self.gate is not None else None
             if lifetime is None:
@@ -294,9 +300,14 @@ class JoinedMember:
             if wait > 0:
                 await asyncio.sleep(min(wait, 3600.0))
                 continue
-            renewed = await self._renew(int(ends - issued))
-            # The new token comes back through the Secret's watch; until then, and after a failure, wait a while.
-            await asyncio.sleep(5.0 if renewed else 30.0 + random.random() * 30.0)
+            if renewed == lifetime:
+                log.warning("renewed token is not in use; does the Secret hold a kubeconfig, too?", cluster=self.name)
+                await asyncio.sleep(RENEWED_IN_VAIN)
+            if not await self._renew(int(ends - issued)):
+                await asyncio.sleep(30.0 + random.random() * 30.0)
+                continue
+            renewed = lifetime
+            await asyncio.sleep(5.0)  # the new token comes back through the Secret's watch
 
     async def _renew(self, lifetime: int) -> bool:
         if self.gate is None or self.object is None:

@@ -101,7 +101,7 @@ class Types:
 
     async def close(self) -> None:
         """Stop following everything."""
-        for _, _, tasks in self._running.values():
+        for _, _, tasks in list(self._running.values()):
             await tasks.cancel()
 
     def _start(self, enabled: FederatedType) -> None:
