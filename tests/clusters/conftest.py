@@ -17,9 +17,10 @@ import pytest
 
 from federation.playground import access, binaries, locks, processes
 from federation.playground.clusters import DEFAULT_NAMES, Playground
+from tests.clusters.faulty import faulty, station
 from tests.clusters.fleets import fleet, host, m1, m2
 
-__all__ = ["fleet", "host", "m1", "m2"]
+__all__ = ["faulty", "fleet", "host", "m1", "m2", "station"]
 
 _HERE = Path(__file__).parent
 _ROOT = Path(tempfile.gettempdir(), f"federation-tests-{os.getuid()}")
