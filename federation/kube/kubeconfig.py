@@ -33,7 +33,10 @@ def default_paths(explicit: str | None = None) -> str:
 def contexts(paths: str) -> tuple[list[str], str]:
     """The contexts' names and the current one ("" when none is set). Unusable when nothing can be read."""
     merged = _merge(paths)
-    return [entry["name"] for entry in merged["contexts"] or []], merged.safe_get("current-context") or ""
+    try:
+        return [entry["name"] for entry in merged["contexts"] or []], merged.safe_get("current-context") or ""
+    except (ConfigException, TypeError, KeyError) as error:
+        raise Unusable(f"{paths} is not a kubeconfig: a context without a name ({type(error).__name__})") from None
 
 
 async def from_kubeconfig(paths: str, context: str | None = None) -> Endpoint:
@@ -62,7 +65,7 @@ async def _load(paths: str, context: str | None) -> Endpoint:
     except ConfigException as error:
         where = f"context {context!r}" if context else "the current context"
         raise Unusable(f"{where} of {paths}: {error}") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
         raise Unusable(f"{paths} cannot be used as a kubeconfig: {type(error).__name__}") from None
     return endpoint
 
@@ -175,14 +178,19 @@ def _printable(token: bytes, what: str) -> str:
 
 def _merge(paths: str) -> Any:
     try:
-        merged = kube_config.KubeConfigMerger(paths).config
-    except (OSError, yaml.YAMLError, AttributeError, TypeError, KeyError) as error:
+        merger = kube_config.KubeConfigMerger(paths)
+    except (OSError, yaml.YAMLError, AttributeError, TypeError, KeyError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         detail = f"line {mark.line + 1}" if mark else type(error).__name__
         raise Unusable(f"{paths} is not a kubeconfig ({detail})") from None
-    if merged is None:
+    if merger.config is None:
         raise Unusable(f"no kubeconfig at {paths}: set KUBECONFIG or give --kubeconfig")
-    return merged
+    named = [
+        document["current-context"] for document in merger.config_files.values() if document.get("current-context")
+    ]
+    if named:
+        merger.config.value["current-context"] = named[0]  # kubectl's rule; the library takes the last
+    return merger.config
 
 
 def _blank() -> Any:

@@ -370,3 +370,35 @@ def test_unusable_certificates(trust: Trust, says: str) -> None:
 def test_contexts_are_built_once() -> None:
     assert tls.context(Trust(ca=CA.certificate)) is tls.context(Trust(ca=CA.certificate))
     assert tls.context(Trust(ca=CA.certificate)) is not tls.context(Trust(ca=CA.certificate, skip_name=True))
+
+
+ONE = """
+clusters: [{name: NAME, cluster: {server: "https://NAME"}}]
+contexts: [{name: NAME, context: {cluster: NAME, user: NAME}}]
+users: [{name: NAME, user: {token: t}}]
+current-context: NAME
+"""
+
+
+async def test_of_several_files_the_first_current_context_counts_as_for_kubectl(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).write_text(ONE.replace("NAME", name))
+    paths = f"{tmp_path / 'a'}:{tmp_path / 'b'}"
+    assert kubeconfig.contexts(paths) == (["a", "b"], "a")
+    assert (await kubeconfig.from_kubeconfig(paths)).server == "https://a"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(ONE.replace("{name: NAME, context", "{context").replace("NAME", "a"), id="context-without-a-name"),
+        pytest.param(ONE.replace('"https://NAME"', "5").replace("NAME", "a"), id="server-that-is-no-text"),
+        pytest.param("[1, 2]", id="a-list"),
+        pytest.param("", id="empty"),
+    ],
+)
+async def test_what_is_no_kubeconfig_is_one_clear_error(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "broken"
+    path.write_text(text)
+    with pytest.raises(Unusable, match=str(path)):
+        await kubeconfig.from_kubeconfig(str(path))
