@@ -1,27 +1,31 @@
 """Kubernetes events for federated objects: only when propagation begins to fail and when that ends, told once.
 
 KubeFed posted one event per cluster and change; that was a third of its hub writes. Here an event is posted when an
-object's Ready turns False for a reason that is not just "on its way", and when it turns True again after that.
+object's Ready turns False for a reason that is not just "on its way", and when it turns True again after that. A
+cluster that is away is told once, by an event of its KubeFedCluster, not by each of its objects.
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 
 from federation.controllers.facts import World
 from federation.controllers.ports import HubPort
 from federation.model.failures import Failure
-from federation.model.federated import FederatedObject
-from federation.model.resources import EVENTS, Key, Resource
+from federation.model.federated import FederatedObject, Metadata
+from federation.model.resources import EVENTS, KUBEFED_CLUSTERS, Key, Resource
 from federation.model.status import Condition, Status
+from federation.model.words import Propagation, Word
 from federation.runtime.keyqueue import KeyQueue
 
 REMEMBERED = 4096
 """Objects whose last event is remembered; beyond, the oldest may be told again."""
 COMPONENT = "federation-controller"
+_OUTAGE = {Word.OK, Word.PENDING, Word.CLUSTER_NOT_READY}
 
 T = TypeVar("T")
 
@@ -30,7 +34,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    federated: FederatedObject
+    about: Metadata
     type: str
     reason: str
     message: str
@@ -52,24 +56,26 @@ class Events:
         old, new = _ready(before), _ready(after)
         if new is None or (new.status == "False" and new.reason == "Progressing"):
             return
-        said = f"{new.status} {new.reason} {new.message}"
+        said = _gist(new, after)
+        if not said:
+            return
         failed_before = key in self._told
         if new.status == "True" and not failed_before:
             return
-        if self._told.get(key) == said or (old is not None and (old.status, old.message) == (new.status, new.message)):
+        if self._told.get(key) == said or (old is not None and _gist(old, before) == said):
             return
         if new.status == "True":
             self._told.pop(key, None)
-            self._say(key, _Said(federated, "Normal", "Propagated", new.message))
+            self._say(key, _Said(federated.metadata, "Normal", "Propagated", new.message))
         else:
             _remember(self._told, key, said)
-            self._say(key, _Said(federated, "Warning", "PropagationFailed", new.message))
+            self._say(key, _Said(federated.metadata, "Warning", "PropagationFailed", new.message))
 
     def warned(self, key: Key, federated: FederatedObject, warnings: tuple[str, ...]) -> None:
         """Parts of a template were left out: told once per generation."""
         if self._warned.get(key) != federated.metadata.generation:
             _remember(self._warned, key, federated.metadata.generation)
-            self._say(key, _Said(federated, "Warning", "TemplateFieldIgnored", "; ".join(warnings)))
+            self._say(key, _Said(federated.metadata, "Warning", "TemplateFieldIgnored", "; ".join(warnings)))
 
     def _say(self, key: Key, said: "_Said") -> None:
         self._waiting.setdefault(key, []).append(said)
@@ -84,7 +90,7 @@ class Events:
                 for said in self._waiting.pop(key, []):
                     if state is None:
                         break
-                    event = _event(key, state.type.federated, said)
+                    event = _event(state.type.federated, said)
                     answer = await self._hub.create(EVENTS, key.namespace or "default", event)
                     if isinstance(answer, Failure):
                         log.debug("event not posted", key=str(key), reason=answer.message)
@@ -103,18 +109,37 @@ def _remember(memory: OrderedDict[Key, T], key: Key, value: T) -> None:
         memory.popitem(last=False)
 
 
-def _event(key: Key, resource: Resource, said: _Said) -> dict[str, object]:
+def _gist(ready: Condition, status: Status) -> str:
+    """What an event says, without what moves by itself; "" when all that fails is a cluster that is away.
+
+    An outage is the cluster's event, told once there: told by each of its objects it would be thousands, and a flapping
+    cluster would repeat them all.
+    """
+    if ready.reason != Propagation.CHECK_CLUSTERS:
+        return f"{ready.status} {ready.reason} {ready.message}"
+    failing = [(line.name, line.status) for line in status.clusters if line.status not in _OUTAGE]
+    return f"{ready.status} {failing}" if failing else ""
+
+
+def about_cluster(metadata: Metadata, ready: Mapping[str, Any]) -> dict[str, object]:
+    """The event that tells of a KubeFedCluster's new Ready condition."""
+    kind = "Normal" if ready.get("status") == "True" else "Warning"
+    said = _Said(metadata, kind, str(ready.get("reason", "")), str(ready.get("message", "")))
+    return _event(KUBEFED_CLUSTERS, said)
+
+
+def _event(resource: Resource, said: _Said) -> dict[str, object]:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    metadata = said.federated.metadata
+    metadata = said.about
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{key.name[:200]}.", "namespace": key.namespace or "default"},
+        "metadata": {"generateName": f"{metadata.name[:200]}.", "namespace": metadata.namespace or "default"},
         "involvedObject": {
             "apiVersion": resource.api_version,
             "kind": resource.kind,
-            "namespace": key.namespace,
-            "name": key.name,
+            "namespace": metadata.namespace,
+            "name": metadata.name,
             "uid": metadata.uid,
             "resourceVersion": metadata.resource_version,
         },

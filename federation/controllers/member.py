@@ -8,7 +8,7 @@ import asyncio
 import base64
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 import structlog
 
+from federation.controllers import events
 from federation.controllers.facts import Holdings, Member, TypeState, World
 from federation.controllers.ports import Gate, HubPort, Watch
 from federation.controllers.triggers import Fanout, HoldingsSink, Wake
@@ -24,7 +25,7 @@ from federation.core.planning import Trouble
 from federation.model.clusters import Cluster
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import StoredObject
-from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, ObjectName
+from federation.model.resources import EVENTS, KUBEFED_CLUSTERS, SECRETS, ObjectName
 from federation.model.words import Word
 from federation.runtime import metrics
 from federation.runtime.tasks import Tasks
@@ -281,8 +282,15 @@ class JoinedMember:
         answer = await self._hub.set_status(KUBEFED_CLUSTERS, stored.where, orjson.dumps({"status": status}))
         if isinstance(answer, Failure):
             log.info("cluster status not written", cluster=self.name, reason=answer.message)
-        elif self.object is stored:
+            return
+        if self.object is stored:
             self.object = StoredObject(stored.metadata, stored.spec, status)
+        was, now = _ready(previous), _ready(told)
+        if was.get("status") != now.get("status") and (was or now.get("status") != "True"):
+            event = events.about_cluster(stored.metadata, now)
+            refused = await self._hub.create(EVENTS, stored.where.namespace, event)
+            if refused is not None:
+                log.debug("event not posted", cluster=self.name, reason=refused.message)
 
     # --- token ---------------------------------------------------------------------------------------------------
 
@@ -328,6 +336,10 @@ class JoinedMember:
             return False
         log.info("token renewed", cluster=self.name)
         return True
+
+
+def _ready(conditions: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    return next((condition for condition in conditions if condition.get("type") == "Ready"), {})
 
 
 def _silent(watch: Watch, now: float) -> bool:

@@ -1,0 +1,84 @@
+"""Which changes of a status are worth an event: failures once and their end; never a cluster that is merely away."""
+
+import asyncio
+import itertools
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from federation.controllers.events import Events, about_cluster
+from federation.controllers.facts import TypeState, World
+from federation.controllers.ports import HubPort
+from federation.model.federated import FederatedObject, FederatedType, Metadata
+from federation.model.resources import Key, Resource
+from federation.model.status import ClusterStatus, Condition, Status
+from federation.model.words import Propagation, Word
+
+RESOURCE = Resource("types.kubefed.io", "v1beta1", "FederatedConfigMap", "federatedconfigmaps", namespaced=True)
+TARGET = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
+KEY = Key("configmaps", "ns", "web")
+
+
+class Hub:
+    def __init__(self) -> None:
+        self.events: list[dict[str, Any]] = []
+
+    async def create(self, resource: Resource, namespace: str, body: Any) -> None:
+        assert (resource.plural, namespace) == ("events", "ns")
+        self.events.append(body)
+
+
+def status(message: str, **words: Word) -> Status:
+    """Ready True when every word is OK."""
+    lines = tuple(ClusterStatus(name, word) for name, word in words.items())
+    fine = not any(words.values())
+    reason = "Propagated" if fine else Propagation.CHECK_CLUSTERS
+    return Status(1, (Condition("Ready", "True" if fine else "False", reason, message),), lines)
+
+
+GOOD = status("2 clusters hold generation 1", m1=Word.OK, m2=Word.OK)
+AWAY = status("m1: ClusterNotReady", m1=Word.CLUSTER_NOT_READY, m2=Word.OK)
+WRONG = status("m2: UpdateFailed", m1=Word.OK, m2=Word.UPDATE_FAILED)
+BOTH = status("m1: ClusterNotReady; m2: UpdateFailed", m1=Word.CLUSTER_NOT_READY, m2=Word.UPDATE_FAILED)
+
+
+@pytest.mark.parametrize(
+    ("story", "told"),
+    [
+        pytest.param([GOOD, WRONG, GOOD], ["m2: UpdateFailed", "2 clusters hold generation 1"], id="failure-and-end"),
+        pytest.param([GOOD, AWAY, GOOD, AWAY, GOOD], [], id="an-outage-is-the-clusters"),
+        pytest.param([WRONG, BOTH, WRONG, BOTH, WRONG], [], id="a-flap-repeats-nothing-that-was-known-before"),
+        pytest.param([GOOD, WRONG, BOTH, WRONG, BOTH], ["m2: UpdateFailed"], id="a-flap-repeats-nothing"),
+        pytest.param(
+            [GOOD, BOTH, GOOD], ["m1: ClusterNotReady; m2: UpdateFailed", GOOD.conditions[0].message], id="both"
+        ),
+    ],
+)
+async def test_events(story: list[Status], told: list[str]) -> None:
+    hub, world = Hub(), World()
+    world.types["configmaps"] = TypeState(FederatedType("configmaps", TARGET, RESOURCE))
+    events = Events(world, cast("HubPort", hub))
+    serving = asyncio.create_task(events.serve())
+    federated = FederatedObject(Metadata("web", "ns", "uid"), msgspec.Raw(), msgspec.Raw())
+    for before, after in itertools.pairwise(story):
+        events.status_changed(KEY, federated, before, after)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    serving.cancel()
+    assert [event["message"] for event in hub.events] == told
+
+
+def test_a_clusters_own_event() -> None:
+    ready = {"type": "Ready", "status": "False", "reason": "ClusterNotReachable", "message": "no answer within 3 s"}
+    event = about_cluster(Metadata("m1", "system", "uid"), ready)
+    assert (event["type"], event["reason"], event["message"]) == ("Warning", ready["reason"], ready["message"])
+    assert event["involvedObject"] == {
+        "apiVersion": "core.kubefed.io/v1beta1",
+        "kind": "KubeFedCluster",
+        "namespace": "system",
+        "name": "m1",
+        "uid": "uid",
+        "resourceVersion": "",
+    }
