@@ -1,0 +1,136 @@
+"""A hub in memory: objects with optimistic locking, finalizers, generations and events. Kept honest by tests/contract.
+
+Every event goes to the sink of its resource at once, before its write's answer.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import orjson
+
+from federation.controllers.ports import Sink
+from federation.kube import decoding
+from federation.model.failures import Failure, FailureKind
+from federation.model.federated import FederatedObject, Metadata
+from federation.model.resources import ObjectName, Resource
+from tests.ownership import DELETED_AT, conflict, not_found
+
+
+class FakeHub:
+    """The hub's federated objects. `writes` is what was written; `fails` may answer in place of a write."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, ObjectName], dict[str, Any]] = {}
+        self.sinks: dict[str, Sink[FederatedObject]] = {}
+        self.writes: list[str] = []
+        self.events: list[dict[str, Any]] = []
+        self.fails: Callable[[str, ObjectName], Failure | None] = lambda verb, name: None
+        self._versions = itertools.count(2)
+        self._uids = itertools.count(1)
+
+    # --- HubPort
+
+    async def set_finalizers(
+        self, resource: Resource, metadata: Metadata, finalizers: tuple[str, ...]
+    ) -> Metadata | Failure:
+        name = ObjectName(metadata.namespace, metadata.name)
+        preconditions = {"uid": metadata.uid, "resourceVersion": metadata.resource_version}
+        body = {"metadata": {"finalizers": list(finalizers), **preconditions}}
+        return await self._write("finalizers", resource, name, body)
+
+    async def set_status(self, resource: Resource, name: ObjectName, body: bytes) -> Metadata | Failure:
+        return await self._write("status", resource, name, orjson.loads(body))
+
+    async def merge(
+        self, resource: Resource, name: ObjectName, body: bytes, *, subresource: str = ""
+    ) -> Metadata | Failure:
+        return await self._write(subresource or "merge", resource, name, orjson.loads(body))
+
+    async def create(self, resource: Resource, namespace: str, body: Any) -> Failure | None:
+        self.writes.append(f"create {resource.plural}")
+        await asyncio.sleep(0)
+        failure = self.fails("create", ObjectName(namespace, ""))
+        if failure is None:
+            self.events.append(body)
+        return failure
+
+    # --- its users
+
+    def put(self, resource: Resource, name: ObjectName, **changes: Any) -> None:
+        """Create, or merge changes into metadata, spec or status."""
+        where = (resource.qualified, name)
+        body = self.objects.get(where)
+        if body is None:
+            meta = {"name": name.name, "namespace": name.namespace, "uid": f"hub-{next(self._uids)}", "generation": 0}
+            body = self.objects[where] = {"metadata": meta}
+        self._change(resource, where, merged(body, changes))
+
+    def delete(self, resource: Resource, name: ObjectName) -> None:
+        """Delete, as far as finalizers allow."""
+        self._change(
+            resource,
+            (resource.qualified, name),
+            merged(self.objects[resource.qualified, name], {"metadata": {"deletionTimestamp": DELETED_AT}}),
+        )
+
+    def follow(self, resource: Resource, sink: Sink[FederatedObject]) -> None:
+        """List, then watch."""
+        self.sinks[resource.qualified] = sink
+        sink.replace([decoded(body) for (what, _), body in self.objects.items() if what == resource.qualified])
+
+    def get(self, resource: Resource, name: ObjectName) -> dict[str, Any] | None:
+        """The object as stored."""
+        return self.objects.get((resource.qualified, name))
+
+    async def _write(
+        self, verb: str, resource: Resource, name: ObjectName, patch: dict[str, Any]
+    ) -> Metadata | Failure:
+        self.writes.append(f"{verb} {name}")
+        await asyncio.sleep(0)
+        body = self.objects.get((resource.qualified, name))
+        if (failure := self.fails(verb, name)) is not None:
+            return failure
+        if body is None:
+            return not_found(name)
+        meta = patch.get("metadata", {})
+        if meta.pop("uid", body["metadata"]["uid"]) != body["metadata"]["uid"]:
+            return Failure(FailureKind.UID_MISMATCH, "uid", 409)
+        if meta.pop("resourceVersion", body["metadata"]["resourceVersion"]) != body["metadata"]["resourceVersion"]:
+            return conflict("the object has been modified")
+        return self._change(resource, (resource.qualified, name), merged(body, patch))
+
+    def _change(self, resource: Resource, where: tuple[str, ObjectName], body: dict[str, Any]) -> Metadata:
+        before = self.objects[where]
+        meta = body["metadata"]
+        if body == before and "resourceVersion" in meta:
+            return decoded(body).metadata
+        if body.get("spec") != before.get("spec") or not meta["generation"]:
+            meta["generation"] += 1
+        meta["resourceVersion"] = str(next(self._versions))
+        self.objects[where] = body
+        gone = "deletionTimestamp" in meta and not meta.get("finalizers")
+        if gone:
+            del self.objects[where]
+        sink = self.sinks.get(resource.qualified)
+        if sink is not None:
+            (sink.remove if gone else sink.upsert)(decoded(body))
+        return decoded(body).metadata
+
+
+def decoded(body: Mapping[str, Any]) -> FederatedObject:
+    return decoding.federated(orjson.dumps(body))
+
+
+def merged(body: Any, patch: Any) -> Any:
+    """RFC 7386."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(body) if isinstance(body, dict) else {}
+    for name, value in patch.items():
+        if value is None:
+            result.pop(name, None)
+        else:
+            result[name] = merged(result.get(name), value)
+    return result

@@ -1,0 +1,237 @@
+"""A member in memory, with server-side apply good enough for pushes. Kept honest by tests/contract.
+
+What it does not know: schemas, admission, list merging (a list is one value), other API versions of one object. Every
+event goes to the sinks at once, before its write's answer, or with `hold` when `deliver` is called.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from federation.controllers.ports import Sink
+from federation.core.managedfields import PartialMetadata
+from federation.kube.members import Written
+from federation.model.failures import Cause, Failure, FailureKind
+from federation.model.resources import ObjectName, Resource
+from tests.ownership import IDENTITY, LABEL, REPLICAS, Entry, Path, Stored, conflict, leaves, not_found, paths_of
+
+
+class FakeMember:
+    """One member cluster. `calls` is what it was asked.
+
+    `fails` may answer a call in its place, `lost` after it was carried out; while `gate` is closed nothing is answered.
+    """
+
+    def __init__(self, manager: str = "kubefed-0123abcd", namespaces: Sequence[str] = ("ns",)) -> None:
+        self.manager = manager
+        self.namespaces = set(namespaces)
+        self.objects: dict[tuple[str, ObjectName], Stored] = {}
+        self.sinks: dict[str, Sink[PartialMetadata]] = {}
+        self.calls: list[str] = []
+        self.fails: Callable[[str, ObjectName], Failure | None] = lambda verb, name: None
+        self.lost: Callable[[str, ObjectName], Failure | None] = lambda verb, name: None
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.hold = False
+        self._shown: set[tuple[str, ObjectName]] = set()
+        self._held: list[tuple[str, str, PartialMetadata]] = []
+        self._versions = itertools.count(2)
+        self._uids = itertools.count(1)
+
+    # --- MemberPort
+
+    async def apply(
+        self, resource: Resource, name: ObjectName, body: bytes, *, force: bool, manager: str | None = None
+    ) -> Written | Failure:
+        manager = manager or self.manager
+        verb = f"apply{'!' if force else ''}{manager.removeprefix(self.manager)}"
+        if (failure := await self._asked(verb, name)) is not None:
+            return failure
+        answer = self._apply(resource, name, orjson.loads(body), manager, force=force)
+        return self.lost(verb, name) or answer
+
+    async def patch(
+        self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]]
+    ) -> Written | Failure:
+        if (failure := await self._asked("patch", name)) is not None:
+            return failure
+        stored = self.objects.get((resource.qualified, name))
+        if stored is None:
+            return not_found(name)
+        for operation in operations:
+            if operation["path"] == "/metadata/resourceVersion" and operation["value"] != str(stored.version):
+                return conflict("the object has been modified")
+        for operation in operations:
+            if operation["path"] == "/metadata/managedFields":
+                entries = [entry for entry in operation["value"] if entry]
+                stored.entries = [
+                    Entry(entry["manager"], entry["operation"], set(paths_of(entry["fieldsV1"]))) for entry in entries
+                ]
+            elif operation["op"] == "remove":
+                self._drop(stored, tuple(part.replace("~1", "/") for part in operation["path"].split("/")[1:]))
+        self._changed(resource, stored)
+        return Written(False, stored.metadata())
+
+    async def delete(
+        self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any]
+    ) -> Failure | None:
+        if (failure := await self._asked("delete", name)) is not None:
+            return failure
+        stored = self.objects.get((resource.qualified, name))
+        if stored is None:
+            return None
+        if stored.uid != uid:
+            return Failure(FailureKind.UID_MISMATCH, "UID in precondition", 409)
+        self.remove(resource, name)
+        return self.lost("delete", name)
+
+    async def read(self, resource: Resource, name: ObjectName) -> PartialMetadata | Failure:
+        if (failure := await self._asked("read", name)) is not None:
+            return failure
+        stored = self.objects.get((resource.qualified, name))
+        return stored.metadata() if stored is not None else not_found(name)
+
+    async def read_replicas(self, resource: Resource, name: ObjectName) -> int | Failure:
+        if (failure := await self._asked("replicas", name)) is not None:
+            return failure
+        stored = self.objects.get((resource.qualified, name))
+        return int(stored.values[REPLICAS]) if stored is not None else not_found(name)
+
+    # --- somebody in the member
+
+    def post(self, resource: Resource, name: ObjectName, body: Mapping[str, Any], manager: str = "human") -> Stored:
+        """Create, or change like a PUT or PATCH: what changes belongs to `manager` afterwards."""
+        stored = self.objects.get((resource.qualified, name))
+        if stored is None:
+            stored = self.objects[resource.qualified, name] = Stored(name, f"uid-{next(self._uids)}", 0)
+        changed = {path for path, value in leaves(body) if stored.values.get(path, stored) != value}
+        for entry in stored.entries:
+            entry.paths -= changed
+        own = next((each for each in stored.entries if (each.manager, each.operation) == (manager, "Update")), None)
+        if own is None:
+            stored.entries.append(own := Entry(manager, "Update", set()))
+        own.paths |= changed
+        stored.values.update(leaves(body))
+        stored.entries = [entry for entry in stored.entries if entry.paths]
+        self._changed(resource, stored)
+        return stored
+
+    def unset(self, resource: Resource, name: ObjectName, path: Path) -> None:
+        """Take a field away."""
+        stored = self.objects[resource.qualified, name]
+        self._drop(stored, path)
+        self._changed(resource, stored)
+
+    def remove(self, resource: Resource, name: ObjectName) -> None:
+        """Delete, as far as finalizers allow."""
+        stored = self.objects[resource.qualified, name]
+        if stored.values.get(("metadata", "finalizers")):
+            stored.deleting = True
+            self._changed(resource, stored)
+            return
+        del self.objects[resource.qualified, name]
+        stored.version = next(self._versions)
+        self._tell(resource, stored, held=False)
+
+    def value(self, resource: Resource, name: ObjectName, *path: str) -> Any:
+        """One field; None when it or the object is not there."""
+        stored = self.objects.get((resource.qualified, name))
+        return None if stored is None else stored.values.get(path)
+
+    def follow(self, resource: Resource, sink: Sink[PartialMetadata]) -> None:
+        """List by the existence of our label, then watch."""
+        self.sinks[resource.qualified] = sink
+        sink.replace(
+            [self.objects[where].metadata() for where in sorted(self._shown) if where[0] == resource.qualified]
+        )
+
+    def deliver(self) -> None:
+        """Tell the sinks what was held back."""
+        held, self._held = self._held, []
+        for kind, what, metadata in held:
+            sink = self.sinks.get(what)
+            if sink is not None:
+                (sink.remove if kind == "DELETED" else sink.upsert)(metadata)
+
+    # ---
+
+    async def _asked(self, verb: str, name: ObjectName) -> Failure | None:
+        self.calls.append(f"{verb} {name}")
+        await asyncio.sleep(0)
+        await self.gate.wait()
+        return self.fails(verb, name)
+
+    def _apply(
+        self, resource: Resource, name: ObjectName, body: dict[str, Any], manager: str, *, force: bool
+    ) -> Written | Failure:
+        meta = body["metadata"]
+        version, uid = meta.pop("resourceVersion", ""), meta.pop("uid", "")
+        wanted = {path: value for path, value in leaves(body) if path not in IDENTITY}
+        stored = self.objects.get((resource.qualified, name))
+        if (failure := self._refused(resource, name, stored, uid, version)) is not None:
+            return failure
+        created = stored is None
+        if stored is None:
+            stored = self.objects[resource.qualified, name] = Stored(name, f"uid-{next(self._uids)}", 0)
+            if resource.plural == "namespaces":
+                self.namespaces.add(name.name)
+        elif not stored.entries:
+            stored.entries.append(Entry("before-first-apply", "Update", set(stored.values)))
+        before = (dict(stored.values), [(each.manager, set(each.paths)) for each in stored.entries])
+        own = next((each for each in stored.entries if (each.manager, each.operation) == (manager, "Apply")), None)
+        others = [each for each in stored.entries if each is not own]
+        differing = {path for path, value in wanted.items() if stored.values.get(path, value) != value}
+        against = [(path, each.manager) for each in others for path in sorted(each.paths & differing)]
+        if against and not force:
+            causes = tuple(Cause("." + ".".join(path), who, "FieldManagerConflict") for path, who in against)
+            return Failure(FailureKind.FIELD_CONFLICT, "conflict", 409, "Conflict", causes)
+        for each in others:
+            each.paths -= differing
+        for path in (own.paths if own is not None else set()) - set(wanted):
+            if not any(path in each.paths for each in others):
+                self._drop(stored, path)
+        if own is None:
+            stored.entries.append(own := Entry(manager, "Apply", set()))
+        own.paths = set(wanted)
+        stored.values.update(wanted)
+        stored.entries = [each for each in stored.entries if each.paths]
+        if created or before != (stored.values, [(each.manager, each.paths) for each in stored.entries]):
+            self._changed(resource, stored)
+        return Written(created, stored.metadata())
+
+    def _refused(
+        self, resource: Resource, name: ObjectName, stored: Stored | None, uid: str, version: str
+    ) -> Failure | None:
+        if stored is None:
+            if uid:
+                return Failure(FailureKind.UID_MISMATCH, "uid mismatch", 409)
+            if resource.namespaced and name.namespace not in self.namespaces:
+                return Failure(FailureKind.NAMESPACE_MISSING, f"namespaces {name.namespace!r} not found", 404)
+            return None
+        if uid and uid != stored.uid:
+            return Failure(FailureKind.UID_MISMATCH, "metadata.uid: field is immutable", 422)
+        return None if version in {"", "0", str(stored.version)} else conflict("the object has been modified")
+
+    def _drop(self, stored: Stored, path: Path) -> None:
+        stored.values.pop(path, None)
+        for entry in stored.entries:
+            entry.paths.discard(path)
+
+    def _changed(self, resource: Resource, stored: Stored) -> None:
+        stored.version = next(self._versions)
+        if resource.plural == "deployments":
+            stored.values.setdefault(REPLICAS, 1)
+        self._tell(resource, stored, held=LABEL in stored.values)
+
+    def _tell(self, resource: Resource, stored: Stored, *, held: bool) -> None:
+        where = (resource.qualified, stored.name)
+        if not held and where not in self._shown:
+            return
+        kind = ("MODIFIED" if where in self._shown else "ADDED") if held else "DELETED"
+        (self._shown.add if held else self._shown.discard)(where)
+        self._held.append((kind, resource.qualified, stored.metadata()))
+        if not self.hold:
+            self.deliver()
