@@ -36,7 +36,7 @@ class Stored:
     deleting: bool = False
 
     def metadata(self, api_version: str = "v1") -> PartialMetadata:
-        labels = {path[2]: value for path, value in self.values.items() if path[:2] == LABEL[:2]}
+        labels = {path[2]: value for path, value in self.values.items() if path[:2] == LABEL[:2] and len(path) > 2}
         fields = [
             {
                 "manager": entry.manager,
