@@ -26,18 +26,19 @@ CORE_CRDS = (
 """The types that exist before any type is federated; they take no values."""
 
 
-def render(name: str, /, **values: Any) -> str:
+def render(name: str, /, overlay: str = "", **values: Any) -> str:
     """The text of template `name` (`host/rbac.yaml`) with `values` filled in.
 
+    `overlay` is a folder that is looked into first ("" = none), so that a user can change one template without a fork.
     Raises jinja2.TemplateNotFound for an unknown name and jinja2.UndefinedError when the template needs a value that
-    was not given: both are mistakes of the calling code, not of a user.
+    was not given: both are mistakes of the calling code, not of a user, unless the template is the user's own.
     """
-    return _environment().get_template(name).render(**values)
+    return _environment(overlay).get_template(name).render(**values)
 
 
-def documents(name: str, /, **values: Any) -> list[Document]:
+def documents(name: str, /, overlay: str = "", **values: Any) -> list[Document]:
     """The YAML documents of `render(name, **values)`, empty ones left out."""
-    return load(render(name, **values))
+    return load(render(name, overlay, **values))
 
 
 def load(text: str) -> list[Document]:
@@ -69,11 +70,12 @@ def _walk(folder: Traversable, prefix: str) -> list[str]:
 
 
 @functools.cache
-def _environment() -> "jinja2.Environment":
+def _environment(overlay: str = "") -> "jinja2.Environment":
     import jinja2  # noqa: PLC0415 (fedctl --help must not pay for it)
 
+    own = jinja2.FunctionLoader(_source)
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_source),
+        loader=jinja2.ChoiceLoader([jinja2.FileSystemLoader(overlay), own]) if overlay else own,
         undefined=jinja2.StrictUndefined,
         autoescape=False,  # noqa: S701 (YAML, not HTML: values go through `quote` or `block`)
         trim_blocks=True,

@@ -1,120 +1,110 @@
-"""The command line `typegen`: CRDs and OpenAPI documents in, files for git out. Thin: typegen.federate does the work.
+"""The command line `typegen`: CRDs and OpenAPI documents in, files for git out. Thin: the other modules do the work.
 
 Heavy imports happen inside commands, so that --help and completion stay quick. Exit codes: 0 done, 1 something could
-not be federated (the rest is written), 2 wrong usage or a source that cannot be read.
+not be federated or differs (the rest is done), 2 wrong usage or a source that cannot be read.
 """
 
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from typegen import cli_sources
+
 if TYPE_CHECKING:
-    from typegen.documents import Found
-    from typegen.model import ApiResource, Generated, Options
+    from typegen.gathering import Gathered
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Make federated types from CRDs and built-in types, offline."""
+    """Make federated types from CRDs and built-in types, offline, for git."""
 
 
 @main.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
-@click.option("-o", "--output", default="-", show_default=True, metavar="DIR|-", help="Folder to write to; - prints.")
-@click.option("--only", multiple=True, metavar="KIND", help="Only this kind, plural or plural.group; may be repeated.")
-@click.option("--version", default="", metavar="VERSION", help="The target's version; default: the preferred one.")
-@click.option("--federated-group", default="types.kubefed.io", show_default=True, metavar="GROUP")
-@click.option("--federated-version", default="v1beta1", show_default=True, metavar="VERSION")
-@click.option("--system-namespace", default="kube-federation-system", show_default=True, metavar="NAMESPACE")
-@click.option(
-    "--descriptions",
-    type=click.Choice(["auto", "keep", "short", "drop"]),
-    default="auto",
-    show_default=True,
-    help="auto: as much as kubectl apply can store.",
-)
-@click.option("--optional", multiple=True, metavar="FIELD", help="A required field that only overrides supply.")
-def write(sources: tuple[str, ...], output: str, only: tuple[str, ...], **chosen: Any) -> None:
-    """Write a federated CRD and a FederatedTypeConfig for each type in SOURCE.
+@cli_sources.arguments
+@cli_sources.options
+@click.option("-o", "--output", default="", metavar="DIR|-", help="Folder to write to; - prints.  [default: -]")
+@click.option("--prune", is_flag=True, help="Remove files that typegen wrote to DIR once and no longer would.")
+def write(sources: tuple[str, ...], output: str, prune: bool, **chosen: Any) -> None:
+    """Write the federated types for the CRDs in SOURCE.
 
-    SOURCE is a file, a folder, or - for standard input. CRDs are taken from any YAML or JSON between other objects;
-    built-in types from an OpenAPI v3 document, named by --only.
+    Per type one file with its federated CRD and FederatedTypeConfig; RBAC for the hub and for members; a
+    kustomization.yaml. SOURCE is a file, a folder, or - for standard input; other objects between the CRDs (as in what
+    Helm and kustomize render) are passed over. Built-in types come from --openapi or --context, named by --only or
+    --group. Without SOURCE, ./typegen.yaml says everything.
 
     \b
     typegen write crds/ -o federated/
-    kubectl get crd certificates.cert-manager.io -o yaml | typegen write -
-    kubectl get --raw /openapi/v3/apis/apps/v1 | typegen write - --only Deployment
+    helm template cert-manager jetstack/cert-manager --set crds.enabled=true | typegen write - -o federated/
+    typegen write --context hub --only Deployment --only certificates.cert-manager.io
+    kubectl get --raw /openapi/v2 > k8s.json; typegen write --openapi k8s.json --only Deployment
     """
-    from typegen import documents, model  # noqa: PLC0415
+    from typegen import bundle  # noqa: PLC0415
 
-    options = model.Options(**chosen)
-    wanted = frozenset(name.lower() for name in only)
-    failures: list[str] = []
-    try:
-        found = list(documents.read(sources))
-    except documents.Unreadable as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(2)
-    made = [generated for document in found for generated in _generate(document, options, wanted, failures)]
-    made.sort(key=lambda generated: generated.target.qualified)
-    _refuse_collisions(made, failures)
-    if not made and not failures:
-        failures.append(f"nothing to federate in {', '.join(sources)}: no CustomResourceDefinition is among it")
-    _deliver(made, output)
-    for failure in failures:
-        click.echo(f"error: {failure}", err=True)
-    sys.exit(1 if failures else 0)
-
-
-def _generate(found: "Found", options: "Options", wanted: frozenset[str], failures: list[str]) -> Iterator["Generated"]:
-    from typegen import definitions, federate, model, openapi  # noqa: PLC0415
-
-    document = found.document
-    try:
-        if definitions.is_definition(document):
-            target = definitions.target(document, options)
-            if _selected(target.resource, wanted):
-                yield federate.generate(target, options)
-        elif "openapi" in document:
-            if not wanted:
-                raise model.Unusable("name the built-in types to take from an OpenAPI document with --only")
-            for resource in openapi.resources(document):
-                if _selected(resource, wanted):
-                    yield federate.from_openapi(document, resource, options)
-    except model.Unusable as error:
-        failures.append(f"{found.source}: {error}")
-
-
-def _selected(resource: "ApiResource", wanted: frozenset[str]) -> bool:
-    return not wanted or not wanted.isdisjoint({resource.kind.lower(), resource.plural, resource.qualified})
-
-
-def _refuse_collisions(made: list["Generated"], failures: list[str]) -> None:
-    taken: dict[str, Generated] = {}
-    for generated in list(made):
-        name = generated.federated.qualified
-        first = taken.setdefault(name, generated)
-        if first is not generated:
-            made.remove(generated)
-            failures.append(
-                f"{generated.target.qualified} and {first.target.qualified} would both become {name}: write one "
-                "of them alone, with --only and another --federated-group"
-            )
-
-
-def _deliver(made: list["Generated"], output: str) -> None:
-    from typegen import writing  # noqa: PLC0415
-
-    for generated in made:
-        content = writing.text(generated)
-        if output == "-":
-            click.echo(content, nl=False)
+    with cli_sources.plain_errors():
+        settings, gathered = cli_sources.gather(sources, output=output, **chosen)
+        if settings.output == "-":
+            click.echo(bundle.printed(gathered.made, settings.options), nl=False)
         else:
-            folder = Path(output)
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / f"{generated.target.qualified}.yaml").write_text(content, encoding="utf-8")
-        for caution in generated.cautions:
-            click.echo(f"note: {generated.target.qualified}: {caution}", err=True)
+            folder, wanted = Path(settings.output), bundle.files(gathered.made, settings.options)
+            bundle.write(folder, wanted)
+            _leftover(folder, wanted, prune=prune and not gathered.refused)
+    for piece in gathered.made:
+        for caution in piece.cautions:
+            click.echo(f"note: {piece.target.qualified}: {caution}", err=True)
+    _finish(gathered)
+
+
+def _leftover(folder: Path, wanted: dict[str, str], *, prune: bool) -> None:
+    from typegen import bundle  # noqa: PLC0415
+
+    for name in bundle.stale(folder, wanted):
+        if prune:
+            (folder / name).unlink()
+            click.echo(f"note: {folder / name}: removed", err=True)
+        else:
+            click.echo(f"note: {folder / name}: no longer made from these sources; --prune removes it", err=True)
+
+
+@main.command()
+@click.argument("folder", required=False, metavar="[DIR]")
+@cli_sources.arguments
+@cli_sources.options
+def check(folder: str | None, sources: tuple[str, ...], **chosen: Any) -> None:
+    """Compare DIR with what would be written there from SOURCE; print the difference and exit 1 if there is one.
+
+    Without arguments, ./typegen.yaml says both. For CI and pre-commit.
+    """
+    from typegen import bundle  # noqa: PLC0415
+
+    with cli_sources.plain_errors():
+        settings, gathered = cli_sources.gather(sources, output=folder or "", **chosen)
+        if settings.output == "-":
+            raise click.UsageError("name the DIR to check")
+        wanted = bundle.files(gathered.made, settings.options)
+        found = False
+        for line in bundle.differences(Path(settings.output), wanted):
+            found = True
+            click.echo(line if line.endswith("\n") else f"{line}\n", nl=False)
+    _finish(gathered, code=1 if found else 0)
+
+
+@main.command("list")
+@cli_sources.arguments
+@cli_sources.options
+@click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
+def list_types(sources: tuple[str, ...], form: str, **chosen: Any) -> None:
+    """Show what is in SOURCE: each type, what it would be called, and why it cannot be federated if it cannot."""
+    from typegen import tables  # noqa: PLC0415
+
+    with cli_sources.plain_errors():
+        _, gathered = cli_sources.gather(sources, everything=True, **chosen)
+    click.echo(tables.types(gathered) if form == "table" else tables.types_json(gathered), nl=False)
+    sys.exit(1 if gathered.refused else 0)
+
+
+def _finish(gathered: "Gathered", code: int = 0) -> None:
+    for refusal in gathered.refused:
+        click.echo(f"error: {refusal}", err=True)
+    sys.exit(1 if gathered.refused else code)

@@ -21,12 +21,22 @@ def is_definition(document: Any) -> bool:
     )
 
 
-def target(crd: Mapping[str, Any], options: Options) -> Target:
-    """The target that `crd` defines.
+def qualified(crd: Mapping[str, Any]) -> str:
+    """`plural.group` as the CRD says it, "" where it does not; good enough to name the CRD in what goes wrong."""
+    spec = crd.get("spec")
+    called = spec.get("names") if isinstance(spec, Mapping) else None
+    plural = called.get("plural") if isinstance(called, Mapping) else None
+    group = spec.get("group") if isinstance(spec, Mapping) else None
+    return f"{plural}.{group}" if plural and group else ""
 
-    The version is `options.version`, else the served one that Kubernetes prefers among those not deprecated.
-    Raises Unusable naming what is missing.
-    """
+
+def resource(crd: Mapping[str, Any], options: Options) -> ApiResource:
+    """The target's names alone, without a look at its schema. Raises Unusable naming what is missing."""
+    title, spec = _opened(crd)
+    return _resource(title, spec, _version(title, spec, options))
+
+
+def _opened(crd: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     if not is_definition(crd):
         raise Unusable(f"not a CustomResourceDefinition: {crd.get('apiVersion')} {crd.get('kind')}")
     metadata = crd.get("metadata")
@@ -35,6 +45,16 @@ def target(crd: Mapping[str, Any], options: Options) -> Target:
     spec = crd.get("spec")
     if not isinstance(spec, Mapping):
         raise Unusable(f"{title}: spec is missing")
+    return title, spec
+
+
+def target(crd: Mapping[str, Any], options: Options) -> Target:
+    """The target that `crd` defines.
+
+    The version is `options.version`, else the served one that Kubernetes prefers among those not deprecated.
+    Raises Unusable naming what is missing.
+    """
+    title, spec = _opened(crd)
     old = crd["apiVersion"] == OLD_API_VERSION
     version = _version(title, spec, options)
     resource = _resource(title, spec, version)

@@ -12,6 +12,11 @@ REPLICAS = ".spec.replicas"
 """Where every built-in type with a scale subresource keeps its desired replicas."""
 
 
+def is_document(document: Mapping[str, Any]) -> bool:
+    """Whether `resources` reads documents of this kind."""
+    return document.get("kind") in ("APIResourceList", "APIGroupDiscoveryList")
+
+
 def resources(document: Mapping[str, Any]) -> tuple[ApiResource, ...]:
     """The resources of an APIResourceList (one group version) or of an APIGroupDiscoveryList (all of them).
 

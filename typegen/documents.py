@@ -17,6 +17,7 @@ from typegen.model import Unusable
 
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 STDIN = "-"
+_LISTS = frozenset({"List", "CustomResourceDefinitionList"})
 
 
 class Unreadable(Unusable):
@@ -76,7 +77,7 @@ def _flattened(document: Any, source: str) -> Iterator[Found]:
         return
     if not isinstance(document, Mapping):
         raise Unreadable(f"{source}: a document is a {type(document).__name__}, expected a mapping with apiVersion")
-    if document.get("kind") == "List" and isinstance(document.get("items"), list):
+    if document.get("kind") in _LISTS and isinstance(document.get("items"), list):
         for item in document["items"]:
             yield from _flattened(item, source)
     else:

@@ -7,9 +7,8 @@ in templates/types/federated.yaml -> Generated. `typegen write` prints it, `fedc
 from collections.abc import Mapping
 from typing import Any
 
-import templates
-from typegen import definitions, descriptions, names, openapi, schema
-from typegen.model import ApiResource, Caution, Generated, Options, Target
+from typegen import definitions, descriptions, frames, names, openapi, schema
+from typegen.model import ApiResource, Caution, Generated, Options, Target, Unusable
 
 
 def from_crd(crd: Mapping[str, Any], options: Options | None = None) -> Generated:
@@ -30,8 +29,9 @@ def generate(target: Target, options: Options) -> Generated:
     """The federated type for `target`."""
     federated = names.federated(target.resource, options)
     template, cautions = schema.template(target, options)
-    crd, type_config = templates.documents(
-        "types/federated.yaml",
+    crd, type_config = _frame(
+        options.templates,
+        list_kind=names.list_kind(federated),
         target=target.resource,
         federated=federated,
         scale_path=target.resource.scale,
@@ -45,6 +45,19 @@ def generate(target: Target, options: Options) -> Generated:
     crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["template"] = template
     found += _remarks(crd, chosen, options)
     return Generated(target.resource, federated, crd, type_config, tuple(found))
+
+
+def _frame(overlay: str, **values: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    found = {each["kind"]: each for each in frames.documents("types/federated.yaml", overlay, **values)}
+    try:
+        crd, type_config = found["CustomResourceDefinition"], found["FederatedTypeConfig"]
+        crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"].get("template")
+    except (AttributeError, IndexError, KeyError, TypeError) as error:
+        raise Unusable(
+            f"{overlay}/types/federated.yaml: expected a CustomResourceDefinition with a schema for spec and a "
+            "FederatedTypeConfig, as in typegen's own"
+        ) from error
+    return crd, type_config
 
 
 def _below(path: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 Schema = dict[str, Any]
 """A JSON schema node as decoded JSON. Nodes are never changed in place once they have been returned."""
@@ -32,6 +32,7 @@ class Options:
     `version` picks one of the target's served versions ("" = the one Kubernetes prefers). `optional` names fields, as
     paths into the target (`spec.host`, `*` for all), that only overrides supply: their `required` is lifted.
     `descriptions` "auto" keeps them, shortens them or drops them so that the CRD fits kubectl apply's annotation.
+    `templates` is a folder whose files stand in for typegen's own of the same name ("" = none).
     """
 
     version: str = ""
@@ -42,6 +43,7 @@ class Options:
     system_namespace: str = "kube-federation-system"
     descriptions: Descriptions = "auto"
     optional: tuple[str, ...] = ()
+    templates: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,18 @@ class Target:
     resource: ApiResource
     schema: Mapping[str, Any] | None
     cautions: tuple[Caution, ...] = ()
+
+
+class Pair(Protocol):
+    """A target and its federated type: all that RBAC depends on."""
+
+    @property
+    def target(self) -> ApiResource:
+        """The type in the members."""
+
+    @property
+    def federated(self) -> ApiResource:
+        """The type at the hub."""
 
 
 @dataclass(frozen=True, slots=True)

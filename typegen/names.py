@@ -19,7 +19,7 @@ def federated(target: ApiResource, options: Options) -> ApiResource:
     what Kubernetes allows (63 characters for kind and plural, 253 for the CRD's name).
     """
     kind = options.federated_kind or f"Federated{target.kind}"
-    plural = options.federated_plural or f"federated{target.plural}"
+    plural = options.federated_plural or _plural(target, kind, options)
     singular = f"federated{target.singular}" if not options.federated_kind else kind.lower()
     names = dataclasses.replace(
         target,
@@ -36,18 +36,34 @@ def federated(target: ApiResource, options: Options) -> ApiResource:
     return names
 
 
+def _plural(target: ApiResource, kind: str, options: Options) -> str:
+    """`federated` and the target's plural; for a chosen kind what stands before the target's, and that plural."""
+    if not options.federated_kind:
+        return f"federated{target.plural}"
+    lower, own = kind.lower(), target.kind.lower()
+    if not lower.endswith(own):
+        raise Unusable(f"{target.qualified}: the plural of {kind} is not clear: say it too, {kind}/PLURAL")
+    return lower.removesuffix(own) + target.plural
+
+
+def list_kind(federated: ApiResource) -> str:
+    """`<Kind>List`, as far as it fits: Kubernetes allows it 63 characters like the kind itself."""
+    return f"{federated.kind[: LABEL_LIMIT - len('List')]}List"
+
+
 def _check(names: ApiResource) -> None:
     if "." not in names.group:
         raise Unusable(f"federated group {names.group!r} needs a dot, e.g. types.kubefed.io")
     for what, value, option in (
         ("kind", names.kind.lower(), "federated_kind"),
         ("plural", names.plural, "federated_plural"),
+        ("singular", names.singular, "federated_kind"),
         ("version", names.version, "federated_version"),
     ):
         if len(value) > LABEL_LIMIT:
             raise Unusable(
                 f"federated {what} {value!r} has {len(value)} characters, Kubernetes allows {LABEL_LIMIT}: "
-                f"choose a shorter one with the option {option}"
+                f"choose a shorter one with the option {option} (--name on the command line)"
             )
         if not _LABEL.fullmatch(value):
             raise Unusable(f"federated {what} {value!r} is not a DNS label (a-z, 0-9 and -, beginning with a letter)")

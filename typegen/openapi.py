@@ -1,6 +1,6 @@
-"""From an API server's OpenAPI v3 document to a target: references inlined, the schema made structural.
+"""From an API server's OpenAPI document, v3 or v2, to a target: references inlined, the schema made structural.
 
-Flow: document at /openapi/v3/... -> `resources` (which types it serves) -> `target` -> typegen.federate.
+Flow: document at /openapi/v3/... or /openapi/v2 -> `resources` (which types it serves) -> `target` -> typegen.federate.
 What Kubernetes' own documents say in ways a CRD may not is put into a CRD's words here, once, so that the rest of
 typegen sees one kind of schema.
 """
@@ -23,13 +23,43 @@ KEPT = frozenset(
 """The keywords that mean the same in a CRD; all others (patch strategies, unions) have no meaning there."""
 
 QUANTITY = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+))?$"
-_REFERENCE = "#/components/schemas/"
+_REFERENCES = ("#/components/schemas/", "#/definitions/")
+_QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _FREE: Schema = {"x-kubernetes-preserve-unknown-fields": True}
 
 
+def is_document(document: Mapping[str, Any]) -> bool:
+    """Whether this is an OpenAPI document, or the index that /openapi/v3 itself serves."""
+    return "openapi" in document or "swagger" in document or _is_index(document)
+
+
+def _is_index(document: Mapping[str, Any]) -> bool:
+    paths = document.get("paths")
+    return "kind" not in document and isinstance(paths, Mapping) and "api/v1" in paths
+
+
+def verbs(document: Mapping[str, Any]) -> dict[tuple[str, str], frozenset[str]]:
+    """What may be done with each resource, by (apiVersion, plural), in OpenAPI's words (list, post, watchlist, ...)."""
+    found: dict[tuple[str, str], set[str]] = {}
+    for path, item in (document.get("paths") or {}).items():
+        steps = [step for step in path.split("/") if step and step != "watch"]
+        plural = next((step for step in reversed(steps) if not step.startswith("{")), "")
+        if len(steps) > 2 and steps[-2] == "{name}":
+            continue  # a subresource
+        for action in item.values() if isinstance(item, Mapping) else ():
+            gvk = action.get("x-kubernetes-group-version-kind") if isinstance(action, Mapping) else None
+            if isinstance(gvk, Mapping):
+                group, version = gvk.get("group"), gvk.get("version")
+                name = f"{group}/{version}" if group else str(version)
+                found.setdefault((name, plural), set()).add(str(action.get("x-kubernetes-action")))
+    return {name: frozenset(actions) for name, actions in found.items()}
+
+
 def resources(document: Mapping[str, Any]) -> tuple[ApiResource, ...]:
     """The resources whose paths the document lists, without short names (only discovery knows them)."""
+    if _is_index(document):
+        raise Unusable("this is only the index of /openapi/v3: save /openapi/v2, or one of the paths that it names")
     try:
         return _resources(document.get("paths") or {})
     except (AttributeError, KeyError, TypeError) as error:
@@ -37,7 +67,7 @@ def resources(document: Mapping[str, Any]) -> tuple[ApiResource, ...]:
 
 
 def _resources(paths: Mapping[str, Any]) -> tuple[ApiResource, ...]:
-    found: dict[tuple[str, str], ApiResource] = {}
+    found: dict[tuple[str, str, str], ApiResource] = {}
     for path, item in paths.items():
         for action in (item.get("get"), item.get("post")):
             if not action or action.get("x-kubernetes-action") not in ("list", "post"):
@@ -47,13 +77,14 @@ def _resources(paths: Mapping[str, Any]) -> tuple[ApiResource, ...]:
             if not gvk or plural.startswith("{") or "/watch/" in path:
                 continue
             namespaced = "/namespaces/{namespace}/" in path
-            known = found.get((plural, gvk["version"]))
+            key = (gvk["group"], plural, gvk["version"])
+            known = found.get(key)
             if known and (known.namespaced or not namespaced):
                 continue
             if "{" in path.replace("{namespace}", ""):
                 continue  # a subresource such as pods/{name}/binding
             scaled = f"{path.rstrip('/')}/{{name}}/scale" in paths
-            found[plural, gvk["version"]] = ApiResource(
+            found[key] = ApiResource(
                 group=gvk["group"],
                 version=gvk["version"],
                 kind=gvk["kind"],
@@ -70,11 +101,11 @@ def target(document: Mapping[str, Any], resource: ApiResource) -> Target:
 
     Raises Unusable when the document is no OpenAPI v3 document or does not define the kind.
     """
-    if not str(document.get("openapi", "")).startswith("3."):
-        raise Unusable("not an OpenAPI v3 document: save one with `kubectl get --raw /openapi/v3/apis/apps/v1`")
+    if not str(document.get("openapi", document.get("swagger", ""))).startswith(("3.", "2.")):
+        raise Unusable("not an OpenAPI document: save one with `kubectl get --raw /openapi/v3/apis/apps/v1`")
     wanted = {"group": resource.group, "version": resource.version, "kind": resource.kind}
     try:
-        schemas: Mapping[str, Any] = (document.get("components") or {}).get("schemas") or {}
+        schemas: Mapping[str, Any] = _schemas(document)
         for name in sorted(schemas):
             if wanted in (schemas[name].get("x-kubernetes-group-version-kind") or ()):
                 conversion = _Conversion(schemas)
@@ -84,6 +115,10 @@ def target(document: Mapping[str, Any], resource: ApiResource) -> Target:
     except (AttributeError, KeyError, TypeError) as error:
         raise Unusable(f"the OpenAPI document's definition of {resource.kind} cannot be read") from error
     raise Unusable(f"the OpenAPI document does not define {resource.kind} in {resource.api_version}")
+
+
+def _schemas(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (document.get("components") or {}).get("schemas") or document.get("definitions") or {}
 
 
 def _check(schema: Schema, resource: ApiResource) -> None:
@@ -143,6 +178,8 @@ class _Conversion:
     def _referenced(self, name: str, path: str, stack: tuple[str, ...], keys: tuple[str, ...]) -> Schema:
         if name == _OBJECT_META:
             return metadata.nested()
+        if name == _QUANTITY:  # the v2 document calls it a string, but a number is one too
+            return _quantity({key: self.schemas[name][key] for key in ("description",) if key in self.schemas[name]})
         if name in stack:
             self.cautions.add(Caution(path, f"{name.rpartition('.')[2]} contains itself: unchecked from here on"))
             known = {"type": "object"} if self.schemas[name].get("type") == "object" else {}
@@ -189,7 +226,8 @@ class _Conversion:
 def _reference(source: Mapping[str, Any]) -> str:
     every: Any = source.get("allOf")
     only = every[0] if isinstance(every, list) and len(every) == 1 else source
-    return str(only.get("$ref", "")).removeprefix(_REFERENCE)
+    name = str(only.get("$ref", ""))
+    return next((name.removeprefix(prefix) for prefix in _REFERENCES if name.startswith(prefix)), name)
 
 
 def _special(source: Mapping[str, Any]) -> Schema | None:
@@ -199,6 +237,10 @@ def _special(source: Mapping[str, Any]) -> Schema | None:
     if source.get("format") == "int-or-string" or types == {"integer", "string"}:
         return {**own, "x-kubernetes-int-or-string": True}
     if types == {"number", "string"}:
-        # A Quantity may be 0.5, which int-or-string refuses: untyped, but what is a string must look like one.
-        return {**own, "x-kubernetes-preserve-unknown-fields": True, "pattern": QUANTITY, "maxItems": 0}
+        return _quantity(own)
     return None
+
+
+def _quantity(own: Schema) -> Schema:
+    # It may be 0.5, which int-or-string refuses: untyped, but what is a string must look like one.
+    return {**own, "x-kubernetes-preserve-unknown-fields": True, "pattern": QUANTITY, "maxItems": 0}

@@ -4,20 +4,35 @@ import functools
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from typegen.model import Caution, Generated
+from typegen.model import ApiResource, Caution, Generated
+
+MARK = "# Written by typegen; change the source and write it again."
+"""The second line of every file that typegen writes: how `check` and `--prune` know its own."""
 
 
 def text(generated: Generated) -> str:
     """The file of one type: a header, the federated CRD and the FederatedTypeConfig."""
-    target = generated.target
-    return header(
-        f"{generated.federated.kind}, the federated form of {target.kind} in {target.api_version}.", generated.cautions
-    ) + dump(generated.manifests)
+    return _titled(generated.target, generated.federated, generated.cautions) + dump(generated.manifests)
+
+
+def renamed(content: str, target: ApiResource, federated: ApiResource, cautions: Iterable[Caution]) -> str:
+    """The file `content` of a type after a second thought about its short names."""
+    import yaml  # noqa: PLC0415
+
+    crd, *others = yaml.load_all(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    called = {key: value for key, value in crd["spec"]["names"].items() if key != "shortNames"}
+    short = {"shortNames": list(federated.short_names)} if federated.short_names else {}
+    crd["spec"]["names"] = {**called, **short}
+    return _titled(target, federated, cautions) + dump([crd, *others])
+
+
+def _titled(target: ApiResource, federated: ApiResource, cautions: Iterable[Caution]) -> str:
+    return header(f"{federated.kind}, the federated form of {target.kind} in {target.api_version}.", cautions)
 
 
 def header(title: str, cautions: Iterable[Caution]) -> str:
     """Comment lines: what the file is, and what its reader should know."""
-    lines = [f"# {title}", "# Written by typegen; change the source and write it again."]
+    lines = [f"# {title}", MARK]
     noted = sorted(set(cautions))
     if noted:
         lines += ["#", "# Not carried over from the target, or not as it was:"]

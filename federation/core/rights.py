@@ -10,6 +10,7 @@ from typing import Any
 
 from federation.model.federated import FederatedType
 from federation.model.resources import ObjectName
+from typegen import memberrights
 
 Rule = dict[str, Any]
 
@@ -19,8 +20,6 @@ ALL: list[Rule] = [
 ]
 """What KubeFed's join granted."""
 
-_TARGET_VERBS = ("create", "delete", "get", "list", "patch", "watch")
-_RBAC_GROUP = "rbac.authorization.k8s.io"
 _MISSING = re.compile(
     r'cannot (?P<verb>[a-z]+) resource "(?P<resource>[a-z0-9/.-]+)" in API group "(?P<group>[a-z0-9.-]*)"'
     r'(?: in the namespace "(?P<namespace>[a-z0-9.-]+)")?'
@@ -37,19 +36,8 @@ def member_rules(types: Iterable[FederatedType], *, escalate: bool = False) -> l
     `bind`. With `escalate` these are added: whoever can write a federated Role then rules the member. `escalates` says
     whether the question comes up.
     """
-    groups: dict[str, set[str]] = {}
-    for target in {each.target for each in types}:
-        groups.setdefault(target.group, set()).add(target.plural)
-    rules: list[Rule] = [
-        {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
-        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]},
-    ]
-    for group in sorted(groups):
-        verbs = list(_TARGET_VERBS)
-        if escalate and group == _RBAC_GROUP:
-            verbs = sorted([*verbs, "bind", "escalate"])
-        rules.append({"apiGroups": [group], "resources": sorted(groups[group]), "verbs": verbs})
-    return rules
+    targets = ((each.target.group, each.target.plural) for each in types)
+    return [*memberrights.identity_rules(), *memberrights.rules(targets, escalate=escalate)]
 
 
 def account_rules(account: ObjectName) -> list[Rule]:
@@ -66,7 +54,7 @@ def account_rules(account: ObjectName) -> list[Rule]:
 
 def escalates(types: Iterable[FederatedType]) -> tuple[str, ...]:
     """Names of those types whose objects grant rights, sorted: see the warning at `member_rules`."""
-    return tuple(sorted(each.name for each in types if each.target.group == _RBAC_GROUP))
+    return tuple(sorted(each.name for each in types if each.target.group == memberrights.RBAC_GROUP))
 
 
 def missing(message: str) -> str | None:

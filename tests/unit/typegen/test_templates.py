@@ -23,11 +23,13 @@ VALUES = {
     "types/federated.yaml": {
         "target": ApiResource("", "v1", "ConfigMap", "configmaps", "configmap", namespaced=True),
         "federated": ApiResource("a.b", "v1", "FederatedConfigMap", "on", "on", namespaced=True, short_names=("no",)),
+        "list_kind": "FederatedConfigMapList",
         "scale_path": "",
         "retains_replicas": False,
         "template_optional": False,
         "system_namespace": ODD,
     },
+    "types/member-role.yaml": {"namespace": ODD, "rules": RULES},
     "types/roles.yaml": {
         "federated": ApiResource("a.b", "v1", "FederatedConfigMap", "on", "on", namespaced=True),
         "view": True,

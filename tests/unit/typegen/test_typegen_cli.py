@@ -20,12 +20,24 @@ def run(*arguments: str, stdin: str = "") -> Result:
     return CliRunner().invoke(main, ["write", *arguments], input=stdin, catch_exceptions=False)
 
 
+def files(folder: Path) -> list[str]:
+    found = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return sorted(found)
+
+
 def test_a_folder_becomes_a_folder(tmp_path: Path) -> None:
     result = run(str(CRDS), "-o", str(tmp_path / "new/types"))
     assert (result.exit_code, result.stdout) == (0, "")
-    assert sorted(path.name for path in (tmp_path / "new/types").iterdir()) == [
-        f"{name}.features.example.com.yaml" for name in ("blobs", "bundles", "fleets", "gates", "policies", "shops")
+    assert files(tmp_path / "new/types") == [
+        *(f"{name}.features.example.com.yaml" for name in ("blobs", "bundles", "fleets", "gates")),
+        "kustomization.yaml",
+        "members/rbac.yaml",
+        "policies.features.example.com.yaml",
+        "rbac-host.yaml",
+        "shops.features.example.com.yaml",
     ]
+    kustomization = yaml.safe_load((tmp_path / "new/types/kustomization.yaml").read_text())
+    assert [(tmp_path / "new/types" / name).is_file() for name in kustomization["resources"]] == [True] * 7
     assert "note: policies.features.example.com: spec.template: CEL rule left out" in result.stderr
 
 
@@ -36,6 +48,7 @@ def test_standard_input_becomes_standard_output() -> None:
     assert [each["kind"] for each in yaml.safe_load_all(result.stdout)] == [
         "CustomResourceDefinition",
         "FederatedTypeConfig",
+        *["ClusterRole"] * 3,
     ]
 
 
@@ -52,7 +65,7 @@ def test_options_reach_the_files() -> None:
         *("--only", "shops.features.example.com", "--version", "v2alpha1", "--federated-group", "fed.example.com"),
         *("--federated-version", "v2", "--system-namespace", "fed"),
     )
-    crd, type_config = yaml.safe_load_all(result.stdout)
+    crd, type_config, *_ = yaml.safe_load_all(result.stdout)
     assert crd["metadata"]["name"] == "federatedshops.fed.example.com"
     assert type_config["metadata"]["namespace"] == "fed"
     assert type_config["spec"]["targetType"]["version"] == "v2alpha1"
@@ -91,7 +104,7 @@ def test_one_bad_crd_does_not_stop_the_others(tmp_path: Path) -> None:
     result = run(str(tmp_path), str(CRDS), "-o", str(tmp_path / "out"))
     assert result.exit_code == 1
     assert "error: " in result.stderr
-    assert len(list((tmp_path / "out").iterdir())) == 6
+    assert len(list((tmp_path / "out").glob("*.features.example.com.yaml"))) == 6
 
 
 def test_two_types_of_one_name_are_never_written_over_each_other(tmp_path: Path) -> None:
@@ -101,10 +114,18 @@ def test_two_types_of_one_name_are_never_written_over_each_other(tmp_path: Path)
     result = run(str(tmp_path), str(CRDS / "gates.yaml"), "-o", str(tmp_path / "out"))
     assert result.exit_code == 1
     assert (
-        "gates.other.example.com and gates.features.example.com would both become federatedgates.types.kubefed.io"
+        "gates.other.example.com and gates.features.example.com would both have the kind FederatedGate in "
+        "types.kubefed.io: give one another name, such as --name gates.other.example.com=FederatedOtherGate"
         in result.stderr
     )
-    assert len(list((tmp_path / "out").iterdir())) == 1
+    assert list((tmp_path / "out").glob("*")) == [], "neither is the other's loser by accident"
+    solved = run(
+        *(str(tmp_path / "other.json"), str(CRDS / "gates.yaml"), "-o", str(tmp_path / "out")),
+        *("--name", "gates.other.example.com=FederatedOtherGate"),
+    )
+    assert solved.exit_code == 0
+    crd, _ = yaml.safe_load_all((tmp_path / "out/gates.other.example.com.yaml").read_text())
+    assert crd["metadata"]["name"] == "federatedothergates.types.kubefed.io"
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -2,9 +2,8 @@
 
 After a wanted change, write the files anew and read the difference:
 
-    typegen write tests/unit/typegen/crds tests/unit/typegen/openapi e2e/demo/crds -o tests/unit/typegen/golden \\
-        --only workload --only shape --only gate --only blob --only fleet --only policy --only bundle --only shop \\
-        --only website
+    typegen write tests/unit/typegen/crds tests/unit/typegen/openapi e2e/demo/crds --group '*' \\
+        -o tests/unit/typegen/golden
 """
 
 import json
@@ -14,13 +13,18 @@ from typing import Any
 import pytest
 import yaml
 
-from typegen import definitions, documents, federate, openapi, structural, writing
+from typegen import bundle, definitions, documents, federate, gathering, openapi, structural, writing
 from typegen.model import Generated
+from typegen.settings import Settings
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 SOURCES = (HERE / "crds", HERE / "openapi", ROOT / "e2e/demo/crds")
-GOLDEN = {path.name: path.read_text(encoding="utf-8") for path in sorted((HERE / "golden").glob("*.yaml"))}
+FILES = {
+    path.relative_to(HERE / "golden").as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted((HERE / "golden").rglob("*.yaml"))
+}
+GOLDEN = {name: content for name, content in FILES.items() if name.endswith(".example.com.yaml")}
 
 
 def generate(document: dict[str, Any]) -> list[Generated]:
@@ -39,6 +43,19 @@ def reversed_keys(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: reversed_keys(value[key]) for key in reversed(value)}
     return [reversed_keys(entry) for entry in value] if isinstance(value, list) else value
+
+
+def test_the_folder_is_what_is_written() -> None:
+    settings = Settings(groups=("*",))
+    gathered = gathering.gather(documents.read([str(source) for source in SOURCES]), settings)
+    assert gathered.refused == ()
+    assert bundle.files(gathered.made, settings.options) == FILES
+
+
+def test_the_order_of_the_sources_changes_nothing() -> None:
+    settings = Settings(groups=("*",))
+    found = list(documents.read([str(source) for source in SOURCES]))
+    assert gathering.gather(found, settings) == gathering.gather(found[::-1], settings)
 
 
 def test_every_type_has_its_file() -> None:

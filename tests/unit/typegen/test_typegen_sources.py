@@ -74,8 +74,8 @@ class TestOpenapi:
     @pytest.mark.parametrize(
         ("document", "resource", "message"),
         [
-            pytest.param({"swagger": "2.0"}, SHAPE, "not an OpenAPI v3 document", id="version-2"),
-            pytest.param({}, SHAPE, "not an OpenAPI v3 document", id="empty"),
+            pytest.param({"swagger": "1.2"}, SHAPE, "not an OpenAPI document", id="version-1"),
+            pytest.param({}, SHAPE, "not an OpenAPI document", id="empty"),
             pytest.param({"openapi": "3.0.0"}, SHAPE, "does not define Shape in apps.example.com/v1", id="no-schemas"),
             pytest.param(
                 DOCUMENT, names.federated(SHAPE, Options()), "does not define FederatedShape", id="other-kind"

@@ -1,0 +1,162 @@
+"""From documents to federated types: who is wanted, what each becomes, and what stands in the way of the others.
+
+One bad type never stops the rest. The outcome does not depend on the order of the documents: types are sorted by name,
+and of two that clash neither is made. Each type becomes text at once: 500 CRDs as Python objects would fill a gigabyte.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from typegen import clashes, definitions, discovery, federate, names, openapi, writing
+from typegen.documents import Found
+from typegen.model import ApiResource, Caution, Generated, Unusable
+from typegen.settings import Settings
+
+_NEEDED = {"list": "listed", "post": "created", "patch": "patched", "delete": "deleted"}
+"""What the controller does with a target, by OpenAPI's word for it."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Refusal:
+    """A type that was wanted and cannot be made; `name` is `plural.group`, or "" when not even that can be read."""
+
+    name: str
+    source: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One federated type, ready to be written: its names, what could not be carried over, and its file's text."""
+
+    source: str
+    target: ApiResource
+    federated: ApiResource
+    cautions: tuple[Caution, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """What came of all documents, each part sorted by name."""
+
+    made: tuple[Piece, ...] = ()
+    refused: tuple[Refusal, ...] = ()
+
+
+def gather(found: Iterable[Found], settings: Settings) -> Gathered:
+    """The federated types for what `settings` selects among the documents."""
+    made: dict[str, Piece] = {}
+    refused: set[Refusal] = set()
+    for outcome in _outcomes(found, settings):
+        if isinstance(outcome, Refusal):
+            refused.add(outcome)
+            continue
+        name = outcome.target.qualified
+        first = made.setdefault(name, outcome)
+        if first.text != outcome.text:
+            places = " and ".join(sorted({first.source, outcome.source}))
+            refused.add(Refusal(name, places, f"{name} is defined twice and differently: leave one of them out"))
+    for refusal in refused:
+        made.pop(refusal.name, None)
+    clashing = clashes.refused(made.values())
+    refused |= {Refusal(name, made.pop(name).source, reason) for name, reason in clashing.items()}
+    kept = [made[name] for name in sorted(made)]
+    for name, taken in clashes.short_names(kept).items():
+        made[name] = _without(made[name], taken)
+    return Gathered(tuple(made[name] for name in sorted(made)), tuple(sorted(refused)))
+
+
+def _without(piece: Piece, taken: Mapping[str, str]) -> Piece:
+    left = tuple(name for name in piece.federated.short_names if name not in taken)
+    cautions = tuple(
+        Caution("metadata", f"short name {name} left out, {owner} has it") for name, owner in taken.items()
+    )
+    federated = replace(piece.federated, short_names=left)
+    return replace(
+        piece,
+        federated=federated,
+        cautions=(*piece.cautions, *cautions),
+        text=writing.renamed(piece.text, piece.target, federated, (*piece.cautions, *cautions)),
+    )
+
+
+def _outcomes(found: Iterable[Found], settings: Settings) -> Iterator[Piece | Refusal]:
+    later = []
+    known: dict[tuple[str, str], ApiResource] = {}
+    for each in found:
+        if definitions.is_definition(each.document):
+            yield from _definition(each, settings)
+        elif openapi.is_document(each.document):
+            later.append(each)
+        elif discovery.is_document(each.document):
+            try:
+                known |= {(one.api_version, one.plural): one for one in discovery.resources(each.document)}
+            except Unusable as error:
+                yield Refusal("", each.source, str(error))
+    for each in later:
+        yield from _built_ins(each, known, settings)
+
+
+def _definition(found: Found, settings: Settings) -> Iterator[Piece | Refusal]:
+    name = definitions.qualified(found.document)
+    try:
+        options = settings.options_for(name)
+        resource = definitions.resource(found.document, options)
+        if settings.selects(resource):
+            generated = federate.generate(definitions.target(found.document, options), options)
+            yield _piece(found.source, generated)
+    except Unusable as error:
+        yield Refusal(name, found.source, str(error))
+
+
+def _piece(source: str, generated: Generated) -> Piece:
+    return Piece(source, generated.target, generated.federated, generated.cautions, writing.text(generated))
+
+
+def _built_ins(
+    found: Found, known: Mapping[tuple[str, str], ApiResource], settings: Settings
+) -> Iterator[Piece | Refusal]:
+    try:
+        if not settings.choosing:
+            raise Unusable("name the built-in types to take from an OpenAPI document with --only or --group")
+        resources = [
+            known.get((resource.api_version, resource.plural), resource)
+            for resource in openapi.resources(found.document)
+        ]
+        verbs = openapi.verbs(found.document)
+    except Unusable as error:
+        yield Refusal("", found.source, str(error))
+        return
+    for resource in _preferred(resources, settings):
+        options = settings.options_for(resource.qualified)
+        try:
+            missing = [
+                done
+                for verb, done in _NEEDED.items()
+                if verb not in verbs.get((resource.api_version, resource.plural), ())
+            ]
+            if missing:
+                raise Unusable(f"{resource.qualified} cannot be federated: it cannot be {', '.join(missing)}")
+            if options.version and options.version != resource.version:
+                raise Unusable(f"{resource.qualified}: version {options.version} is not served, {resource.version} is")
+            yield _piece(found.source, federate.from_openapi(found.document, resource, options))
+        except Unusable as error:
+            yield Refusal(resource.qualified, found.source, str(error))
+
+
+def _preferred(resources: Iterable[ApiResource], settings: Settings) -> list[ApiResource]:
+    """Of each type that is wanted one version: the one asked for, else the one Kubernetes prefers."""
+    best: dict[str, ApiResource] = {}
+
+    def rank(resource: ApiResource) -> tuple[bool, tuple[int, int, int, str]]:
+        asked = settings.options_for(resource.qualified).version
+        return (resource.version != asked, names.priority(resource.version))
+
+    for resource in resources:
+        if settings.selects(resource):
+            best[resource.qualified] = min(best.get(resource.qualified, resource), resource, key=rank)
+    return [best[name] for name in sorted(best)]
