@@ -9,7 +9,7 @@ answer reported when it comes.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -157,7 +157,7 @@ class Sync:
         if plan.undecided:
             track.plan = track.plan or plan  # what is on its way belongs to the plan before
             return
-        track.plan = plan
+        track.plan = replace(plan, actions={})  # or every manifest would be kept for as long as its object
         track.actions = dict(plan.actions)
         if plan.warnings and self._events is not None:
             self._events.warned(key, federated, plan.warnings)
