@@ -15,6 +15,7 @@ _REFUSED_VALUE = re.compile(
 )
 _LITERAL = re.compile(r"-?\d+(?:\.\d+)?(?![\w.])|true\b|false\b|null\b")
 _GO_TYPE = re.compile(r"[&*]*(?:interface \{\}|\[\w*\]|[\w.*/])*(?=[{\[(])")
+_SENTENCE = re.compile(r"[A-Za-z][\w.,;'<>/-]* [\w'<]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)')
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _CREDENTIAL = re.compile(
@@ -132,11 +133,13 @@ def _cut_dumps(text: str) -> str:
 
 
 def _end_of_value(text: str, start: int) -> int:
-    """Where a printed value ends: a quoted string, a struct, or a bare word before `: `."""
+    """Where a printed value ends: a quoted string, a struct, or a bare word before `: `; `start` when there is none."""
     if start < len(text) and text[start] in "\"'`":
         return _end_of_string(text, start)
     if (prefix := _GO_TYPE.match(text, start)) is not None and prefix.end() < len(text):
         return _end_of_brackets(text, prefix.end())
+    if _SENTENCE.match(text, start):
+        return start  # a CEL rule over an object: no value is printed, its message follows at once
     found = text.find(": ", start)
     return len(text) if found < 0 else found
 

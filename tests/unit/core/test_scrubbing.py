@@ -125,6 +125,16 @@ def test_a_scrubbed_message_is_one_short_line(text: str, secret: bool, limit: in
             id="each-reason-stays",
         ),
         pytest.param(
+            "<nil>: Invalid value: metadata.name must be <plural>.<group>, e.g. deployments.apps",
+            "<nil>: Invalid value: metadata.name must be <plural>.<group>, e.g. deployments.apps",
+            id="rule-over-an-object",
+        ),
+        pytest.param(
+            "spec: Invalid value: name a tag, so that: all serve it, spec.m: Invalid value: 1Gi: too small",
+            "spec: Invalid value: name a tag, so that: all serve it, spec.m: Invalid value: …: too small",
+            id="rule-beside-a-bare-value",
+        ),
+        pytest.param(
             'spec.m: Invalid value: map[string]interface {}{"k":[]interface {}{"x"}}: bad, and spec.n: Invalid value: true',
             "spec.m: Invalid value: …: bad, and spec.n: Invalid value: true",
             id="go-types-with-a-space",
