@@ -19,8 +19,8 @@ from e2e.bench.fleet import Fleet
 from e2e.bench.phases import Bench, Size
 
 PARTS = ("2", "hang", "8", "memory")
-FULL = {"2": Size(300, 30, 20.0), "hang": Size(0, 30, 0.0), "8": Size(100, 20, 10.0)}
-QUICK = {"2": Size(60, 10, 4.0), "hang": Size(0, 10, 0.0)}
+FULL = {"2": Size(300, 30, 20.0), "hang": Size(0, 60, 0.0), "8": Size(100, 20, 10.0)}
+QUICK = {"2": Size(60, 10, 4.0), "hang": Size(0, 30, 0.0)}
 MEMBERS = tuple(f"m{number}" for number in range(1, 9))
 
 

@@ -9,6 +9,9 @@ import asyncio
 from e2e.bench.fleet import report
 from e2e.bench.phases import Bench, Figures
 
+PAUSE = 0.4
+"""Seconds between two updates: the hang must outlast the deadline of a push, or a held worker would not be seen."""
+
 
 async def measure(bench: Bench) -> Figures:
     """Latency of an update at the first member, before, while and after the last one hangs."""
@@ -19,7 +22,9 @@ async def measure(bench: Bench) -> Figures:
     await bench.sight.until(dict.fromkeys(names, "1"))
 
     async def update(version: int) -> Figures:
-        return await bench.timed(names, lambda name: bench.update(name, version), str(version), members=[healthy])
+        return await bench.timed(
+            names, lambda name: bench.update(name, version), str(version), members=[healthy], pause=PAUSE
+        )
 
     before = await update(2)
     report(f"{hanging} hangs; updates reach {healthy}")

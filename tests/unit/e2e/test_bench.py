@@ -1,0 +1,118 @@
+"""The benchmark's arithmetic and its road without servers; what it measures, `make bench` shows."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from e2e.bench import memory, meter, report, sight
+from e2e.bench.client import together
+from e2e.bench.report import Row
+from e2e.bench.road import Road
+
+
+@pytest.mark.parametrize(
+    ("row", "ok"),
+    [
+        pytest.param(Row("x", 1.0), None, id="no-bar"),
+        pytest.param(Row("x", 2.0, bar=2.0), True, id="at-the-bar"),
+        pytest.param(Row("x", 2.1, bar=2.0), False, id="over-the-bar"),
+        pytest.param(Row("x", 1.0, multiple=5.0, bar=2.0, times_bar=4.0), False, id="over-the-multiple"),
+        pytest.param(Row("x", 9.0, multiple=3.0, times_bar=4.0), True, id="multiple-alone"),
+        pytest.param(Row("x", 1.0, multiple=5.0, bar=2.0), True, id="a-multiple-without-limit"),
+    ],
+)
+def test_verdict(row: Row, ok: bool | None) -> None:
+    assert row.ok is ok
+
+
+def results() -> dict[str, Any]:
+    phase = {
+        "objects_per_s": 50.0,
+        "controller_ms_per_placement": 1.0,
+        "host_ms_per_object": 9.0,
+        "host_writes_per_object": 1.0,
+        "controller_mb": 90.0,
+    }
+    times = {"p50_ms": 10.0, "p95_ms": 20.0}
+    part = {
+        "objects": 300,
+        "yardstick": {"client": {"create": 0.5, "update": 0.25}, "host": {"create": 3.0, "update": 4.5}},
+        "latency": dict.fromkeys(report.PHASES, times),
+        "idle": {"controller_ms_per_s": 1.0, "host_ms_per_s": 10.0},
+        **dict.fromkeys(report.PHASES, phase),
+    }
+    hung = {"before": times, "during": {"p50_ms": 10.0, "p95_ms": 60.0}}
+    return {"2": part, "hang": hung, "memory": {"shape": {"bytes_per_placement": 1300}}}
+
+
+def test_rows_stand_beside_bars_and_the_peer() -> None:
+    rows = {row.name: row for row in report.rows(results(), report.baselines())}
+    create = rows["300 x 2: create: controller CPU, ms per placement"]
+    assert (create.multiple, create.bar, create.times_bar, create.default, create.tuned) == (2.0, 2.0, 4.0, 7.1, 6.4)
+    assert rows["300 x 2: delete: controller CPU, ms per placement"].multiple == 4.0
+    assert rows["300 x 2: one object created everywhere: p95, ms"].default == 915.5
+    hung = rows["a member hangs: update at a healthy one, p95, ms (multiple: of before)"]
+    assert (hung.multiple, hung.ok, hung.tuned) == (3.0, False, 29320.5)
+    assert rows["memory, shape: bytes per placement"].ok is True
+
+
+def test_every_bar_is_shown_in_some_row() -> None:
+    shown = [
+        row for row in report.rows(results() | {"8": results()["2"]}, report.baselines()) if row.bar or row.times_bar
+    ]
+    # 2 members: 3 phases x (CPU, host CPU, writes), 3 x 2 latencies, RSS; 8 members: 3 CPUs; hang: 2; memory: 1.
+    assert len(shown) == 9 + 6 + 1 + 3 + 2 + 1
+
+
+def test_only_writes_of_the_named_resources_count() -> None:
+    made = {
+        "PATCH federatedconfigmaps.types.kubefed.io": 2,
+        "PATCH federatedconfigmaps.types.kubefed.io/status": 3,
+        "LIST federatedconfigmaps.types.kubefed.io": 50,
+        "POST events": 7,
+        "POST configmaps": 100,
+    }
+    assert meter.writes(made, ("federatedconfigmaps", "events")) == 12
+
+
+def test_between_leaves_out_what_did_not_change() -> None:
+    assert meter.between(Counter(a=1, b=2), Counter(a=1, b=5, c=1)) == {"b": 3, "c": 1}
+
+
+async def test_a_goal_is_reached_when_the_last_member_holds_it() -> None:
+    goal = sight._Open({"one": "2", "two": None}, {("m1", "one"), ("m2", "one"), ("m1", "two")})
+    for member, name, version in (("m1", "one", "1"), ("m1", "one", "2"), ("m2", "one", "2"), ("m1", "other", "2")):
+        goal.hear(member, name, version)
+    assert not goal.reached.is_set()
+    goal.hear("m1", "two", None)
+    assert goal.reached.is_set()
+
+
+async def test_together_runs_everything_so_many_at_a_time() -> None:
+    running, most, done = 0, 0, 0
+
+    async def work() -> None:
+        nonlocal running, most, done
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0)
+        running -= 1
+        done += 1
+
+    await together((work() for _ in range(50)), at_once=4)
+    assert (most, done) == (4, 50)
+
+
+async def test_the_road_without_servers_places_everything_and_rests() -> None:
+    road = Road(members=3)
+    await road.place(5)
+    assert road.placed() == 15
+    assert len(road._queue) == 0
+
+
+async def test_memory_is_counted_on_what_was_placed() -> None:
+    few, many = await memory.keep(5, 4, traced=True), await memory.keep(50, 4, traced=True)
+    per_placement = (many["bytes"] - few["bytes"]) / (45 * 4)
+    assert 200 < per_placement < 15_000  # more than its digests; less than the goal of 100,000 in 1.5 GB
