@@ -24,6 +24,9 @@ from federation.runtime.keyqueue import KeyQueue
 
 REMEMBERED = 4096
 """Objects whose last event is remembered; beyond, the oldest may be told again."""
+DWELL = 2.0
+"""Seconds that a failure must last to be worth an event: a folder applied at once fails for a moment, in any order."""
+FAILED = "PropagationFailed"
 COMPONENT = "federation-controller"
 _OUTAGE = {Word.OK, Word.PENDING, Word.CLUSTER_NOT_READY}
 
@@ -66,10 +69,12 @@ class Events:
             return
         if new.status == "True":
             self._told.pop(key, None)
-            self._say(key, _Said(federated.metadata, "Normal", "Propagated", new.message))
+            if not self._unsay(key):
+                self._say(key, _Said(federated.metadata, "Normal", "Propagated", new.message))
         else:
             _remember(self._told, key, said)
-            self._say(key, _Said(federated.metadata, "Warning", "PropagationFailed", new.message))
+            self._unsay(key)
+            self._say(key, _Said(federated.metadata, "Warning", FAILED, new.message), after=DWELL)
 
     def warned(self, key: Key, federated: FederatedObject, warnings: tuple[str, ...]) -> None:
         """Parts of a template were left out: told once per generation."""
@@ -77,9 +82,21 @@ class Events:
             _remember(self._warned, key, federated.metadata.generation)
             self._say(key, _Said(federated.metadata, "Warning", "TemplateFieldIgnored", "; ".join(warnings)))
 
-    def _say(self, key: Key, said: "_Said") -> None:
+    def _say(self, key: Key, said: "_Said", *, after: float = 0.0) -> None:
         self._waiting.setdefault(key, []).append(said)
-        self._queue.add(key)
+        if after:
+            self._queue.add_after(key, after)
+        else:
+            self._queue.add(key)
+
+    def _unsay(self, key: Key) -> bool:
+        """Take back a failure that has not been posted; whether there was one."""
+        waiting = self._waiting.get(key, [])
+        kept = [said for said in waiting if said.reason != FAILED]
+        if len(kept) == len(waiting):
+            return False
+        self._waiting[key] = kept
+        return True
 
     async def serve(self) -> None:
         """Post events until cancelled; one that the hub refuses is dropped: the status says the same."""

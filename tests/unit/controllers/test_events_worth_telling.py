@@ -14,6 +14,8 @@ from federation.model.federated import FederatedObject, FederatedType, Metadata
 from federation.model.resources import Key, Resource
 from federation.model.status import ClusterStatus, Condition, Status
 from federation.model.words import Propagation, Word
+from federation.runtime.tasks import Tasks
+from tests.unit.virtualtime import virtual
 
 RESOURCE = Resource("types.kubefed.io", "v1beta1", "FederatedConfigMap", "federatedconfigmaps", namespaced=True)
 TARGET = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
@@ -55,19 +57,35 @@ BOTH = status("m1: ClusterNotReady; m2: UpdateFailed", m1=Word.CLUSTER_NOT_READY
         ),
     ],
 )
-async def test_events(story: list[Status], told: list[str]) -> None:
-    hub, world = Hub(), World()
-    world.types["configmaps"] = TypeState(FederatedType("configmaps", TARGET, RESOURCE))
-    events = Events(world, cast("HubPort", hub))
-    serving = asyncio.create_task(events.serve())
-    federated = FederatedObject(Metadata("web", "ns", "uid"), msgspec.Raw(), msgspec.Raw())
-    for before, after in itertools.pairwise(story):
-        events.status_changed(KEY, federated, before, after)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-    await asyncio.sleep(0.01)
-    serving.cancel()
-    assert [event["message"] for event in hub.events] == told
+def test_events(story: list[Status], told: list[str]) -> None:
+    assert posted(story, seconds=10.0) == told
+
+
+def test_a_failure_of_a_moment_is_not_told() -> None:
+    assert posted([GOOD, WRONG, GOOD, WRONG, GOOD], seconds=0.5) == []
+    assert posted([GOOD, WRONG, GOOD, WRONG], seconds=0.5) == ["m2: UpdateFailed"]
+
+
+def posted(story: list[Status], *, seconds: float) -> list[str]:
+    """The messages of the events that are posted when each status comes so long after the one before."""
+    hub = Hub()
+
+    @virtual
+    async def tell() -> None:
+        world = World()
+        world.types["configmaps"] = TypeState(FederatedType("configmaps", TARGET, RESOURCE))
+        events = Events(world, cast("HubPort", hub))
+        tasks = Tasks()
+        tasks.keep(events.serve, "events")
+        federated = FederatedObject(Metadata("web", "ns", "uid"), msgspec.Raw(), msgspec.Raw())
+        for before, after in itertools.pairwise(story):
+            events.status_changed(KEY, federated, before, after)
+            await asyncio.sleep(seconds)
+        await asyncio.sleep(60)
+        await tasks.cancel()
+
+    tell()
+    return [event["message"] for event in hub.events]
 
 
 def test_a_clusters_own_event() -> None:
