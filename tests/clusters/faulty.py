@@ -262,7 +262,15 @@ class Faulty:
         """`metric`, without blocking the loop that the proxies live in."""
         return await asyncio.to_thread(self.metric, name, **labels)
 
+    async def quiet(self, *, during: float = 1.5) -> None:
+        """Until no key was looked at for a while: what earlier tests left has been cleared away."""
+        looked = -1.0
+        async with asyncio.timeout(60):
+            while looked != (looked := await self.count(_RECONCILES, controller="sync")):  # noqa: ASYNC110
+                await asyncio.sleep(during)
 
+
+_RECONCILES = "controller_runtime_reconcile_total"
 _CONSTANTS = {
     "idle_limit": "federation.kube.reflector.IDLE_LIMIT",
     "push_deadline": "federation.kube.members.PUSH_DEADLINE",
