@@ -12,6 +12,7 @@ Helm 4.3). `fedctl init` upgrades them.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import templates
 
@@ -69,7 +70,7 @@ def files() -> dict[str, str]:
     }
 
 
-def _manifest(source: str, **values: object) -> str:
+def _manifest(source: str, **values: Any) -> str:
     return _HEADER.replace("{source}", source) + templates.render(source, **values).lstrip("\n")
 
 

@@ -59,6 +59,7 @@ def test_enable_installs_type_and_widens_every_member(hub: Site) -> None:
     assert config["spec"]["propagation"] == "Enabled"
     assert config["spec"]["federatedType"]["group"] == group(hub)
     assert grants(hub, "m1") == grants(hub, "m2") == {"deployments", "configmaps"}
+    assert made is not None
     template = made["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["template"]
     assert "data" in template["properties"]
 

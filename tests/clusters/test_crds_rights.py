@@ -4,6 +4,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -203,7 +204,7 @@ def test_the_policy_keeps_the_finalizer_until_the_controller_takes_it(policy: Se
     assert finalizers(policy.call("PUT", f"{path}/one", without).body) == [FINALIZER]
     assert policy.call("DELETE", f"{path}/one").code == 200
     assert policy.call("GET", f"{path}/one").code == 200, "held until the members are clean"
-    release = {"metadata": {"finalizers": []}}
+    release: dict[str, Any] = {"metadata": {"finalizers": []}}
     policy.call("PATCH", f"{path}/one", release, "merge-patch+json")
     assert policy.call("GET", f"{path}/one").code == 404, "nobody gets in the way of a deletion"
 
@@ -211,7 +212,7 @@ def test_the_policy_keeps_the_finalizer_until_the_controller_takes_it(policy: Se
 def test_the_controller_may_take_the_finalizer_off_a_live_object(policy: Server, aggregated: Server) -> None:
     path = f"/apis/{GROUP}/v1beta1/namespaces/{NAMESPACE}/federatedgates"
     policy.apply(path, gate("two"))
-    release = {"metadata": {"finalizers": []}}
+    release: dict[str, Any] = {"metadata": {"finalizers": []}}
     as_user = policy.call("PATCH", f"{path}/two", release, "merge-patch+json")
     assert finalizers(as_user.body) == [FINALIZER]
     as_controller = policy.call("PATCH", f"{path}/two", release, "merge-patch+json", impersonate=CONTROLLER)

@@ -15,8 +15,8 @@ from federation.model.clusters import Observed
 OURS = "kubefed-0123abcd"
 DECODER = msgspec.json.Decoder(managedfields.PartialObject)
 
-LABEL = {"f:metadata": {"f:labels": {"f:kubefed.io/managed": {}}}}
-REPLICAS = {"f:spec": {"f:replicas": {}}}
+LABEL: dict[str, Any] = {"f:metadata": {"f:labels": {"f:kubefed.io/managed": {}}}}
+REPLICAS: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
 
 
 def _entry(manager: str, fields: dict[str, Any], operation: str = "Update", **extra: str) -> dict[str, Any]:
@@ -178,7 +178,7 @@ def test_what_is_taken_and_what_is_left_make_the_whole(
 
 
 def test_contains() -> None:
-    fields = {"f:spec": {"f:template": {"f:spec": {}}}}
+    fields: dict[str, Any] = {"f:spec": {"f:template": {"f:spec": {}}}}
     assert fieldsets.contains(fields, ("f:spec", "f:template"))
     assert not fieldsets.contains(fields, ("f:spec", "f:replicas"))
     assert not fieldsets.contains(fields, ("f:spec", "f:template", "f:spec", "f:deeper"))

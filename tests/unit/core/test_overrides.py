@@ -117,7 +117,7 @@ def test_what_does_not_fit_is_named(operation: Operation, message: str) -> None:
 
 
 def test_untouched_subtrees_are_shared_and_touched_ones_are_not() -> None:
-    body = {"touched": {"deep": {"x": 1}, "side": {}}, "untouched": {"y": [1]}}
+    body: dict[str, Any] = {"touched": {"deep": {"x": 1}, "side": {}}, "untouched": {"y": [1]}}
     result = overrides.apply(body, [Operation("replace", "/touched/deep/x", 2)])
     assert result["untouched"] is body["untouched"]
     assert result["touched"]["side"] is body["touched"]["side"]

@@ -2,6 +2,7 @@
 
 import json
 import re
+from typing import Any
 
 import jinja2
 import pytest
@@ -12,7 +13,7 @@ from typegen.model import ApiResource
 ODD = "on"
 """A name that YAML 1.1 would read as true."""
 RULES = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]
-VALUES = {
+VALUES: dict[str, dict[str, Any]] = {
     "host/namespace.yaml": {"namespace": ODD},
     "host/config.yaml": {"namespace": ODD, "spec": {}},
     "host/rbac.yaml": {"namespace": ODD},

@@ -7,7 +7,7 @@ import pytest
 
 import templates
 from typegen import definitions, descriptions, documents, federate, names, rights
-from typegen.model import ApiResource, Options, Unusable
+from typegen.model import ApiResource, Generated, Options, Unusable
 
 HERE = Path(__file__).parent
 GATE = next(iter(documents.read([str(HERE / "crds/gates.yaml")]))).document
@@ -281,7 +281,7 @@ class TestRights:
 
     def test_a_sensitive_type_has_the_controllers_role_only(self) -> None:
         generated = federate.generate(definitions.target(GATE, Options()), Options())
-        hidden = federate.Generated(resource("secrets"), generated.federated, generated.crd, generated.type_config)
+        hidden = Generated(resource("secrets"), generated.federated, generated.crd, generated.type_config)
         assert [role["metadata"]["name"] for role in rights.host_roles(hidden)] == [
             rights.role_names(generated.federated)[0]
         ]
