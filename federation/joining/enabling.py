@@ -10,6 +10,7 @@ from federation.joining import applying, discovery, fleet, roles
 from federation.joining.applying import Report
 from federation.joining.contexts import Contexts
 from federation.joining.errors import NotInstalled, Refused
+from federation.joining.fleet import Fleet
 from federation.joining.roles import MemberRole
 from federation.kube.connection import Connection
 from federation.model.errors import Invalid
@@ -74,7 +75,9 @@ def manifests(generated: Generated) -> list[dict[str, Any]]:
 async def enable(
     contexts: Contexts, host: Connection, namespace: str, requests: Sequence[Request], report: Report
 ) -> Enabled:
-    """Make, apply and wait until served; then widen the role in every member.
+    """Make, apply and wait until served; widen the role in every member, and only then switch the types on.
+
+    In this order the controller may list a type from its first try on.
 
     Idempotent, and an older federated CRD (KubeFed's too) is replaced in place. Raises Refused when the type is enabled
     under another federated type, whose objects would be orphaned.
@@ -89,8 +92,7 @@ async def enable(
     await applying.wait_established(host, [each.crd["metadata"]["name"] for each in made])
     for each in made:
         await _wait_for_old(host, namespace, each)
-        await applying.apply_all(host, [each.type_config], report)
-    known = await fleet.read(host, namespace)
+    known = _with(await fleet.read(host, namespace), made)
     for problem in known.problems:
         report(f"warning: {problem}")
     for name in member_rights.escalates(
@@ -100,7 +102,10 @@ async def enable(
             f"warning: {name}: a member refuses what grants more than the controller itself holds there; "
             "members joined with --rights all take everything"
         )
-    return Enabled(tuple(made), tuple(await roles.follow(contexts, host, namespace, known)))
+    members = await roles.follow(contexts, host, namespace, known)
+    for each in made:
+        await applying.apply_all(host, [each.type_config], report)
+    return Enabled(tuple(made), tuple(members))
 
 
 async def rehearse(
@@ -114,11 +119,15 @@ async def rehearse(
             outcome = await applying.apply(host, manifest, dry_run=True)
             label = applying.label(applying.resource_of(manifest), applying.name_of(manifest))
             report(f"{host.name}: {label} {outcome} (dry run)")
-    known = await fleet.read(host, namespace)
+    then = _with(await fleet.read(host, namespace), made)
+    return Enabled(tuple(made), tuple(await roles.follow(contexts, host, namespace, then, dry_run=True)))
+
+
+def _with(known: Fleet, made: Sequence[Generated]) -> Fleet:
+    """The fleet as it will be once these types are enabled."""
     types = {each.name: each for each in known.types}
     types |= {each.target.qualified: parsing.type_config(each.type_config) for each in made}
-    then = replace(known, types=tuple(types.values()))
-    return Enabled(tuple(made), tuple(await roles.follow(contexts, host, namespace, then, dry_run=True)))
+    return replace(known, types=tuple(types.values()))
 
 
 async def _wait_for_old(host: Connection, namespace: str, made: Generated) -> None:
