@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from typegen import cli_sources
+from typegen import cli_sources, cli_upgrades
 
 if TYPE_CHECKING:
     from typegen.gathering import Gathered
@@ -108,3 +108,7 @@ def _finish(gathered: "Gathered", code: int = 0) -> None:
     for refusal in gathered.refused:
         click.echo(f"error: {refusal}", err=True)
     sys.exit(1 if gathered.refused else code)
+
+
+main.add_command(cli_upgrades.diff)
+main.add_command(cli_upgrades.explain)

@@ -1,7 +1,8 @@
 """From a CustomResourceDefinition to a target: its names, the version to federate and that version's schema."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from typegen import names, structural
@@ -10,6 +11,17 @@ from typegen.model import ApiResource, Caution, Options, Target, Unusable
 API_VERSION = "apiextensions.k8s.io/v1"
 _NAME = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?")
 OLD_API_VERSION = "apiextensions.k8s.io/v1beta1"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version as the CRD lists it; `schema` is as written, None when there is none."""
+
+    name: str
+    served: bool
+    storage: bool
+    deprecated: bool
+    schema: Mapping[str, Any] | None
 
 
 def is_definition(document: Any) -> bool:
@@ -34,6 +46,20 @@ def resource(crd: Mapping[str, Any], options: Options) -> ApiResource:
     """The target's names alone, without a look at its schema. Raises Unusable naming what is missing."""
     title, spec = _opened(crd)
     return _resource(title, spec, _version(title, spec, options))
+
+
+def versions(crd: Mapping[str, Any]) -> tuple[Version, ...]:
+    """Every version of the CRD, served or not, in its order. Raises Unusable when a schema in it is none."""
+    title, spec = _opened(crd)
+    found = []
+    for entry in _entries(spec):
+        schema = _schema(spec, entry)
+        nonsense = next(structural.malformed(schema), None) if schema is not None else None
+        if nonsense is not None:
+            raise Unusable(f"{title}: the schema of {entry.get('name')} cannot be read: {nonsense}")
+        served, storage = bool(entry.get("served", True)), bool(entry.get("storage"))
+        found.append(Version(str(entry.get("name")), served, storage, bool(entry.get("deprecated")), schema))
+    return tuple(found)
 
 
 def _opened(crd: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -75,11 +101,15 @@ def target(crd: Mapping[str, Any], options: Options) -> Target:
     return Target(resource, schema, tuple(sorted(cautions)))
 
 
+def _entries(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    alone = [{"name": spec["version"], "served": True, "storage": True}] if spec.get("version") else []
+    listed = spec.get("versions") or alone
+    if isinstance(listed, list):
+        yield from (entry for entry in listed if isinstance(entry, Mapping))
+
+
 def _served(spec: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    versions = spec.get("versions") or ([{"name": spec["version"], "served": True}] if spec.get("version") else [])
-    if not isinstance(versions, list):
-        return []
-    return [version for version in versions if isinstance(version, Mapping) and version.get("served", True)]
+    return [entry for entry in _entries(spec) if entry.get("served", True)]
 
 
 def _version(title: str, spec: Mapping[str, Any], options: Options) -> Mapping[str, Any]:

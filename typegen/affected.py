@@ -1,0 +1,110 @@
+"""Which federated objects in git a new form of their type breaks: `typegen diff --objects`.
+
+Each object's template is checked against the federated type as it is and as it will be; what only the second refuses is
+told. An override that reaches into what changes, and a CEL rule that only a server can judge, are told as "may".
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from typegen import validation
+from typegen.documents import Found
+from typegen.model import Schema
+from typegen.upgrades import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A federated type before and after: the schema of its whole object, None on the side where it is missing."""
+
+    type: str
+    api_version: str
+    kind: str
+    old: Schema | None
+    new: Schema | None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Broken:
+    """One object and one reason; `certain` is False when it may break."""
+
+    source: str
+    object: str
+    path: str
+    message: str
+    certain: bool = True
+
+
+def objects(found: Iterable[Found], kinds: Iterable[Kind], findings: Iterable[Finding]) -> list[Broken]:
+    """The objects among the documents that break, sorted by file and name; objects of other types are passed over."""
+    known = {(each.api_version, each.kind): each for each in kinds}
+    bad = [finding for finding in findings if finding.severity == "stored"]
+    broken = set()
+    for document in found:
+        kind = known.get((str(document.document.get("apiVersion")), str(document.document.get("kind"))))
+        if kind is not None:
+            broken |= set(_object(document, kind, [finding for finding in bad if finding.type == kind.type]))
+    return sorted(broken)
+
+
+def _object(found: Found, kind: Kind, findings: list[Finding]) -> Iterator[Broken]:
+    metadata = found.document.get("metadata")
+    metadata = metadata if isinstance(metadata, Mapping) else {}
+    name = "/".join(str(metadata[key]) for key in ("namespace", "name") if metadata.get(key))
+    title = f"{kind.kind} {name}"
+    if kind.new is None:
+        yield Broken(found.source, title, ".", "the type is no longer there")
+        return
+    before = set(validation.problems(kind.old, found.document)) if kind.old is not None else set()
+    told = set()
+    for problem in validation.problems(kind.new, found.document):
+        if problem not in before:
+            told.add(_general(problem.path))
+            yield Broken(found.source, title, problem.path, problem.message)
+    spec = found.document.get("spec")
+    spec = spec if isinstance(spec, Mapping) else {}
+    pointers = list(_overridden(spec))
+    for finding in findings:
+        if finding.path in told or finding.path == ".":
+            continue
+        if finding.path == "spec.template.apiVersion":
+            stated = str((spec.get("template") or {}).get("apiVersion", "")).rpartition("/")[2]
+            if stated in finding.versions:
+                yield Broken(found.source, title, finding.path, finding.message)
+            continue
+        for cluster, path in pointers:
+            if _general(path) == finding.path or _general(path).startswith((f"{finding.path}.", f"{finding.path}[")):
+                message = f"the override for {cluster} sets it: {finding.message}"
+                yield Broken(found.source, title, path, message, certain=False)
+        if "CEL rule" in finding.message and _reaches(found.document, finding.path):
+            yield Broken(found.source, title, finding.path, finding.message, certain=False)
+
+
+def _overridden(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(cluster, path) for every override; JSON pointers become paths."""
+    for cluster in spec.get("overrides") or ():
+        for override in (cluster.get("clusterOverrides") or ()) if isinstance(cluster, Mapping) else ():
+            pointer = str(override.get("path", "")) if isinstance(override, Mapping) else ""
+            steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
+            path = "".join(f"[{step}]" if step.isdigit() or step == "-" else f".{step}" for step in steps)
+            yield str(cluster.get("clusterName")), f"spec.template{path}"
+
+
+def _general(path: str) -> str:
+    """`spec.rules[3].name` as findings write it, `spec.rules[].name`."""
+    return re.sub(r"\[(?:\d+|-)\]", "[]", path)
+
+
+def _reaches(document: Any, path: str) -> bool:
+    """Whether the object has something at a finding's path."""
+    nodes = [document]
+    for step in re.findall(r"\[\]|\{\}|[^.\[{]+", path):
+        if step == "[]":
+            nodes = [entry for node in nodes if isinstance(node, list) for entry in node]
+        elif step == "{}":
+            nodes = [value for node in nodes if isinstance(node, Mapping) for value in node.values()]
+        else:
+            nodes = [node[step] for node in nodes if isinstance(node, Mapping) and step in node]
+    return bool(nodes)

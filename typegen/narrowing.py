@@ -1,0 +1,168 @@
+"""Whether one schema node lets through less than another, keyword by keyword: what `typegen diff` is made of. Pure."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Node = Mapping[str, Any]
+
+_COMBINATORS = ("allOf", "anyOf", "oneOf", "not")
+_BRIEF = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What happened to one keyword; `narrower` says that something valid before may not be now."""
+
+    narrower: bool
+    message: str
+
+
+def shape(node: Node) -> Any:
+    """What kind of value a node holds, without its bounds and words: equal for a field that was only renamed."""
+    below = node.get("items") or node.get("additionalProperties")
+    return (
+        kind(node),
+        tuple(sorted(node.get("properties") or ())),
+        shape(below) if isinstance(below, Mapping) else None,
+    )
+
+
+def kind(node: Node) -> str:
+    """The node's type as a person would call it."""
+    if node.get("x-kubernetes-int-or-string"):
+        return "integer or string"
+    return str(node.get("type", "anything"))
+
+
+def is_free(node: Node) -> bool:
+    """Whether unknown fields are kept."""
+    return bool(node.get("x-kubernetes-preserve-unknown-fields")) or node.get("additionalProperties") is True
+
+
+def types(old: Node, new: Node) -> Change | None:
+    """What changed in the type."""
+    before, after = kind(old), kind(new)
+    if before == after:
+        return None
+    wider = after == "anything" or (before, after) in (
+        ("integer", "number"),
+        ("integer", "integer or string"),
+        ("string", "integer or string"),
+    )
+    return Change(not wider, f"the type is now {after}, until now {before}")
+
+
+def validations(old: Node, new: Node) -> Iterator[Change]:
+    """What changed in all other keywords but defaults and the nodes below."""
+    yield from _required(old, new)
+    yield from _enum(old, new)
+    yield from _bounds(old, new)
+    yield from _texts(old, new)
+    yield from _flags(old, new)
+    yield from _rules(old, new)
+    for name in _COMBINATORS:
+        before, after = old.get(name), new.get(name)
+        if before != after:
+            told = "is new" if before is None else "is gone" if after is None else "has changed"
+            yield Change(after is not None, f"{name} {told}{'' if after is None else ': ' + said(after)}")
+
+
+def needed(node: Node) -> set[str]:
+    """The required properties that no default supplies: those that a template must have."""
+    known = node.get("properties") or {}
+    return {name for name in node.get("required") or () if "default" not in known.get(name, {})}
+
+
+def _required(old: Node, new: Node) -> Iterator[Change]:
+    before, after = needed(old), needed(new)
+    for name in sorted(after - before):
+        yield Change(True, f"{name} is now required")
+    for name in sorted(before - after):
+        if name in (new.get("properties") or {}):
+            yield Change(False, f"{name} is no longer required")
+
+
+def _enum(old: Node, new: Node) -> Iterator[Change]:
+    before, after = old.get("enum"), new.get("enum")
+    if before == after:
+        return
+    if before is None or after is None:
+        yield Change(after is not None, f"only {said(after)} are allowed now" if after else "any value is allowed now")
+        return
+    gone = [value for value in before if value not in after]
+    more = [value for value in after if value not in before]
+    if gone:
+        yield Change(True, f"{said(gone)} no longer allowed")
+    if more:
+        yield Change(False, f"{said(more)} allowed now")
+
+
+def _bounds(old: Node, new: Node) -> Iterator[Change]:
+    for name in (
+        "maximum",
+        "maxLength",
+        "maxItems",
+        "maxProperties",
+        "minimum",
+        "minLength",
+        "minItems",
+        "minProperties",
+    ):
+        before, after = old.get(name), new.get(name)
+        if before == after:
+            continue
+        upper = name.startswith("max")
+        narrower = after is not None and (before is None or (after < before if upper else after > before))
+        told = "is gone" if after is None else f"is now {after}"
+        yield Change(narrower, f"{name} {told}{'' if before is None else f', until now {before}'}")
+    for name in ("exclusiveMinimum", "exclusiveMaximum"):
+        if bool(old.get(name)) != bool(new.get(name)):
+            yield Change(bool(new.get(name)), f"{name} is now {'true' if new.get(name) else 'false'}")
+
+
+def _texts(old: Node, new: Node) -> Iterator[Change]:
+    for name in ("pattern", "format", "multipleOf"):
+        before, after = old.get(name), new.get(name)
+        if before != after:
+            told = "is gone" if after is None else f"is now {said(after)}"
+            yield Change(after is not None, f"{name} {told}{'' if before is None else f', until now {said(before)}'}")
+
+
+def _flags(old: Node, new: Node) -> Iterator[Change]:
+    if bool(old.get("nullable")) != bool(new.get("nullable")):
+        yield Change(not new.get("nullable"), f"null is {'now' if new.get('nullable') else 'no longer'} allowed")
+    if is_free(old) != is_free(new):
+        yield Change(not is_free(new), f"unknown fields are {'kept now' if is_free(new) else 'no longer kept'}")
+    before = (old.get("x-kubernetes-list-type", "atomic"), tuple(old.get("x-kubernetes-list-map-keys") or ()))
+    after = (new.get("x-kubernetes-list-type", "atomic"), tuple(new.get("x-kubernetes-list-map-keys") or ()))
+    if before != after:
+        yield Change(after[0] != "atomic", f"the list is now {_listed(after)}, until now {_listed(before)}")
+
+
+def _listed(how: tuple[str, tuple[str, ...]]) -> str:
+    return f"{how[0]} by {', '.join(how[1])}" if how[1] else how[0]
+
+
+def _rules(old: Node, new: Node) -> Iterator[Change]:
+    before = {str(rule.get("rule")) for rule in old.get("x-kubernetes-validations") or ()}
+    after = {str(rule.get("rule")) for rule in new.get("x-kubernetes-validations") or ()}
+    for text in sorted(after - before):
+        yield Change(True, f"CEL rule is new: {_brief(text)}")
+    for text in sorted(before - after):
+        yield Change(False, f"CEL rule is gone: {_brief(text)}")
+
+
+def said(value: Any) -> str:
+    """A value as messages show it."""
+    if value is None:
+        return "none"
+    if isinstance(value, list):
+        return ", ".join(map(said, value)) if value and not isinstance(value[0], dict) else _brief(json.dumps(value))
+    return _brief(value if isinstance(value, str) else json.dumps(value, sort_keys=True))
+
+
+def _brief(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _BRIEF else f"{line[: _BRIEF - 3]}..."
