@@ -165,7 +165,6 @@ class Sync:
         for cluster in {*track.pending, *track.leaving}:
             if not isinstance(track.actions.get(cluster), Apply | Delete | Release):
                 self._withdraw(key, track, cluster)
-        track.recheck.intersection_update(track.pending)
         for gone in [cluster for cluster in track.applied if cluster not in plan.actions]:
             del track.applied[gone]
         for cluster in [cluster for cluster in track.setbacks if isinstance(plan.actions.get(cluster), Keep | None)]:
@@ -178,6 +177,7 @@ class Sync:
             if cluster in plan.actions and not isinstance(facts.observe(cluster), Observed)
         }
         self._dispatch(key, track)
+        track.recheck.intersection_update(track.pending)  # what was not sent now has its turn in the next round
         track.urgent = False
 
     async def _set_finalizer(self, state: TypeState, federated: FederatedObject, *, present: bool) -> None:

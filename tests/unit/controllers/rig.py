@@ -1,0 +1,180 @@
+"""The sync controller with a hub and members in memory, for tests in virtual time."""
+
+from typing import Any
+
+from federation.controllers.events import Events
+from federation.controllers.facts import Holdings, Member, Track, TypeState, World
+from federation.controllers.sync import Sync
+from federation.controllers.triggers import Fanout, FederatedSink, HoldingsSink, HostNamespaceSink
+from federation.model import marks
+from federation.model.clusters import Cluster
+from federation.model.federated import FederatedType, Metadata
+from federation.model.resources import NAMESPACES, Key, ObjectName, Resource
+from federation.model.settings import Settings
+from federation.runtime.keyqueue import KeyQueue
+from federation.runtime.lane import Lane
+from federation.runtime.tasks import Tasks
+from federation.runtime.workers import Workers
+from tests.fakehub import FakeHub
+from tests.fakes import FakeMember
+from tests.unit.virtualtime import settle
+
+GROUP = "types.kubefed.io"
+CONFIGMAPS = FederatedType(
+    "configmaps",
+    Resource("", "v1", "ConfigMap", "configmaps", namespaced=True),
+    Resource(GROUP, "v1beta1", "FederatedConfigMap", "federatedconfigmaps", namespaced=True),
+)
+FEDERATED_NAMESPACES = FederatedType(
+    marks.NAMESPACE_TYPE,
+    NAMESPACES,
+    Resource(GROUP, "v1beta1", "FederatedNamespace", "federatednamespaces", namespaced=True),
+)
+WEB = ObjectName("ns", "web")
+NS = ObjectName("ns", "ns")
+DATA = {"data": {"a": "b"}}
+
+
+class Rig:
+    """Types, members and a hub, wired as `app` wires them. Namespaces bound nothing unless their type is added."""
+
+    def __init__(
+        self,
+        *members: str,
+        types: tuple[FederatedType, ...] = (CONFIGMAPS,),
+        concurrency: int = 4,
+        after: "Rig | None" = None,
+    ) -> None:
+        """`after` is the rig that a restart follows: hub and members are the same."""
+        self.world = World(Settings(namespaced=FEDERATED_NAMESPACES not in types))
+        self.hub: FakeHub = FakeHub() if after is None else after.hub
+        self.queue: KeyQueue[Key] = KeyQueue()
+        self.events = Events(self.world, self.hub)
+        self.sync = Sync(self.world, self.hub, self.queue, now=lambda: "2026-01-01T00:00:00Z", events=self.events)
+        self.fanout = Fanout(self.world, self.sync.changed)
+        self.host_namespaces = HostNamespaceSink(self.world, self.sync.changed)
+        self.members: dict[str, FakeMember] = {} if after is None else after.members
+        self.pushing = Tasks()
+        self.tasks = Tasks()
+        self._concurrency = concurrency
+        self._types = types
+        self._names = members
+
+    async def __aenter__(self) -> "Rig":
+        for enabled in self._types:
+            self.world.types[enabled.name] = TypeState(enabled)
+        for name in self._names:
+            self.join(name)
+        for state in self.world.types.values():
+            self.hub.follow(state.type.federated, FederatedSink(state, self.sync.changed, self.fanout))
+        self.host_namespaces.replace([Metadata(name="ns", labels={"team": "a"})])
+        workers = Workers("sync", self.queue, self.sync.process)
+        for number in range(2):
+            self.tasks.keep(workers.serve, f"sync:{number}")
+        self.tasks.keep(self.sync.sweep, "sweep")
+        self.tasks.keep(self.events.serve, "events")
+        await settle()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for member in self.world.members.values():
+            if member.lane is not None:
+                member.lane.close()
+        await self.pushing.cancel()
+        await self.tasks.cancel()
+
+    def join(self, name: str, *, ready: bool | None = True, labels: dict[str, str] | None = None) -> FakeMember:
+        """A member that answers and whose collections have been listed."""
+        fake = self.members.setdefault(name, FakeMember())
+        lane: Lane[Key] = Lane(name, self.sync.lane_runner(name), self.pushing.spawn, concurrency=self._concurrency)
+        self.world.members[name] = Member(Cluster(name, labels or {}, ready=ready), port=fake, lane=lane)
+        self.world.clusters_version += 1
+        for state in self.world.types.values():
+            self.follow(name, state)
+        self.fanout.everything()
+        return fake
+
+    def follow(self, name: str, state: TypeState) -> None:
+        """List and watch what a member holds of a type."""
+        holdings = state.holdings.setdefault(name, Holdings())
+        fake = self.members[name]
+        sink = HoldingsSink(name, fake.manager, state, holdings, wake=self.sync.changed, fanout=self.fanout)
+        fake.follow(state.type.target, sink)
+
+    def see(self, name: str, **changes: Any) -> None:
+        """A member's readiness, labels or message changed."""
+        member = self.world.members[name]
+        cluster = member.cluster
+        member.cluster = Cluster(
+            name,
+            changes.get("labels", cluster.labels),
+            changes.get("ready", cluster.ready),
+            changes.get("message", cluster.message),
+            changes.get("is_host", cluster.is_host),
+        )
+        self.world.clusters_version += 1
+        self.fanout.everything()
+
+    def leave(self, name: str) -> None:
+        """A cluster was unjoined."""
+        member = self.world.members.pop(name)
+        for state in self.world.types.values():
+            state.holdings.pop(name, None)
+        self.world.clusters_version += 1
+        assert member.lane is not None
+        dropped = member.lane.drain()
+        member.lane.close()
+        self.sync.drop_cluster(name, dropped)
+        self.fanout.everything()
+
+    def put(
+        self,
+        name: ObjectName = WEB,
+        template: Any = None,
+        clusters: tuple[str, ...] | None = None,
+        enabled: FederatedType = CONFIGMAPS,
+        **changes: Any,
+    ) -> None:
+        """A user's federated object."""
+        spec: dict[str, Any] = changes.pop("spec", {})
+        if enabled is CONFIGMAPS or template is not None:
+            spec["template"] = DATA if template is None else template
+        spec["placement"] = {"clusters": [{"name": each} for each in (self._names if clusters is None else clusters)]}
+        self.hub.put(enabled.federated, name, spec=spec, **changes)
+
+    def delete(self, name: ObjectName = WEB, enabled: FederatedType = CONFIGMAPS) -> None:
+        """Its user deletes it."""
+        self.hub.delete(enabled.federated, name)
+
+    def stored(self, name: ObjectName = WEB, enabled: FederatedType = CONFIGMAPS) -> dict[str, Any] | None:
+        """The federated object as the hub has it."""
+        return self.hub.get(enabled.federated, name)
+
+    def track(self, name: ObjectName = WEB, enabled: FederatedType = CONFIGMAPS) -> Track:
+        """Its track."""
+        return self.world.types[enabled.name].tracks[name]
+
+    def data(self, member: str, key: str = "a", name: ObjectName = WEB) -> Any:
+        """One key of a member's ConfigMap."""
+        return self.members[member].value(CONFIGMAPS.target, name, "data", key)
+
+    def lines(self, name: ObjectName = WEB, enabled: FederatedType = CONFIGMAPS) -> dict[str, str]:
+        """status.clusters[]: name to status, "" for healthy."""
+        lines = (self.stored(name, enabled) or {}).get("status", {}).get("clusters", [])
+        return {line["name"]: line.get("status", "") for line in lines}
+
+    def condition(self, kind: str, name: ObjectName = WEB, enabled: FederatedType = CONFIGMAPS) -> dict[str, Any]:
+        """One condition; {} when there is none."""
+        conditions = (self.stored(name, enabled) or {}).get("status", {}).get("conditions", [])
+        return next((dict(each) for each in conditions if each["type"] == kind), {})
+
+    def quiet(self) -> None:
+        """Forget what was asked and written so far."""
+        self.hub.writes.clear()
+        for fake in self.members.values():
+            fake.calls.clear()
+
+    @property
+    def asked(self) -> dict[str, list[str]]:
+        """What each member was asked since, by name; those that were asked nothing are left out."""
+        return {name: fake.calls for name, fake in self.members.items() if fake.calls}
