@@ -142,7 +142,7 @@ async def test_a_restart_between_push_and_status_writes_the_status() -> None:
         assert again.lines() == {"m1": ""}
 
 
-# --- the hub refuses --------------------------------------------------------------------------------------------------
+# --- the hub refuses ------------------------------------------------------------------------------------------------
 
 
 @virtual
@@ -182,7 +182,7 @@ async def test_an_object_that_changed_while_its_finalizer_was_added_is_planned_a
         assert rig.lines() == {"m1": ""}
 
 
-# --- many changes, slow answers --------------------------------------------------------------------------------------
+# --- many changes, slow answers -------------------------------------------------------------------------------------
 
 
 @virtual
@@ -277,7 +277,7 @@ async def test_a_users_change_goes_before_what_everybody_waits_for() -> None:
         assert rig.members["m1"].calls.index("apply ns/web-29") <= 1
 
 
-# --- failures ---------------------------------------------------------------------------------------------------------
+# --- failures -------------------------------------------------------------------------------------------------------
 
 
 @virtual
@@ -356,7 +356,7 @@ async def test_events_tell_of_failure_and_its_end_only() -> None:
         assert told == [("web", "Warning", "PropagationFailed"), ("web", "Normal", "Propagated")]
 
 
-# --- drift ------------------------------------------------------------------------------------------------------------
+# --- drift ----------------------------------------------------------------------------------------------------------
 
 
 @virtual
@@ -491,7 +491,7 @@ async def test_everything_is_applied_again_once_a_period_and_spread() -> None:
         assert not any(rig.track(name).contention or rig.track(name).recheck for name in names)
 
 
-# --- nothing is lost, nothing stays ------------------------------------------------------------------------------------
+# --- nothing is lost, nothing stays ---------------------------------------------------------------------------------
 
 
 @virtual
@@ -681,7 +681,7 @@ async def test_created_anew_under_the_same_name_it_starts_anew() -> None:
         assert rig.lines() == {"m1": ""}
 
 
-# --- members come and go ----------------------------------------------------------------------------------------------
+# --- members come and go --------------------------------------------------------------------------------------------
 
 
 @virtual
