@@ -3,6 +3,8 @@
 What is only pending keeps the line it had: unknown is not a change, so a restart rewrites nothing.
 """
 
+import msgspec
+
 from federation.controllers.facts import Track
 from federation.core import status
 from federation.model.plan import Action, Apply, Delete, Keep, Plan, Refuse, Release, Wait
@@ -41,7 +43,9 @@ def _line(  # noqa: PLR0917 - private, called once
         case Keep(digest=digest, entry=entry):
             return ClusterStatus(name, fingerprint=status.fingerprint(digest, entry))
         case Wait(word=Word.PENDING) if before is not None and not before.status:
-            return before  # nothing says that it is not so any more
+            # Nothing says that it is not so any more; which generation it holds is told as long as it is not this one.
+            held = applied.generation if applied else before.generation or track.status.observed_generation
+            return msgspec.structs.replace(before, generation=held if held != plan.generation else 0)
         case Wait(word=word, message=message) | Refuse(word=word, message=message):
             return ClusterStatus(name, word, message, generation, fingerprint)
         case Delete() | Release():

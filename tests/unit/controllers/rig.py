@@ -44,6 +44,7 @@ class Rig:
         types: tuple[FederatedType, ...] = (CONFIGMAPS,),
         concurrency: int = 4,
         after: "Rig | None" = None,
+        ready: bool | None = True,
     ) -> None:
         """`after` is the rig that a restart follows: hub and members are the same."""
         self.world = World(Settings(namespaced=FEDERATED_NAMESPACES not in types))
@@ -57,6 +58,7 @@ class Rig:
         self.pushing = Tasks()
         self.tasks = Tasks()
         self._concurrency = concurrency
+        self._ready = ready
         self._types = types
         self._names = members
 
@@ -64,7 +66,7 @@ class Rig:
         for enabled in self._types:
             self.world.types[enabled.name] = TypeState(enabled)
         for name in self._names:
-            self.join(name)
+            self.join(name, ready=self._ready)
         for state in self.world.types.values():
             self.hub.follow(state.type.federated, FederatedSink(state, self.sync.changed, self.fanout))
         self.host_namespaces.replace([Metadata(name="ns", labels={"team": "a"})])

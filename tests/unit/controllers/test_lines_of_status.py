@@ -1,0 +1,138 @@
+"""From a plan and what came of it to status.clusters[]: words, generations, and what is not known is not a change."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from federation.controllers import lines
+from federation.controllers.facts import Setback, Track
+from federation.core.planning import Applied
+from federation.model.plan import Action, Apply, Delete, Keep, Plan, Refuse, Release, Wait
+from federation.model.status import ClusterStatus, Status
+from federation.model.words import Word
+from tests.unit.controllers.rig import Rig
+from tests.unit.virtualtime import settle, virtual
+
+CREATE = Apply(b"{}", "digest", "v1")
+UPDATE = Apply(b"{}", "digest", "v1", uid="u1")
+PENDING = Wait(Word.PENDING, "not listed yet")
+HEALTHY = ClusterStatus("m1", fingerprint="old.entry")
+FAILED = Setback(Word.UPDATE_FAILED, "quota", "digest", 1e9)
+
+
+def track(action: Action, before: ClusterStatus | None = None, observed: int = 7, **facts: Any) -> Track:
+    told = Status(observed, clusters=(before,) if before is not None else ())
+    return Track("u", told, facts.pop("applied", {}), Plan(7, {"m1": action}), {"m1": action}, **facts)
+
+
+@pytest.mark.parametrize(
+    ("one", "late", "line"),
+    [
+        pytest.param(
+            track(Keep("digest", "entry")), False, ClusterStatus("m1", fingerprint="digest.entry"), id="healthy"
+        ),
+        pytest.param(
+            track(Keep("digest", "entry"), setbacks={"m1": FAILED}),
+            False,
+            ClusterStatus("m1", fingerprint="digest.entry"),
+            id="healthy-after-a-failure",
+        ),
+        pytest.param(track(CREATE), False, ClusterStatus("m1", Word.PENDING, lines.ON_ITS_WAY), id="on-its-way"),
+        pytest.param(
+            track(CREATE), True, ClusterStatus("m1", Word.CREATION_TIMED_OUT, lines.ON_ITS_WAY), id="create-late"
+        ),
+        pytest.param(
+            track(UPDATE, applied={"m1": Applied("old", "entry", 6)}),
+            True,
+            ClusterStatus("m1", Word.UPDATE_TIMED_OUT, lines.ON_ITS_WAY, 6, "old.entry"),
+            id="update-late-says-what-it-holds",
+        ),
+        pytest.param(
+            track(UPDATE, setbacks={"m1": FAILED}),
+            True,
+            ClusterStatus("m1", Word.UPDATE_FAILED, "quota"),
+            id="a-failure-says-more-than-lateness",
+        ),
+        pytest.param(track(Delete("u1")), False, ClusterStatus("m1", Word.WAITING_FOR_REMOVAL), id="delete-on-its-way"),
+        pytest.param(
+            track(Release("u1")),
+            True,
+            ClusterStatus("m1", Word.DELETION_TIMED_OUT, lines.ON_ITS_WAY),
+            id="release-late",
+        ),
+        pytest.param(
+            track(Refuse(Word.APPLY_OVERRIDES_FAILED, "no such path")),
+            False,
+            ClusterStatus("m1", Word.APPLY_OVERRIDES_FAILED, "no such path"),
+            id="refused",
+        ),
+        pytest.param(
+            track(Wait(Word.CLUSTER_NOT_READY, "down"), HEALTHY, applied={"m1": Applied("old", "entry", 6)}),
+            False,
+            ClusterStatus("m1", Word.CLUSTER_NOT_READY, "down", 6, "old.entry"),
+            id="not-ready-says-what-it-holds",
+        ),
+        pytest.param(track(PENDING), False, ClusterStatus("m1", Word.PENDING, "not listed yet"), id="new-and-pending"),
+        pytest.param(
+            track(PENDING, HEALTHY, applied={"m1": Applied("old", "entry", 7)}),
+            False,
+            HEALTHY,
+            id="pending-keeps-its-line",
+        ),
+        pytest.param(
+            track(PENDING, HEALTHY, applied={"m1": Applied("old", "entry", 6)}),
+            False,
+            ClusterStatus("m1", generation=6, fingerprint="old.entry"),
+            id="pending-does-not-claim-another-generation",
+        ),
+        pytest.param(
+            track(PENDING, ClusterStatus("m1"), observed=6),
+            False,
+            ClusterStatus("m1", generation=6),
+            id="nor-without-a-fingerprint",
+        ),
+        pytest.param(
+            track(PENDING, ClusterStatus("m1", Word.UPDATE_FAILED, "quota")),
+            False,
+            ClusterStatus("m1", Word.PENDING, "not listed yet"),
+            id="pending-after-a-failure",
+        ),
+    ],
+)
+def test_lines(one: Track, late: bool, line: ClusterStatus) -> None:
+    assert one.plan is not None
+    assert lines.compose(one.plan, one, late=late) == [line]
+
+
+@pytest.mark.parametrize(
+    ("one", "settled"),
+    [
+        pytest.param(track(Keep("d", "e")), True, id="kept"),
+        pytest.param(track(UPDATE, pending={"m1"}), False, id="under-way"),
+        pytest.param(track(UPDATE, setbacks={"m1": FAILED}), True, id="failed"),
+        pytest.param(track(PENDING), False, id="pending"),
+        pytest.param(track(PENDING, setbacks={"m1": FAILED}), True, id="pending-after-a-failure"),
+        pytest.param(track(Wait(Word.CLUSTER_NOT_READY)), True, id="not-ready"),
+        pytest.param(track(Delete("u1"), leaving={"m1": ("u1", 0.0)}), False, id="not-confirmed"),
+    ],
+)
+def test_settled(one: Track, settled: bool) -> None:
+    assert lines.settled(one) is settled
+
+
+@virtual
+async def test_a_restart_does_not_call_ready_what_nobody_has_asked_yet() -> None:
+    """The object changed while no controller ran, and its cluster has not been probed."""
+    async with Rig("m1") as rig:
+        rig.put()
+        await settle()
+    rig.put(template={"data": {"a": "c"}})
+    async with Rig("m1", after=rig, ready=None) as again:
+        await asyncio.sleep(5)
+        assert again.condition("Ready")["status"] == "False"
+        assert again.condition("Ready")["reason"] == "Progressing"
+        again.see("m1", ready=True)
+        await asyncio.sleep(1)
+        assert again.condition("Ready")["status"] == "True"
+        assert again.data("m1") == "c"
