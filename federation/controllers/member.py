@@ -78,6 +78,7 @@ class JoinedMember:
         self._answers = answers
         self._watches: dict[str, tuple[Watch, Tasks]] = {}
         self._probe_now = asyncio.Event()
+        self._other_token = asyncio.Event()
         self._facts: dict[str, Any] = {}
         self._facts_at = -FACTS_PERIOD
         self._verified = False
@@ -115,6 +116,7 @@ class JoinedMember:
     def kick(self) -> None:
         """Credentials or rights may be new: probe and watch now."""
         self._probe_now.set()
+        self._other_token.set()
         for watch, _ in self._watches.values():
             watch.kick()
 
@@ -298,24 +300,35 @@ class JoinedMember:
         """Renew the token at half its life: an expired one cannot renew itself."""
         renewed: tuple[float, float] | None = None
         while True:
+            self._other_token.clear()
             lifetime = self.gate.token_lifetime if self.gate is not None else None
             if lifetime is None:
-                await asyncio.sleep(60.0)
+                await self._other_token.wait()
                 continue
             issued, ends = lifetime
             due = issued + (ends - issued) / 2
             wait = due - time.time()
             if wait > 0:
-                await asyncio.sleep(min(wait, 3600.0))
+                await self._while_token_lasts(min(wait, 3600.0))  # a clock may be set meanwhile
                 continue
             if renewed == lifetime:
                 log.warning("renewed token is not in use; does the Secret hold a kubeconfig, too?", cluster=self.name)
-                await asyncio.sleep(RENEWED_IN_VAIN)
+                await self._while_token_lasts(min(RENEWED_IN_VAIN, (ends - issued) / 8))
+                renewed = None
+                continue
             if not await self._renew(int(ends - issued)):
-                await asyncio.sleep(30.0 + random.random() * 30.0)
+                await self._while_token_lasts(30.0 + random.random() * 30.0)
                 continue
             renewed = lifetime
-            await asyncio.sleep(5.0)  # the new token comes back through the Secret's watch
+            await self._while_token_lasts(5.0)  # the new token comes back through the Secret's watch
+
+    async def _while_token_lasts(self, seconds: float) -> None:
+        """Sleep, or less when another token comes, whose half-life may be sooner."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._other_token.wait()
+        except TimeoutError:
+            return
 
     async def _renew(self, lifetime: int) -> bool:
         if self.gate is None or self.object is None:

@@ -57,6 +57,8 @@ class Health:
 def failed(failure: Failure) -> Probe:
     """A probe that an API server refused or that got no answer."""
     reason = "ClusterNotReachable" if failure.kind in _UNREACHABLE else "ClusterNotReady"
+    if failure.kind is FailureKind.UNAUTHORIZED:
+        return Probe(reason, f"its API server refuses the stored credentials (401): {failure.message}")
     return Probe(reason, failure.message)
 
 

@@ -69,7 +69,6 @@ def test_numbers_in_messages_are_no_news() -> None:
         (FailureKind.UNREACHABLE, "ClusterNotReachable"),
         (FailureKind.TIMED_OUT, "ClusterNotReachable"),
         (FailureKind.UNTRUSTED, "ClusterNotReachable"),
-        (FailureKind.UNAUTHORIZED, "ClusterNotReady"),
         (FailureKind.RIGHT_MISSING, "ClusterNotReady"),
         (FailureKind.UNAVAILABLE, "ClusterNotReady"),
     ],
@@ -77,6 +76,12 @@ def test_numbers_in_messages_are_no_news() -> None:
 )
 def test_reasons_of_failed_probes(kind: FailureKind, reason: str) -> None:
     assert health.failed(Failure(kind, "why")) == Probe(reason, "why")
+
+
+def test_refused_credentials_are_called_so() -> None:
+    probe = health.failed(Failure(FailureKind.UNAUTHORIZED, "Unauthorized"))
+    told = "its API server refuses the stored credentials (401): Unauthorized"
+    assert probe == Probe("ClusterNotReady", told)
 
 
 PROBES = st.lists(st.sampled_from([health.READY, DOWN, SICK, BROKEN]), min_size=1, max_size=30)
