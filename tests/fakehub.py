@@ -5,7 +5,7 @@ Every event goes to the sink of its resource at once, before its write's answer.
 
 import asyncio
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ import orjson
 from federation.controllers.ports import Sink
 from federation.kube import decoding
 from federation.model.failures import Failure, FailureKind
-from federation.model.federated import FederatedObject, Metadata
+from federation.model.federated import Metadata
 from federation.model.resources import ObjectName, Resource
 from tests.ownership import DELETED_AT, conflict, not_found
 
@@ -23,7 +23,7 @@ class FakeHub:
 
     def __init__(self) -> None:
         self.objects: dict[tuple[str, ObjectName], dict[str, Any]] = {}
-        self.sinks: dict[str, Sink[FederatedObject]] = {}
+        self.sinks: dict[str, tuple[Sink[Any], Callable[[bytes], Any]]] = {}
         self.writes: list[str] = []
         self.events: list[dict[str, Any]] = []
         self.fails: Callable[[str, ObjectName], Failure | None] = lambda verb, name: None
@@ -75,10 +75,11 @@ class FakeHub:
             merged(self.objects[resource.qualified, name], {"metadata": {"deletionTimestamp": DELETED_AT}}),
         )
 
-    def follow(self, resource: Resource, sink: Sink[FederatedObject]) -> None:
+    def follow(self, resource: Resource, sink: Sink[Any], decode: Callable[[bytes], Any] = decoding.federated) -> None:
         """List, then watch."""
-        self.sinks[resource.qualified] = sink
-        sink.replace([decoded(body) for (what, _), body in self.objects.items() if what == resource.qualified])
+        self.sinks[resource.qualified] = (sink, decode)
+        bodies = [body for (what, _), body in self.objects.items() if what == resource.qualified]
+        sink.replace([decode(orjson.dumps(body)) for body in bodies])
 
     def get(self, resource: Resource, name: ObjectName) -> dict[str, Any] | None:
         """The object as stored."""
@@ -105,7 +106,7 @@ class FakeHub:
         before = self.objects[where]
         meta = body["metadata"]
         if body == before and "resourceVersion" in meta:
-            return decoded(body).metadata
+            return decoding.metadata(orjson.dumps(body))
         if body.get("spec") != before.get("spec") or not meta["generation"]:
             meta["generation"] += 1
         meta["resourceVersion"] = str(next(self._versions))
@@ -113,14 +114,10 @@ class FakeHub:
         gone = "deletionTimestamp" in meta and not meta.get("finalizers")
         if gone:
             del self.objects[where]
-        sink = self.sinks.get(resource.qualified)
-        if sink is not None:
-            (sink.remove if gone else sink.upsert)(decoded(body))
-        return decoded(body).metadata
-
-
-def decoded(body: Mapping[str, Any]) -> FederatedObject:
-    return decoding.federated(orjson.dumps(body))
+        if resource.qualified in self.sinks:
+            sink, decode = self.sinks[resource.qualified]
+            (sink.remove if gone else sink.upsert)(decode(orjson.dumps(body)))
+        return decoding.metadata(orjson.dumps(body))
 
 
 def merged(body: Any, patch: Any) -> Any:

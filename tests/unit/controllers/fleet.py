@@ -1,0 +1,198 @@
+"""Joined clusters behind fake gates, for tests in virtual time."""
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from federation.controllers.clusters import Clusters, StoredSink
+from federation.controllers.facts import TypeState, World
+from federation.controllers.ports import OnChange, Sink
+from federation.controllers.sync import Sync
+from federation.controllers.triggers import Fanout
+from federation.core.managedfields import PartialMetadata
+from federation.kube import decoding
+from federation.model.errors import Unusable
+from federation.model.failures import Failure
+from federation.model.federated import FederatedType
+from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, Key, ObjectName
+from federation.runtime.keyqueue import KeyQueue
+from federation.runtime.tasks import Tasks
+from federation.runtime.workers import Workers
+from tests.fakehub import FakeHub
+from tests.fakes import FakeMember
+from tests.unit.virtualtime import settle
+
+SYSTEM = "kube-federation-system"
+HUB_UID = "hub-uid"
+
+
+class FakeWatch:
+    """Follows a fake member; `fail` makes it fail as a reflector would."""
+
+    def __init__(self, member: FakeMember, enabled: FederatedType, sink: Sink[PartialMetadata], told: OnChange) -> None:
+        self.failure: Failure | None = None
+        self.synced = False
+        self.contact = 0.0
+        self.kicks = 0
+        self.running = False
+        self._member, self._enabled, self._sink, self._told = member, enabled, sink, told
+
+    async def run(self) -> None:
+        self.running = True
+        try:
+            await asyncio.sleep(0)
+            self._member.follow(self._enabled.target, self._sink)
+            self.synced = True
+            self.contact = asyncio.get_running_loop().time()
+            await asyncio.Event().wait()
+        finally:
+            self.running = False
+
+    def kick(self) -> None:
+        self.kicks += 1
+
+    def fail(self, failure: Failure | None) -> None:
+        self.failure = failure
+        self._told(self)
+
+
+class FakeGate:
+    """One member; a Secret's `place` says where, its `token` as whom."""
+
+    def __init__(self, place: str, token: str, site: "Site") -> None:
+        self.place, self.token, self.site = place, token, site
+        self.closed = False
+        self.probes: list[float] = []
+        self.watches: dict[str, FakeWatch] = {}
+
+    @property
+    def writer(self) -> FakeMember:
+        return self.site.member
+
+    @property
+    def token_lifetime(self) -> tuple[float, float] | None:
+        return self.site.lifetimes.get(self.token)
+
+    def admit(self, spec: Mapping[str, Any], secret: Mapping[str, str]) -> bool:
+        place, token = read(spec, secret)
+        if place != self.place:
+            return False
+        self.token = token
+        return True
+
+    def watch(self, enabled: FederatedType, sink: Sink[PartialMetadata], on_change: OnChange) -> FakeWatch:
+        watch = self.watches[enabled.name] = FakeWatch(self.site.member, enabled, sink, on_change)
+        return watch
+
+    async def identify(self, deadline: float) -> str | Failure:
+        self.probes.append(asyncio.get_running_loop().time())
+        await asyncio.sleep(self.site.takes)
+        return self.site.identity
+
+    async def version(self) -> str | Failure:
+        return "v1.36.3"
+
+    async def topology(self) -> tuple[str, tuple[str, ...]] | Failure:
+        return "eu", ("a", "b")
+
+    async def renew_token(self, lifetime: int) -> str | Failure:
+        self.site.renewals.append((asyncio.get_running_loop().time(), lifetime))
+        return self.site.renewed
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class Site:
+    """What is behind one endpoint."""
+
+    def __init__(self, identity: str | Failure) -> None:
+        self.identity = identity
+        self.takes = 0.0
+        self.member = FakeMember()
+        self.lifetimes: dict[str, tuple[float, float]] = {}
+        self.renewed: str | Failure = "fresh"
+        self.renewals: list[tuple[float, int]] = []
+
+
+class Fleet:
+    """The clusters controller on a fake hub; `sites` are reached by a KubeFedCluster's apiEndpoint."""
+
+    def __init__(self, *types: FederatedType) -> None:
+        self.world, self.hub = World(), FakeHub()
+        queue: KeyQueue[Key] = KeyQueue()
+        self.sync = Sync(self.world, self.hub, queue, now=lambda: "2026-01-01T00:00:00Z")
+        fanout = Fanout(self.world, self.sync.changed)
+        self.sites: dict[str, Site] = {}
+        self.gates: list[FakeGate] = []
+        self.bugs: list[Exception] = []
+        self.clusters = Clusters(
+            self.world, self.hub, self, sync=self.sync, fanout=fanout, hub_uid=HUB_UID, namespace=SYSTEM
+        )
+        self.tasks = Tasks()
+        for enabled in types:
+            self.world.types[enabled.name] = TypeState(enabled)
+
+    def open(self, name: str, spec: Mapping[str, Any], secret: Mapping[str, str]) -> FakeGate:
+        """Gatekeeper."""
+        if self.bugs:
+            raise self.bugs.pop()
+        place, token = read(spec, secret)
+        gate = FakeGate(place, token, self.sites[place])
+        self.gates.append(gate)
+        return gate
+
+    async def __aenter__(self) -> "Fleet":
+        clusters = self.clusters
+        self.hub.follow(SECRETS, StoredSink(clusters.secrets, clusters.secret_heard), decoding.stored)
+        self.hub.follow(KUBEFED_CLUSTERS, StoredSink(clusters.objects, clusters.cluster_heard), decoding.stored)
+        self.tasks.keep(Workers("clusters", clusters.queue, clusters.process).serve, "clusters")
+        await settle()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.tasks.cancel()
+        self.clusters.intake_ends()
+        await self.clusters.finish(1.0)
+        await self.clusters.close()
+
+    def secret(self, name: str = "m1", **data: str) -> None:
+        """Its Secret, with values as they are before base64."""
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
+        self.hub.put(SECRETS, ObjectName(SYSTEM, f"{name}-secret"), data=encoded)
+
+    def cluster(self, name: str = "m1", place: str = "", **metadata: Any) -> None:
+        """Its KubeFedCluster."""
+        spec = {"apiEndpoint": place or f"https://{name}", "secretRef": {"name": f"{name}-secret"}}
+        self.hub.put(KUBEFED_CLUSTERS, ObjectName(SYSTEM, name), spec=spec, metadata=metadata)
+
+    def join(self, name: str = "m1", identity: str | Failure = "", place: str = "", **metadata: Any) -> Site:
+        """A cluster and all that belongs to it."""
+        place = place or f"https://{name}"
+        site = self.sites.setdefault(place, Site(identity or f"uid-{name}"))
+        self.secret(name, token="first")
+        self.cluster(name, place, **metadata)
+        return site
+
+    def stored(self, name: str = "m1") -> dict[str, Any]:
+        """The KubeFedCluster as the hub has it."""
+        body = self.hub.get(KUBEFED_CLUSTERS, ObjectName(SYSTEM, name))
+        assert body is not None
+        return body
+
+    def condition(self, kind: str = "Ready", name: str = "m1") -> dict[str, Any]:
+        """One of its conditions."""
+        conditions = self.stored(name).get("status", {}).get("conditions", [])
+        return next((dict(each) for each in conditions if each["type"] == kind), {})
+
+    def ready(self, name: str = "m1") -> bool | None:
+        """As planning sees it."""
+        return self.world.members[name].cluster.ready
+
+
+def read(spec: Mapping[str, Any], secret: Mapping[str, str]) -> tuple[str, str]:
+    """Place and token; Unusable without a token."""
+    if not secret.get("token"):
+        raise Unusable("the Secret holds no token")
+    return str(spec["apiEndpoint"]), base64.b64decode(secret["token"]).decode()
