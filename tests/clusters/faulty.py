@@ -262,7 +262,7 @@ class Faulty:
         """`metric`, without blocking the loop that the proxies live in."""
         return await asyncio.to_thread(self.metric, name, **labels)
 
-    async def quiet(self, *, during: float = 1.5) -> None:
+    async def quiet(self, *, during: float = 0.7) -> None:
         """Until no key was looked at for a while: what earlier tests left has been cleared away."""
         looked = -1.0
         async with asyncio.timeout(60):
