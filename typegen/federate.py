@@ -28,7 +28,7 @@ def from_openapi(document: Mapping[str, Any], resource: ApiResource, options: Op
 def generate(target: Target, options: Options) -> Generated:
     """The federated type for `target`."""
     federated = names.federated(target.resource, options)
-    template, cautions = schema.template(target, options)
+    made = schema.template(target, options)
     crd, type_config = _frame(
         options.templates,
         list_kind=names.list_kind(federated),
@@ -39,10 +39,13 @@ def generate(target: Target, options: Options) -> Generated:
         template_optional=target.resource.is_namespace,
         system_namespace=options.system_namespace,
     )
+    root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    if made.root_rules:
+        root["x-kubernetes-validations"] = [*root.get("x-kubernetes-validations", ()), *made.root_rules]
     room = descriptions.ROOM - descriptions.size(crd)
-    template, chosen = descriptions.choose(template, room, options.descriptions)
-    found = [Caution(f"spec.template{_below(caution.path)}", caution.message) for caution in cautions]
-    crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]["template"] = template
+    template, chosen = descriptions.choose(made.schema, room, options.descriptions)
+    found = [Caution(f"spec.template{_below(caution.path)}", caution.message) for caution in made.cautions]
+    root["properties"]["spec"]["properties"]["template"] = template
     found += _remarks(crd, chosen, options)
     return Generated(target.resource, federated, crd, type_config, tuple(found))
 

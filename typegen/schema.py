@@ -13,19 +13,30 @@ What changes, and why:
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from typegen import metadata, rules
+from typegen.cel import ITEM, VALUE, Steps
 from typegen.model import Caution, Options, Schema, Target
-from typegen.rules import ITEM, VALUE, Default, Steps
+from typegen.rules import Default
 
 _DROPPED = frozenset({"default", "example", "externalDocs", "id", "$schema"})
 _COMBINATORS = ("allOf", "anyOf", "oneOf", "not")
 _IDENTITY = ("apiVersion", "kind", "metadata", "status")
 
 
-def template(target: Target, options: Options) -> tuple[Schema, tuple[Caution, ...]]:
-    """The schema of spec.template for `target`, and what could not be carried into it."""
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The schema of spec.template, CEL rules for the federated object's root, and what could not be carried."""
+
+    schema: Schema
+    root_rules: tuple[dict[str, Any], ...]
+    cautions: tuple[Caution, ...]
+
+
+def template(target: Target, options: Options) -> Template:
+    """What `target` becomes inside a federated object."""
     walk = _Walk(options)
     node: Schema = (
         dict(target.schema) if target.schema else {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -50,7 +61,7 @@ def template(target: Target, options: Options) -> tuple[Schema, tuple[Caution, .
         **schema.get("properties", {}),
         "status": metadata.status(),
     }
-    return schema, tuple(sorted({*target.cautions, *walk.cautions}))
+    return Template(schema, tuple(walk.moved), tuple(sorted({*target.cautions, *walk.cautions})))
 
 
 def has_replicas(target: Target) -> bool:
@@ -69,6 +80,7 @@ class _Walk:
     def __init__(self, options: Options) -> None:
         self.optional = frozenset(options.optional)
         self.cautions: list[Caution] = []
+        self.moved: list[dict[str, Any]] = []
 
     def node(
         self,
@@ -95,7 +107,7 @@ class _Walk:
                 stripped.update(((name, *steps), gone) for steps, gone in below.items())
                 if "default" in child and name not in keys:
                     own.add(name)
-                    stripped[name,] = Default(child["default"], child.get("type", ""), child.get("format", ""))
+                    stripped[name,] = _default(child)
             result["properties"] = children
         if isinstance(source.get("items"), Mapping):
             item_keys = tuple(source.get("x-kubernetes-list-map-keys") or ())
@@ -139,11 +151,18 @@ class _Walk:
     def _rules(
         self, source: Mapping[str, Any], node: Schema, path: str, stripped: rules.Stripped, *, root: bool
     ) -> None:
-        kept, cautions = rules.carry(source, stripped, path or ".", root=root)
-        self.cautions += cautions
+        carried = rules.carry(source, stripped, path or ".", root=root)
+        self.cautions += carried.cautions
+        self.moved += carried.moved
         del node["x-kubernetes-validations"]
-        if kept:
-            node["x-kubernetes-validations"] = kept
+        if carried.kept:
+            node["x-kubernetes-validations"] = carried.kept
+
+
+def _default(node: Mapping[str, Any]) -> Default:
+    items = node.get("items")
+    entries = "" if not isinstance(items, Mapping) or items.get("format") else str(items.get("type", ""))
+    return Default(node["default"], str(node.get("type", "")), str(node.get("format", "")), entries)
 
 
 def _mentions(branch: Any, prefix: Steps = ()) -> Iterator[Steps]:

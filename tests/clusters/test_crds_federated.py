@@ -90,9 +90,12 @@ def test_aggregated_discovery_says_the_same(bare: Server) -> None:
     assert apps == set(discovery.resources(bare.get("/apis/apps/v1")))
 
 
+NAMES = {"Namespace": "default", "Policy": "policy-sample"}
+
+
 def federated(kind: str, template: Object | None, **spec: Any) -> Object:
     body = spec if template is None else {"template": template, **spec}
-    metadata = {"name": "sample"} if kind != "Namespace" else {"name": "default"}
+    metadata = {"name": NAMES.get(kind, "sample")}
     return {
         "apiVersion": "types.kubefed.io/v1beta1",
         "kind": f"Federated{kind}",
@@ -542,7 +545,7 @@ def test_a_template_is_judged_as_the_target_is(
 ) -> None:
     target = next(made.target for made in custom if made.target.kind == kind)
     where = "" if kind == "Policy" else "/namespaces/default"
-    plain = {"apiVersion": target.api_version, "kind": kind, "metadata": {"name": "policy-a"}, "spec": spec}
+    plain = {"apiVersion": target.api_version, "kind": kind, "metadata": {"name": NAMES["Policy"]}, "spec": spec}
     own = server.create(f"/apis/{target.api_version}{where}/{target.plural}", plain)
     wrapped = server.create(path_of(kind), federated(kind, {"spec": spec}))
     if kind == "Policy" and spec.get("owner") == "":
@@ -558,6 +561,23 @@ def test_a_template_is_judged_as_the_target_is(
         assert (own.code, wrapped.code) == (201, 201), (own.body, wrapped.body)
 
 
+@pytest.mark.parametrize(
+    ("name", "owner", "field"),
+    [
+        pytest.param("policy-a", "me", "", id="valid"),
+        pytest.param("other-a", "me", "the name must begin with policy-", id="name"),
+        pytest.param("policy-a", "policy-a", "spec.template.spec.owner", id="name-and-field"),
+    ],
+)
+def test_rules_about_the_targets_name_are_rules_about_the_federated_objects(
+    server: Server, name: str, owner: str, field: str
+) -> None:
+    obj = federated("Policy", {"spec": {**POLICY, "owner": owner}})
+    answer = server.create(path_of("Policy"), {**obj, "metadata": {"name": name}})
+    assert answer.code == (422 if field else 201), answer.body
+    assert field in str(answer.causes)
+
+
 def test_an_immutable_field_of_the_target_is_immutable_in_the_template(server: Server) -> None:
     path = path_of("Policy")
     obj = federated("Policy", {"spec": POLICY})
@@ -569,7 +589,7 @@ def test_an_immutable_field_of_the_target_is_immutable_in_the_template(server: S
         same = server.apply(path, federated("Policy", {"spec": {**POLICY, "grade": "A"}}))
         assert same.code == 200, "A was the default, so nothing changes"
     finally:
-        server.call("DELETE", f"{path}/sample")
+        server.call("DELETE", f"{path}/policy-sample")
 
 
 def test_scale_status_and_columns(server: Server) -> None:

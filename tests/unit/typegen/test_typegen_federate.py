@@ -181,7 +181,17 @@ class TestFrame:
     def test_cautions_say_where_in_the_federated_type(self) -> None:
         document = next(iter(documents.read([str(HERE / "crds/policies.yaml")]))).document
         paths = [caution.path for caution in federate.from_crd(document).cautions]
-        assert paths == ["spec.template", "spec.template.spec.steps"]
+        assert paths == ["spec.template"]
+
+    def test_rules_about_the_name_stand_at_the_federated_root(self) -> None:
+        document = next(iter(documents.read([str(HERE / "crds/policies.yaml")]))).document
+        crd = federate.from_crd(document).crd
+        root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        assert [rule["rule"] for rule in root["x-kubernetes-validations"]] == [
+            "self.metadata.name.startsWith('policy-')",
+            "self.spec.template.spec.owner != self.metadata.name",
+        ]
+        assert root["x-kubernetes-validations"][1]["fieldPath"] == ".spec.template.spec.owner"
 
     def test_twice_is_the_same_and_shares_nothing(self) -> None:
         one, other = federate.from_crd(GATE), federate.from_crd(GATE)

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from typegen import rules
-from typegen.rules import ITEM, VALUE, Default
+from typegen.cel import ITEM, VALUE
+from typegen.rules import Default
 
 TEXT = Default("free", "string")
 NUMBER = Default(1, "integer")
@@ -17,6 +18,12 @@ STRIPPED = {
     ("on",): Default(False, "boolean"),
     ("since",): Default("2026-01-01T00:00:00Z", "string", "date-time"),
     ("tags",): LIST,
+    ("names",): Default(["a", "b"], "array", items="string"),
+    ("flags",): Default({"on": True, "word": "x"}, "object"),
+    ("routes",): Default([{"match": {"kind": "Prefix"}}], "array", items="object"),
+    ("routes", ITEM, "match"): Default({"kind": "Prefix"}, "object"),
+    ("routes", ITEM, "match", "kind"): Default("Prefix", "string"),
+    ("routes", ITEM, "other"): Default("x", "string"),
     ("limits",): Default({}, "object"),
     ("limits", "max-count"): Default(10, "integer"),
     ("shape",): Default({"size": 5}, "object"),
@@ -39,8 +46,8 @@ NODE: dict[str, Any] = {
 
 
 def carry(text: str, *, root: bool = False, node: dict[str, Any] = NODE) -> tuple[list[str], list[str]]:
-    kept, cautions = rules.carry({**node, "x-kubernetes-validations": [{"rule": text}]}, STRIPPED, "spec", root=root)
-    return [rule["rule"] for rule in kept], [caution.message for caution in cautions]
+    carried = rules.carry({**node, "x-kubernetes-validations": [{"rule": text}]}, STRIPPED, "spec", root=root)
+    return [rule["rule"] for rule in carried.kept], [caution.message for caution in carried.cautions]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +77,49 @@ def carry(text: str, *, root: bool = False, node: dict[str, Any] = NODE) -> tupl
             id="escaped-and-below-a-default",
         ),
         pytest.param("has(self.limits.max__dash__count)", "true", id="has-below-a-default"),
+        pytest.param("self.tags.size() > 0", "(has(self.tags) ? self.tags : []).size() > 0", id="empty-list"),
+        pytest.param(
+            "self.names.all(n, n != '')", """(has(self.names) ? self.names : ["a", "b"]).all(n, n != '')""", id="list"
+        ),
+        pytest.param(
+            "self.tags == oldSelf.tags",
+            "(has(self.tags) ? self.tags : []) == (has(oldSelf.tags) ? oldSelf.tags : [])",
+            id="old-list",
+        ),
+        pytest.param("size(self.routes) > 0", "(has(self.routes) ? size(self.routes) : 1) > 0", id="size-of-objects"),
+        pytest.param("self.routes.size() > 0", "(has(self.routes) ? self.routes.size() : 1) > 0", id="size-method"),
+        pytest.param(
+            "self.routes[0].match.kind == 'Prefix'",
+            "(has(self.routes) && has(self.routes[0].match) && has(self.routes[0].match.kind) ? "
+            """self.routes[0].match.kind : "Prefix") == 'Prefix'""",
+            id="index-into-a-default",
+        ),
+        pytest.param("has(self.routes[0].match)", "true", id="has-of-an-item"),
+        pytest.param("self.limits.other > 0", "self.limits.other > 0", id="the-default-lacks-it-too"),
+        pytest.param(
+            "!has(self.limits.other) || self.limits.other > 0",
+            "!(has(self.limits) && has(self.limits.other)) || self.limits.other > 0",
+            id="has-below-a-default-that-lacks-it",
+        ),
+        pytest.param("self.flags.on", "(has(self.flags) ? self.flags.on : true)", id="the-default-has-it"),
+        pytest.param(
+            "self.steps[0].kind == 'Allow'",
+            """(has(self.steps[0].kind) ? self.steps[0].kind : "Allow") == 'Allow'""",
+            id="index",
+        ),
+        pytest.param("self.steps.all(kind, kind.other != '')", "self.steps.all(kind, kind.other != '')", id="variable"),
+        pytest.param("self.title.all(s, s.kind != '')", "self.title.all(s, s.kind != '')", id="other-list"),
+        pytest.param(
+            "self.steps.all(i, s, s.kind != '' && i > 0)",
+            """self.steps.all(i, s, (has(s.kind) ? s.kind : "Allow") != '' && i > 0)""",
+            id="two-variables",
+        ),
+        pytest.param(
+            "self.steps.all(s, self.steps.exists(t, t.kind == s.kind))",
+            """self.steps.all(s, self.steps.exists(t, (has(t.kind) ? t.kind : "Allow") == """
+            """(has(s.kind) ? s.kind : "Allow")))""",
+            id="nested-macros",
+        ),
         pytest.param(
             "self.steps.all(s, s.kind != '')",
             """self.steps.all(s, (has(s.kind) ? s.kind : "Allow") != '')""",
@@ -91,11 +141,11 @@ def test_a_plain_default_is_written_into_the_rule(text: str, wanted: str) -> Non
 @pytest.mark.parametrize(
     ("text", "condition"),
     [
-        pytest.param("self.tags.size() > 0", "has(self.tags)", id="list"),
+        pytest.param("self.routes == self.other", "has(self.routes)", id="list-of-objects"),
+        pytest.param("self.routes.all(r, true)", "has(self.routes)", id="macro-over-objects"),
         pytest.param("self.since < self.until", "has(self.since)", id="timestamp"),
         pytest.param("self.shape.size > 0", "has(self.shape) && has(self.shape.size)", id="two-defaults-disagree"),
-        pytest.param("self.limits.other > 0", "has(self.limits)", id="field-below-a-default"),
-        pytest.param("self.tags == oldSelf.tags", "has(self.tags) && has(oldSelf.tags)", id="old-value"),
+        pytest.param("self.limits == oldSelf.limits", "has(self.limits) && has(oldSelf.limits)", id="old-value"),
     ],
 )
 def test_other_defaults_make_the_rule_wait_for_the_field(text: str, condition: str) -> None:
@@ -108,8 +158,8 @@ def test_other_defaults_make_the_rule_wait_for_the_field(text: str, condition: s
 @pytest.mark.parametrize(
     ("text", "field"),
     [
-        pytest.param("self.steps.all(s, s.tags.size() > 0)", "tags", id="list-of-a-variable"),
-        pytest.param("self.steps[0].kind == 'Allow'", "kind", id="index"),
+        pytest.param("self.routes.all(r, r.match == self.m)", "match", id="object-of-a-variable"),
+        pytest.param("self.steps.filter(s, true).all(t, t.match == self.m)", "match", id="variable-of-a-result"),
         pytest.param("self.?tier.orValue('') != ''", "tier", id="optional"),
         pytest.param("f(self).tier == 'x'", "tier", id="function"),
     ],
@@ -120,13 +170,24 @@ def test_what_cannot_be_rewritten_is_left_out(text: str, field: str) -> None:
     assert cautions == [f"CEL rule left out, it reads {field}, whose default is not kept: {text}"]
 
 
-def test_has_of_a_variable_is_unclear_when_another_field_of_the_name_may_be_absent() -> None:
-    other = {**NODE, "properties": {**NODE["properties"], "kind": {"type": "string"}}}
-    assert carry("self.steps.all(s, has(s.kind))", node=other)[0] == []
-    assert len(carry("self.steps.all(s, s.kind == 'x')", node=other)[0]) == 1
+def test_a_variable_of_a_result_is_known_by_its_fields_name_only() -> None:
+    text = "self.steps.filter(s, true).all(t, {})"
+    written = """self.steps.filter(s, true).all(t, (has(t.kind) ? t.kind : "Allow") == 'x')"""
+    step = {("steps", ITEM, "kind"): STRIPPED["steps", ITEM, "kind"]}
+    for inner, optional, wanted in (
+        ("t.kind == 'x'", False, [written]),
+        ("t.kind == 'x'", True, [written]),
+        ("has(t.kind)", False, [text.format("true")]),
+        ("has(t.kind)", True, []),
+    ):
+        more = {"kind": {"type": "string"}} if optional else {}
+        node = {**NODE, "properties": {**NODE["properties"], **more}}
+        rule = {"rule": text.format(inner)}
+        carried = rules.carry({**node, "x-kubernetes-validations": [rule]}, step, "spec")
+        assert [each["rule"] for each in carried.kept] == wanted
 
 
-@pytest.mark.parametrize("field", ["metadata.name", "status.ready", "kind", "apiVersion"])
+@pytest.mark.parametrize("field", ["status.ready", "kind", "apiVersion"])
 def test_rules_about_the_object_itself_stay_with_the_target(field: str) -> None:
     kept, cautions = carry(f"self.{field} != ''", root=True)
     assert kept == []
@@ -136,13 +197,57 @@ def test_rules_about_the_object_itself_stay_with_the_target(field: str) -> None:
 
 def test_a_message_expression_is_rewritten_too() -> None:
     rule = {"rule": "self.title != ''", "messageExpression": "'tier ' + self.tier", "reason": "FieldValueInvalid"}
-    kept, cautions = rules.carry({**NODE, "x-kubernetes-validations": [rule]}, STRIPPED, "spec")
-    assert kept == [{**rule, "messageExpression": """'tier ' + (has(self.tier) ? self.tier : "free")"""}]
-    assert cautions == []
+    carried = rules.carry({**NODE, "x-kubernetes-validations": [rule]}, STRIPPED, "spec")
+    assert carried.kept == [{**rule, "messageExpression": """'tier ' + (has(self.tier) ? self.tier : "free")"""}]
+    assert carried.cautions == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "wanted"),
+    [
+        pytest.param(
+            {"rule": "self.metadata.name.startsWith('x')"}, {"rule": "self.metadata.name.startsWith('x')"}, id="name"
+        ),
+        pytest.param(
+            {"rule": "self.metadata.name == self.title", "fieldPath": ".title", "reason": "FieldValueInvalid"},
+            {
+                "rule": "self.metadata.name == self.spec.template.title",
+                "fieldPath": ".spec.template.title",
+                "reason": "FieldValueInvalid",
+            },
+            id="name-and-field",
+        ),
+        pytest.param(
+            {"rule": "self.metadata.name == self.tier && has(oldSelf.title)"},
+            {
+                "rule": "self.metadata.name == (has(self.spec.template.tier) ? self.spec.template.tier : "
+                '"free") && has(oldSelf.spec.template.title)'
+            },
+            id="name-and-default",
+        ),
+        pytest.param(
+            {"rule": "self.metadata.name != 'self.title'", "messageExpression": "'not ' + self.title"},
+            {"rule": "self.metadata.name != 'self.title'", "messageExpression": "'not ' + self.spec.template.title"},
+            id="literal-and-message",
+        ),
+    ],
+)
+def test_rules_about_the_name_move_to_the_federated_object(rule: dict[str, str], wanted: dict[str, str]) -> None:
+    carried = rules.carry({**NODE, "x-kubernetes-validations": [rule]}, STRIPPED, ".", root=True)
+    assert (carried.kept, carried.moved, carried.cautions) == ([], [wanted], [])
+    below = rules.carry({**NODE, "x-kubernetes-validations": [{"rule": "self.metadata.name"}]}, STRIPPED, "spec")
+    assert (len(below.kept), below.moved) == (1, []), "below the root metadata is an ordinary field"
+
+
+def test_a_rule_about_the_name_and_the_whole_object_is_left_out() -> None:
+    rule = {"rule": "self.metadata.name != '' && self == oldSelf"}
+    carried = rules.carry({**NODE, "x-kubernetes-validations": [rule]}, STRIPPED, ".", root=True)
+    assert (carried.kept, carried.moved) == ([], [])
+    assert "it reads metadata and the object as a whole" in carried.cautions[0].message
 
 
 def test_a_long_rule_is_cut_in_the_caution() -> None:
-    _, cautions = carry("self.steps[0].kind == 'Allow'" + " && true" * 100)
+    _, cautions = carry("self.?tier.orValue('') != ''" + " && true" * 100)
     assert len(cautions[0]) < 260
     assert cautions[0].endswith("...")
 

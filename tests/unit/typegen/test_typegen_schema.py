@@ -14,8 +14,8 @@ RESOURCE = ApiResource("example.com", "v1", "Thing", "things", "thing", namespac
 
 def template(root: dict[str, Any], *optional: str, scale: str = "") -> tuple[dict[str, Any], list[str]]:
     resource = ApiResource("example.com", "v1", "Thing", "things", "thing", namespaced=True, scale=scale)
-    made, cautions = schema.template(Target(resource, root), Options(optional=optional))
-    return made, [str(caution) for caution in cautions]
+    made = schema.template(Target(resource, root), Options(optional=optional))
+    return made.schema, [str(caution) for caution in made.cautions]
 
 
 def of_spec(spec: dict[str, Any], *optional: str) -> tuple[dict[str, Any], list[str]]:
@@ -51,7 +51,7 @@ def test_identity_metadata_and_status_are_the_templates_own() -> None:
 
 
 def test_a_target_without_schema_keeps_everything() -> None:
-    made, _ = schema.template(Target(RESOURCE, None), Options())
+    made = schema.template(Target(RESOURCE, None), Options()).schema
     assert made["x-kubernetes-preserve-unknown-fields"] is True
     assert set(made["properties"]) == {"apiVersion", "kind", "metadata", "status"}
 
