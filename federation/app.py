@@ -167,7 +167,6 @@ class Controller:
             await asyncio.sleep(1.0)
             self.lag = time.monotonic() - before - 1.0
             metrics.LOOP_LAG.set(self.lag)
-            metrics.QUEUE_DEPTH.labels("sync").set(len(self.queue))
 
 
 async def _run(options: Options) -> int:

@@ -28,6 +28,8 @@ class KeyQueue(Generic[K]):
         self._again: dict[K, bool] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._takers: deque[asyncio.Future[None]] = deque()
+        self.added = 0
+        """How often a key was queued; what met a key that waits already is not counted."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -60,6 +62,7 @@ class KeyQueue(Generic[K]):
         if before is not None and (before or not urgent):
             return
         self._waiting[key] = urgent
+        self.added += before is None
         (self._urgent if urgent else self._calm).append(key)
         self._wake()
 

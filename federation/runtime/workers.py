@@ -38,12 +38,20 @@ class Workers(Generic[K]):
         self._succeeded = metrics.RECONCILES.labels(name, "success")
         self._failed = metrics.RECONCILES.labels(name, "error")
         self._errors = metrics.RECONCILE_ERRORS.labels(name)
+        self._adds = metrics.QUEUE_ADDS.labels(name)
+        self._adds_told = 0
+        self._active = 0
+        metrics.QUEUE_DEPTH.labels(name).set_function(lambda: len(queue))
+        metrics.ACTIVE_WORKERS.labels(name).set_function(lambda: self._active)
 
     async def serve(self) -> None:
         """Work until cancelled. A poison key delays only itself."""
         while True:
             key = await self._queue.take()
             started = time.monotonic()
+            self._active += 1
+            self._adds.inc(self._queue.added - self._adds_told)
+            self._adds_told = self._queue.added
             try:
                 await self._process(key)
             except ApiFailure as error:
@@ -62,6 +70,7 @@ class Workers(Generic[K]):
                 self._refused.forget(key)
                 self._broken.forget(key)
             finally:
+                self._active -= 1
                 self._queue.done(key)
                 self._seconds.observe(time.monotonic() - started)
             # A turn that waits for nothing must not keep the loop from watches, lanes and probes.
