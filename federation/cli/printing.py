@@ -1,5 +1,6 @@
 """What verbs print on stdout: YAML, JSON, names, and tables, coloured on a terminal only."""
 
+import functools
 import json
 import os
 import sys
@@ -19,14 +20,32 @@ _WORDS = {
 
 
 def yaml_documents(documents: Iterable[Mapping[str, Any]]) -> str:
-    """Documents as kubectl prints them: `---` between, keys in their order, block style."""
+    """Documents as kubectl prints them: `---` between, keys in their order, block style.
+
+    Text that YAML 1.1 or 1.2 would take for something else (`no`, `0o17`, `0E0`) is quoted.
+    """
     import yaml  # noqa: PLC0415 (only who prints YAML pays for it)
 
-    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    dumper = _dumper()
     return "---\n".join(
         yaml.dump(document, Dumper=dumper, sort_keys=False, default_flow_style=False, width=120, allow_unicode=True)
         for document in documents
     )
+
+
+@functools.cache
+def _dumper() -> type[Any]:
+    import yaml  # noqa: PLC0415
+
+    from federation.cli import reading  # noqa: PLC0415
+
+    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
+    class Dumper(base):  # type: ignore[misc]
+        """The safe dumper, which knows both YAMLs' bare words."""
+
+    reading.add_resolvers(Dumper)
+    return Dumper
 
 
 def emit(documents: Sequence[Mapping[str, Any]], form: str, *, single: bool = False) -> None:

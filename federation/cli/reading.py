@@ -191,7 +191,12 @@ def _loader() -> type[Any]:
 
         yaml_implicit_resolvers: dict[str | None, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012
 
+    add_resolvers(Loader)
+    return Loader
+
+
+def add_resolvers(kind: type[Any]) -> None:
+    """Teach a loader or dumper which bare words are more than text to us; a dumper then quotes the text that is not."""
     for tag, pattern, first in _RESOLVERS:
         starts = [*first, ""] if tag == "null" else list(first)
-        Loader.add_implicit_resolver(f"{_TAG}{tag}", re.compile(f"^(?:{pattern})$"), starts)
-    return Loader
+        kind.add_implicit_resolver(f"{_TAG}{tag}", re.compile(f"^(?:{pattern})$"), starts)

@@ -86,9 +86,14 @@ def test_aliases_share_instead_of_multiplying() -> None:
     assert found["b"][0] is found["a"]  # type: ignore[index]
 
 
+@pytest.mark.parametrize("text", ["0E0", "0o17", "1e3", ".5", "no", "on", "null", "~", "017", "1:30", "=", "<<"])
+def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
+    assert values(printing.yaml_documents([{"value": text}])) == [{"value": text}]
+
+
 @given(
     st.recursive(
-        st.none() | st.booleans() | st.integers() | st.text(),
+        st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     )
 )
