@@ -7,7 +7,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -17,6 +17,8 @@ from rich.console import Console
 from e2e.bench import hang, memory, report, yardstick
 from e2e.bench.fleet import Fleet
 from e2e.bench.phases import Bench, Size
+from federation.model.errors import FederationError
+from federation.playground.errors import PlaygroundError
 
 PARTS = ("2", "hang", "8", "memory")
 FULL = {"2": Size(300, 30, 20.0), "hang": Size(0, 60, 0.0), "8": Size(100, 20, 10.0)}
@@ -39,19 +41,32 @@ def main() -> int:
     results: dict[str, Any] = {"quick": quick, **report.machine()}
     try:
         with Fleet() as fleet:
-            for part in parts:
-                if part != "memory":
-                    _measure(fleet, part, sizes.get(part, FULL[part]), results)
+            _measure_all(fleet, [part for part in parts if part != "memory"], sizes, results)
         if "memory" in parts:
             _say("memory: what the controller keeps per placement")
             results["memory"] = memory.measure(quick=quick)
     except KeyboardInterrupt:
         _say("interrupted; everything has been taken down")
         return 130
+    except (RuntimeError, TimeoutError, FederationError, PlaygroundError, ExceptionGroup) as error:
+        _say(f"error: {error}")
+        for each in error.exceptions if isinstance(error, ExceptionGroup) else ():
+            _say(f"  {each}")
+        return 1
     known = report.baselines()
     report.show(results, known, Console(width=None if sys.stdout.isatty() else 160))
     print(f"raw figures: {report.save(results, Path.cwd())}")  # noqa: T201
     return 0
+
+
+def _measure_all(fleet: Fleet, parts: Sequence[str], sizes: Mapping[str, Size], results: dict[str, Any]) -> None:
+    try:
+        for part in parts:
+            _measure(fleet, part, sizes.get(part, FULL[part]), results)
+    except Exception:
+        if fleet.runs:
+            _say(f"the end of the controller's log:\n{fleet.log_tail()}")
+        raise
 
 
 def _measure(fleet: Fleet, part: str, size: Size, results: dict[str, Any]) -> None:
