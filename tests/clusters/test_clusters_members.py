@@ -28,7 +28,6 @@ from tests.clusters.harness import (
     Api,
     eventually,
     federated_namespace,
-    line,
     never,
 )
 from tests.clusters.steps import Federated, cluster_condition, configure, holds, make, writes
@@ -130,8 +129,7 @@ async def test_a_cluster_that_joins_gets_what_selects_it(  # noqa: PLR0917 - fix
     assert "clusters" not in (await web.get())["status"]
     await fleet.join("m3", site="third")
     await holds(m3, CONFIGMAPS, namespace, "web")
-    told = await web.settled()
-    assert set(line(told, "m3")) == {"name", "fingerprint"}
+    assert set(await web.says("m3")) == {"name", "fingerprint"}
     joined = await cluster(host)
     assert joined["status"]["kubernetesVersion"].startswith("v1.")
     assert joined["metadata"]["annotations"]["kubefed.io/cluster-uid"]
