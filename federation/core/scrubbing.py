@@ -15,7 +15,7 @@ _REFUSED_VALUE = re.compile(
 )
 _LITERAL = re.compile(r"-?\d+(?:\.\d+)?(?![\w.])|true\b|false\b|null\b")
 _GO_TYPE = re.compile(r"[&*]*(?:interface \{\}|\[\w*\]|[\w.*/])*(?=[{\[(])")
-_SENTENCE = re.compile(r"[A-Za-z][\w.,;'<>/-]* [\w'<]")
+_SENTENCE = re.compile(r"[A-Za-z][\w.,;'<>/-]* [\w'<(]")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)')
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _CREDENTIAL = re.compile(

@@ -130,6 +130,11 @@ def test_a_scrubbed_message_is_one_short_line(text: str, secret: bool, limit: in
             id="rule-over-an-object",
         ),
         pytest.param(
+            "spec.l: Invalid value: leaseDuration (15s when left out) must be longer",
+            "spec.l: Invalid value: leaseDuration (15s when left out) must be longer",
+            id="rule-with-a-bracket",
+        ),
+        pytest.param(
             "spec: Invalid value: name a tag, so that: all serve it, spec.m: Invalid value: 1Gi: too small",
             "spec: Invalid value: name a tag, so that: all serve it, spec.m: Invalid value: …: too small",
             id="rule-beside-a-bare-value",

@@ -1,0 +1,96 @@
+"""The KubeFedConfig: what is wrong in it never takes force, and what is right does without a restart."""
+
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+
+from federation.model.marks import SYSTEM_NAMESPACE
+from federation.model.resources import CRDS, KUBEFED_CONFIGS, NAMESPACES
+from tests.clusters.fleets import Fleet
+from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, Api, eventually, federated_namespace
+from tests.clusters.steps import attempt_patch, configure, create, holds
+
+CRD = "kubefedconfigs.core.kubefed.io"
+
+
+@pytest.fixture
+async def config(host: Api) -> AsyncIterator[dict[str, Any]]:
+    """The KubeFedConfig, put back afterwards."""
+    stored = await host.get(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed")
+    assert stored is not None
+    yield stored
+    body = {key: stored[key] for key in ("apiVersion", "kind", "spec")}
+    body["metadata"] = {"name": "kubefed", "namespace": SYSTEM_NAMESPACE}
+    if await host.get(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed") is None:
+        await host.create(KUBEFED_CONFIGS, body, SYSTEM_NAMESPACE)
+    else:
+        await configure(host, {"syncController": None, "clusterHealthCheck": None, "leaderElect": None})
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        pytest.param({"clusterHealthCheck": {"period": "0s"}}, "period", id="a-period-of-nothing"),
+        pytest.param({"clusterHealthCheck": {"period": "often"}}, "period", id="no-duration"),
+        pytest.param({"clusterHealthCheck": {"failureThreshold": 0}}, "failureThreshold", id="a-threshold-of-none"),
+        pytest.param({"syncController": {"adoptResources": "Sometimes"}}, "adoptResources", id="an-unknown-word"),
+        pytest.param(
+            {"leaderElect": {"leaseDuration": "5s", "renewDeadline": "10s"}}, "leaseDuration", id="a-lease-too-short"
+        ),
+    ],
+)
+async def test_wrong_numbers_are_refused_at_the_hub(
+    host: Api, config: dict[str, Any], spec: Mapping[str, Any], told: str
+) -> None:
+    """With the field's name; nothing of it is stored."""
+    said = await attempt_patch(host, KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed", {"spec": dict(spec)})
+    assert told in said
+    assert (await host.get(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed") or {})["spec"] == config["spec"]
+
+
+async def test_without_a_config_the_defaults_hold(host: Api, m1: Api, namespace: str, config: dict[str, Any]) -> None:
+    """Adoption was disabled; the object is deleted: adoption is KubeFed's default again."""
+    await configure(host, {"syncController": {"adoptResources": "Disabled"}})
+    await federated_namespace(host, namespace, ["m1"])
+    await holds(m1, NAMESPACES, "", namespace)
+    await m1.create(CONFIGMAPS, {"metadata": {"name": "web"}, "apiVersion": "v1", "kind": "ConfigMap"}, namespace)
+    web = await create(host, FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "b"}}, clusters=["m1"])
+    await web.says("m1", "AlreadyExists")
+    await host.delete(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed")
+    await web.settled()
+    assert (await holds(m1, CONFIGMAPS, namespace, "web"))["data"] == {"a": "b"}
+
+
+async def test_one_that_an_older_schema_let_pass_leaves_the_last_good_one_in_force(
+    fleet: Fleet, host: Api, m1: Api, namespace: str, config: dict[str, Any]
+) -> None:
+    """The hub's schema is loosened for a moment: what gets through is named in the log and not obeyed."""
+    crd = await host.get(CRDS, "", CRD)
+    assert crd is not None
+    loose = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    path = "/spec/versions/0/schema/openAPIV3Schema"
+    await configure(host, {"syncController": {"adoptResources": "Disabled"}})
+    await host.json_patch(CRDS, "", CRD, [{"op": "replace", "path": path, "value": loose}])
+    try:
+        wrong = {"spec": {"syncController": {"adoptResources": "Perhaps"}}}
+
+        async def stored() -> bool:
+            return await attempt_patch(host, KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed", wrong) == ""
+
+        await eventually(stored)
+
+        async def told() -> bool:
+            return "Perhaps" in fleet.controller.log and "the last good one holds" in fleet.controller.log
+
+        await eventually(told)
+        await federated_namespace(host, namespace, ["m1"])
+        await holds(m1, NAMESPACES, "", namespace)
+        await m1.create(CONFIGMAPS, {"metadata": {"name": "web"}, "apiVersion": "v1", "kind": "ConfigMap"}, namespace)
+        web = await create(host, FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "b"}}, clusters=["m1"])
+        await web.says("m1", "AlreadyExists")
+        await configure(host, {"syncController": {"adoptResources": "Enabled"}})
+        await web.settled()
+    finally:
+        schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+        await host.json_patch(CRDS, "", CRD, [{"op": "replace", "path": path, "value": schema}])
