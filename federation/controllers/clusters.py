@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 
 from federation.controllers.facts import Member, TypeState, World
-from federation.controllers.member import JoinedMember
+from federation.controllers.member import IDENTITY_ANNOTATION, JoinedMember
 from federation.controllers.ports import Gatekeeper, HubPort
 from federation.controllers.sync import Sync
 from federation.controllers.triggers import Fanout
@@ -181,7 +181,18 @@ class Clusters:
         log.info("cluster left", cluster=name)
 
     def _claim(self, uid: str, name: str) -> str:
-        return self._identities.setdefault(uid, name)
+        """Who holds an identity: whoever claimed it, else, after a start, whose KubeFedCluster has it on record."""
+        holder = self._identities.get(uid)
+        if holder is None:
+            recorded = [
+                where.name
+                for where, stored in self.objects.items()
+                if stored.metadata.annotations.get(IDENTITY_ANNOTATION) == uid
+            ]
+            holder = name if name in recorded or not recorded else min(recorded)
+            if holder == name:
+                self._identities[uid] = name
+        return holder
 
     def _release_identity(self, name: str) -> None:
         for uid in [uid for uid, holder in self._identities.items() if holder == name]:

@@ -325,6 +325,9 @@ async def test_a_cluster_under_a_second_name_is_refused_until_the_first_has_left
         await web.patch(both)
         await web.says("m3-again", "ClusterNotReady")
         await web.says("m3")
+        fleet.controller.kill()
+        fleet.controller.start()
+        await never(_not_ready(host), during=1.0)
         assert await m3.get(CONFIGMAPS, namespace, "web") == before
         await host.delete(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m3")
         await cluster_condition(host, "m3-again", "Ready", "True")

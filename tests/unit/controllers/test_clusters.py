@@ -277,6 +277,20 @@ async def test_one_cluster_under_two_names_is_refused_until_the_first_has_left()
 
 
 @virtual
+async def test_after_a_start_an_identity_belongs_to_whose_record_it_is() -> None:
+    """Else the first probe decided, and a restart could hand a member over to its second name."""
+    async with Fleet() as fleet:
+        fleet.join("a-second-name", "uid-same")
+        fleet.cluster("m1", "https://m1", annotations={IDENTITY_ANNOTATION: "uid-same"})
+        await asyncio.sleep(1)
+        assert fleet.ready("a-second-name") is False
+        assert "already joined as 'm1'" in fleet.condition(name="a-second-name")["message"]
+        fleet.join("m1", "uid-same", annotations={IDENTITY_ANNOTATION: "uid-same"})
+        await asyncio.sleep(12)
+        assert (fleet.ready("m1"), fleet.ready("a-second-name")) == (True, False)
+
+
+@virtual
 async def test_the_hub_knows_itself() -> None:
     async with Fleet() as fleet:
         fleet.join("host", HUB_UID)
