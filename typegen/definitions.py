@@ -81,24 +81,66 @@ def target(crd: Mapping[str, Any], options: Options) -> Target:
     Raises Unusable naming what is missing.
     """
     title, spec = _opened(crd)
-    old = crd["apiVersion"] == OLD_API_VERSION
     version = _version(title, spec, options)
     resource = _resource(title, spec, version)
-    schema = _schema(spec, version)
-    nonsense = next(structural.malformed(schema), None) if schema is not None else None
-    if nonsense is not None:
-        raise Unusable(f"{title}: the schema of {resource.version} cannot be read: {nonsense}")
-    cautions = _other_versions(spec, version)
+    reading = _Reading(title, loose=_is_loose(crd["apiVersion"], spec))
+    schema = reading.schema(spec, version)
+    cautions = list(reading.cautions)
     if schema is None:
         cautions.append(Caution(".", f"{resource.kind} has no schema in its CRD: templates are not checked"))
-    elif old or spec.get("preserveUnknownFields"):
-        schema, added = structural.repair(schema)
-        cautions += added
-    else:
+    others = {}
+    if schema is not None and not options.version:
+        for other in _served(spec):
+            found = reading.schema(spec, other)
+            if found is not None and found != schema:
+                others[str(other.get("name"))] = found
+    return Target(
+        resource,
+        schema,
+        tuple(sorted(set(cautions))),
+        others,
+        tuple(_listed(spec, version, "additionalPrinterColumns")),
+        tuple(str(each["jsonPath"]) for each in _listed(spec, version, "selectableFields") if each.get("jsonPath")),
+    )
+
+
+def _is_loose(api_version: str, spec: Mapping[str, Any]) -> bool:
+    """Whether the API server keeps fields that the schema does not have, wherever they stand."""
+    return bool(spec.get("preserveUnknownFields", api_version == OLD_API_VERSION))
+
+
+def _listed(spec: Mapping[str, Any], version: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    """Entries of a list that v1beta1 could have for all versions together, with its JSONPath for jsonPath."""
+    found = version.get(key) or spec.get(key)
+    for entry in found if isinstance(found, list) else ():
+        if isinstance(entry, Mapping):
+            yield {"jsonPath" if name == "JSONPath" else name: value for name, value in entry.items()}
+
+
+class _Reading:
+    """The schemas of one CRD, read, checked and, where they are older than the rules, repaired."""
+
+    def __init__(self, title: str, *, loose: bool) -> None:
+        self.title = title
+        self.loose = loose
+        self.cautions: list[Caution] = []
+
+    def schema(self, spec: Mapping[str, Any], version: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        schema = _schema(spec, version)
+        if schema is None:
+            return None
+        name = version.get("name")
+        nonsense = next(structural.malformed(schema), None)
+        if nonsense is not None:
+            raise Unusable(f"{self.title}: the schema of {name} cannot be read: {nonsense}")
+        if self.loose:
+            repaired, added = structural.repair(schema)
+            self.cautions += added
+            return repaired
         problems = structural.violations(schema)
         if problems:
-            raise Unusable(f"{title}: the schema of {resource.version} is not structural: {problems[0]}")
-    return Target(resource, schema, tuple(sorted(cautions)))
+            raise Unusable(f"{self.title}: the schema of {name} is not structural: {problems[0]}")
+        return schema
 
 
 def _entries(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -141,7 +183,7 @@ def _resource(title: str, spec: Mapping[str, Any], version: Mapping[str, Any]) -
             raise Unusable(f"{title}: {field} is no name: {value!r}")
     if spec.get("scope") not in ("Namespaced", "Cluster"):
         raise Unusable(f"{title}: spec.scope is {spec.get('scope')!r}, expected Namespaced or Cluster")
-    short_names = called.get("shortNames") or []
+    short_names, categories = called.get("shortNames") or [], called.get("categories") or []
     scale: Any = version.get("subresources") or spec.get("subresources")
     scale = scale.get("scale") if isinstance(scale, Mapping) else None
     replicas = scale.get("specReplicasPath") if isinstance(scale, Mapping) else ""
@@ -154,6 +196,7 @@ def _resource(title: str, spec: Mapping[str, Any], version: Mapping[str, Any]) -
         namespaced=spec["scope"] == "Namespaced",
         short_names=tuple(str(name) for name in short_names) if isinstance(short_names, list) else (),
         scale=replicas if isinstance(replicas, str) else "",
+        categories=tuple(str(name) for name in categories) if isinstance(categories, list) else (),
     )
 
 
@@ -161,16 +204,3 @@ def _schema(spec: Mapping[str, Any], version: Mapping[str, Any]) -> Mapping[str,
     validation = version.get("schema") or spec.get("validation")
     schema = validation.get("openAPIV3Schema") if isinstance(validation, Mapping) else None
     return schema if isinstance(schema, Mapping) and schema else None
-
-
-def _other_versions(spec: Mapping[str, Any], chosen: Mapping[str, Any]) -> list[Caution]:
-    own = _schema(spec, chosen)
-    return [
-        Caution(
-            ".apiVersion",
-            f"{other.get('name')} is served too, with another schema: a template that says {other.get('name')} is "
-            f"checked as {chosen.get('name')}",
-        )
-        for other in _served(spec)
-        if other.get("name") != chosen.get("name") and _schema(spec, other) != own
-    ]

@@ -70,6 +70,7 @@ def _from_list(document: Mapping[str, Any]) -> Iterable[ApiResource]:
             namespaced=bool(entry.get("namespaced")),
             short_names=tuple(entry.get("shortNames") or ()),
             scale=REPLICAS if entry["name"] in scaled else "",
+            categories=tuple(entry.get("categories") or ()),
         )
 
 
@@ -88,4 +89,5 @@ def _from_groups(document: Mapping[str, Any]) -> Iterable[ApiResource]:
                     namespaced=entry.get("scope") == "Namespaced",
                     short_names=tuple(entry.get("shortNames") or ()),
                     scale=REPLICAS if "scale" in subresources else "",
+                    categories=tuple(entry.get("categories") or ()),
                 )

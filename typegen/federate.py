@@ -1,14 +1,15 @@
 """The core of typegen: a target type in, its federated CRD and FederatedTypeConfig out. Pure, offline, repeatable.
 
-Flow: CRD -> definitions.target, or OpenAPI document -> openapi.target; then here: names + schema.template + the frame
-in templates/types/federated.yaml -> Generated. `typegen write` prints it, `fedctl enable` applies it.
+Flow: CRD -> definitions.target, or OpenAPI document -> openapi.target; then here: names + schema.template of every
+served version, merged by versions + columns + remotestatus + the frame in templates/types/federated.yaml -> Generated.
+`typegen write` prints it, `fedctl enable` applies it.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from typegen import definitions, descriptions, frames, names, openapi, schema
-from typegen.model import ApiResource, Caution, Generated, Options, Target, Unusable
+from typegen import columns, definitions, descriptions, frames, names, openapi, remotestatus, schema, versions
+from typegen.model import ApiResource, Caution, Generated, Options, Schema, Target, Template, Unusable
 
 
 def from_crd(crd: Mapping[str, Any], options: Options | None = None) -> Generated:
@@ -28,12 +29,15 @@ def from_openapi(document: Mapping[str, Any], resource: ApiResource, options: Op
 def generate(target: Target, options: Options) -> Generated:
     """The federated type for `target`."""
     federated = names.federated(target.resource, options)
-    made = schema.template(target, options)
+    made = _template(target, options)
+    shown = columns.carry(target, made.schema)
     crd, type_config = _frame(
         options.templates,
         list_kind=names.list_kind(federated),
         target=target.resource,
         federated=federated,
+        columns=shown.columns,
+        selectable=shown.selectable,
         scale_path=target.resource.scale,
         retains_replicas=schema.has_replicas(target),
         template_optional=target.resource.is_namespace,
@@ -42,12 +46,33 @@ def generate(target: Target, options: Options) -> Generated:
     root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     if made.root_rules:
         root["x-kubernetes-validations"] = [*root.get("x-kubernetes-validations", ()), *made.root_rules]
+    if target.status:
+        _describe_status(root, remotestatus.loosened(target.status))
     room = descriptions.ROOM - descriptions.size(crd)
     template, chosen = descriptions.choose(made.schema, room, options.descriptions)
     found = [Caution(f"spec.template{_below(caution.path)}", caution.message) for caution in made.cautions]
     root["properties"]["spec"]["properties"]["template"] = template
-    found += _remarks(crd, chosen, options)
+    found += [*shown.cautions, *_remarks(crd, chosen, options)]
     return Generated(target.resource, federated, crd, type_config, tuple(found))
+
+
+def _template(target: Target, options: Options) -> Template:
+    own = schema.template(target, options)
+    if not target.others:
+        return own
+    others = {
+        version: schema.template(Target(target.resource, other), options) for version, other in target.others.items()
+    }
+    return versions.merge(target.resource, {target.resource.version: own, **others})
+
+
+def _describe_status(root: dict[str, Any], status: Schema) -> None:
+    """Put the target's status where the frame, which may be a user's own, keeps a place for it."""
+    node: Any = root["properties"].get("status") or {}
+    for step in ("properties", "clusters", "items", "properties", "remoteStatus"):
+        node = node.get(step) or {}
+    if node:
+        node.update(status)
 
 
 def _frame(overlay: str, **values: Any) -> tuple[dict[str, Any], dict[str, Any]]:

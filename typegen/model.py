@@ -61,6 +61,7 @@ class ApiResource:
     namespaced: bool
     short_names: tuple[str, ...] = ()
     scale: str = ""
+    categories: tuple[str, ...] = ()
 
     @property
     def qualified(self) -> str:
@@ -82,12 +83,33 @@ class ApiResource:
 class Target:
     """A type to be federated: its names and the schema of the whole object, already structural.
 
-    `schema` None means that the type publishes none; everything in the template is then kept unchecked.
+    `schema` None means that the type publishes none; everything in the template is then kept unchecked. `others` are
+    the schemas of other served versions, as far as they differ. `columns` are printer columns and `selectable` the JSON
+    paths of selectable fields, as the target's CRD has them.
     """
 
     resource: ApiResource
     schema: Mapping[str, Any] | None
     cautions: tuple[Caution, ...] = ()
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    columns: tuple[Mapping[str, Any], ...] = ()
+    selectable: tuple[str, ...] = ()
+
+    @property
+    def status(self) -> Mapping[str, Any] | None:
+        """The schema of the target's status, None when it has none."""
+        found: Any = (self.schema or {}).get("properties") or {}
+        status = found.get("status")
+        return status if isinstance(status, Mapping) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """The schema of spec.template, CEL rules for the federated object's root, and what could not be carried."""
+
+    schema: Schema
+    root_rules: tuple[dict[str, Any], ...]
+    cautions: tuple[Caution, ...]
 
 
 class Pair(Protocol):

@@ -28,6 +28,7 @@ from typegen.model import Caution
 
 _AT_ROOT = re.compile(r"\b(?:self|oldSelf)\s*\.\s*\??(metadata|status|apiVersion|kind)\b")
 _ROOT = re.compile(r"\b(self|oldSelf)\b(?!\s*\.\s*metadata\b)")
+_HEAD = re.compile(r"\b(self|oldSelf)\b")
 _BARE = re.compile(r"\b(?:self|oldSelf)\b(?!\s*\.\s*[A-Za-z_])")
 _HAS = re.compile(r"\bhas\(\s*$")
 _SIZE = re.compile(r"\bsize\(\s*$")
@@ -105,7 +106,7 @@ def carry(node: Mapping[str, Any], stripped: Stripped, path: str, *, root: bool 
         if absent:
             lacking = ", ".join(sorted(absent))
             result.cautions.append(
-                Caution(path, f"CEL rule left out, it reads {lacking}, which a template lacks: {_brief(text)}")
+                Caution(path, f"CEL rule left out, it reads {lacking}, which a template lacks: {brief(text)}")
             )
             continue
         try:
@@ -115,7 +116,7 @@ def carry(node: Mapping[str, Any], stripped: Stripped, path: str, *, root: bool 
                 carried["messageExpression"] = spoken.text(message)
         except _Unclear as unclear:
             result.cautions.append(
-                Caution(path, f"CEL rule left out, it reads {unclear}, whose default is not kept: {_brief(text)}")
+                Caution(path, f"CEL rule left out, it reads {unclear}, whose default is not kept: {brief(text)}")
             )
             continue
         guards = list(dict.fromkeys([*rewritten.guards, *spoken.guards]))
@@ -123,25 +124,26 @@ def carry(node: Mapping[str, Any], stripped: Stripped, path: str, *, root: bool 
             condition = " && ".join(guards)
             carried["rule"] = f"!({condition}) || ({carried['rule']})"
             result.cautions.append(
-                Caution(path, f"CEL rule applies only where {condition}, defaults are not kept: {_brief(text)}")
+                Caution(path, f"CEL rule applies only where {condition}, defaults are not kept: {brief(text)}")
             )
         if not about:
             result.kept.append(carried)
         elif any(_BARE.search(cel.code(each)) for each in (text, message)):
             result.cautions.append(
-                Caution(path, f"CEL rule left out, it reads metadata and the object as a whole: {_brief(text)}")
+                Caution(path, f"CEL rule left out, it reads metadata and the object as a whole: {brief(text)}")
             )
         else:
             result.moved.append(below(carried, ".spec.template"))
     return result
 
 
-def below(rule: Mapping[str, Any], path: str) -> dict[str, Any]:
-    """A rule as a node `path` (`.spec.template`) further up says it; metadata is that node's own."""
+def below(rule: Mapping[str, Any], path: str, *, whole: bool = False) -> dict[str, Any]:
+    """A rule as a node `path` (`.spec.template`) further up says it; metadata is that node's own unless `whole`."""
+    heads = _HEAD if whole else _ROOT
 
     def moved(text: str) -> str:
         result, done = [], 0
-        for word in _ROOT.finditer(cel.code(text)):
+        for word in heads.finditer(cel.code(text)):
             result += [text[done : word.end()], path]
             done = word.end()
         return "".join([*result, text[done:]])
@@ -317,7 +319,8 @@ def _named(chain: Chain) -> str:
     return ".".join(step.name or EITHER for step in chain.steps)
 
 
-def _brief(text: str) -> str:
+def brief(text: str) -> str:
+    """An expression as messages show it: on one line, its beginning only when it is long."""
     line = " ".join(text.split())
     return line if len(line) <= _BRIEF else f"{line[: _BRIEF - 3]}..."
 

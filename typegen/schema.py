@@ -8,31 +8,19 @@ What changes, and why:
 - `status` is accepted and ignored.
 - `required` stays below that: a template that lacks what the target needs is refused at the hub, not in each member.
   Fields that only overrides supply are named by Options.optional.
-- CEL rules: see typegen.rules. oneOf, anyOf and not that speak of a field whose default went would refuse what the
-  target accepts, so they are left out with a caution.
+- CEL rules: see typegen.rules. allOf, anyOf, oneOf and not: see typegen.combinators.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from typegen import metadata, rules
+from typegen import combinators, metadata, rules
 from typegen.cel import ITEM, VALUE, Steps
-from typegen.model import Caution, Options, Schema, Target
+from typegen.model import Caution, Options, Schema, Target, Template
 from typegen.rules import Default
 
 _DROPPED = frozenset({"default", "example", "externalDocs", "id", "$schema"})
-_COMBINATORS = ("allOf", "anyOf", "oneOf", "not")
 _IDENTITY = ("apiVersion", "kind", "metadata", "status")
-
-
-@dataclass(frozen=True, slots=True)
-class Template:
-    """The schema of spec.template, CEL rules for the federated object's root, and what could not be carried."""
-
-    schema: Schema
-    root_rules: tuple[dict[str, Any], ...]
-    cautions: tuple[Caution, ...]
 
 
 def template(target: Target, options: Options) -> Template:
@@ -118,7 +106,7 @@ class _Walk:
             stripped.update(((VALUE, *steps), gone) for steps, gone in below.items())
         self._required(result, path, own)
         if stripped:
-            self._combinators(result, path, stripped)
+            self._combinators(source, result, path)
         if source.get("x-kubernetes-validations"):
             self._rules(source, result, path, stripped, root=root)
         return result, stripped
@@ -136,16 +124,16 @@ class _Walk:
         if required:
             node["required"] = required
 
-    def _combinators(self, node: Schema, path: str, stripped: rules.Stripped) -> None:
-        for name in _COMBINATORS:
+    def _combinators(self, source: Mapping[str, Any], node: Schema, path: str) -> None:
+        for name in combinators.KEYWORDS:
             if name not in node:
                 continue
-            mentioned = next((steps for steps in _mentions(node[name]) if steps in stripped), None)
-            if mentioned is not None:
+            try:
+                node[name] = combinators.carry(source[name], source)
+            except combinators.Unclear as unclear:
                 del node[name]
-                field = ".".join(mentioned)
                 self.cautions.append(
-                    Caution(path or ".", f"{name} left out, it speaks of {field}, whose default is not kept")
+                    Caution(path or ".", f"{name} left out, it speaks of {unclear}, whose default is not kept")
                 )
 
     def _rules(
@@ -163,19 +151,3 @@ def _default(node: Mapping[str, Any]) -> Default:
     items = node.get("items")
     entries = "" if not isinstance(items, Mapping) or items.get("format") else str(items.get("type", ""))
     return Default(node["default"], str(node.get("type", "")), str(node.get("format", "")), entries)
-
-
-def _mentions(branch: Any, prefix: Steps = ()) -> Iterator[Steps]:
-    """Every field that a combinator's branches require or constrain."""
-    if isinstance(branch, list):
-        for entry in branch:
-            yield from _mentions(entry, prefix)
-    elif isinstance(branch, Mapping):
-        yield from ((*prefix, name) for name in branch.get("required") or ())
-        for name, child in (branch.get("properties") or {}).items():
-            yield (*prefix, name)
-            yield from _mentions(child, (*prefix, name))
-        yield from _mentions(branch.get("items"), (*prefix, ITEM))
-        yield from _mentions(branch.get("additionalProperties"), (*prefix, VALUE))
-        for name in _COMBINATORS:
-            yield from _mentions(branch.get(name), prefix)

@@ -168,8 +168,9 @@ def _value_validation(
 
 
 def repair(schema: Mapping[str, Any]) -> tuple[Schema, list[Caution]]:
-    """`schema` made structural, for CRDs of apiextensions v1beta1, which did not have to be.
+    """`schema` made structural, for CRDs with preserveUnknownFields (the default of apiextensions v1beta1).
 
+    They did not have to be, and their API server keeps unknown fields at every depth, so every object here does.
     A node that breaks a rule by itself keeps its description only and lets everything through; the caution names it.
     """
     cautions: list[Caution] = []
@@ -182,6 +183,7 @@ def _repaired(node: Mapping[str, Any], path: str, cautions: list[Caution]) -> Sc
         result["type"] = "object"
     if not path:
         result["type"] = "object"
+    if result.get("type") == "object" and not isinstance(result.get("additionalProperties"), Mapping):
         result["x-kubernetes-preserve-unknown-fields"] = True
     result.pop("uniqueItems", None)
     if result.get("properties") is not None:

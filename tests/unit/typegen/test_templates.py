@@ -25,6 +25,8 @@ VALUES: dict[str, dict[str, Any]] = {
         "target": ApiResource("", "v1", "ConfigMap", "configmaps", "configmap", namespaced=True),
         "federated": ApiResource("a.b", "v1", "FederatedConfigMap", "on", "on", namespaced=True, short_names=("no",)),
         "list_kind": "FederatedConfigMapList",
+        "columns": [{"name": ODD, "type": "string", "jsonPath": ".spec.template.spec.on"}],
+        "selectable": [{"jsonPath": ".spec.template.spec.on"}],
         "scale_path": "",
         "retains_replicas": False,
         "template_optional": False,

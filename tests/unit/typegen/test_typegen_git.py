@@ -278,7 +278,7 @@ class TestTemplates:
     def test_the_frame_may_be_changed_too(self, tmp_path: Path) -> None:
         (tmp_path / "types").mkdir()
         own = Path(templates.__file__).parent / "types/federated.yaml"
-        (tmp_path / "types/federated.yaml").write_text(own.read_text().replace("[federated]", "[federated, ours]"))
+        (tmp_path / "types/federated.yaml").write_text(own.read_text().replace("[federated{%", "[federated, ours{%"))
         crd = next(yaml.safe_load_all(run("write", str(CRDS / "gates.yaml"), "--templates", str(tmp_path)).stdout))
         assert "ours" in crd["spec"]["names"]["categories"]
 

@@ -187,16 +187,36 @@ class TestDefinitions:
     def test_the_preferred_version_is_taken(self) -> None:
         target = definitions.target(crd("shops"), Options())
         assert (target.resource.version, target.resource.scale) == ("v1", ".spec.size")
-        assert [caution.message.partition(" ")[0] for caution in target.cautions] == ["v1beta1", "v2alpha1"]
+        assert sorted(target.others) == ["v1beta1", "v2alpha1"]
 
     def test_another_version_may_be_chosen(self) -> None:
         target = definitions.target(crd("shops"), Options(version="v2alpha1"))
         assert (target.resource.version, target.resource.scale) == ("v2alpha1", "")
+        assert target.others == {}, "who asks for one version gets that one alone"
 
     def test_a_deprecated_version_is_the_last_choice(self) -> None:
         shops = crd("shops")
         shops["spec"]["versions"] = [version for version in shops["spec"]["versions"] if version["name"] != "v1"]
         assert definitions.target(shops, Options()).resource.version == "v2alpha1"
+
+    @pytest.mark.parametrize(
+        ("api_version", "keeps", "loose"),
+        [
+            pytest.param("v1", None, False, id="v1"),
+            pytest.param("v1", True, True, id="v1-keeping"),
+            pytest.param("v1beta1", None, True, id="v1beta1"),
+            pytest.param("v1beta1", False, False, id="v1beta1-not-keeping"),
+        ],
+    )
+    def test_unknown_fields_are_kept_where_the_api_server_keeps_them(
+        self, api_version: str, keeps: bool | None, loose: bool
+    ) -> None:
+        gates = crd("gates")
+        gates["apiVersion"] = f"apiextensions.k8s.io/{api_version}"
+        if keeps is not None:
+            gates["spec"]["preserveUnknownFields"] = keeps
+        schema: Any = definitions.target(gates, Options()).schema
+        assert bool(schema["properties"]["spec"].get("x-kubernetes-preserve-unknown-fields")) is loose
 
     def test_the_old_api_version_is_repaired(self) -> None:
         old = {
@@ -215,6 +235,11 @@ class TestDefinitions:
         target = definitions.target(old, Options())
         assert (target.resource.version, target.resource.scale) == ("v1", ".spec.replicas")
         assert [str(caution) for caution in target.cautions] == ["spec.a: not checked from here on: type is missing"]
+        assert (target.schema or {})["properties"]["spec"] == {
+            "type": "object",
+            "properties": {"a": {"x-kubernetes-preserve-unknown-fields": True}},
+            "x-kubernetes-preserve-unknown-fields": True,
+        }, "fields without a schema are kept at every depth"
         del old["spec"]["validation"]  # type: ignore[attr-defined]
         bare = definitions.target(old, Options())
         assert bare.schema is None

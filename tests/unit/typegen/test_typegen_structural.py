@@ -142,16 +142,18 @@ def test_repairs_name_the_place_and_keep_the_rest() -> None:
             }
         }
     )
+    keeping = {"x-kubernetes-preserve-unknown-fields": True}
     assert repaired == {
         "type": "object",
-        "x-kubernetes-preserve-unknown-fields": True,
+        **keeping,
         "properties": {
             "spec": {
                 "type": "object",
+                **keeping,
                 "properties": {
-                    "good": GOOD,
-                    "odd": {"description": "Odd.", "x-kubernetes-preserve-unknown-fields": True},
-                    "map": {"type": "object", "properties": {"a": {"type": "string"}}},
+                    "good": {**GOOD, "items": {**GOOD["items"], **keeping}},
+                    "odd": {"description": "Odd.", **keeping},
+                    "map": {"type": "object", **keeping, "properties": {"a": {"type": "string"}}},
                 },
             }
         },
