@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from e2e.demo import world
 from e2e.demo.clusters import MEMBERS, DemoError
-from e2e.demo.observe import CONFIGMAPS, DEPLOYMENTS, NAMESPACE, SERVICES
+from e2e.demo.observe import CONFIGMAPS, DEPLOYMENTS, NAMESPACE, NAMESPACES, SERVICES
 from e2e.demo.stage import Stage
 from e2e.demo.world import World
 from federation.joining import applying
@@ -205,8 +205,9 @@ async def delete_all(stage: Stage) -> None:
 
 async def host_is_clean(stage: Stage) -> None:
     """The host keeps nothing of it either: every finalizer was removed once the members were clean."""
-    await _gone(stage, FEDERATED_NAMESPACES, NAMESPACE)
     await _gone(stage, FEDERATED_DEPLOYMENTS, "web")
+    await _gone(stage, FEDERATED_NAMESPACES, NAMESPACE)
+    await _gone(stage, NAMESPACES, NAMESPACE)
 
 
 STEPS = (
