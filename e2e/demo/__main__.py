@@ -85,7 +85,7 @@ async def _play(clusters: Clusters, screen: table.Screen, times: Times) -> None:
             began = time.monotonic()
             screen.begin(number, step.title)
             await step.act(stage)
-            await _observe(stage, step)
+            await observe(stage, step)
             if step.after is not None:
                 await step.after(stage)
             times.append((step.title, time.monotonic() - began))
@@ -95,7 +95,7 @@ async def _play(clusters: Clusters, screen: table.Screen, times: Times) -> None:
             await stage.apply("apps")  # something to look at
 
 
-async def _observe(stage: Stage, step: Step) -> None:
+async def observe(stage: Stage, step: Step) -> None:
     """Wait until every member holds exactly what it should; DemoError with every difference when it does not."""
 
     def missing() -> list[world.Difference]:

@@ -86,7 +86,7 @@ class Plain:
 class Terminal:
     """A table that follows the members, with what is done scrolling by above it."""
 
-    pace = 1.5
+    pace = 1.2
 
     def __init__(self, console: Console) -> None:
         self._console = console

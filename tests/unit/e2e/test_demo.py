@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from e2e.demo import scenario, stage, table, world
-from e2e.demo.clusters import MEMBERS
+from e2e.demo.__main__ import observe
+from e2e.demo.clusters import MEMBERS, DemoError
 from e2e.demo.observe import Where
 
 WANTED = world.holding("ConfigMap settings", ["berlin"], {"/data/currency": "EUR"})
@@ -87,3 +88,38 @@ def test_every_step_changes_the_world_or_says_what_else_is_looked_at() -> None:
     assert same == [scenario.STEPS[3].title, scenario.STEPS[5].title, scenario.STEPS[6].title]
     assert scenario.STEPS[-1].world == {}
     assert {cluster for step in scenario.STEPS for _, cluster in step.world} == set(MEMBERS)
+
+
+class Blind:
+    """A stage on which nothing ever happens."""
+
+    class Eyes:
+        objects: dict[Where, dict[str, Any]] = {}  # noqa: RUF012 - never changed
+        silent = frozenset({"paris"})
+
+        async def until(self, check: Any, within: float) -> bool:
+            del within
+            return bool(check())
+
+    sight = Eyes()
+
+
+async def test_a_step_that_does_not_happen_ends_with_what_was_expected_and_what_was_seen() -> None:
+    async def nothing(_: Any) -> None:
+        return None
+
+    step = scenario.Step("settings arrive", nothing, WANTED, within=3.0)
+    with pytest.raises(DemoError) as caught:
+        await observe(Blind(), step)  # type: ignore[arg-type]
+    assert caught.value.expected == "settings arrive, within 3 s"
+    assert "ConfigMap settings in berlin: expected an object with /data/currency = 'EUR'; seen nothing" in str(
+        caught.value
+    )
+    assert "API server in paris: expected an answer; seen none" in str(caught.value)
+
+
+async def test_a_member_that_is_meant_to_be_down_is_not_waited_for() -> None:
+    async def nothing(_: Any) -> None:
+        return None
+
+    await observe(Blind(), scenario.Step("nothing in berlin", nothing, {}, down=("paris",)))  # type: ignore[arg-type]
