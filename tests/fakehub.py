@@ -105,6 +105,8 @@ class FakeHub:
     def _change(self, resource: Resource, where: tuple[str, ObjectName], body: dict[str, Any]) -> Metadata:
         before = self.objects[where]
         meta = body["metadata"]
+        if not meta.get("finalizers", [1]):
+            del meta["finalizers"]  # an empty list is none
         if body == before and "resourceVersion" in meta:
             return decoding.metadata(orjson.dumps(body))
         if body.get("spec") != before.get("spec") or not meta["generation"]:

@@ -5,25 +5,22 @@
 `namespace`: a name nobody else uses; what a test makes under it is deleted from every cluster afterwards.
 """
 
-import os
-import shutil
 import ssl
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from federation.playground import access, binaries, locks, processes
+from federation.playground import access
 from federation.playground.clusters import DEFAULT_NAMES, Playground
+from tests.clusters import sessions
 from tests.clusters.faulty import faulty, station
 from tests.clusters.fleets import fleet, host, m1, m2
 
 __all__ = ["faulty", "fleet", "host", "m1", "m2", "station"]
 
 _HERE = Path(__file__).parent
-_ROOT = Path(tempfile.gettempdir(), f"federation-tests-{os.getuid()}")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -33,19 +30,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Get the binaries before the first test's clock starts: compiling takes minutes, once."""
-    if session.config.option.collectonly or not any(_HERE in item.path.parents for item in session.items):
-        return
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    binaries.ensure(binaries.NAMES, reporter.write_line if reporter else print)
-
-
-def _clear_leftovers() -> None:
-    """Take down what a killed test session left running."""
-    for left in _ROOT.glob("*/"):
-        if processes.find(left / "owner.pid") is None:
-            Playground(left / "playground", report=lambda _: None).down()
-            shutil.rmtree(left)
+    sessions.prepare(session, _HERE)
 
 
 def _up(directory: Path) -> Playground:
@@ -54,20 +39,8 @@ def _up(directory: Path) -> Playground:
 
 @pytest.fixture(scope="session")
 def playground() -> Iterator[Playground]:
-    me = processes.identify(os.getpid())
-    assert me is not None
-    own = _ROOT / uuid.uuid4().hex[:8]
-    _ROOT.mkdir(mode=0o700, exist_ok=True)
-    with locks.hold(_ROOT / ".lock", lambda _: None):  # another session may be clearing or beginning
-        _clear_leftovers()
-        own.mkdir()
-        processes.remember(me, own / "owner.pid")
-    directory = own / "playground"
-    try:
+    with sessions.directory() as directory:
         yield _up(directory)
-    finally:
-        Playground(directory, report=lambda _: None).down()
-        shutil.rmtree(own)
 
 
 @pytest.fixture

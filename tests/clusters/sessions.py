@@ -1,0 +1,49 @@
+"""A directory of this test session's own, for real control planes; what a killed session left running is taken down."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from federation.playground import binaries, locks, processes
+from federation.playground.clusters import Playground
+
+_ROOT = Path(tempfile.gettempdir(), f"federation-tests-{os.getuid()}")
+
+
+@contextmanager
+def directory() -> Iterator[Path]:
+    """Where one playground can be brought up; it is down and gone afterwards."""
+    me = processes.identify(os.getpid())
+    assert me is not None
+    own = _ROOT / uuid.uuid4().hex[:8]
+    _ROOT.mkdir(mode=0o700, exist_ok=True)
+    with locks.hold(_ROOT / ".lock", lambda _: None):  # another session may be clearing or beginning
+        _clear_leftovers()
+        own.mkdir()
+        processes.remember(me, own / "owner.pid")
+    try:
+        yield own / "playground"
+    finally:
+        Playground(own / "playground", report=lambda _: None).down()
+        shutil.rmtree(own)
+
+
+def prepare(session: pytest.Session, here: Path) -> None:
+    """Get the binaries before the first test's clock starts, if any test below `here` runs: compiling takes minutes."""
+    if session.config.option.collectonly or not any(here in item.path.parents for item in session.items):
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    binaries.ensure(binaries.NAMES, reporter.write_line if reporter else print)
+
+
+def _clear_leftovers() -> None:
+    for left in _ROOT.glob("*/"):
+        if processes.find(left / "owner.pid") is None:
+            Playground(left / "playground", report=lambda _: None).down()
+            shutil.rmtree(left)

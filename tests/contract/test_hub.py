@@ -1,0 +1,115 @@
+"""What the controller writes to the hub, on the fake and on a real API server: locking, finalizers, status, events."""
+
+import orjson
+import pytest
+
+from federation.model.failures import Failure, FailureKind
+from federation.model.federated import Metadata
+from federation.model.marks import SYNC_FINALIZER
+from federation.model.resources import EVENTS, ObjectName
+from tests.contract.worlds import CONFIGMAPS, DEPLOYMENTS, World
+
+OTHER = "example.com/other"
+
+
+def kind(outcome: object) -> FailureKind | None:
+    return outcome.kind if isinstance(outcome, Failure) else None
+
+
+async def stored(world: World) -> Metadata:
+    """A Deployment at the hub, as its user made it."""
+    world_body = world.deployment(replicas=2)
+    await world.put(DEPLOYMENTS, world_body)
+    return await touched(world)
+
+
+async def touched(world: World) -> Metadata:
+    """Its metadata now: an empty patch changes nothing."""
+    answer = await world.hub.merge(DEPLOYMENTS, world.where, b"{}")
+    assert isinstance(answer, Metadata)
+    return answer
+
+
+async def test_a_finalizer_is_added_under_the_version_that_was_read(world: World) -> None:
+    first = await stored(world)
+    added = await world.hub.set_finalizers(DEPLOYMENTS, first, (SYNC_FINALIZER,))
+    assert isinstance(added, Metadata)
+    assert added.finalizers == (SYNC_FINALIZER,)
+    assert (added.uid, added.generation) == (first.uid, first.generation)
+    assert added.resource_version != first.resource_version
+    stale = await world.hub.set_finalizers(DEPLOYMENTS, first, ())
+    assert kind(stale) is FailureKind.VERSION_CONFLICT
+    assert (await touched(world)).finalizers == (SYNC_FINALIZER,)
+    assert isinstance(await world.hub.set_finalizers(DEPLOYMENTS, added, ()), Metadata)
+
+
+async def test_a_patch_that_changes_nothing_writes_nothing(world: World) -> None:
+    first = await stored(world)
+    again = await world.hub.set_finalizers(DEPLOYMENTS, first, ())
+    assert isinstance(again, Metadata)
+    assert again.resource_version == first.resource_version
+
+
+async def test_the_last_finalizer_lets_go_of_what_is_deleted(world: World) -> None:
+    going = await world.finalized([SYNC_FINALIZER, OTHER])
+    assert going.deletion_timestamp is not None
+    assert going.finalizers == (SYNC_FINALIZER, OTHER)
+    held = await world.hub.set_finalizers(CONFIGMAPS, going, (OTHER,))
+    assert isinstance(held, Metadata)
+    gone = await world.hub.set_finalizers(CONFIGMAPS, held, ())
+    assert isinstance(gone, Metadata)
+    assert kind(await world.hub.set_finalizers(CONFIGMAPS, held, ())) is FailureKind.NOT_FOUND
+
+
+async def test_a_status_moves_the_version_and_not_the_generation(world: World) -> None:
+    first = await stored(world)
+    told = await world.hub.set_status(DEPLOYMENTS, world.where, b'{"status":{"observedGeneration":1,"replicas":2}}')
+    assert isinstance(told, Metadata)
+    assert told.generation == first.generation
+    assert told.resource_version != first.resource_version
+    again = await world.hub.set_status(DEPLOYMENTS, world.where, b'{"status":{"observedGeneration":1}}')
+    assert isinstance(again, Metadata)
+    assert again.resource_version == told.resource_version
+
+
+async def test_a_spec_moves_the_generation(world: World) -> None:
+    first = await stored(world)
+    answer = await world.hub.merge(DEPLOYMENTS, world.where, b'{"spec":{"replicas":5}}')
+    assert isinstance(answer, Metadata)
+    assert answer.generation == first.generation + 1
+
+
+async def test_a_null_takes_away(world: World) -> None:
+    await stored(world)
+    body = orjson.dumps({"metadata": {"annotations": {"a": "b", "c": "d"}}})
+    assert isinstance(await world.hub.merge(DEPLOYMENTS, world.where, body), Metadata)
+    answer = await world.hub.merge(DEPLOYMENTS, world.where, b'{"metadata":{"annotations":{"a":null}}}')
+    assert isinstance(answer, Metadata)
+    assert answer.annotations == {"c": "d"}
+
+
+@pytest.mark.parametrize("verb", ["status", "merge", "finalizers"])
+async def test_what_is_not_there_cannot_be_written(world: World, verb: str) -> None:
+    nowhere = Metadata(name="nowhere", namespace=world.namespace, uid="u", resource_version="1")
+    name = ObjectName(world.namespace, "nowhere")
+    match verb:
+        case "status":
+            outcome = await world.hub.set_status(DEPLOYMENTS, name, b'{"status":{"observedGeneration":1}}')
+        case "merge":
+            outcome = await world.hub.merge(DEPLOYMENTS, name, b'{"metadata":{"labels":{"a":"b"}}}')
+        case _:
+            outcome = await world.hub.set_finalizers(DEPLOYMENTS, nowhere, ())
+    assert kind(outcome) is FailureKind.NOT_FOUND
+
+
+async def test_an_event_is_posted(world: World) -> None:
+    event = {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"generateName": "web.", "namespace": world.namespace},
+        "involvedObject": {"kind": "Deployment", "namespace": world.namespace, "name": "web"},
+        "reason": "Propagated",
+        "message": "m",
+        "type": "Normal",
+    }
+    assert await world.hub.create(EVENTS, world.namespace, event) is None

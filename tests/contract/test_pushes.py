@@ -1,0 +1,111 @@
+"""Whole pushes, on the fake and on a real API server: what the unit tests of controllers.push rest on."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from federation.controllers import push
+from federation.controllers.push import Contest, Outcome, Target
+from federation.core import manifest
+from federation.model import marks
+from federation.model.plan import Apply, Delete, Release
+from federation.model.resources import Resource
+from federation.model.words import Word
+from tests.contract.worlds import CONFIGMAPS, DEPLOYMENTS, OTHER_HUB, US, World
+
+REPLICAS = ("spec", "replicas")
+
+
+async def pushed(world: World, action: Apply | Delete | Release, resource: Resource = CONFIGMAPS) -> Outcome:
+    return await push.carry_out(action, Target(world.member, resource, world.where))
+
+
+def applying(body: Mapping[str, Any], **others: Any) -> Apply:
+    content, digest = manifest.digest(body)
+    return Apply(content, digest, str(body["apiVersion"]), **others)
+
+
+async def test_drift_is_taken_back_from_whoever_made_it(world: World) -> None:
+    action = applying(world.body(data={"a": "b"}))
+    await pushed(world, action)
+    await world.post(CONFIGMAPS, {"data": {"a": "theirs", "kept": "x"}}, manager="kubectl-edit")
+    outcome = await pushed(world, applying(world.body(data={"a": "b"}), uid=(await world.read()).uid))
+    assert outcome.contest == Contest(("kubectl-edit",), (".data.a",))
+    assert (await world.value(CONFIGMAPS, "data", "a"), await world.value(CONFIGMAPS, "data", "kept")) == ("b", "x")
+
+
+async def test_adopted_it_is_ours_alone_and_the_rest_theirs(world: World) -> None:
+    await world.post(CONFIGMAPS, {"data": {"a": "b", "theirs": "x"}}, manager="kubectl-create")
+    assert (await pushed(world, applying(world.body(data={"a": "b"})))).word is Word.OK
+    assert await world.owners("data", "a") == {US}
+    await pushed(world, applying(world.body(), uid=(await world.read()).uid))
+    assert (await world.value(CONFIGMAPS, "data", "a"), await world.value(CONFIGMAPS, "data", "theirs")) == (None, "x")
+
+
+async def test_with_adoption_disabled_it_stays(world: World) -> None:
+    await world.post(CONFIGMAPS, {"data": {"a": "theirs"}})
+    outcome = await pushed(world, applying(world.body(data={"a": "b"}), create_only=True))
+    assert outcome.word is Word.ALREADY_EXISTS
+    assert await world.value(CONFIGMAPS, "data", "a") == "theirs"
+    assert not (await world.seen()).entry
+
+
+async def test_what_kubefed_made_is_taken_over(world: World) -> None:
+    await world.post(CONFIGMAPS, world.body(data={"a": "b", "old": "x"}), manager="controller-manager")
+    action = applying(world.body(data={"a": "b"}), uid=(await world.read()).uid, legacy=True)
+    assert (await pushed(world, action)).word is Word.OK
+    assert await world.value(CONFIGMAPS, "data", "old") is None
+
+
+async def test_another_hub_is_left_alone(world: World) -> None:
+    body = world.body(data={"a": "b"})
+    await world.apply(body, manager=OTHER_HUB)
+    outcome = await pushed(world, applying(body))
+    assert outcome.word is Word.ALREADY_EXISTS
+    assert await world.owners("data", "a") == {OTHER_HUB}
+
+
+async def test_replicas_are_the_members_own_after_creation(world: World) -> None:
+    created = await pushed(
+        world, applying(world.deployment(replicas=3), hand_over=3, retain_replicas=True), DEPLOYMENTS
+    )
+    assert (created.word, created.created) == (Word.OK, True)
+    uid = (await world.read(DEPLOYMENTS)).uid
+    await pushed(world, applying(world.deployment(paused=True), uid=uid, retain_replicas=True), DEPLOYMENTS)
+    assert await world.value(DEPLOYMENTS, *REPLICAS) == 3
+    await world.post(DEPLOYMENTS, {"spec": {"replicas": 7}}, manager="hpa")
+    await pushed(world, applying(world.deployment(paused=False), uid=uid, retain_replicas=True), DEPLOYMENTS)
+    assert await world.value(DEPLOYMENTS, *REPLICAS) == 7
+
+
+async def test_retention_that_is_switched_on_later_keeps_the_number(world: World) -> None:
+    await pushed(world, applying(world.deployment(replicas=3)), DEPLOYMENTS)
+    uid = (await world.read(DEPLOYMENTS)).uid
+    later = applying(world.deployment(paused=True), uid=uid, hand_over=5, retain_replicas=True)
+    assert (await pushed(world, later, DEPLOYMENTS)).word is Word.OK
+    assert await world.value(DEPLOYMENTS, *REPLICAS) == 3
+
+
+async def test_adopted_replicas_stay(world: World) -> None:
+    await world.post(DEPLOYMENTS, world.deployment(replicas=9) | {"metadata": {"labels": {"a": "b"}}}, manager="cli")
+    action = applying(world.deployment(replicas=3), hand_over=3, retain_replicas=True)
+    assert (await pushed(world, action, DEPLOYMENTS)).word is Word.OK
+    assert await world.value(DEPLOYMENTS, *REPLICAS) == 9
+
+
+async def test_released_another_may_take_it_up(world: World) -> None:
+    await pushed(world, applying(world.body(data={"a": "b"})))
+    assert (await pushed(world, Release((await world.read()).uid))).word is Word.OK
+    after = await world.seen()
+    assert (after.entry, after.managed) == ("", False)
+    assert await world.value(CONFIGMAPS, "data", "a") == "b"
+    assert (await pushed(world, applying(world.body(data={"a": "c"})))).word is Word.OK
+
+
+async def test_a_create_that_may_have_come_to_pass_is_looked_for(world: World) -> None:
+    assert (await pushed(world, Delete(""))).word is Word.OK
+    await pushed(world, applying(world.body(data={"a": "b"})))
+    assert (await pushed(world, Delete(""))).word is Word.OK
+    assert await world.value(CONFIGMAPS, "data", "a") is None
+    await world.post(CONFIGMAPS, {"data": {"a": "theirs"}, "metadata": {"labels": {marks.MANAGED_LABEL: "true"}}})
+    await pushed(world, Delete(""))
+    assert await world.value(CONFIGMAPS, "data", "a") == "theirs"
