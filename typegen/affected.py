@@ -57,9 +57,9 @@ def _object(found: Found, kind: Kind, findings: list[Finding]) -> Iterator[Broke
     if kind.new is None:
         yield Broken(found.source, title, ".", "the type is no longer there")
         return
-    before = set(validation.problems(kind.old, found.document)) if kind.old is not None else set()
+    before = set(validation.resource(kind.old, found.document)) if kind.old is not None else set()
     told = set()
-    for problem in validation.problems(kind.new, found.document):
+    for problem in validation.resource(kind.new, found.document):
         if problem not in before:
             told.add(_general(problem.path))
             yield Broken(found.source, title, problem.path, problem.message)

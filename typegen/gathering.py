@@ -6,11 +6,16 @@ and of two that clash neither is made. Each type becomes text at once: 500 CRDs 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from typegen import clashes, definitions, discovery, federate, names, openapi, writing
 from typegen.documents import Found
-from typegen.model import ApiResource, Caution, Generated, Unusable
+from typegen.model import ApiResource, Caution, Generated, Options, Unusable
 from typegen.settings import Settings
+
+OWN_GROUPS = frozenset({"core.kubefed.io", "scheduling.kubefed.io", "types.kubefed.io"})
+TARGET_ANNOTATION = "types.kubefed.io/target"
+"""What the frame writes on every federated CRD."""
 
 _NEEDED = {"list": "listed", "post": "created", "patch": "patched", "delete": "deleted"}
 """What the controller does with a target, by OpenAPI's word for it."""
@@ -97,8 +102,7 @@ def _outcomes(found: Iterable[Found], settings: Settings) -> Iterator[Piece | Re
                 known |= {(one.api_version, one.plural): one for one in discovery.resources(each.document)}
             except Unusable as error:
                 yield Refusal("", each.source, str(error))
-    for each in later:
-        yield from _built_ins(each, known, settings)
+    yield from _built_ins(later, known, settings)
 
 
 def _definition(found: Found, settings: Settings) -> Iterator[Piece | Refusal]:
@@ -106,11 +110,17 @@ def _definition(found: Found, settings: Settings) -> Iterator[Piece | Refusal]:
     try:
         options = settings.options_for(name)
         resource = definitions.resource(found.document, options)
-        if settings.selects(resource):
+        if settings.selects(resource) and not _is_ours(found.document, resource, options):
             generated = federate.generate(definitions.target(found.document, options), options)
             yield _piece(found.source, generated)
     except Unusable as error:
         yield Refusal(name, found.source, str(error))
+
+
+def _is_ours(crd: Mapping[str, Any], resource: ApiResource, options: Options) -> bool:
+    """Whether this is a federated type itself, or one of KubeFed's own: a hub as a source has them all."""
+    annotations = (crd.get("metadata") or {}).get("annotations") or {}
+    return TARGET_ANNOTATION in annotations or resource.group in (options.federated_group, *OWN_GROUPS)
 
 
 def _piece(source: str, generated: Generated) -> Piece:
@@ -118,34 +128,32 @@ def _piece(source: str, generated: Generated) -> Piece:
 
 
 def _built_ins(
-    found: Found, known: Mapping[tuple[str, str], ApiResource], settings: Settings
+    found: Iterable[Found], known: Mapping[tuple[str, str], ApiResource], settings: Settings
 ) -> Iterator[Piece | Refusal]:
-    try:
-        if not settings.choosing:
-            raise Unusable("name the built-in types to take from an OpenAPI document with --only or --group")
-        resources = [
-            known.get((resource.api_version, resource.plural), resource)
-            for resource in openapi.resources(found.document)
-        ]
-        verbs = openapi.verbs(found.document)
-    except Unusable as error:
-        yield Refusal("", found.source, str(error))
-        return
-    for resource in _preferred(resources, settings):
+    """The built-in types of all OpenAPI documents together: the versions of a type may stand in several of them."""
+    offered: dict[ApiResource, tuple[Found, frozenset[str]]] = {}
+    for each in found:
+        try:
+            if not settings.choosing:
+                raise Unusable("name the built-in types to take from an OpenAPI document with --only or --group")
+            verbs = openapi.verbs(each.document)
+            for listed in openapi.resources(each.document):
+                key = (listed.api_version, listed.plural)
+                offered.setdefault(known.get(key, listed), (each, verbs.get(key, frozenset())))
+        except Unusable as error:
+            yield Refusal("", each.source, str(error))
+    for resource in _preferred(offered, settings):
+        source, verbs_there = offered[resource]
         options = settings.options_for(resource.qualified)
         try:
-            missing = [
-                done
-                for verb, done in _NEEDED.items()
-                if verb not in verbs.get((resource.api_version, resource.plural), ())
-            ]
+            missing = [done for verb, done in _NEEDED.items() if verb not in verbs_there]
             if missing:
                 raise Unusable(f"{resource.qualified} cannot be federated: it cannot be {', '.join(missing)}")
             if options.version and options.version != resource.version:
                 raise Unusable(f"{resource.qualified}: version {options.version} is not served, {resource.version} is")
-            yield _piece(found.source, federate.from_openapi(found.document, resource, options))
+            yield _piece(source.source, federate.from_openapi(source.document, resource, options))
         except Unusable as error:
-            yield Refusal(resource.qualified, found.source, str(error))
+            yield Refusal(resource.qualified, source.source, str(error))
 
 
 def _preferred(resources: Iterable[ApiResource], settings: Settings) -> list[ApiResource]:

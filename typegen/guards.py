@@ -5,7 +5,8 @@ instead, with the version and the fields on its way as conditions; what stands i
 so is a rule that reads what is no longer checked (it would not compile) or no longer bounded (it would cost too much).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,6 +14,8 @@ from typegen import cel, rules
 from typegen.model import ApiResource, Caution
 
 Rule = dict[str, Any]
+_HAS = re.compile(r"\bhas\(\s*$")
+_WHOLE = re.compile(r"\b(?:self|oldSelf)\b(?!\s*[.\[])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +33,45 @@ def api_version(target: ApiResource, version: str) -> str:
 
 
 def reaches(found: Iterable[Rule], path: str, places: Iterable[str]) -> bool:
-    """Whether one of the rules at `path` reads that very node or a field below it that is among the `places`."""
+    """Whether one of the rules at `path` reads the value of one of the `places` at or below it, or something in it."""
     below = [
         place
         for place in places
         if not path or place == path or place.startswith((f"{path}.", f"{path}[", f"{path}{{"))
     ]
-    names = {rules.identifier(_last(place)) for place in below if place != path}
-    for rule in found:
-        texts = (str(rule.get("rule", "")), str(rule.get("messageExpression", "")))
-        read = {step.name for text in texts for chain in cel.chains(text) for step in chain.steps}
-        if path in below or read & names:
-            return True
+    relative = [tuple(_steps(place[len(path) :])) for place in below]
+    return bool(relative) and any(
+        _reads(text, relative)
+        for rule in found
+        for text in (str(rule.get("rule", "")), str(rule.get("messageExpression", "")))
+    )
+
+
+def _reads(expression: str, places: Sequence[cel.Steps]) -> bool:
+    if () in places or _WHOLE.search(cel.code(expression)):
+        return True
+    names = {place[-1] for place in places}
+    for chain in cel.chains(expression):
+        if chain.base is None:
+            if any(step.name in names for step in chain.steps):
+                return True
+            continue
+        read = chain.path(len(chain.steps))
+        asked = bool(_HAS.search(expression, 0, chain.start)) and not chain.method
+        for place in places:
+            depth = min(len(place), len(read))
+            if not all(other in (one, cel.EITHER) for one, other in zip(place[:depth], read, strict=False)):
+                continue
+            if len(read) > len(place) or (len(read) == len(place) and not asked):
+                return True
+            if len(read) < len(place) and not asked and not chain.method:
+                return True  # an object as a whole, with the place somewhere in it
     return False
 
 
-def _last(place: str) -> str:
-    return place.rstrip("[]{}").rpartition(".")[2]
+def _steps(place: str) -> Iterator[str]:
+    for name, inside in re.findall(r"([^.\[\]{}]+)|(\[\]|\{\})", place):
+        yield inside or rules.identifier(name)
 
 
 @dataclass

@@ -110,6 +110,7 @@ def target(document: Mapping[str, Any], resource: ApiResource) -> Target:
             if wanted in (schemas[name].get("x-kubernetes-group-version-kind") or ()):
                 conversion = _Conversion(schemas)
                 schema = conversion.root(name)
+                _add_status(schema, schemas, name)
                 _check(schema, resource)
                 return Target(resource, schema, tuple(sorted(conversion.cautions)))
     except (AttributeError, KeyError, TypeError) as error:
@@ -119,6 +120,13 @@ def target(document: Mapping[str, Any], resource: ApiResource) -> Target:
 
 def _schemas(document: Mapping[str, Any]) -> Mapping[str, Any]:
     return (document.get("components") or {}).get("schemas") or document.get("definitions") or {}
+
+
+def _add_status(schema: Schema, schemas: Mapping[str, Any], name: str) -> None:
+    """The status, converted apart: typegen.remotestatus loosens it anyway, so what it loses is not worth a word."""
+    status = (schemas[name].get("properties") or {}).get("status")
+    if isinstance(status, Mapping):
+        schema["properties"]["status"] = _Conversion(schemas).node(status, "status", (name,))
 
 
 def _check(schema: Schema, resource: ApiResource) -> None:
@@ -209,6 +217,9 @@ class _Conversion:
     def _structural(self, node: Schema, path: str) -> Schema:
         if "type" not in node and not node.get("x-kubernetes-int-or-string"):
             node["x-kubernetes-preserve-unknown-fields"] = True
+        for keyword, kind in (("x-kubernetes-list-type", "array"), ("x-kubernetes-map-type", "object")):
+            if node.get("type") != kind:
+                node.pop(keyword, None)  # caBundle is bytes, a list to Go and text to everybody else
         if node.get("type") == "array":
             node.setdefault("items", dict(_FREE))
             node["items"].pop("default", None)

@@ -25,6 +25,11 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 _META = frozenset({"apiVersion", "kind", "metadata"})
 
 
+def resource(schema: Schema, value: Any) -> Iterator[Caution]:
+    """What a whole API object breaks: as `problems`, with metadata as every API object has it."""
+    return problems({**schema, "x-kubernetes-embedded-resource": True}, value)
+
+
 def problems(schema: Schema, value: Any, path: str = "") -> Iterator[Caution]:
     """What `value` breaks, by the place in it; nothing when it is valid. `schema` must be structural."""
     wrong = _wrong_type(schema, value)
@@ -98,14 +103,21 @@ def _object(schema: Schema, value: dict[str, Any], path: str) -> Iterator[Cautio
     for name in schema.get("required") or ():
         if name not in value or (value[name] is None and not known.get(name, {}).get("nullable")):
             yield Caution(path or ".", f"{name} is missing")
+    embedded = bool(schema.get("x-kubernetes-embedded-resource"))
+    for name in ("apiVersion", "kind") if embedded else ():
+        if not value.get(name):
+            yield Caution(path or ".", f"{name} is missing, as of an API object")
     for name, child in value.items():
         below = f"{path}.{name}" if path else str(name)
-        if name in known:
+        if embedded and name == "metadata":
+            if not isinstance(child, dict | None):
+                yield Caution(below, f"{_said(child)}, expected object")
+        elif name in known:
             if child is not None:
                 yield from problems(known[name], child, below)
         elif isinstance(more, Mapping):
             yield from problems(more, child, below)
-        elif not free and not (schema.get("x-kubernetes-embedded-resource") and name in _META) and _closed(schema):
+        elif not free and not (embedded and name in _META) and _closed(schema):
             near = difflib.get_close_matches(str(name), known, n=1)
             yield Caution(below, f"unknown field{f', did you mean {near[0]}?' if near else ''}")
 

@@ -208,6 +208,25 @@ class TestSources:
         old = run("write", "--openapi", str(tmp_path / "v2.json"), "--only", "Workload")
         assert (old.exit_code, old.stdout) == (0, new.stdout)
 
+    def test_of_versions_in_several_documents_the_preferred_one_is_taken(self, tmp_path: Path) -> None:
+        (tmp_path / "a.json").write_text(
+            OPENAPI.read_text()
+            .replace("apps.example.com/v1", "apps.example.com/v2beta1")
+            .replace('"version": "v1"', '"version": "v2beta1"')
+        )
+        both = ["write", str(tmp_path), str(OPENAPI), "--only", "Shape"]
+        _, type_config, *_ = yaml.safe_load_all(run(*both).stdout)
+        assert type_config["spec"]["targetType"]["version"] == "v1"
+        _, type_config, *_ = yaml.safe_load_all(run(*both, "--version", "v2beta1").stdout)
+        assert type_config["spec"]["targetType"]["version"] == "v2beta1"
+
+    def test_federated_types_and_kubefeds_own_are_passed_over(self, tmp_path: Path) -> None:
+        run("write", str(CRDS / "gates.yaml"), "-o", str(tmp_path), "--federated-group", "fed.example.com")
+        (tmp_path / "core.yaml").write_text(yaml.safe_dump_all(templates.core_crds()))
+        result = run("write", str(tmp_path))
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "nothing to federate" in result.stderr
+
     def test_discovery_beside_it_adds_short_names(self, tmp_path: Path) -> None:
         entry = {"name": "shapes", "kind": "Shape", "shortNames": ["shp"], "namespaced": False}
         listed = {"kind": "APIResourceList", "groupVersion": "apps.example.com/v1", "resources": [entry]}

@@ -68,8 +68,14 @@ SCHEMA: dict[str, Any] = {
         pytest.param({"name": "a", "odd": "xyz"}, [], id="pattern-only-RE2-knows"),
         pytest.param({"name": "a", "nmae": 1}, ["nmae: unknown field, did you mean name?"], id="unknown"),
         pytest.param({"name": "a", "free": {"x": 1}, "any": [1]}, [], id="free"),
-        pytest.param({"name": "a", "raw": {"kind": "X", "metadata": {}, "spec": {}}}, [], id="embedded"),
-        pytest.param({"name": "a", "raw": {"other": 1}}, ["raw.other: unknown field"], id="embedded-unknown"),
+        pytest.param(
+            {"name": "a", "raw": {"apiVersion": "v1", "kind": "X", "metadata": {"a": 1}, "spec": {}}}, [], id="embedded"
+        ),
+        pytest.param(
+            {"name": "a", "raw": {"apiVersion": "v1", "kind": "X", "other": 1}},
+            ["raw.other: unknown field"],
+            id="embedded-unknown",
+        ),
         pytest.param({"name": "a", "labels": {"x": 1}}, ["labels.x: 1, expected string"], id="map-value"),
         pytest.param(
             {"name": "a", "labels": dict.fromkeys("xyz", "")},
@@ -104,3 +110,19 @@ SCHEMA: dict[str, Any] = {
 )
 def test_what_is_wrong_and_where(value: Any, wanted: list[str]) -> None:
     assert [str(problem) for problem in validation.problems(SCHEMA, value)] == wanted
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        pytest.param({"apiVersion": "v1", "kind": "X", "metadata": {"name": "a"}, "name": "a"}, [], id="object"),
+        pytest.param({"apiVersion": "v1", "name": "a"}, [".: kind is missing, as of an API object"], id="no-kind"),
+        pytest.param(
+            {"apiVersion": "v1", "kind": "X", "metadata": "a", "name": "a"},
+            ["metadata: 'a', expected object"],
+            id="metadata",
+        ),
+    ],
+)
+def test_a_whole_api_object(value: Any, wanted: list[str]) -> None:
+    assert [str(problem) for problem in validation.resource(SCHEMA, value)] == wanted
