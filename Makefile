@@ -19,7 +19,7 @@ $(READY): setup.cfg pyproject.toml scripts/venv
 binaries: $(READY) ## find, fetch or build etcd, kube-apiserver and kube-controller-manager (once)
 	@$(PY) scripts/binaries.py
 
-demo: $(READY) ## a host and three members on this machine, and what federation does; KEEP=1 leaves them up
+demo: $(READY) ## a host and three members on this machine, and what federation does (KEEP=1 leaves it up)
 	@KEEP='$(KEEP)' $(PY) -m e2e.demo
 
 demo-stop: $(READY) ## take down what `make demo KEEP=1` left up
@@ -35,7 +35,7 @@ bench: $(READY) ## measure a controller from outside, beside a bare client and K
 	@QUICK='$(QUICK)' $(PY) -m e2e.bench
 
 soak: $(READY) ## the randomised test for SOAK_MINUTES (default 30); FEDERATION_SEED repeats a run
-	@SOAK_MINUTES='$(or $(SOAK_MINUTES),30)' FEDERATION_SEED='$(FEDERATION_SEED)' $(PY) -m e2e.soak
+	@SOAK_MINUTES='$(or $(SOAK_MINUTES),30)' $(if $(FEDERATION_SEED),FEDERATION_SEED='$(FEDERATION_SEED)') $(PY) -m e2e.soak
 
 clean: ## remove .venv, caches and build output (control-plane binaries stay in the user's cache)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
