@@ -42,8 +42,15 @@ def _dumper() -> type[Any]:
     base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
     class Dumper(base):  # type: ignore[misc]
-        """The safe dumper, which knows both YAMLs' bare words."""
+        """The safe dumper, which knows both YAMLs' bare words; no aliases, and lines of text as lines."""
 
+        def ignore_aliases(self, _: Any) -> bool:
+            return True
+
+        def represent_text(self, text: str) -> Any:
+            return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+    Dumper.add_representer(str, Dumper.represent_text)
     reading.add_resolvers(Dumper)
     return Dumper
 

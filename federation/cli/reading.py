@@ -10,7 +10,7 @@ import math
 import pathlib
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from federation.model.errors import Invalid
 ANYTHING: Final[Any] = ...
 """In a table of known fields: everything below is somebody else's to check."""
 
+_SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 _TAG = "tag:yaml.org,2002:"
 _RESOLVERS = (
     ("null", r"~|null|Null|NULL|", "~nN"),
@@ -59,6 +60,40 @@ def read(name: str) -> list[Document]:
     except UnicodeDecodeError:
         raise Invalid(source, "is not UTF-8 text") from None
     return list(parse(text, source))
+
+
+def every(names: Iterable[str]) -> list[Document]:
+    """The documents of files, of the YAML and JSON files below folders (by path) and of `-`, lists taken apart."""
+    return [document for name in files(names) for found in read(name) for document in flattened(found)]
+
+
+def files(names: Iterable[str]) -> list[str]:
+    """The files meant: a folder stands for those below it, by path, without what is hidden. Raises Invalid."""
+    found: dict[str, None] = {}
+    for name in names:
+        path = pathlib.Path(name)
+        if name == "-" or not path.is_dir():
+            found[name] = None
+            continue
+        inside = sorted(each for each in path.rglob("*") if each.suffix in _SUFFIXES and each.is_file())
+        for each in inside:
+            if not any(part.startswith(".") for part in each.relative_to(path).parts):
+                found[str(each)] = None
+    return list(found)
+
+
+def flattened(document: Document) -> Iterator[Document]:
+    """The document, or what is in it when it is a List. Raises Invalid for an item that is no map."""
+    items, metadata = document.value.get("items"), document.value.get("metadata")
+    named = isinstance(metadata, dict) and metadata.get("name")
+    if named or not (str(document.value.get("kind", "")).endswith("List") and isinstance(items, list)):
+        yield document
+        return
+    nodes = next((inner for key, inner in document.node.value if key.value == "items"), None)
+    for at, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise Invalid(document.at("items", at), "an item of a list must be a map of fields")
+        yield from flattened(Document(document.source, item, nodes.value[at] if nodes is not None else document.node))
 
 
 def parse(text: str, source: str) -> Iterator[Document]:

@@ -13,6 +13,8 @@ VERBS = {
     "unjoin": "Let a member go.",
     "enable": "Switch federation of a type on.",
     "disable": "Switch federation of a type off.",
+    "federate": "Make federated objects of plain ones, at the host or from files.",
+    "orphaning-deletion": "Whether deleting a federated object leaves its copies in place.",
     "get": "List clusters, types or federated objects.",
     "status": "Show what became of one federated object, cluster by cluster.",
     "version": "Show the versions of fedctl, the controller and the members.",

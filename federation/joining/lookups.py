@@ -1,11 +1,15 @@
-"""Questions to the host that change nothing: one object by name, the versions of all that takes part."""
+"""Single objects at the host by name, and the versions of all that takes part."""
 
 import difflib
+from collections.abc import Mapping
 from typing import Any
+
+import orjson
 
 from federation.joining import applying
 from federation.joining.errors import Refused
-from federation.kube.connection import Connection
+from federation.kube import connection as http
+from federation.kube.connection import MERGE_PATCH, Connection
 from federation.model.errors import ApiFailure
 from federation.model.failures import FailureKind
 from federation.model.resources import KUBEFED_CLUSTERS, ObjectName, Resource
@@ -24,6 +28,26 @@ async def one(connection: Connection, resource: Resource, namespace: str, name: 
     where = f" in namespace {namespace}" if namespace else ""
     after = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known[:10]) or 'none'}"
     raise Refused(f"{connection.name}: no {resource.kind.lower()} {name}{where}", after)
+
+
+async def annotate(
+    connection: Connection, resource: Resource, namespace: str, name: str, annotations: Mapping[str, str | None]
+) -> str:
+    """Set annotations of the object (None: take it away); how messages name the object. Refused as by `one`."""
+    found = await one(connection, resource, namespace, name)
+    where = ObjectName(namespace, name)
+    metadata = {"uid": found["metadata"]["uid"], "annotations": annotations}
+    answer = await applying.ask(
+        connection,
+        "PATCH",
+        resource.path(where),
+        params={"fieldManager": applying.MANAGER},
+        body=orjson.dumps({"metadata": metadata}),
+        content_type=MERGE_PATCH,
+    )
+    label = applying.label(resource, where)
+    http.expect(answer, f"{connection.name}: patch {label}")
+    return label
 
 
 async def versions(host: Connection, namespace: str) -> dict[str, Any]:

@@ -1,0 +1,145 @@
+"""`fedctl federate KIND NAME`: read plain objects at the host, create their federated objects there (or print them)."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from federation.cli import failing, options, rolling
+from federation.federating import catalogue, wrapping
+from federation.federating.wishes import Wish
+from federation.joining import applying, contents, discovery, enabling, fleet, kinds, lookups
+from federation.joining.applying import Outcome
+from federation.joining.contexts import Contexts
+from federation.joining.errors import Refused
+from federation.kube.connection import Connection
+from federation.model.federated import FederatedType
+from federation.model.resources import NAMESPACES, ObjectName, Resource
+
+Document = Mapping[str, Any]
+
+
+class Run:
+    """One run of the verb. `code` is its exit code once `federate` is through: 3 when something was left undone."""
+
+    def __init__(
+        self,
+        contexts: Contexts,
+        host: Connection,
+        namespace: str,
+        wish: Wish,
+        *,
+        enable: bool,
+        print_only: bool,
+        dry_run: str,
+    ) -> None:
+        self.code = 0
+        self._contexts = contexts
+        self._host = host
+        self._namespace = namespace
+        self._wish = wish
+        self._enable = enable
+        self._print_only = print_only
+        self._dry_run = dry_run
+        self._types: dict[str, FederatedType] = {}
+        self._made: list[Document] = []
+
+    async def federate(
+        self, kind: str, name: str, namespace: str, *, contents: bool, skip: Sequence[str]
+    ) -> list[Document]:
+        """Federate one object, with `contents` a namespace and all it holds; what was made, for -o.
+
+        Raises Refused when the type is off, or the object is federated already, and nothing else was asked for.
+        """
+        served = await discovery.read(self._host)
+        aliases = kinds.aliases(served.all)
+        known = await fleet.read(self._host, self._namespace)
+        for problem in known.problems:
+            options.report(f"warning: {problem}")
+        self._types = {each.name: each for each in known.types}
+        chosen = await self._type(known.types, aliases, kind)
+        if contents and not chosen.is_namespace:
+            raise Refused(f"--contents is for namespaces: {chosen.name} hold none")
+        await self._one(chosen, "" if chosen.is_namespace else namespace, name, again=contents)
+        if contents:
+            await self._all(contents_of(served, aliases, skip), name)
+        return self._made
+
+    async def _type(self, types: Sequence[FederatedType], aliases: kinds.Aliases, kind: str) -> FederatedType:
+        try:
+            return kinds.resolve(types, aliases, kind)
+        except Refused:
+            if not self._enable:
+                raise
+        return await self._switch_on(kind)
+
+    async def _switch_on(self, kind: str) -> FederatedType:
+        requests = [enabling.Request(kind)]
+        if self._print_only or self._dry_run == "client":
+            (made,) = await enabling.generate(self._host, self._namespace, requests)
+            if self._print_only:
+                self._made += enabling.manifests(made)
+            else:
+                options.report(f"{self._host.name}: {made.target.qualified} would be enabled (dry run)")
+            return catalogue.type_of(made.type_config)
+        if self._dry_run:
+            done = await enabling.rehearse(self._contexts, self._host, self._namespace, requests, options.report)
+        else:
+            done = await enabling.enable(self._contexts, self._host, self._namespace, requests, options.report)
+        self.code = max(self.code, rolling.tell(done.members))
+        return catalogue.type_of(done.types[0].type_config)
+
+    async def _all(self, candidates: Sequence[Resource], namespace: str) -> None:
+        for resource in candidates:
+            held = await contents.held(self._host, resource, namespace)
+            for name, why in held.left_out:
+                options.report(f"note: {resource.kind.lower()} {namespace}/{name} is left out: {why}")
+            if not held.objects:
+                continue
+            type_ = self._types.get(resource.qualified)
+            if type_ is None and self._enable:
+                type_ = await self._switch_on(resource.qualified)
+            if type_ is None:
+                self.code = failing.PARTIAL
+                options.report(
+                    f"warning: {len(held.objects)} {resource.qualified} are left out: the type is not enabled; "
+                    "--enable-type switches it on, --skip-api-resources is silent about it"
+                )
+                continue
+            for found in held.objects:
+                await self._make(found, type_, again=True)
+
+    async def _one(self, type_: FederatedType, namespace: str, name: str, *, again: bool) -> None:
+        found = await lookups.one(self._host, type_.target, namespace, name)
+        await self._make({"apiVersion": type_.target.api_version, "kind": type_.target.kind, **found}, type_, again)
+
+    async def _make(self, found: Document, type_: FederatedType, again: bool) -> None:
+        wrapped = wrapping.wrap(found, type_, self._wish)
+        document = wrapped.document
+        for remark in wrapped.remarks:
+            options.report(f"warning: {catalogue.title(found)}: {remark}")
+        self._made.append(document)
+        if self._print_only:
+            return
+        where = ObjectName(document["metadata"].get("namespace", ""), document["metadata"]["name"])
+        label = applying.label(type_.federated, where)
+        if self._dry_run == "client" or (self._dry_run and type_.name not in self._types):
+            options.report(f"{self._host.name}: {label} (dry run)")
+            return
+        outcome = await contents.create(self._host, type_.federated, document, dry_run=bool(self._dry_run))
+        if outcome is Outcome.UNCHANGED:
+            if not again:
+                raise Refused(
+                    f"{self._host.name}: {label} is there already and was left as it is",
+                    "to replace it: the same command with -o yaml | kubectl apply --server-side -f -",
+                )
+            options.report(f"{self._host.name}: {label} is there already, left as it is")
+            return
+        options.report(f"{self._host.name}: {label} {outcome}{' (dry run)' if self._dry_run else ''}")
+
+
+def contents_of(served: discovery.Served, aliases: kinds.Aliases, skip: Sequence[str]) -> list[Resource]:
+    """The types to look through. Refused for a word of --skip-api-resources that names none."""
+    everything = [contents.resource(each) for each in served.all]
+    for word in skip:
+        if not any(word.lower() in kinds.names(each, aliases) for each in everything):
+            raise Refused(f"--skip-api-resources: {word!r} is no type here", "see: kubectl api-resources")
+    return [each for each in contents.candidates(served, aliases, skip) if each != NAMESPACES]
