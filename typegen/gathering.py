@@ -165,6 +165,6 @@ def _preferred(resources: Iterable[ApiResource], settings: Settings) -> list[Api
         return (resource.version != asked, names.priority(resource.version))
 
     for resource in resources:
-        if settings.selects(resource):
+        if settings.selects(resource) and resource.group not in OWN_GROUPS:
             best[resource.qualified] = min(best.get(resource.qualified, resource), resource, key=rank)
     return [best[name] for name in sorted(best)]

@@ -33,6 +33,14 @@ FORBIDDEN_IN_VALUE_VALIDATION = (
     "x-kubernetes-map-type",
 )
 COMBINATORS = ("allOf", "anyOf", "oneOf", "not")
+_KEYWORDS: tuple[tuple[tuple[str, ...], tuple[type, ...], str], ...] = (
+    (("type", "description", "format", "pattern", "x-kubernetes-list-type", "x-kubernetes-map-type"), (str,), "text"),
+    (("enum",), (list,), "a list"),
+    (("minimum", "maximum", "multipleOf"), (int, float), "a number"),
+    (("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), (int,), "a whole number"),
+    (("nullable", "exclusiveMinimum", "exclusiveMaximum", "x-kubernetes-int-or-string"), (bool,), "true or false"),
+    (("x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"), (bool,), "true or false"),
+)
 _INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 
 
@@ -42,9 +50,13 @@ def malformed(schema: Any, path: str = "") -> Iterator[Caution]:
     if not isinstance(schema, Mapping):
         yield Caution(here, f"expected a schema, found {type(schema).__name__}")
         return
-    for name in ("type", "description", "format", "x-kubernetes-list-type"):
-        if not isinstance(schema.get(name, ""), str):
-            yield Caution(here, f"{name} must be text")
+    for names, kinds, wanted in _KEYWORDS:
+        for name in names:
+            if name not in schema or (schema[name] is None and name != "type"):
+                continue
+            value = schema[name]
+            if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+                yield Caution(here, f"{name} must be {wanted}")
     for name in ("required", "x-kubernetes-list-map-keys"):
         value = schema.get(name)
         if value is not None and not (isinstance(value, list) and all(isinstance(entry, str) for entry in value)):

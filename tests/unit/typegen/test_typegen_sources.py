@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.typegen import projects
 from typegen import definitions, discovery, documents, federate, names, openapi
 from typegen.model import ApiResource, Options, Unusable
 
@@ -301,7 +302,10 @@ def places(node: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
-SAMPLES = [crd(path.stem) for path in sorted((HERE / "crds").glob("*.yaml"))]
+SAMPLES = [
+    *(crd(path.stem) for path in sorted((HERE / "crds").glob("*.yaml"))),
+    *(project.crd for project in projects.load().values()),
+]
 JUNK = st.one_of(
     st.none(),
     st.booleans(),
