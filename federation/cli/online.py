@@ -12,7 +12,7 @@ from federation.joining.contexts import Contexts
 from federation.joining.errors import Refused
 from federation.kube.connection import Connection
 from federation.model.federated import FederatedType
-from federation.model.resources import NAMESPACES, ObjectName, Resource
+from federation.model.resources import ObjectName, Resource
 
 Document = Mapping[str, Any]
 
@@ -55,21 +55,26 @@ class Run:
         for problem in known.problems:
             options.report(f"warning: {problem}")
         self._types = {each.name: each for each in known.types}
-        chosen = await self._type(known.types, aliases, kind)
+        chosen = await self._type(served, known.types, kind)
         if contents and not chosen.is_namespace:
             raise Refused(f"--contents is for namespaces: {chosen.name} hold none")
         await self._one(chosen, "" if chosen.is_namespace else namespace, name, again=contents)
         if contents:
-            await self._all(contents_of(served, aliases, skip), name)
+            await self._all(contents_of(served, aliases, skip, known.types), name)
         return self._made
 
-    async def _type(self, types: Sequence[FederatedType], aliases: kinds.Aliases, kind: str) -> FederatedType:
+    async def _type(self, served: discovery.Served, types: Sequence[FederatedType], kind: str) -> FederatedType:
         try:
-            return kinds.resolve(types, aliases, kind)
-        except Refused:
+            return kinds.resolve(types, kinds.aliases(served.all), kind)
+        except Refused as error:
+            try:
+                wanted = discovery.choose(served, kind)
+            except Refused:
+                raise error from None  # no type at all: the first error knows better what is near
             if not self._enable:
-                raise
-        return await self._switch_on(kind)
+                hint = f"add --enable-type, or first run: fedctl enable {wanted.qualified}"
+                raise Refused(f"{wanted.qualified} is not an enabled type", hint) from None
+        return await self._switch_on(wanted.qualified)
 
     async def _switch_on(self, kind: str) -> FederatedType:
         requests = [enabling.Request(kind)]
@@ -136,10 +141,13 @@ class Run:
         options.report(f"{self._host.name}: {label} {outcome}{' (dry run)' if self._dry_run else ''}")
 
 
-def contents_of(served: discovery.Served, aliases: kinds.Aliases, skip: Sequence[str]) -> list[Resource]:
-    """The types to look through. Refused for a word of --skip-api-resources that names none."""
+def contents_of(
+    served: discovery.Served, aliases: kinds.Aliases, skip: Sequence[str], types: Sequence[FederatedType]
+) -> list[Resource]:
+    """The types to look through, federated ones not. Refused for a word of --skip-api-resources that names none."""
     everything = [contents.resource(each) for each in served.all]
     for word in skip:
         if not any(word.lower() in kinds.names(each, aliases) for each in everything):
             raise Refused(f"--skip-api-resources: {word!r} is no type here", "see: kubectl api-resources")
-    return [each for each in contents.candidates(served, aliases, skip) if each != NAMESPACES]
+    federated = {each.federated.qualified for each in types}
+    return [each for each in contents.candidates(served, aliases, skip) if each.qualified not in federated]
