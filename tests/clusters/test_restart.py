@@ -91,6 +91,16 @@ async def versions(api: Api, namespace: str) -> dict[str, str]:
     }
 
 
+async def alone(host: Api, namespace: str) -> None:
+    """Wait until what tests before left behind is gone: its end is work, too."""
+
+    async def swept() -> bool:
+        left = [*await host.items(FEDERATED_NAMESPACES), *await host.items(FEDERATED_CONFIGMAPS)]
+        return all(item["metadata"]["namespace"] == namespace for item in left)
+
+    await eventually(swept, within=60.0, every=0.2)
+
+
 async def test_killed_in_the_middle_of_fifty_creates(
     running: Fleet, host: Api, m1: Api, m2: Api, namespace: str
 ) -> None:
@@ -130,6 +140,7 @@ async def test_a_restart_of_a_settled_fleet_writes_nothing(
     await make_many(host, namespace, 20, ["m1", "m2"])
     await make(host, FEDERATED_SECRETS, namespace, "s", {"stringData": {"k": "v"}}, clusters=["m1"])
     await all_ready(host, namespace, 20)
+    await alone(host, namespace)
     assert running.controller.stop() == 0
 
     async def stored() -> list[object]:
@@ -278,6 +289,35 @@ async def test_metrics_have_controller_runtimes_names_and_no_objects(
     adds = re.search(r'^workqueue_adds_total\{name="sync"\} (\S+)', text, re.MULTILINE)
     assert adds is not None
     assert float(adds[1]) > 0
+
+
+async def test_an_idle_fleet_costs_watches_and_probes_only(running: Fleet, host: Api, m1: Api, namespace: str) -> None:
+    """Nothing but GET is sent to anybody, and no key is worked on."""
+    await federated_namespace(host, namespace, ["m1"])
+    await make(host, FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "b"}}, clusters=["m1"])
+    await alone(host, namespace)
+    running.controller.kill()  # with the timers of what tests before deleted
+    running.controller.start()
+    await asyncio.sleep(2.5)  # longer than a status may wait
+
+    def spent() -> tuple[dict[str, float], float]:
+        text = running.controller.metrics()
+        asked = {
+            found["labels"]: float(found["count"])
+            for found in re.finditer(
+                r"^rest_client_requests_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", text, re.MULTILINE
+            )
+            if 'method="GET"' not in found["labels"]
+        }
+        turns = re.search(
+            r'^controller_runtime_reconcile_total\{controller="sync",result="success"\} (\S+)', text, re.MULTILINE
+        )
+        assert turns is not None
+        return asked, float(turns[1])
+
+    before = spent()
+    await asyncio.sleep(3.0)
+    assert spent() == before
 
 
 async def test_logs_are_json_and_tell_what_was_done(running: Fleet, host: Api, m1: Api, namespace: str) -> None:

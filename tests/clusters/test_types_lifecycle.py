@@ -23,6 +23,10 @@ from tests.clusters.harness import (
 from tests.clusters.steps import Federated, attempt, create, gone, holds, make, type_status, writes
 
 LIMITS = Resource("", "v1", "LimitRange", "limitranges", namespaced=True)
+AUTOSCALERS = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", namespaced=True)
+FEDERATED_AUTOSCALERS = Resource(
+    TYPES, "v1beta1", "FederatedHorizontalPodAutoscaler", "federatedhorizontalpodautoscalers", namespaced=True
+)
 FEDERATED_LIMITS = Resource(TYPES, "v1beta1", "FederatedLimitRange", "federatedlimitranges", namespaced=True)
 
 
@@ -147,6 +151,28 @@ async def test_a_federated_object_deleted_while_its_type_is_off_waits(
 
 async def _absent(api: Api, namespace: str) -> bool:
     return await api.get(LIMITS, namespace, "web") is None
+
+
+async def test_another_version_of_the_target_is_taken_at_once(fleet: Fleet, host: Api, m1: Api, namespace: str) -> None:
+    """targetType.version of a FederatedTypeConfig changes: the watches begin anew and objects are applied under it."""
+    await fleet.enable(AUTOSCALERS.qualified)
+    await type_status(host, AUTOSCALERS.qualified, propagationController="Running")
+    await federated_namespace(host, namespace, ["m1"])
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    template = {"spec": {"maxReplicas": 3, "scaleTargetRef": target}}
+    web = await make(host, FEDERATED_AUTOSCALERS, namespace, "web", template, clusters=["m1"])
+    assert applied_as(await holds(m1, AUTOSCALERS, namespace, "web")) == "autoscaling/v2"
+    version = {"spec": {"targetType": {"version": "v1"}}}
+    await host.patch(TYPE_CONFIGS, SYSTEM_NAMESPACE, AUTOSCALERS.qualified, version)
+    await holds(m1, AUTOSCALERS, namespace, "web", lambda found: applied_as(found) == "autoscaling/v1")
+    await web.change({"template": {"spec": {"maxReplicas": 4}}})
+    assert (await holds(m1, AUTOSCALERS, namespace, "web"))["spec"]["maxReplicas"] == 4
+    await host.patch(TYPE_CONFIGS, SYSTEM_NAMESPACE, AUTOSCALERS.qualified, {"spec": {"targetType": {"version": "v2"}}})
+
+
+def applied_as(stored: dict[str, Any]) -> str:
+    """The version under which it was last applied."""
+    return str(next(each["apiVersion"] for each in stored["metadata"]["managedFields"] if each["operation"] == "Apply"))
 
 
 async def test_a_type_config_that_is_wrong_says_why(host: Api) -> None:
