@@ -28,6 +28,9 @@ from federation.model.errors import ApiFailure, Unusable
 from federation.model.failures import Failure, FailureKind
 from federation.runtime import metrics
 
+IDLE_CONNECTION = 20.0
+"""Seconds that an idle connection is kept: longer than a probe's period, so that one stays warm, and no more."""
+
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -89,6 +92,7 @@ class Connection:
         if self._session is not None:
             await self._session.close()
             self._session = None
+            await asyncio.sleep(0)  # aborted connections close their sockets in the loop's next turn
 
     async def request(
         self,
@@ -191,7 +195,7 @@ class Connection:
                     await self._renewed(failure, sent)
                 yield failure
         finally:
-            response.close()  # a watch's connection cannot be reused
+            _abort(response)
 
     async def read(self, path: str, *, params: Mapping[str, str] | None = None, deadline: float = DEADLINE) -> Any:
         """GET and decode, for callers who cannot go on without: raises ApiFailure."""
@@ -203,7 +207,9 @@ class Connection:
         if self._closed:
             raise ConnectionAbortedError("closed")  # a push in flight would open connections that nobody closes
         if self._session is None:
-            connector = aiohttp.TCPConnector(limit=0, ssl=self._ssl, keepalive_timeout=60.0, ttl_dns_cache=30)
+            connector = aiohttp.TCPConnector(
+                limit=0, ssl=self._ssl, keepalive_timeout=IDLE_CONNECTION, ttl_dns_cache=30
+            )
             self._session = aiohttp.ClientSession(
                 connector=connector,
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=DEADLINE),
@@ -249,6 +255,14 @@ def _about_a_namespace(path: str) -> bool:
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
     """aiohttp takes bodies over 1 MiB as a stream only, so that writing one does not hold the loop."""
     return io.BytesIO(body) if body is not None and len(body) > 1 << 20 else body
+
+
+def _abort(response: aiohttp.ClientResponse) -> None:
+    """End a watch's connection, which cannot be used again; a member that hangs would not say goodbye to it either."""
+    transport = response.connection.transport if response.connection is not None else None
+    response.close()
+    if transport is not None:
+        transport.abort()
 
 
 async def _refusal(response: aiohttp.ClientResponse) -> Failure:

@@ -88,8 +88,9 @@ class World(ABC):
     async def put(self, resource: Resource, body: Mapping[str, Any]) -> None:
         """A user creates an object at the hub."""
 
+    @abstractmethod
     async def serve(self, resource: Resource) -> None:
-        """Install the type where it is not built in."""
+        """Install a type that is not built in."""
 
     @abstractmethod
     async def finalized(self, finalizers: list[str]) -> Metadata:
@@ -172,6 +173,9 @@ class FakeWorld(World):
     async def put(self, resource: Resource, body: Mapping[str, Any]) -> None:
         self.hub_fake.put(resource, self.where, spec=body["spec"])
 
+    async def serve(self, resource: Resource) -> None:
+        """It serves whatever it is asked for."""
+
     async def finalized(self, finalizers: list[str]) -> Metadata:
         self.hub_fake.put(CONFIGMAPS, self.where, metadata={"finalizers": finalizers})
         self.hub_fake.delete(CONFIGMAPS, self.where)
@@ -250,12 +254,12 @@ class RealWorld(World):
     async def serve(self, resource: Resource) -> None:
         schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
         version = {"name": resource.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-        spec = {"group": resource.group, "scope": "Namespaced", "versions": [version]}
+        spec: dict[str, Any] = {"group": resource.group, "scope": "Namespaced", "versions": [version]}
         spec |= {"names": {"plural": resource.plural, "kind": resource.kind}}
         body = {"metadata": {"name": resource.qualified}, "spec": spec}
         expect(await self.connection.request("POST", CRDS.collection(), body=orjson.dumps(body)), "install")
         async with asyncio.timeout(20.0):
-            while isinstance(await self.connection.request("GET", resource.collection()), Failure):
+            while isinstance(await self.connection.request("GET", resource.collection()), Failure):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
 
     async def finalized(self, finalizers: list[str]) -> Metadata:
