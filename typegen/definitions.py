@@ -90,7 +90,7 @@ def target(crd: Mapping[str, Any], options: Options) -> Target:
         cautions.append(Caution(".", f"{resource.kind} has no schema in its CRD: templates are not checked"))
     others = {}
     if schema is not None and not options.version:
-        for other in _served(spec):
+        for other in (entry for entry in _served(spec) if entry is not version):
             found = reading.schema(spec, other)
             if found is not None and found != schema:
                 others[str(other.get("name"))] = found
