@@ -18,6 +18,7 @@ from federation.model.errors import ApiFailure, Invalid
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType, StoredObject
 from federation.model.resources import TYPE_CONFIGS, ObjectName
+from federation.runtime import metrics
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.store import Store
 from federation.runtime.tasks import Tasks
@@ -124,6 +125,8 @@ class Types:
         await self._clusters.unfollow(name)
         # Lanes find no state any more and let their keys of this type go.
         self._world.types.pop(name, None)
+        for member in self._world.members:
+            metrics.PLACEMENTS.remove(member, name)
         if name == marks.NAMESPACE_TYPE:
             self._fanout.everything()
         log.info("type stopped", type=name)

@@ -1,0 +1,324 @@
+"""Enabled types switched on, changed, off and away: watches start and stop, finalizers are kept, copies stay."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from prometheus_client import REGISTRY
+from structlog.testing import capture_logs
+
+from federation.controllers.clusters import StoredSink
+from federation.controllers.ports import OnChange, Sink, Watch
+from federation.controllers.triggers import Fanout
+from federation.controllers.types import Types
+from federation.kube import decoding
+from federation.model import marks
+from federation.model.failures import Failure, FailureKind
+from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
+from federation.model.resources import TYPE_CONFIGS, ObjectName, Resource
+from federation.runtime.workers import Workers
+from tests.fakehub import FakeHub
+from tests.unit.controllers.fleet import SYSTEM, Fleet
+from tests.unit.controllers.rig import CONFIGMAPS, DATA, GROUP, WEB
+from tests.unit.virtualtime import settle, virtual
+
+UNAVAILABLE = Failure(FailureKind.UNAVAILABLE, "503", 503)
+
+
+class HubWatch:
+    """Follows a fake hub; while `failure` is set it waits to be kicked, as a reflector does."""
+
+    def __init__(self, follow: Callable[[], None], failure: Failure | None) -> None:
+        self.failure = failure
+        self.synced = False
+        self.contact = 0.0
+        self.running = False
+        self.kicked = asyncio.Event()
+        self._follow = follow
+
+    async def run(self) -> None:
+        self.running = True
+        try:
+            while self.failure is not None:
+                await self.kicked.wait()
+                self.kicked.clear()
+                self.failure = None
+            self._follow()
+            self.synced = True
+            await asyncio.Event().wait()
+        finally:
+            self.running = False
+
+    def kick(self) -> None:
+        self.kicked.set()
+
+
+class HubWatches:
+    """The hub's collections; a type's own is missing while `missing` says so."""
+
+    def __init__(self, hub: FakeHub) -> None:
+        self.hub = hub
+        self.missing: Failure | None = None
+        self.opened: list[HubWatch] = []
+
+    def federated(self, enabled: FederatedType, sink: Sink[FederatedObject], on_change: OnChange) -> HubWatch:
+        watch = HubWatch(lambda: self.hub.follow(enabled.federated, sink), self.missing)
+        self.opened.append(watch)
+        return watch
+
+    def system(self, resource: Resource, sink: Sink[StoredObject]) -> Watch:
+        raise AssertionError
+
+    def metadata(self, resource: Resource, sink: Sink[Metadata]) -> Watch:
+        raise AssertionError
+
+
+class Enabled:
+    """The types controller beside a fleet with one member."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.watches = HubWatches(fleet.hub)
+        self.woken: list[str] = []
+        fanout = Fanout(fleet.world, lambda key, **_: self.woken.append(str(key)))
+        self.types = Types(
+            fleet.world,
+            fleet.hub,
+            self.watches,
+            clusters=fleet.clusters,
+            sync=fleet.sync,
+            fanout=fanout,
+            namespace=SYSTEM,
+        )
+        fleet.hub.follow(TYPE_CONFIGS, StoredSink(self.types.objects, self.types.heard), decoding.stored)
+        fleet.tasks.keep(Workers("types", self.types.queue, self.types.process).serve, "types")
+
+    def config(self, name: str = "configmaps", *, metadata: dict[str, Any] | None = None, **spec: Any) -> None:
+        """A FederatedTypeConfig."""
+        target = {"version": "v1", "kind": "ConfigMap", "pluralName": "configmaps", "scope": "Namespaced"}
+        federated = {
+            "group": GROUP,
+            "version": "v1beta1",
+            "kind": "FederatedConfigMap",
+            "pluralName": "federatedconfigmaps",
+            "scope": "Namespaced",
+        }
+        whole = {"targetType": target, "federatedType": federated, "propagation": "Enabled", **spec}
+        self.fleet.hub.put(TYPE_CONFIGS, ObjectName(SYSTEM, name), spec=whole, metadata=metadata or {})
+
+    def delete(self, name: str = "configmaps") -> None:
+        self.fleet.hub.delete(TYPE_CONFIGS, ObjectName(SYSTEM, name))
+
+    def stored(self, name: str = "configmaps") -> dict[str, Any] | None:
+        return self.fleet.hub.get(TYPE_CONFIGS, ObjectName(SYSTEM, name))
+
+    def status(self, name: str = "configmaps") -> dict[str, Any]:
+        return dict((self.stored(name) or {}).get("status", {}))
+
+    @property
+    def running(self) -> set[str]:
+        return set(self.fleet.world.types)
+
+    def member_watch(self) -> bool:
+        watch = self.fleet.gates[0].watches.get("configmaps")
+        return watch is not None and watch.running
+
+
+@asynccontextmanager
+async def enabled() -> AsyncIterator[Enabled]:
+    async with Fleet() as fleet:
+        fleet.join()
+        await asyncio.sleep(1)
+        made = Enabled(fleet)
+        try:
+            yield made
+        finally:
+            await made.types.close()
+
+
+@virtual
+async def test_an_enabled_type_is_followed_at_the_hub_and_in_members() -> None:
+    async with enabled() as made:
+        made.config()
+        await settle()
+        assert made.running == {"configmaps"}
+        assert made.watches.opened[0].running
+        assert made.member_watch()
+        assert made.types.synced
+        stored = made.stored()
+        assert stored is not None
+        assert stored["metadata"]["finalizers"] == [marks.TYPE_FINALIZER]
+        assert made.status()["propagationController"] == "Running"
+        assert made.status()["observedGeneration"] == 1
+        made.fleet.hub.writes.clear()
+        made.types.heard("configmaps")
+        await asyncio.sleep(60)
+        assert made.fleet.hub.writes == []  # its own echo ends there
+
+
+@virtual
+async def test_propagation_off_stops_it_and_leaves_copies_alone() -> None:
+    async with enabled() as made:
+        made.config()
+        await settle()
+        made.config(propagation="Disabled")
+        await settle()
+        assert made.running == set()
+        assert not made.watches.opened[0].running
+        assert not made.member_watch()
+        assert made.status()["propagationController"] == "NotRunning"
+        assert REGISTRY.get_sample_value("federation_placements", {"cluster": "m1", "type": "configmaps"}) is None
+        made.config(propagation="Enabled")
+        await settle()
+        assert made.running == {"configmaps"}
+        assert made.member_watch()
+
+
+@virtual
+async def test_a_deleted_type_stops_first_and_is_let_go_then() -> None:
+    async with enabled() as made:
+        made.config(metadata={"finalizers": ["example.com/other"]})
+        await settle()
+        made.fleet.hub.put(CONFIGMAPS.federated, WEB, spec={"template": DATA})
+        made.fleet.hub.fails = lambda verb, name: UNAVAILABLE if verb == "finalizers" else None
+        made.delete()
+        await settle()
+        assert made.running == set()
+        stored = made.stored()
+        assert stored is not None
+        assert marks.TYPE_FINALIZER in stored["metadata"]["finalizers"]
+        made.fleet.hub.fails = lambda verb, name: None
+        await asyncio.sleep(5)
+        stored = made.stored()
+        assert stored is not None
+        assert stored["metadata"]["finalizers"] == ["example.com/other"]
+        assert made.fleet.hub.get(CONFIGMAPS.federated, WEB) is not None
+
+
+@virtual
+async def test_one_whose_finalizer_somebody_removed_stops_too() -> None:
+    async with enabled() as made:
+        made.config()
+        await settle()
+        made.fleet.hub.put(TYPE_CONFIGS, ObjectName(SYSTEM, "configmaps"), metadata={"finalizers": None})
+        made.delete()
+        await settle()
+        assert (made.stored(), made.running) == (None, set())
+
+
+@virtual
+async def test_nothing_runs_before_its_finalizer_is_there() -> None:
+    async with enabled() as made:
+        made.fleet.hub.fails = lambda verb, name: UNAVAILABLE if verb == "finalizers" else None
+        made.config()
+        await asyncio.sleep(5)
+        assert made.running == set()
+        made.fleet.hub.fails = lambda verb, name: None
+        await asyncio.sleep(30)
+        assert made.running == {"configmaps"}
+
+
+@virtual
+async def test_an_invalid_type_is_told_why_and_mended() -> None:
+    async with enabled() as made:
+        made.config()
+        await settle()
+        made.config(targetType={"kind": 7})
+        await settle()
+        assert made.running == set()
+        assert "targetType.kind" in made.status()["message"]
+        assert made.status()["propagationController"] == "NotRunning"
+        made.config()
+        await settle()
+        assert made.running == {"configmaps"}
+        assert "message" not in made.status()
+
+
+@virtual
+async def test_a_change_of_its_version_starts_it_anew_and_a_label_does_not() -> None:
+    async with enabled() as made:
+        made.config()
+        await settle()
+        made.config(metadata={"labels": {"a": "b"}})
+        await settle()
+        assert len(made.watches.opened) == 1
+        target = {"version": "v2", "kind": "ConfigMap", "pluralName": "configmaps", "scope": "Namespaced"}
+        made.config(targetType=target)
+        await settle()
+        assert [watch.running for watch in made.watches.opened] == [False, True]
+        assert made.fleet.world.types["configmaps"].type.target.version == "v2"
+
+
+@virtual
+async def test_a_federated_crd_that_comes_later_is_noticed() -> None:
+    async with enabled() as made:
+        made.watches.missing = Failure(FailureKind.TYPE_MISSING, "404")
+        made.config()
+        await settle()
+        watch = made.watches.opened[0]
+        assert (watch.synced, made.types.synced) == (False, True)  # one missing type does not hold readiness back
+        made.types.kick()
+        await settle()
+        assert watch.synced
+        made.types.kick()
+        assert not watch.kicked.is_set()  # what is followed is left in peace
+
+
+@virtual
+async def test_namespaces_switched_off_wake_everything_in_them() -> None:
+    async with enabled() as made:
+        made.config()
+        federated = {
+            "group": GROUP,
+            "version": "v1beta1",
+            "kind": "FederatedNamespace",
+            "pluralName": "federatednamespaces",
+            "scope": "Namespaced",
+        }
+        target = {"version": "v1", "kind": "Namespace", "pluralName": "namespaces", "scope": "Cluster"}
+        made.config(marks.NAMESPACE_TYPE, targetType=target, federatedType=federated)
+        await settle()
+        made.fleet.hub.put(CONFIGMAPS.federated, WEB, spec={"template": DATA})
+        made.woken.clear()
+        made.delete(marks.NAMESPACE_TYPE)
+        await asyncio.sleep(5)
+        assert made.woken == ["configmaps ns/web"]
+
+
+@virtual
+async def test_a_type_stops_though_members_join_meanwhile() -> None:
+    async with enabled() as made:
+        made.config()
+        await settle()
+        made.config(propagation="Disabled")
+        for number in range(10):
+            made.fleet.join(f"late{number}")
+            await asyncio.sleep(0)
+        with capture_logs() as logs:
+            await asyncio.sleep(5)
+        assert "reconcile failed" not in [entry["event"] for entry in logs]
+        assert made.running == set()
+        assert not any("configmaps" in gate.watches and gate.watches["configmaps"].running for gate in made.fleet.gates)
+
+
+@virtual
+async def test_closing_ends_every_watch() -> None:
+    async with enabled() as made:
+        made.config()
+        await settle()
+        await made.types.close()
+        assert not made.watches.opened[0].running
+
+
+@pytest.mark.parametrize("name", ["unknown", ""])
+def test_a_name_that_nobody_knows_is_nothing(name: str) -> None:
+    @virtual
+    async def test() -> None:
+        async with enabled() as made:
+            made.fleet.hub.writes.clear()
+            await made.types.process(name)
+            assert (made.running, made.fleet.hub.writes) == (set(), [])
+
+    test()
