@@ -425,3 +425,14 @@ def test_collections_ask_for_no_more_than_their_readers_need() -> None:
         b"",
     )
     assert reflector.PAGE.isdecimal()
+
+
+@virtual
+async def test_after_an_outage_the_list_goes_straight_on_to_its_watch() -> None:
+    """Neither the failures before it nor its own haste make a member that is back deaf to drift."""
+    server = Server([listed("10"), *[refused()] * 9, listed("90")], [[5.0, expired()], [3600.0]])
+    following = Following(server, roll=lambda: 1.0)
+    await following.run(400)
+    assert server.verbs() == ["list", "watch@10", *["list"] * 10, "watch@90"]
+    assert server.times("watch")[1] == server.times("list")[-1]
+    assert following.reflector.failure is None

@@ -1,0 +1,71 @@
+"""The composition root's own decisions: what is processed before any worker runs, and what a signal interrupts."""
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from federation import app
+from federation.model.errors import ApiFailure
+from federation.model.failures import Failure, FailureKind
+from federation.runtime.keyqueue import KeyQueue
+from tests.unit.virtualtime import virtual
+
+
+@virtual
+async def test_one_bad_object_does_not_keep_the_rest_from_starting() -> None:
+    queue: KeyQueue[str] = KeyQueue()
+    done: list[str] = []
+
+    async def process(name: str) -> None:
+        if name == "refused":
+            raise ApiFailure(Failure(FailureKind.UNAVAILABLE, "503"), "status")
+        if name == "poison":
+            raise ValueError("a bug")
+        done.append(name)
+
+    for name in ("poison", "refused", "fine"):
+        queue.add(name)
+    with capture_logs() as logs:
+        await app._drain(queue, process)
+    assert done == ["fine"]
+    assert [entry["event"] for entry in logs] == ["comes again", "comes again"]
+    assert (queue.idle, queue.later) == (True, 2)
+    await asyncio.sleep(2)
+    assert {queue.take_nowait(), queue.take_nowait()} == {"poison", "refused"}
+
+
+@virtual
+async def test_a_signal_ends_a_start_that_waits() -> None:
+    stop = asyncio.Event()
+    stopping = asyncio.create_task(app._until(stop))
+    ended: list[str] = []
+
+    async def start() -> str:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            ended.append("start")
+        return "started"
+
+    asyncio.get_running_loop().call_later(5, stop.set)
+    assert await app._first(start(), stopping) is None
+    assert ended == ["start"]
+    assert asyncio.get_running_loop().time() == pytest.approx(5)
+
+
+@virtual
+async def test_a_start_that_ends_or_fails_before_is_what_it_is() -> None:
+    stopping = asyncio.create_task(app._until(asyncio.Event()))
+
+    async def start() -> str:
+        await asyncio.sleep(1)
+        return "started"
+
+    async def fail() -> str:
+        raise ValueError("a bug")
+
+    assert await app._first(start(), stopping) == "started"
+    with pytest.raises(ValueError, match="a bug"):
+        await app._first(fail(), stopping)
+    stopping.cancel()
