@@ -7,7 +7,9 @@ too, but is not on every CI machine; nothing here is imported unless a cluster i
 import asyncio
 import contextlib
 import json
+import os
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 from typegen import definitions
@@ -35,8 +37,7 @@ async def _read(context: str, built_in: bool, report: Callable[[str], None]) -> 
         crds = [crd async for crd in _definitions(ask)]
         # The items of a list do not say what they are.
         found = [
-            Found(source, {**crd, "apiVersion": definitions.API_VERSION, "kind": "CustomResourceDefinition"})
-            for crd in crds
+            Found(source, {**crd, "apiVersion": definitions.API_VERSION, "kind": definitions.CRD_KIND}) for crd in crds
         ]
         if built_in:
             defined = {crd["spec"]["group"] for crd in crds}
@@ -72,9 +73,11 @@ async def _client(context: str) -> AsyncIterator[Any]:
     import aiohttp  # noqa: PLC0415 (files as sources must not pay for it)
     from kubernetes_asyncio import client, config  # noqa: PLC0415
 
+    # kubectl's rule, said here because the library reads the environment once, when it is imported.
+    paths = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
     configuration = client.Configuration()
     try:
-        await config.load_kube_config(context=context, client_configuration=configuration, persist_config=False)
+        await config.load_kube_config(paths, context, configuration, persist_config=False)
     except (config.ConfigException, OSError, ValueError, TypeError, KeyError) as error:
         raise Unusable(f"context {context}: the kubeconfig cannot be used: {error}") from None
 

@@ -8,6 +8,7 @@ from typing import Any
 from typegen import names, structural
 from typegen.model import ApiResource, Caution, Options, Target, Unusable
 
+CRD_KIND = "CustomResourceDefinition"
 API_VERSION = "apiextensions.k8s.io/v1"
 _NAME = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?")
 OLD_API_VERSION = "apiextensions.k8s.io/v1beta1"
@@ -28,7 +29,7 @@ def is_definition(document: Any) -> bool:
     """Whether a YAML document is a CustomResourceDefinition of any version."""
     return (
         isinstance(document, Mapping)
-        and document.get("kind") == "CustomResourceDefinition"
+        and document.get("kind") == CRD_KIND
         and str(document.get("apiVersion", "")).startswith("apiextensions.k8s.io/")
     )
 

@@ -109,7 +109,7 @@ def _field(draw: random.Random, depth: int) -> tuple[dict[str, Any], int]:
     cost = len(text) + 60 + 30 * depth
     shape = draw.random() if depth < 4 else 0.0
     if shape < 0.6:
-        leaf = draw.choice(
+        leaf: dict[str, Any] = draw.choice(
             [
                 {"type": "string"},
                 {"type": "string", "pattern": "^[a-z]+$", "maxLength": 63},
@@ -128,7 +128,7 @@ def _field(draw: random.Random, depth: int) -> tuple[dict[str, Any], int]:
     if shape < 0.8:
         return {"description": text, **node}, cost
     node["properties"]["key"], node["required"] = {"type": "string"}, ["key"]
-    keyed = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["key"]}
+    keyed: dict[str, Any] = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["key"]}
     return {"description": text, "type": "array", "items": node, **keyed}, cost + 120
 
 

@@ -173,7 +173,7 @@ def test_what_cannot_be_rewritten_is_left_out(text: str, field: str) -> None:
 def test_a_variable_of_a_result_is_known_by_its_fields_name_only() -> None:
     text = "self.steps.filter(s, true).all(t, {})"
     written = """self.steps.filter(s, true).all(t, (has(t.kind) ? t.kind : "Allow") == 'x')"""
-    step = {("steps", ITEM, "kind"): STRIPPED["steps", ITEM, "kind"]}
+    step: dict[tuple[str, ...], Default] = {("steps", ITEM, "kind"): STRIPPED["steps", ITEM, "kind"]}
     for inner, optional, wanted in (
         ("t.kind == 'x'", False, [written]),
         ("t.kind == 'x'", True, [written]),

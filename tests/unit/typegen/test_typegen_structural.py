@@ -142,7 +142,8 @@ def test_repairs_name_the_place_and_keep_the_rest() -> None:
             }
         }
     )
-    keeping = {"x-kubernetes-preserve-unknown-fields": True}
+    items: Any = GOOD["items"]
+    keeping: dict[str, Any] = {"x-kubernetes-preserve-unknown-fields": True}
     assert repaired == {
         "type": "object",
         **keeping,
@@ -151,7 +152,7 @@ def test_repairs_name_the_place_and_keep_the_rest() -> None:
                 "type": "object",
                 **keeping,
                 "properties": {
-                    "good": {**GOOD, "items": {**GOOD["items"], **keeping}},
+                    "good": {**GOOD, "items": {**items, **keeping}},
                     "odd": {"description": "Odd.", **keeping},
                     "map": {"type": "object", **keeping, "properties": {"a": {"type": "string"}}},
                 },
