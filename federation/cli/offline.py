@@ -59,15 +59,19 @@ def federate(
     return made
 
 
-def types_in(documents: Iterable[Document]) -> list[FederatedType]:
-    """The types that FederatedTypeConfigs among the documents say. Raises Invalid with file and line."""
+def types_in(documents: Iterable[Document], *, tolerant: bool = False) -> list[FederatedType]:
+    """The types that FederatedTypeConfigs among the documents say.
+
+    Raises Invalid with file and line for one that is wrong, unless `tolerant` leaves it to somebody else to tell.
+    """
     found = []
     for document in documents:
         if catalogue.is_type(document.value):
             try:
                 found.append(catalogue.type_of(document.value))
             except Invalid as error:
-                raise located(document, error) from None
+                if not tolerant:
+                    raise located(document, error) from None
     return found
 
 

@@ -1,0 +1,151 @@
+"""Check documents of git against each other: twice the same, clusters that are not there, namespaces that are not.
+
+A hub may know more than the files do. So a missing cluster is an error only where the files (or --clusters) say which
+there are, and a missing FederatedNamespace is a warning.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from federation.core import parsing, placement
+from federation.federating import catalogue, rendering
+from federation.federating.catalogue import Catalogue
+from federation.federating.findings import Finding, Rule, Severity
+from federation.model.clusters import Cluster
+from federation.model.errors import Invalid
+from federation.model.federated import FederatedType, Placement, Spec
+
+Document = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The clusters that are known. `labels` says whether their labels are too, so that selectors can be judged."""
+
+    clusters: tuple[Cluster, ...] = ()
+    labels: bool = True
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Their names."""
+        return frozenset(cluster.name for cluster in self.clusters)
+
+
+def fleet(documents: Sequence[Document], named: Sequence[str] = ()) -> Fleet:
+    """The clusters of the KubeFedClusters among the documents, and those `named`, whose labels nobody knows."""
+    found: dict[str, Cluster] = {}
+    for document in documents:
+        if document.get("kind") == "KubeFedCluster" and catalogue.group_of(document) == "core.kubefed.io":
+            name = rendering.key(document)[3]
+            metadata = document.get("metadata")
+            labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+            found[name] = Cluster(name, labels if isinstance(labels, Mapping) else {})
+    unlabelled = [name for name in named if name not in found]
+    return Fleet((*found.values(), *(Cluster(name) for name in unlabelled)), labels=not unlabelled)
+
+
+def documents(found: Sequence[Document], known: Catalogue, clusters: Fleet) -> Iterator[tuple[int, Finding]]:
+    """What is wrong between the documents, each finding with the index of the document it is about."""
+    yield from _twice(found, known)
+    homes = _homes(found, known)
+    homeless: set[str] = set()
+    for index, document in enumerate(found):
+        type_ = known.federating(document)
+        spec = _spec(document, type_) if type_ is not None else None
+        if type_ is None or spec is None:
+            continue
+        for finding in _placed(spec, clusters):
+            yield index, finding
+        namespace = rendering.key(document)[2]
+        if type_.is_namespace or not namespace:
+            continue
+        if namespace in homes:
+            for finding in _cut(spec, homes[namespace], namespace, clusters):
+                yield index, finding
+        elif namespace not in homeless:
+            homeless.add(namespace)
+            message = (
+                f"no FederatedNamespace {namespace} among the files: without one at the hub nothing of it is placed"
+            )
+            yield index, Finding(Rule.NAMESPACE, "metadata.namespace", message, Severity.WARNING)
+
+
+def _twice(found: Sequence[Document], known: Catalogue) -> Iterator[tuple[int, Finding]]:
+    seen: set[rendering.Key] = set()
+    for index, document in enumerate(found):
+        if not known.is_own(document):
+            continue
+        key = rendering.key(document)
+        if key in seen:
+            message = f"{catalogue.title(document)} stands in the files twice: the one applied last wins"
+            yield index, Finding(Rule.DUPLICATE, "metadata.name", message)
+        seen.add(key)
+
+
+def _spec(document: Document, type_: FederatedType) -> Spec | None:
+    """The spec, or None where `validating` has told what is wrong with it."""
+    try:
+        return parsing.spec(orjson.dumps(document.get("spec") or {}), namespaces=type_.is_namespace)
+    except (Invalid, TypeError):
+        return None
+
+
+def _homes(found: Sequence[Document], known: Catalogue) -> dict[str, Placement]:
+    homes: dict[str, Placement] = {}
+    for document in found:
+        type_ = known.federating(document)
+        if type_ is not None and type_.is_namespace and (spec := _spec(document, type_)) is not None:
+            homes[rendering.key(document)[3]] = spec.placement
+    return homes
+
+
+def _placed(spec: Spec, clusters: Fleet) -> Iterator[Finding]:
+    where = spec.placement
+    listed = where.clusters
+    if listed is None and where.selector is None:
+        yield Finding(Rule.PLACEMENT, "spec", "no placement: it is placed nowhere", Severity.WARNING)
+    if clusters.clusters:
+        near = ", ".join(sorted(clusters.names)[:10])
+        for index, name in enumerate(listed or ()):
+            if name not in clusters.names:
+                message = f"no cluster {name}; there are {near}"
+                yield Finding(Rule.PLACEMENT, f"spec.placement.clusters[{index}].name", message)
+        for index, name in enumerate(spec.overrides):
+            if name not in clusters.names:
+                message = f"no cluster {name}; there are {near}"
+                yield Finding(Rule.PLACEMENT, f"spec.overrides[{index}].clusterName", message)
+    selected = _selected(where, clusters)
+    if selected is None:
+        return
+    if not selected and listed is None and where.selector is not None:
+        message = "no cluster carries these labels: it is placed nowhere"
+        yield Finding(Rule.PLACEMENT, "spec.placement.clusterSelector", message, Severity.WARNING)
+    for index, name in enumerate(spec.overrides):
+        if name not in selected and (not clusters.clusters or name in clusters.names):
+            message = f"{name} is overridden but not in the placement"
+            yield Finding(Rule.PLACEMENT, f"spec.overrides[{index}].clusterName", message, Severity.WARNING)
+
+
+def _cut(spec: Spec, home: Placement, namespace: str, clusters: Fleet) -> Iterator[Finding]:
+    wanted, allowed = _selected(spec.placement, clusters), _selected(home, clusters)
+    if wanted is None or allowed is None:
+        return
+    lost = sorted(wanted - allowed)
+    if lost:
+        names = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
+        message = f"FederatedNamespace {namespace} is not placed in {names}: the object is not placed there either"
+        yield Finding(Rule.NAMESPACE, "spec.placement", message, Severity.WARNING)
+
+
+def _selected(where: Placement, clusters: Fleet) -> frozenset[str] | None:
+    """The clusters that are meant; None where only a hub could know."""
+    if where.clusters is not None:
+        return frozenset(where.clusters)
+    if where.selector is None:
+        return placement.NOWHERE
+    if not clusters.clusters or not clusters.labels:
+        return None
+    return placement.select(where, clusters.clusters)
