@@ -187,6 +187,9 @@ class Sync:
         answer = await self._hub.set_finalizers(state.type.federated, meta, finalizers)
         if isinstance(answer, Failure):
             if answer.kind in {FailureKind.NOT_FOUND, FailureKind.UID_MISMATCH} and not present:
+                if state.objects.get(federated.where) is federated:
+                    state.objects.drop(federated.where)
+                    self._queue.add(Key(state.type.name, *federated.where))  # to be forgotten
                 return
             raise ApiFailure(answer, f"finalizer of {state.type.federated.kind} {federated.where}")
         current = state.objects.get(federated.where)

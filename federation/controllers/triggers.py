@@ -7,6 +7,7 @@ end here: a status that we wrote, a finalizer that we added and an apply whose d
 import asyncio
 from collections.abc import Callable, Iterable
 
+import msgspec
 import structlog
 
 from federation.controllers.facts import Holdings, TypeState, World
@@ -25,6 +26,8 @@ PLANNING_COST = 5e-6
 
 Wake = Callable[..., None]
 """Sync.changed: wake(key, urgent=...)."""
+
+_UNKNOWN_TIME = "1970-01-01T00:00:00Z"
 
 log = structlog.get_logger()
 
@@ -114,8 +117,19 @@ class FederatedSink:
             self._changed(item.where, urgent=True)
 
     def remove(self, item: FederatedObject) -> None:
-        """One object is gone."""
-        self._gone(item.where)
+        """One object is gone.
+
+        An API server reads the finalizers, then deletes: one that we add in between is not waited for (seen often when
+        something is created and deleted in one breath). Such an object goes on as one that is being deleted, until no
+        member holds a copy.
+        """
+        meta = item.metadata
+        if marks.SYNC_FINALIZER not in meta.finalizers or meta.deletion_timestamp is not None:
+            self._gone(item.where)
+            return
+        deleting = msgspec.structs.replace(meta, deletion_timestamp=_UNKNOWN_TIME)
+        self._state.objects.put(item.where, msgspec.structs.replace(item, metadata=deleting))
+        self._changed(item.where, urgent=True)
 
     def _gone(self, name: ObjectName) -> None:
         self._state.objects.drop(name)

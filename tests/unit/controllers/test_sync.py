@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+import orjson
 import pytest
 from structlog.testing import capture_logs
 
@@ -507,6 +508,27 @@ async def test_deleted_while_its_copy_is_being_made_the_copy_goes_too() -> None:
         rig.members["m1"].gate.set()
         await asyncio.sleep(5)
         assert (rig.members["m1"].objects, rig.stored()) == ({}, None)
+
+
+@virtual
+@pytest.mark.parametrize("held", [True, False], ids=["while-it-is-pushed", "after-it-was-pushed"])
+async def test_an_object_that_went_in_spite_of_its_finalizer_takes_its_copies_along(held: bool) -> None:
+    """An API server that had read the finalizers before ours was there deletes at once."""
+    async with Rig("m1", "m2") as rig:
+        if held:
+            rig.members["m1"].gate.clear()
+        rig.put()
+        await asyncio.sleep(1)
+        sink, decode = rig.hub.sinks[CONFIGMAPS.federated.qualified]
+        body = rig.hub.objects.pop((CONFIGMAPS.federated.qualified, WEB))
+        assert body["metadata"]["finalizers"] == [marks.SYNC_FINALIZER]
+        sink.remove(decode(orjson.dumps(body)))
+        await asyncio.sleep(5)
+        rig.members["m1"].gate.set()
+        await asyncio.sleep(5)
+        assert [fake.objects for fake in rig.members.values()] == [{}, {}]
+        state = rig.world.types["configmaps"]
+        assert (len(state.objects), len(state.tracks)) == (0, 0)
 
 
 @virtual
