@@ -85,7 +85,9 @@ def gather(sources: tuple[str, ...], *, everything: bool = False, **chosen: Any)
     gathered = gathering.gather(read(settings, openapi=chosen["openapi"], context=chosen["context"]), settings)
     if not gathered.made and not gathered.refused:
         named = ", ".join([*settings.sources, *chosen["openapi"], *filter(None, [chosen["context"]])])
-        click.echo(f"error: nothing to federate in {named}: no CustomResourceDefinition is among it", err=True)
+        choosing = settings.choosing or settings.exclude
+        reason = "no type there is selected" if choosing else "no CustomResourceDefinition is among it"
+        click.echo(f"error: nothing to federate in {named}: {reason}", err=True)
         sys.exit(1)
     return settings, gathered
 

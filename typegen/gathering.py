@@ -56,7 +56,8 @@ def gather(found: Iterable[Found], settings: Settings) -> Gathered:
     """The federated types for what `settings` selects among the documents."""
     made: dict[str, Piece] = {}
     refused: set[Refusal] = set()
-    for outcome in _outcomes(found, settings):
+    seen: set[ApiResource] = set()
+    for outcome in _outcomes(found, settings, seen):
         if isinstance(outcome, Refusal):
             refused.add(outcome)
             continue
@@ -67,12 +68,24 @@ def gather(found: Iterable[Found], settings: Settings) -> Gathered:
             refused.add(Refusal(name, places, f"{name} is defined twice and differently: leave one of them out"))
     for refusal in refused:
         made.pop(refusal.name, None)
+    refused |= set(_unknown(settings, seen, {refusal.name for refusal in refused}))
     clashing = clashes.refused(made.values())
     refused |= {Refusal(name, made.pop(name).source, reason) for name, reason in clashing.items()}
     kept = [made[name] for name in sorted(made)]
     for name, taken in clashes.short_names(kept).items():
         made[name] = _without(made[name], taken)
     return Gathered(tuple(made[name] for name in sorted(made)), tuple(sorted(refused)))
+
+
+def _unknown(settings: Settings, seen: Iterable[ApiResource], refused: set[str]) -> Iterator[Refusal]:
+    """What was named and is nowhere in the sources: more likely misspelt than meant."""
+    resources = list(seen)
+    known = {name for resource in resources for name in resource.names} | refused
+    for name in sorted(settings.only - known):
+        yield Refusal("", "--only", f"no type in the sources is called {name}")
+    qualified = {resource.qualified for resource in resources} | refused
+    for name in sorted(set(settings.types) - qualified):
+        yield Refusal("", "types", f"no type in the sources is called {name}")
 
 
 def _without(piece: Piece, taken: Mapping[str, str]) -> Piece:
@@ -89,12 +102,12 @@ def _without(piece: Piece, taken: Mapping[str, str]) -> Piece:
     )
 
 
-def _outcomes(found: Iterable[Found], settings: Settings) -> Iterator[Piece | Refusal]:
+def _outcomes(found: Iterable[Found], settings: Settings, seen: set[ApiResource]) -> Iterator[Piece | Refusal]:
     later = []
     known: dict[tuple[str, str], ApiResource] = {}
     for each in found:
         if definitions.is_definition(each.document):
-            yield from _definition(each, settings)
+            yield from _definition(each, settings, seen)
         elif openapi.is_document(each.document):
             later.append(each)
         elif discovery.is_document(each.document):
@@ -102,14 +115,15 @@ def _outcomes(found: Iterable[Found], settings: Settings) -> Iterator[Piece | Re
                 known |= {(one.api_version, one.plural): one for one in discovery.resources(each.document)}
             except Unusable as error:
                 yield Refusal("", each.source, str(error))
-    yield from _built_ins(later, known, settings)
+    yield from _built_ins(later, known, settings, seen)
 
 
-def _definition(found: Found, settings: Settings) -> Iterator[Piece | Refusal]:
+def _definition(found: Found, settings: Settings, seen: set[ApiResource]) -> Iterator[Piece | Refusal]:
     name = definitions.qualified(found.document)
     try:
         options = settings.options_for(name)
         resource = definitions.resource(found.document, options)
+        seen.add(resource)
         if settings.selects(resource) and not _is_ours(found.document, resource, options):
             generated = federate.generate(definitions.target(found.document, options), options)
             yield _piece(found.source, generated)
@@ -128,7 +142,10 @@ def _piece(source: str, generated: Generated) -> Piece:
 
 
 def _built_ins(
-    found: Iterable[Found], known: Mapping[tuple[str, str], ApiResource], settings: Settings
+    found: Iterable[Found],
+    known: Mapping[tuple[str, str], ApiResource],
+    settings: Settings,
+    seen: set[ApiResource],
 ) -> Iterator[Piece | Refusal]:
     """The built-in types of all OpenAPI documents together: the versions of a type may stand in several of them."""
     offered: dict[ApiResource, tuple[Found, frozenset[str]]] = {}
@@ -142,6 +159,7 @@ def _built_ins(
                 offered.setdefault(known.get(key, listed), (each, verbs.get(key, frozenset())))
         except Unusable as error:
             yield Refusal("", each.source, str(error))
+    seen.update(offered)
     for resource in _preferred(offered, settings):
         source, verbs_there = offered[resource]
         options = settings.options_for(resource.qualified)

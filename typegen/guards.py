@@ -81,7 +81,7 @@ class Guards:
     target: ApiResource
     versions: Sequence[str]
     freed: set[str]
-    unbounded: set[str]
+    changed: set[str]
     cautions: set[Caution] = field(default_factory=set)
 
     def at_root(self, leftover: Leftover) -> Rule | None:
@@ -105,7 +105,7 @@ class Guards:
             return "inside a list or a map a rule cannot tell versions apart"
         if any(path == place or path.startswith(f"{place}.") for place in self.freed if place):
             return "what it reads is not checked"
-        if reaches([leftover.rule], path, self.freed | self.unbounded):
+        if reaches([leftover.rule], path, self.freed | self.changed):
             return "it reads what differs between versions"
         return "it looks for an old value that may be absent" if leftover.rule.get("optionalOldSelf") else ""
 
@@ -119,7 +119,7 @@ class Guards:
             for rule in found:
                 if rule in common:
                     continue
-                if reaches([rule], "", self.freed | self.unbounded):
+                if reaches([rule], "", self.freed | self.changed):
                     self._left_out(Leftover(version, "", rule), "it reads what differs between versions")
                 else:
                     result.append({**rule, "rule": f"!({condition}) || ({rule['rule']})"})

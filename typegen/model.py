@@ -74,6 +74,11 @@ class ApiResource:
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
+    def names(self) -> frozenset[str]:
+        """What a person may call it: kind in lower case, plural, `plural.group`, short names."""
+        return frozenset({self.kind.lower(), self.plural, self.qualified, *self.short_names})
+
+    @property
     def is_namespace(self) -> bool:
         """Whether this is Namespace itself, whose federated type is namespaced and may leave the template out."""
         return self.qualified == "namespaces"

@@ -33,7 +33,9 @@ _BARE = re.compile(r"\b(?:self|oldSelf)\b(?!\s*\.\s*[A-Za-z_])")
 _HAS = re.compile(r"\bhas\(\s*$")
 _SIZE = re.compile(r"\bsize\(\s*$")
 _CLOSED = re.compile(r"\s*\)")
-_FORMATS_WITH_A_TYPE = frozenset({"byte", "date", "date-time", "datetime", "duration"})
+TYPED_FORMATS = frozenset({"byte", "date", "date-time", "datetime", "duration"})
+"""Formats of texts that CEL has a type of its own for."""
+
 _BRIEF = 160
 _ABSENT = object()
 _CEL_WORDS = frozenset(
@@ -59,7 +61,7 @@ class Default:
         if self.type == "array" and isinstance(self.value, list):
             entries = [_literal(entry, self.items) for entry in self.value]
             return f"[{', '.join(entries)}]" if all(entries) else ""
-        return "" if self.format in _FORMATS_WITH_A_TYPE else _literal(self.value, self.type)
+        return "" if self.format in TYPED_FORMATS else _literal(self.value, self.type)
 
     @property
     def size(self) -> str:

@@ -61,7 +61,7 @@ class Settings:
 
     def selects(self, resource: ApiResource) -> bool:
         """Whether this type is wanted."""
-        names = {resource.kind.lower(), resource.plural, resource.qualified, *resource.short_names}
+        names = resource.names
         if self.only and self.only.isdisjoint(names):
             return False
         group = resource.group or CORE

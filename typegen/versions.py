@@ -12,6 +12,7 @@ from typing import Any
 
 from typegen import guards, narrowing
 from typegen.model import ApiResource, Caution, Schema, Template
+from typegen.rules import TYPED_FORMATS
 
 _UPPER = ("maximum", "maxLength", "maxItems", "maxProperties")
 _LOWER = ("minimum", "minLength", "minItems", "minProperties")
@@ -40,7 +41,7 @@ def merge(target: ApiResource, templates: Mapping[str, Template]) -> Template:
             conditions.append({"anyOf": [_other(target, version, ordered), beyond]})
     if conditions:
         schema["allOf"] = [*schema.get("allOf", ()), *conditions]
-    rules = guards.Guards(target, tuple(ordered), union.freed, union.unbounded)
+    rules = guards.Guards(target, tuple(ordered), union.freed, union.changed)
     moved = [guarded for leftover in union.leftover if (guarded := rules.at_root(leftover))]
     if moved:
         schema[_RULES] = [*schema.get(_RULES, ()), *moved]
@@ -79,8 +80,8 @@ class _Union:
     leftover: list[guards.Leftover] = field(default_factory=list)
     freed: set[str] = field(default_factory=set)
     """Paths of what is not checked, because versions differ in its type."""
-    unbounded: set[str] = field(default_factory=set)
-    """Paths of what has lost the bound that kept rules over it cheap."""
+    changed: set[str] = field(default_factory=set)
+    """Paths of what has lost the bound that kept rules over it cheap, or the type that they are written for."""
 
     def node(self, nodes: Nodes, path: str) -> Schema:
         first = next(iter(nodes.values()))
@@ -95,6 +96,11 @@ class _Union:
             or (keyed and any(node.get("properties") for node in nodes.values()))
         ):
             return self._free(nodes, path)
+        formats = {str(node.get("format", "")) for node in nodes.values()}
+        if any(narrowing.kind(node) != kind for node in nodes.values()) or (
+            len(formats) > 1 and formats & TYPED_FORMATS
+        ):
+            self.changed.add(path)
         result: Schema = {key: first[key] for key in ("description", "title") if key in first}
         if kind == "integer or string":
             result["x-kubernetes-int-or-string"] = True
@@ -123,7 +129,7 @@ class _Union:
                 if all(key in node for node in every):
                     result[key] = loosest(node[key] for node in every)
                 elif key in _SIZES and any(key in node for node in every):
-                    self.unbounded.add(path)
+                    self.changed.add(path)
         for key in (*_EXACT, *_MERGED):
             if all(key in node and node[key] == every[0].get(key) for node in every):
                 result[key] = every[0][key]
@@ -153,7 +159,7 @@ class _Union:
         common = [
             rule for rule in next(iter(by_version.values())) if all(rule in rules for rules in by_version.values())
         ]
-        if common and path not in self.freed and not guards.reaches(common, path, self.freed | self.unbounded):
+        if common and path not in self.freed and not guards.reaches(common, path, self.freed | self.changed):
             result[_RULES] = common
         else:
             common = []

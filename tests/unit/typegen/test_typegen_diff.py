@@ -328,7 +328,7 @@ class TestExplain:
         [
             pytest.param("Site.spec.hots", 2, "no field hots in spec.template.spec, did you mean host?", id="near"),
             pytest.param("Site.spec.zzz", 2, "; it has host, labels, open, rules, size, tags, tier", id="far"),
-            pytest.param("Other", 1, "nothing to federate", id="kind"),
+            pytest.param("Other", 1, "no type in the sources is called other", id="kind"),
         ],
     )
     def test_mistakes(self, folder: Path, field: str, code: int, message: str) -> None:

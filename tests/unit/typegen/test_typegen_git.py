@@ -235,6 +235,33 @@ class TestSources:
         assert crd["spec"]["names"]["shortNames"] == ["fshp"]
 
 
+class TestMisspelt:
+    def test_a_type_that_is_nowhere_is_an_error(self) -> None:
+        result = run("write", str(CRDS), "--only", "Gate", "--only", "Gtae")
+        assert result.exit_code == 1
+        assert result.stdout.startswith("# FederatedGate")
+        assert result.stderr == "error: --only: no type in the sources is called gtae\n"
+
+    def test_so_is_one_that_is_given_a_name(self) -> None:
+        result = run("write", str(CRDS / "gates.yaml"), "--name", "gate.features.example.com=FederatedDoor/doors")
+        assert result.exit_code == 1
+        assert "error: types: no type in the sources is called gate.features.example.com" in result.stderr
+
+    def test_a_group_that_is_nowhere(self) -> None:
+        result = run("write", str(CRDS), "--group", "other.example.com")
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert "no type there is selected" in result.stderr
+
+
+def test_the_pre_commit_hooks_are_commands_of_typegen() -> None:
+    hooks = yaml.safe_load((HERE.parents[2] / ".pre-commit-hooks.yaml").read_text())
+    assert [hook["id"] for hook in hooks] == ["typegen-check", "typegen-write"]
+    for hook in hooks:
+        program, *command = hook["entry"].split()
+        assert program == "typegen"
+        assert run(*command, "--help").exit_code == 0
+
+
 class TestClashes:
     @staticmethod
     def write(folder: Path, **names: Any) -> None:

@@ -178,6 +178,18 @@ class TestRules:
                 {**obj(a=TEXT), "x-kubernetes-validations": [RULE]}, obj(a=obj(b=TEXT)), "differs between", id="freed"
             ),
             pytest.param(
+                {**obj(a={"type": "integer"}), "x-kubernetes-validations": [{"rule": "self.a + 1 > 2"}]},
+                {**obj(a={"type": "number"}), "x-kubernetes-validations": [{"rule": "self.a + 1 > 2"}]},
+                "differs between",
+                id="other-number",
+            ),
+            pytest.param(
+                {**obj(a={**TEXT, "format": "date-time"}), "x-kubernetes-validations": [{"rule": "self.a > self.b"}]},
+                obj(a=TEXT),
+                "differs between",
+                id="other-format",
+            ),
+            pytest.param(
                 {**obj(a={**TEXT, "maxLength": 9}), "x-kubernetes-validations": [RULE]},
                 {**obj(a=TEXT), "x-kubernetes-validations": [RULE]},
                 "differs between",
