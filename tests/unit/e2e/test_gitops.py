@@ -1,0 +1,141 @@
+"""e2e/gitops without a cluster: its YAML is valid, and health tools read the controller's status as it is meant."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from federation.cli import reading, validate
+from federation.core import health, status
+from federation.federating import findings, resourcelist
+from federation.model.settings import HealthCheck
+from federation.model.status import ClusterStatus, Status
+from federation.model.words import Propagation, Word
+from tests import gitops
+
+NOW = "2026-01-01T00:00:00Z"
+
+
+def test_the_sample_repository_is_valid() -> None:
+    found, notes = validate.check([str(gitops.FOLDER)], (), ())
+    assert not findings.failed(found), found
+    assert "1 federated object checked" in notes
+
+
+@pytest.mark.parametrize("name", ["web", "everything-else"])
+def test_its_function_configurations_are_understood(name: str) -> None:
+    (document,) = reading.read(str(gitops.FOLDER / "apps" / "shop" / f"{name}.yaml"))
+    config = resourcelist.configuration(document.value)
+    assert config.types
+    assert document.value["apiVersion"] == resourcelist.CONFIG_VERSION
+
+
+def federated(folded: Status | None, *, generation: int = 2, **metadata: Any) -> dict[str, Any]:
+    found = {
+        "apiVersion": "types.kubefed.io/v1beta1",
+        "kind": "FederatedConfigMap",
+        "metadata": {"name": "a", "namespace": "shop", "generation": generation, **metadata},
+    }
+    return found | ({"status": msgspec.to_builtins(folded)} if folded is not None else {})
+
+
+def fold(*lines: ClusterStatus, reason: Propagation = Propagation.OK, message: str = "") -> Status:
+    return status.fold(
+        None,
+        generation=2,
+        reason=reason,
+        message=message,
+        clusters=lines,
+        selected=frozenset(line.name for line in lines if line.status != Word.WAITING_FOR_REMOVAL),
+        now=NOW,
+    )
+
+
+def test_the_condition_says_of_which_generation_it_speaks() -> None:
+    found = federated(fold(ClusterStatus("east")))
+    assert found["status"]["observedGeneration"] == 2
+    assert {each["observedGeneration"] for each in found["status"]["conditions"]} == {2}
+
+
+@pytest.mark.parametrize(
+    ("found", "kstatus", "argo", "said"),
+    [
+        pytest.param(federated(fold(ClusterStatus("east"))), "Current", "Healthy", "holds generation 2", id="held"),
+        pytest.param(federated(fold()), "Current", "Healthy", "no cluster is selected", id="nowhere"),
+        pytest.param(
+            federated(fold(ClusterStatus("east", Word.PENDING))),
+            "InProgress",
+            "Progressing",
+            "east: Pending",
+            id="sent",
+        ),
+        pytest.param(
+            federated(fold(ClusterStatus("east"), ClusterStatus("west", Word.UPDATE_FAILED))),
+            "InProgress",
+            "Degraded",
+            "west: UpdateFailed",
+            id="refused",
+        ),
+        pytest.param(
+            federated(fold(reason=Propagation.INVALID, message="spec.template: is required")),
+            "InProgress",
+            "Degraded",
+            "spec.template: is required",
+            id="invalid",
+        ),
+        pytest.param(
+            federated(fold(reason=Propagation.NAMESPACE_NOT_FEDERATED, message="no FederatedNamespace")),
+            "InProgress",
+            "Degraded",
+            "no FederatedNamespace",
+            id="homeless",
+        ),
+        pytest.param(
+            federated(fold(ClusterStatus("east")), generation=3),
+            "InProgress",
+            "Progressing",
+            "generation",
+            id="changed",
+        ),
+        pytest.param(
+            federated(fold(ClusterStatus("east")), deletionTimestamp=NOW),
+            "Terminating",
+            "Progressing",
+            "let go",
+            id="deleted",
+        ),
+    ],
+)
+def test_health_of_federated_objects(found: dict[str, Any], kstatus: str, argo: str, said: str) -> None:
+    assert gitops.kstatus(found) == kstatus
+    shown, message = gitops.argo(found)
+    assert shown == argo
+    assert said in message
+
+
+def test_an_object_that_no_controller_has_seen() -> None:
+    assert gitops.argo(federated(None))[0] == "Progressing"
+
+
+@pytest.mark.parametrize(
+    ("probes", "argo"),
+    [
+        pytest.param([], "Progressing", id="not-probed"),
+        pytest.param([health.READY], "Healthy", id="ready"),
+        pytest.param([health.Probe("ClusterNotReachable", "no answer")], "Degraded", id="offline"),
+        pytest.param([health.malformed("no Secret")], "Degraded", id="malformed"),
+    ],
+)
+def test_health_of_clusters(probes: list[health.Probe], argo: str) -> None:
+    judged = health.Health()
+    for probe in probes:
+        judged = health.probe_result(judged, probe, HealthCheck(), 1.0)
+    found: dict[str, Any] = {
+        "apiVersion": "core.kubefed.io/v1beta1",
+        "kind": "KubeFedCluster",
+        "metadata": {"name": "east"},
+        "status": {"conditions": health.conditions(judged, [], 1.0)},
+    }
+    assert gitops.argo(found)[0] == argo
+    del found["status"]
+    assert gitops.argo(found)[0] == "Progressing"
