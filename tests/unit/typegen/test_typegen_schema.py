@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.typegen import strategies
 from typegen import schema, structural, validation
 from typegen.model import ApiResource, Options, Target
 
@@ -316,3 +317,17 @@ def test_structural_in_structural_out(spec: dict[str, Any]) -> None:
     made, _ = template(root)
     assert structural.violations({"type": "object", "properties": {"template": made}}) == []
     assert defaults(made) == []
+
+
+@given(st.data())
+@settings(max_examples=300, deadline=None)
+def test_what_the_target_accepts_the_template_accepts(data: st.DataObject) -> None:
+    """The target fills in its defaults before it judges; the template has none and says the same, or more."""
+    node = strategies.defaulted(data.draw, data.draw(strategies.NODE))
+    value = data.draw(strategies.VALUE)
+    target = {"type": "object", "properties": {"x": node}}
+    made, cautions = template({"type": "object", "properties": {"spec": target}})
+    theirs = list(validation.problems(target, strategies.filled(target, {"x": value})))
+    ours = list(validation.problems(made["properties"]["spec"], {"x": value}))
+    assert cautions == []
+    assert bool(ours) is bool(theirs)

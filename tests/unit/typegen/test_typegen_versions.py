@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
+from tests.unit.typegen import strategies
 from typegen import definitions, federate, structural, validation, versions
 from typegen.model import ApiResource, Options, Template
 
@@ -93,37 +93,8 @@ def test_a_template_is_checked_as_the_version_that_it_names(v1: Any, v2: Any, sp
     assert accepts(made, "", spec) is ("v1" in fits), "the preferred one when it names none"
 
 
-LEAF = st.sampled_from(
-    [
-        TEXT,
-        {**TEXT, "maxLength": 1},
-        {**TEXT, "enum": ["a", "bb"]},
-        {**TEXT, "pattern": "^a"},
-        {"type": "boolean"},
-        {"type": "boolean", "enum": [True]},
-    ]
-)
-NODE = st.recursive(
-    LEAF,
-    lambda below: (
-        st.dictionaries(st.sampled_from("pqr"), below, max_size=3).flatmap(
-            lambda known: st.lists(st.sampled_from(sorted(known) or ["p"]), unique=True).map(
-                lambda required: {**obj(**known), "required": sorted(set(required) & set(known))}
-            )
-        )
-        | below.map(lambda items: {"type": "array", "items": items})
-    ),
-    max_leaves=8,
-)
-VALUE = st.recursive(
-    st.sampled_from(["a", "bb", "c", True, False]),
-    lambda below: st.dictionaries(st.sampled_from("pqr"), below, max_size=3) | st.lists(below, max_size=2),
-    max_leaves=8,
-)
-
-
 @settings(max_examples=300, deadline=None)
-@given(NODE, NODE, VALUE)
+@given(strategies.NODE, strategies.NODE, strategies.VALUE)
 def test_what_a_version_accepts_the_template_accepts(one: Any, two: Any, value: Any) -> None:
     """And it refuses what the version refuses, unless a caution says that a place is not checked."""
     made = merged(v1=template(obj(x=one)), v2=template(obj(x=two)))
