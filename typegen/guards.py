@@ -15,6 +15,7 @@ from typegen.model import ApiResource, Caution
 
 Rule = dict[str, Any]
 _HAS = re.compile(r"\bhas\(\s*$")
+_PLAIN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _WHOLE = re.compile(r"\b(?:self|oldSelf)\b(?!\s*[.\[])")
 
 
@@ -97,7 +98,9 @@ class Guards:
         if "oldSelf" in cel.code(str(rule.get("rule"))):
             present += [each.replace("has(self", "has(oldSelf") for each in present]
         condition = " && ".join([self._applies(leftover.version, "self"), *present])
-        return {**moved, "rule": f"!({condition}) || ({moved['rule']})"}
+        # Without it the message would name the template as a whole.
+        where = {"fieldPath": f".{path}"} if path and "fieldPath" not in rule and _PLAIN.fullmatch(path) else {}
+        return {**moved, **where, "rule": f"!({condition}) || ({moved['rule']})"}
 
     def _why_not(self, leftover: Leftover) -> str:
         path = leftover.path

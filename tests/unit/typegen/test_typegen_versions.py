@@ -122,6 +122,7 @@ class TestRules:
                 "rule": "!(!(has(self.apiVersion) && self.apiVersion in ['x.example.com/v2']) && has(self.spec)) || "
                 "(self.spec.a != 'x')",
                 "message": "no x",
+                "fieldPath": ".spec",
             }
         ]
 
