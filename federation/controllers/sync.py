@@ -159,7 +159,8 @@ class Sync:
             return
         track.plan = replace(plan, actions={})  # or every manifest would be kept for as long as its object
         track.actions = dict(plan.actions)
-        if plan.warnings and self._events is not None:
+        told = track.status.observed_generation == plan.generation  # by a controller before us
+        if plan.warnings and self._events is not None and not told:
             self._events.warned(key, federated, plan.warnings)
         track.since = time.monotonic()
         for cluster in {*track.pending, *track.leaving}:
