@@ -1,0 +1,209 @@
+"""e2e/gitops on real control planes: built by the real kustomize, applied as a GitOps tool would, Ready, and healthy.
+
+A playground of its own: the sample's clusters are called east and west, and its types are applied from git.
+"""
+
+import asyncio
+import base64
+import re
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from federation.cli import reading
+from federation.joining import applying, contents, discovery, joins, setup
+from federation.joining.contexts import Contexts
+from federation.model.marks import SYSTEM_NAMESPACE
+from federation.model.resources import KUBEFED_CLUSTERS, ObjectName, Resource
+from federation.playground import access
+from federation.playground.clusters import Playground
+from tests import gitops
+from tests.clusters import kustomize, sessions
+from tests.clusters.fedctl import fedctl
+from tests.clusters.harness import CONFIGMAPS, DEPLOYMENTS, Api, Controller, eventually
+from tests.clusters.steps import Unlike
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+MEMBERS = ("east", "west")
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Control planes with the API installed and members joined: what comes before git."""
+
+    playground: Playground
+    host: Api
+    east: Api
+    west: Api
+    directory: Path
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]:
+    with sessions.directory() as directory:
+        # Its own kube-controller-manager puts the controller's role together from those that types bring.
+        made = Playground.up(directory, ("host", *MEMBERS), controller_manager=["host"], report=lambda _: None)
+        asyncio.run(setup.everything(str(made.kubeconfig), "host", MEMBERS, ()))
+        yield made
+
+
+@pytest.fixture
+async def stage(federation: Playground, tmp_path: Path) -> AsyncIterator[Stage]:
+    clusters = federation.clusters
+    async with Api(clusters["host"]) as host, Api(clusters["east"]) as east, Api(clusters["west"]) as west:
+        yield Stage(federation, host, east, west, tmp_path)
+
+
+def documents(path: Path) -> list[Document]:
+    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    found = [document.value for file in files for document in reading.read(str(file))]
+    return [each for each in found if each["kind"] != "Kustomization"]
+
+
+async def apply(to: Api, wanted: list[Document]) -> list[tuple[Resource, Document]]:
+    """Server-side apply, CRDs and Namespaces first as every GitOps tool does; the resources with the documents."""
+    first = ("CustomResourceDefinition", "Namespace")
+    ordered = sorted(wanted, key=lambda each: each["kind"] not in first)
+    done = []
+    for document in ordered:
+        if document["kind"] not in first:
+            await _established(to, ordered)
+        served = await discovery.read(to.connection)
+        found = next(
+            each
+            for each in served.all
+            if (each.api_version, each.kind) == (document["apiVersion"], document["kind"]) and "/" not in each.plural
+        )
+        resource = contents.resource(found)
+        await to.apply(resource, document, manager="gitops")
+        done.append((resource, document))
+    return done
+
+
+async def _established(to: Api, wanted: list[Document]) -> None:
+    names = [each["metadata"]["name"] for each in wanted if each["kind"] == "CustomResourceDefinition"]
+    if names:
+        await applying.wait_established(to.connection, names)
+
+
+async def reachable(stage: Stage, cluster: Document) -> Document:
+    """The sample's KubeFedCluster with this playground's address, authority and token in the place of example.com's."""
+    name = cluster["metadata"]["name"]
+    joined = await stage.host.get(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, name)
+    assert joined is not None
+    endpoint = {key: joined["spec"][key] for key in ("apiEndpoint", "caBundle", "secretRef")}
+    assert base64.b64decode(endpoint["caBundle"]).startswith(b"-----BEGIN CERTIFICATE")
+    return {**cluster, "spec": {**cluster["spec"], **endpoint}}
+
+
+async def controller(stage: Stage) -> Controller:
+    """A controller with the rights of its own service account and nothing more."""
+    async with Contexts(str(stage.playground.kubeconfig)) as contexts:
+        account = ObjectName(SYSTEM_NAMESPACE, "kubefed-controller")
+        token, _ = await joins.request_token(await contexts.open("host"), account)
+    kubeconfig = stage.directory / "controller.kubeconfig"
+    kubeconfig.touch(mode=0o600)
+    kubeconfig.write_bytes(access.kubeconfig([replace(stage.playground.clusters["host"], token=token)]))
+    return Controller(kubeconfig, stage.directory)
+
+
+async def healthy(stage: Stage, resource: Resource, document: Document) -> None:
+    """Current for kstatus and Healthy for Argo CD, by the object as it is stored."""
+    metadata = document["metadata"]
+
+    async def told() -> object:
+        stored = await stage.host.get(resource, metadata.get("namespace", ""), metadata["name"]) or {}
+        current = bool(stored.get("status")) and gitops.kstatus(stored) == "Current"
+        return stored if current and gitops.argo(stored)[0] == "Healthy" else Unlike(stored.get("status") or {})
+
+    await eventually(told, within=40.0, seen=f"{resource.kind} {metadata['name']} healthy")
+
+
+async def test_the_sample_repository_from_git_to_the_members(stage: Stage) -> None:
+    built = await asyncio.to_thread(kustomize.build, gitops.FOLDER / "apps", stage.directory)
+    assert built.returncode == 0, built.stderr
+    apps = stage.directory / "apps.yaml"
+    apps.write_text(built.stdout)
+    types, clusters = gitops.FOLDER / "types", gitops.FOLDER / "clusters"
+    checked = await asyncio.to_thread(fedctl, "validate", str(apps), str(types), str(clusters))
+    assert (checked.code, checked.out) == (0, ""), checked.out
+
+    await apply(stage.host, documents(types))
+    for member in (stage.east, stage.west):
+        await apply(member, documents(types / "members"))
+    await apply(stage.host, [await reachable(stage, each) for each in documents(clusters)])
+    running = await controller(stage)
+    try:
+        running.start()
+        applied = await apply(stage.host, documents(apps))
+        for resource, document in applied:
+            if document["kind"].startswith("Federated"):
+                await healthy(stage, resource, document)
+        await healthy(stage, KUBEFED_CLUSTERS, documents(clusters / "east.yaml")[0])
+    finally:
+        running.kill()
+
+    replicas = {}
+    for name, member in (("east", stage.east), ("west", stage.west)):
+        web = await member.get(DEPLOYMENTS, "shop", "web")
+        assert web is not None
+        replicas[name] = web["spec"]["replicas"]
+        settings = web["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"]
+        assert settings.startswith("settings-"), "the hash that kustomize put on the name"
+        found = await member.get(CONFIGMAPS, "shop", settings)
+        assert found is not None
+        assert found["data"] == {"currency": "EUR", "debug": "off"}
+    assert replicas == {"east": 5, "west": 2}
+    assert await stage.east.get(CONFIGMAPS, "shop", "banner") is not None
+    assert await stage.west.get(CONFIGMAPS, "shop", "banner") is None
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    """The sample's apps, to be changed."""
+    return Path(shutil.copytree(gitops.FOLDER / "apps", tmp_path / "apps"))
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        pytest.param("shop/web.yaml", "/spec/replicas", "/spec/replica", "has no member", id="override"),
+        pytest.param("shop/everything-else.yaml", "kind: ConfigMap", "kind: Other", "not federated", id="unknown"),
+        pytest.param("shop/web.yaml", "placement:", "place:", "spec.place: is not known", id="configuration"),
+    ],
+)
+def test_what_is_wrong_fails_the_build(copied: Path, file: str, old: str, new: str, said: str) -> None:
+    text = (copied / file).read_text()
+    assert old in text
+    (copied / file).write_text(text.replace(old, new))
+    built = kustomize.build(copied, copied.parent)
+    assert (built.returncode, built.stdout) == (1, "")
+    assert said in built.stderr
+
+
+def test_kustomize_and_fedctl_federate_alike(copied: Path) -> None:
+    built = kustomize.build(copied, copied.parent)
+    plain = kustomize.build(copied / "shop" / "plain", copied.parent)
+    assert (built.returncode, plain.returncode) == (0, 0), built.stderr + plain.stderr
+    file = copied.parent / "plain.yaml"
+    file.write_text(plain.stdout)
+    made = fedctl("federate", "-f", str(file))
+    assert made.code == 0, made.err
+    by_function, by_verb = _parsed(built.stdout), _parsed(made.out)
+    assert by_verb["FederatedNamespace shop"] == by_function["FederatedNamespace shop"]
+    assert by_verb["Namespace shop"] == by_function["Namespace shop"]
+    for kind in ("FederatedConfigMap settings", "FederatedDeployment web"):
+        assert by_verb[kind]["spec"]["template"] == by_function[kind]["spec"]["template"]
+    assert by_verb.keys() == by_function.keys() - {"FederatedConfigMap banner"}
+
+
+def _parsed(text: str) -> dict[str, Document]:
+    """The documents by kind and name, the hashes that kustomize makes of each content written as `HASH`."""
+    hashed = re.sub(r"\bsettings-[a-z0-9]{10}\b", "settings-HASH", text)
+    found = [document.value for document in reading.parse(hashed, "built")]
+    return {f"{each['kind']} {each['metadata']['name'].removesuffix('-HASH')}": each for each in found}
