@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from typegen import cel, rules
+from typegen.defaults import identifier
 from typegen.model import ApiResource, Caution
 
 Rule = dict[str, Any]
@@ -72,7 +73,7 @@ def _reads(expression: str, places: Sequence[cel.Steps]) -> bool:
 
 def _steps(place: str) -> Iterator[str]:
     for name, inside in re.findall(r"([^.\[\]{}]+)|(\[\]|\{\})", place):
-        yield inside or rules.identifier(name)
+        yield inside or identifier(name)
 
 
 @dataclass
@@ -92,7 +93,7 @@ class Guards:
         if reason:
             self._left_out(leftover, reason)
             return None
-        steps = [rules.identifier(step) for step in path.split(".") if step]
+        steps = [identifier(step) for step in path.split(".") if step]
         moved = rules.below(rule, "".join(f".{step}" for step in steps), whole=True)
         present = [f"has({'.'.join(('self', *steps[:count]))})" for count in range(1, len(steps) + 1)]
         if "oldSelf" in cel.code(str(rule.get("rule"))):

@@ -16,8 +16,8 @@ from typing import Any
 
 from typegen import combinators, metadata, rules
 from typegen.cel import ITEM, VALUE, Steps
+from typegen.defaults import Default, Stripped
 from typegen.model import Caution, Options, Schema, Target, Template
-from typegen.rules import Default
 
 _DROPPED = frozenset({"default", "example", "externalDocs", "id", "$schema"})
 _IDENTITY = ("apiVersion", "kind", "metadata", "status")
@@ -136,9 +136,7 @@ class _Walk:
                     Caution(path or ".", f"{name} left out, it speaks of {unclear}, whose default is not kept")
                 )
 
-    def _rules(
-        self, source: Mapping[str, Any], node: Schema, path: str, stripped: rules.Stripped, *, root: bool
-    ) -> None:
+    def _rules(self, source: Mapping[str, Any], node: Schema, path: str, stripped: Stripped, *, root: bool) -> None:
         carried = rules.carry(source, stripped, path or ".", root=root)
         self.cautions += carried.cautions
         self.moved += carried.moved

@@ -3,6 +3,7 @@
 Source: "Specifying a structural schema" in the CRD documentation, and apiextensions' schema/validation.go.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -209,7 +210,7 @@ def _repaired(node: Mapping[str, Any], path: str, cautions: list[Caution]) -> Sc
     if isinstance(result.get("additionalProperties"), Mapping):
         result["additionalProperties"] = _repaired(result["additionalProperties"], f"{path}{{}}", cautions)
     here = path or "."
-    problem = next((found for found in _node(result, path) if found.path == here), None)
+    problem = next(itertools.chain(_own(result, here), _lists(result, here), value_validations(result, here)), None)
     if problem is None:
         return result
     cautions.append(Caution(here, f"not checked from here on: {problem.message}"))

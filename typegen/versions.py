@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from typegen import guards, narrowing
+from typegen.defaults import TYPED_FORMATS
 from typegen.model import ApiResource, Caution, Schema, Template
-from typegen.rules import TYPED_FORMATS
 
 _UPPER = ("maximum", "maxLength", "maxItems", "maxProperties")
 _LOWER = ("minimum", "minLength", "minItems", "minProperties")

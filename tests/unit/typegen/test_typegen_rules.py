@@ -6,7 +6,7 @@ import pytest
 
 from typegen import rules
 from typegen.cel import ITEM, VALUE
-from typegen.rules import Default
+from typegen.defaults import Default, identifier
 
 TEXT = Default("free", "string")
 NUMBER = Default(1, "integer")
@@ -264,4 +264,4 @@ def test_a_long_rule_is_cut_in_the_caution() -> None:
     ],
 )
 def test_identifiers_are_escaped_as_kubernetes_does(name: str, wanted: str) -> None:
-    assert rules.identifier(name) == wanted
+    assert identifier(name) == wanted

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from typegen import structural
@@ -197,6 +197,7 @@ wild = st.recursive(
 
 
 @given(wild)
+@example({"items": {}, "oneOf": [{"items": {"type": "string"}}]})
 def test_whatever_is_repaired_is_structural(schema: dict[str, Any]) -> None:
     assert list(structural.malformed(schema)) == []
     repaired, _ = structural.repair(schema)

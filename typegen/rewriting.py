@@ -1,0 +1,155 @@
+"""Rewrite one CEL expression so that it means without defaults what it meant with them; see typegen.rules for how."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from typegen import cel
+from typegen.cel import EITHER, Chain
+from typegen.defaults import Context, literal
+
+_HAS = re.compile(r"\bhas\(\s*$")
+_SIZE = re.compile(r"\bsize\(\s*$")
+_CLOSED = re.compile(r"\s*\)")
+_ABSENT = object()
+
+
+class Unclear(Exception):
+    """A field with a default is read in a way that cannot be rewritten; the argument names it."""
+
+
+@dataclass
+class Rewriting:
+    """One CEL expression on its way into the template; `guards` is what must hold for it to be evaluated."""
+
+    context: Context
+    guards: list[str] = field(default_factory=list)
+
+    def text(self, expression: str) -> str:
+        """The expression for the template. Raises Unclear when a reading in it cannot be rewritten."""
+        if not self.context.stripped:
+            return expression
+        result: list[str] = []
+        done = 0
+        for chain in cel.chains(expression):
+            replaced = self._chain(chain, expression)
+            if replaced and replaced[0] >= done:
+                start, end, text = replaced
+                result += [expression[done:start], text]
+                done = end
+            elif replaced:
+                raise Unclear(expression[chain.start : replaced[1]])  # inside a reading that is replaced itself
+        return "".join([*result, expression[done:]])
+
+    def _chain(self, chain: Chain, expression: str) -> tuple[int, int, str] | None:
+        """What replaces which part of the expression, if anything."""
+        if chain.base is None:
+            return self._unfollowed(chain, expression)
+        parents: list[int] = []
+        for count in range(1, len(chain.steps) + 1):
+            gone = self.context.at(chain.path(count))
+            if gone is None:
+                continue
+            if any(step.optional for step in chain.steps):
+                raise Unclear(_named(chain))
+            if gone.literal and self._value(chain, parents, count) == gone.value:
+                return self._substitute(chain, expression, parents, count, gone.literal)
+            last = count == len(chain.steps)
+            if last and gone.size and self._value(chain, parents, count) == gone.value:
+                sized = self._sized(chain, expression, parents, gone.size)
+                if sized:
+                    return sized
+            parents.append(count)
+        return self._below(chain, expression, parents) if parents else None
+
+    def _below(self, chain: Chain, expression: str, parents: list[int]) -> tuple[int, int, str] | None:
+        """A reading through fields with defaults that are not plain, down to a field without one (or to such a one)."""
+        whole = len(chain.steps)
+        value = self._value(chain, parents, whole) if parents[-1] < whole else None
+        has = _HAS.search(expression, 0, chain.start) if not chain.method else None
+        above = " && ".join(self._has(chain, expression, count) for count in parents)
+        if has and parents[-1] == whole:
+            return self._substitute(chain, expression, parents[:-1], whole, "")
+        if value is _ABSENT:
+            if not has:
+                return None  # the target has no such field either when the default applies
+            end = expression.index(")", chain.steps[-1].end) + 1
+            return has.start(), end, f"({above} && {expression[has.start() : end]})"
+        plain = literal(value, "string" if isinstance(value, str) else "boolean")
+        if plain and not has:
+            reading = expression[chain.start : chain.steps[-1].end]
+            return chain.start, chain.steps[-1].end, f"({above} ? {reading} : {plain})"
+        if chain.head not in ("self", "oldSelf") or any(not step.name for step in chain.steps):
+            raise Unclear(_named(chain))
+        self.guards += [self._has(chain, expression, count) for count in parents]
+        return None
+
+    def _value(self, chain: Chain, parents: list[int], count: int) -> Any:
+        """What the target sees after `count` steps where a default applies to the first of `parents`, or to it itself.
+
+        None when that cannot be told or differs from parent to parent, _ABSENT when there is nothing.
+        """
+        found = []
+        for parent in [*parents, *([count] if self.context.at(chain.path(count)) else [])]:
+            known = self.context.at(chain.path(parent))
+            value: Any = known.value if known else None
+            for position in range(parent, count):
+                step = chain.steps[position]
+                if step.name and isinstance(value, Mapping):
+                    own = self.context.at(chain.path(position + 1))
+                    value = value.get(step.name, own.value if own else _ABSENT)
+                elif step.number is not None and isinstance(value, list) and step.number < len(value):
+                    value = value[step.number]
+                else:
+                    return _ABSENT if value is _ABSENT else None
+            found.append(value)
+        return found[0] if all(value == found[0] for value in found) else None
+
+    def _substitute(
+        self, chain: Chain, expression: str, parents: list[int], count: int, default: str
+    ) -> tuple[int, int, str]:
+        end = chain.steps[count - 1].end
+        last = count == len(chain.steps) and not chain.method
+        has = _HAS.search(expression, 0, chain.start) if last else None
+        if has:
+            return has.start(), expression.index(")", end) + 1, "true"
+        present = " && ".join(self._has(chain, expression, each) for each in (*parents, count))
+        return chain.start, end, f"({present} ? {expression[chain.start : end]} : {default})"
+
+    def _sized(self, chain: Chain, expression: str, parents: list[int], size: str) -> tuple[int, int, str] | None:
+        """`x.size()` and `size(x)` of a field whose default is not plain."""
+        count = len(chain.steps)
+        start, end = chain.start, chain.steps[-1].end
+        function = _SIZE.search(expression, 0, chain.start)
+        closing = _CLOSED.match(expression, end)
+        if chain.method == "size":
+            end = chain.method_end
+        elif function and closing and not chain.method:
+            start, end = function.start(), closing.end()
+        else:
+            return None
+        present = " && ".join(self._has(chain, expression, each) for each in (*parents, count))
+        return start, end, f"({present} ? {expression[start:end]} : {size})"
+
+    def _unfollowed(self, chain: Chain, expression: str) -> tuple[int, int, str] | None:
+        """A reading whose field is known by name only: left alone unless a field of that name had a default."""
+        for count, step in enumerate(chain.steps, 1):
+            gone = self.context.named(step.name)
+            if not gone:
+                continue
+            literals = {each.literal for each in gone}
+            plain = literals.pop() if len(literals) == 1 else ""
+            has = _HAS.search(expression, 0, chain.start) if count == len(chain.steps) else None
+            if not plain or step.optional or not chain.head or (has and self.context.may_be_absent(step.name)):
+                raise Unclear(_named(chain))
+            return self._substitute(chain, expression, [], count, plain)
+        return None
+
+    @staticmethod
+    def _has(chain: Chain, expression: str, count: int) -> str:
+        return f"has({expression[chain.start : chain.steps[count - 1].end]})"
+
+
+def _named(chain: Chain) -> str:
+    return ".".join(step.name or EITHER for step in chain.steps)
