@@ -355,6 +355,7 @@ class Sync:
             message=plan.message,
             clusters=lines.compose(plan, track, late=now >= track.since + REMIND),
             selected=plan.selected,
+            unjoined=plan.unjoined,
             now=self._now(),
         )
         body = status.patch(track.status, told)

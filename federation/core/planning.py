@@ -117,6 +117,7 @@ def plan(facts: Facts) -> Plan:
         message=message,
         finalizer=True if pushes and marks.SYNC_FINALIZER not in meta.finalizers else None,
         warnings=base.warnings,
+        unjoined=placement.unknown(spec.placement, facts.clusters.values()),
     )
 
 

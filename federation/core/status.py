@@ -27,12 +27,13 @@ def fold(
     clusters: Sequence[ClusterStatus],
     selected: Set[str],
     now: str,
+    unjoined: Sequence[str] = (),
 ) -> Status:
     """The status after a reconcile of `generation`; `previous` itself when it says the same.
 
     `reason` and `message` are the plan's, for the object as a whole. `clusters` are all lines, in any order: of the
-    `selected` clusters and of those a copy still has to leave; a line's generation 0 means `generation`. `now` is
-    RFC 3339.
+    `selected` clusters and of those a copy still has to leave; a line's generation 0 means `generation`. `unjoined` are
+    placed names that are no cluster's. `now` is RFC 3339.
     """
     lines = [_line(line, generation) for line in clusters]
     lines.sort(key=_by_name)
@@ -49,7 +50,9 @@ def fold(
             # KubeFed moves lastUpdateTime when a cluster's line does: something was propagated.
             changed=kept.lines != before.clusters,
         ),
-        _condition(old.get("Ready"), _ready(_Counted.of(lines, selected), generation, reason, told, kept), now),
+        _condition(
+            old.get("Ready"), _ready(_Counted.of(lines, selected, unjoined), generation, reason, told, kept), now
+        ),
         *(condition for condition in before.conditions if condition.type not in ("Propagation", "Ready")),
     )
     status = Status(generation, conditions, kept.lines)
@@ -119,16 +122,17 @@ class _Counted(NamedTuple):
     selected: int
     missing: tuple[ClusterStatus, ...]
     leaving: tuple[str, ...]
+    unjoined: tuple[str, ...]
 
     @classmethod
-    def of(cls, lines: Sequence[ClusterStatus], selected: Set[str]) -> "_Counted":
+    def of(cls, lines: Sequence[ClusterStatus], selected: Set[str], unjoined: Sequence[str]) -> "_Counted":
         missing = [line for line in lines if line.name in selected and (line.status or line.generation)]
         silent = selected - {line.name for line in lines} if selected else selected
         if silent:
             missing += [ClusterStatus(name, Word.PENDING) for name in silent]
             missing.sort(key=_by_name)
         leaving = tuple(line.name for line in lines if line.name not in selected)
-        return cls(len(selected), tuple(missing), leaving)
+        return cls(len(selected), tuple(missing), leaving, tuple(unjoined))
 
 
 def _ready(counted: _Counted, generation: int, reason: Propagation, told: str, kept: budget.Fitted) -> Condition:
@@ -146,6 +150,8 @@ def _ready(counted: _Counted, generation: int, reason: Propagation, told: str, k
         parts.append(f"{held} cluster{' holds' if held == 1 else 's hold'} generation {generation}")
     elif not told:
         parts.append("no cluster is selected")
+    if counted.unjoined:
+        parts.append(f"no cluster has joined as {_names(counted.unjoined)}")
     if counted.leaving:
         parts.append(f"still to be removed from {_names(counted.leaving)}")
     if kept.left_out:

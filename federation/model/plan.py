@@ -86,6 +86,7 @@ class Plan:
     `reason` and `message` become the Propagation condition when the object as a whole is at fault.
     `selected` are the clusters that should hold the object; the other actions clear away copies.
     `undecided`: facts that a decision needs have not been heard yet; nothing is done or told until they are.
+    `unjoined` are names that the placement lists and no cluster has joined under.
     `finalizer`: True add it before any push, False release it (nothing managed is left), None leave as is.
     """
 
@@ -98,3 +99,4 @@ class Plan:
     deleting: bool = False
     undecided: bool = False
     warnings: tuple[str, ...] = ()
+    unjoined: tuple[str, ...] = ()

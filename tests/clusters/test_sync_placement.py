@@ -74,6 +74,9 @@ async def test_placement_selects(  # noqa: PLR0917 - fixtures
     stored = await web.get()
     assert {told["name"] for told in stored["status"].get("clusters", [])} == expected
     assert condition(stored, "Propagation")["status"] == "True"
+    assert ("no cluster has joined as elsewhere" in condition(stored, "Ready")["message"]) is (
+        "elsewhere" in str(placement)
+    )
 
 
 async def test_a_label_put_on_a_cluster_moves_objects_there_and_back(

@@ -59,6 +59,22 @@ def test_a_healthy_object() -> None:
     )
 
 
+def test_names_that_nobody_joined_under_are_told() -> None:
+    folded = status.fold(
+        None,
+        generation=5,
+        reason=Propagation.OK,
+        message="",
+        clusters=[_ok("m1")],
+        selected={"m1"},
+        now=NOW,
+        unjoined=["a", "b", "c", "d"],
+    )
+    ready = _conditions(folded)["Ready"]
+    told = "1 cluster holds generation 5; no cluster has joined as a, b, c and 1 more"
+    assert (ready.status, ready.message) == ("True", told)
+
+
 def test_what_is_empty_is_not_written() -> None:
     """KubeFed's `reason` is absent when all is well, not ""."""
     body = status.patch(None, _fold(_ok("m1")))
