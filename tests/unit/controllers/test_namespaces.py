@@ -118,6 +118,24 @@ async def test_while_federated_namespaces_are_not_listed_nothing_is_decided() ->
 
 
 @virtual
+async def test_what_is_on_its_way_meanwhile_belongs_to_the_plan_before() -> None:
+    async with Rig("m1", types=BOTH) as rig:
+        namespaces(rig, m1=True)
+        rig.put()
+        await asyncio.sleep(1)
+        rig.members["m1"].gate.clear()
+        rig.put(template={"data": {"a": "second"}})
+        await settle()
+        rig.world.types[FEDERATED_NAMESPACES.name].objects.synced = False
+        rig.put(template={"data": {"a": "third"}})
+        await settle()
+        rig.members["m1"].gate.set()
+        await settle()
+        assert rig.data("m1") == "second"
+        assert rig.track().applied["m1"].generation == 2
+
+
+@virtual
 async def test_labels_of_the_hosts_namespace_are_awaited_and_followed() -> None:
     async with Rig("m1", types=BOTH) as rig:
         namespaces(rig, m1=True)

@@ -447,6 +447,14 @@ async def test_released_to_another_hub_the_label_stays() -> None:
     assert pushed.owners("data", "a") == [OTHER_HUB]
 
 
+async def test_one_that_was_created_anew_is_not_released() -> None:
+    pushed = Pushed()
+    await pushed(APPLY)
+    assert (await pushed(Release("another"))).word is Word.OK
+    assert pushed.verbs() == ["read"]
+    assert pushed.owners("data", "a") == [US]
+
+
 @pytest.mark.parametrize("uid", ["another", ""])
 async def test_nothing_of_ours_to_release(uid: str) -> None:
     pushed = Pushed()

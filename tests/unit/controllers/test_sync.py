@@ -703,6 +703,36 @@ async def test_created_anew_under_the_same_name_it_starts_anew() -> None:
         assert rig.lines() == {"m1": ""}
 
 
+@virtual
+async def test_created_anew_while_nobody_listened_it_starts_anew() -> None:
+    """A list shows another object under the name; what the first one was told is not the second one's."""
+    async with Rig("m1") as rig:
+        rig.put()
+        await settle()
+        first = rig.track()
+        rig.hub.put(CONFIGMAPS.federated, WEB, metadata={"uid": "another", "finalizers": None}, status=None)
+        await settle()
+        assert rig.track() is not first
+        assert rig.lines() == {"m1": ""}
+        assert rig.hub.writes[-2:] == ["finalizers ns/web", "status ns/web"]
+
+
+@virtual
+async def test_a_hub_that_refuses_is_asked_at_the_workers_pace_only() -> None:
+    """A key that also waits for a silent member must not be brought back twice a second."""
+    async with Rig("m1", "m2") as rig:
+        rig.put()
+        await settle()
+        rig.members["m2"].gate.clear()
+        rig.put(template={"data": {"a": "c"}})
+        await asyncio.sleep(5)
+        rig.hub.fails = lambda verb, name: UNAVAILABLE if verb == "finalizers" else None
+        rig.hub.put(CONFIGMAPS.federated, WEB, metadata={"finalizers": None})
+        rig.quiet()
+        await asyncio.sleep(120)
+        assert rig.hub.writes.count("finalizers ns/web") <= 14
+
+
 # --- members come and go --------------------------------------------------------------------------------------------
 
 

@@ -48,6 +48,7 @@ def test_a_key_in_work_runs_once_more_and_never_twice_at_a_time() -> None:
     assert queue.take_nowait() == "a"
     queue.add("a")
     queue.add("a", urgent=True)
+    queue.add("a")
     queue.add("b")
     assert "a" in queue
     assert queue.take_nowait() == "b"

@@ -111,6 +111,21 @@ async def test_one_hiccup_of_all_in_flight_trips_once() -> None:
 
 
 @virtual
+async def test_half_open_one_run_decides_however_wide_the_lane_is() -> None:
+    member = Member(lambda key: FAILED)
+    lane: Lane[str] = Lane("m1", member.run, member.tasks.spawn, concurrency=1024)
+    for number in range(TRIP_AFTER):
+        lane.submit(f"k{number}")
+    await settle()
+    assert lane.paused
+    for number in range(10):
+        lane.submit(f"n{number}")
+    member.takes = 5.0
+    await asyncio.sleep(PAUSE_BASE + 1)
+    assert lane.active == 1
+
+
+@virtual
 async def test_a_breaker_opens_longer_each_time_and_lets_one_probe() -> None:
     member = Member(lambda key: FAILED)
     for number in range(TRIP_AFTER + 8):
