@@ -49,7 +49,8 @@ def write(sources: tuple[str, ...], output: str, prune: bool, **chosen: Any) -> 
         else:
             folder, wanted = Path(settings.output), bundle.files(gathered.made, settings.options)
             bundle.write(folder, wanted)
-            _leftover(folder, wanted, prune=prune and not gathered.refused)
+            if not gathered.refused:  # the file of a type that was refused is not one that nobody wants
+                _leftover(folder, wanted, prune=prune)
     for piece in gathered.made:
         for caution in piece.cautions:
             click.echo(f"note: {piece.target.qualified}: {caution}", err=True)

@@ -95,7 +95,7 @@ class Server:
             name = definition["metadata"]["name"]
             conditions: dict[str, Any] = {}
             for _ in range(200):
-                found = self.get(f"{DEFINITIONS}/{name}").get("status", {}).get("conditions", [])
+                found = self.get(f"{DEFINITIONS}/{name}").get("status", {}).get("conditions") or []  # null at first
                 conditions = {each["type"]: each["status"] for each in found}
                 if conditions.get("Established") == "True":
                     break

@@ -131,6 +131,16 @@ class TestCheck:
         assert (repository / "types/own.yaml").exists()
         assert run("check").exit_code == 0
 
+    def test_a_refused_types_file_is_kept(self, repository: Path) -> None:
+        run("write")
+        (repository / "crds/shops.yaml").write_text(
+            "{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition}"
+        )
+        result = run("write", "--prune")
+        assert result.exit_code == 1
+        assert (repository / "types/shops.features.example.com.yaml").exists()
+        assert "prune" not in result.stderr
+
     def test_folder_and_sources_may_be_named(self, tmp_path: Path) -> None:
         run("write", str(CRDS), "-o", str(tmp_path))
         assert run("check", str(tmp_path), str(CRDS)).exit_code == 0
