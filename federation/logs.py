@@ -41,9 +41,15 @@ def configure(*, json: bool, level: str) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
     )
-    logging.basicConfig(
-        level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    # What other libraries and the event loop itself log comes out in the same form, or a log reader would stumble.
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+        )
     )
+    logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
     # It prints response bodies, Secrets included, at DEBUG.
     logging.getLogger("kubernetes_asyncio").setLevel(logging.WARNING)
 
