@@ -55,10 +55,15 @@ def one(document: Document, known: Catalogue, wish: Wish, *, assume: bool = Fals
 
 def passes(document: Document, known: Catalogue) -> bool:
     """Whether a document is none to federate: the federation's own, or a tool's that no cluster gets."""
-    metadata = document.get("metadata")
-    annotations = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    local = isinstance(annotations, Mapping) and annotations.get(LOCAL) == "true"
+    local = entries(document, "annotations").get(LOCAL) == "true"
     return local or known.is_own(document) or document.get("kind") in _LISTS
+
+
+def entries(document: Document, name: str) -> Mapping[str, Any]:
+    """The document's labels or annotations; none where it has no map of them."""
+    metadata = document.get("metadata")
+    found = metadata.get(name) if isinstance(metadata, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def key(document: Document) -> Key:

@@ -40,8 +40,7 @@ class Select:
         _, kind, namespace, name = rendering.key(item)
         if kind == "Namespace":
             namespace = name
-        metadata = item.get("metadata")
-        labels = (metadata.get("labels") if isinstance(metadata, Mapping) else None) or {}
+        labels = rendering.entries(item, "labels")
         return (
             (not self.kinds or kind in self.kinds)
             and (not self.names or name in self.names)
@@ -142,8 +141,7 @@ def _result(item: Mapping[str, Any], severity: str, message: str, path: str = ""
     }
     if path:
         result["field"] = {"path": path}
-    metadata = item.get("metadata")
-    annotations = (metadata.get("annotations") if isinstance(metadata, Mapping) else None) or {}
+    annotations = rendering.entries(item, "annotations")
     if _PATH in annotations:
         index = str(annotations.get(_INDEX, "0"))
         result["file"] = {"path": annotations[_PATH], "index": int(index) if index.isdigit() else 0}

@@ -40,9 +40,7 @@ def fleet(documents: Sequence[Document], named: Sequence[str] = ()) -> Fleet:
     for document in documents:
         if document.get("kind") == "KubeFedCluster" and catalogue.group_of(document) == "core.kubefed.io":
             name = rendering.key(document)[3]
-            metadata = document.get("metadata")
-            labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
-            found[name] = Cluster(name, labels if isinstance(labels, Mapping) else {})
+            found[name] = Cluster(name, rendering.entries(document, "labels"))
     unlabelled = [name for name in named if name not in found]
     return Fleet((*found.values(), *(Cluster(name) for name in unlabelled)), labels=not unlabelled)
 
