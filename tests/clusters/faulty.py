@@ -6,6 +6,7 @@ station, and mends whatever the test left broken: faults, paused and killed proc
 """
 
 import asyncio
+import dataclasses
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+import yaml
 
 from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import KUBEFED_CLUSTERS, KUBEFED_CONFIGS, Resource
@@ -65,7 +67,9 @@ class Faulty:
         """Proxies, short health checks, members by way of their proxies, and a controller."""
         for proxy in self.proxies:
             await proxy.start()
-        (self.directory / "kubeconfig").write_bytes(access.kubeconfig([self.to_host.cluster]))
+        account = yaml.safe_load(self.fleet.kubeconfig.read_text())["users"][0]["user"]["token"]
+        cluster = dataclasses.replace(self.to_host.cluster, token=account)
+        (self.directory / "kubeconfig").write_bytes(access.kubeconfig([cluster]))
         await self.configure({"clusterHealthCheck": HEALTH})
         for name, proxy in (("m1", self.to_m1), ("m2", self.to_m2)):
             await self.point(name, proxy.url)
