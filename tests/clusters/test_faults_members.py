@@ -133,7 +133,7 @@ async def test_member_down_and_back(faulty: Faulty, namespace: str) -> None:
     await faulty.quiet()
     reconciles = await faulty.count("controller_runtime_reconcile_total", controller="sync")
     await asyncio.sleep(3.0)
-    assert await faulty.count("controller_runtime_reconcile_total", controller="sync") <= reconciles + 2
+    assert await faulty.count("controller_runtime_reconcile_total", controller="sync") < reconciles + 10
     assert tried(faulty.to_m1, namespace=namespace, verb="delete") == []
     faulty.forget_requests()
     await faulty.revive("m1")
