@@ -182,7 +182,6 @@ async def wrong_templates(stage: Stage) -> None:
     await apply_wrong_schema(stage)
     await apply_wrong_template(stage)
     await stage.delete("wrong/template.yaml")
-    await _gone(stage, FEDERATED_DEPLOYMENTS, "mismatch")
 
 
 async def wrong_override(stage: Stage) -> None:
@@ -205,9 +204,9 @@ async def delete_all(stage: Stage) -> None:
 
 async def host_is_clean(stage: Stage) -> None:
     """The host keeps nothing of it either: every finalizer was removed once the members were clean."""
-    await _gone(stage, FEDERATED_DEPLOYMENTS, "web")
-    await _gone(stage, FEDERATED_NAMESPACES, NAMESPACE)
-    await _gone(stage, NAMESPACES, NAMESPACE)
+    await stage.gone(FEDERATED_DEPLOYMENTS, "web")
+    await stage.gone(FEDERATED_NAMESPACES, NAMESPACE)
+    await stage.gone(NAMESPACES, NAMESPACE)
 
 
 STEPS = (
@@ -253,11 +252,3 @@ def _names_all(text: str, *words: str) -> None:
     missing = [word for word in words if word not in text]
     if missing:
         raise DemoError(f"a message that names {', '.join(missing)}", text)
-
-
-async def _gone(stage: Stage, resource: Resource, name: str) -> None:
-    ends = time.monotonic() + 30.0
-    while await stage.exists(resource, name):
-        if time.monotonic() > ends:
-            raise DemoError(f"{resource.kind} {name} to be gone from the host", "it is still there")
-        await asyncio.sleep(0.1)

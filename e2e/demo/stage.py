@@ -4,6 +4,7 @@
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,25 @@ class Stage:
             expect(answer, f"{connection.name}: apply {resource.kind.lower()} {name}")
 
     async def delete(self, path: str) -> None:
-        """Delete every object of a file or folder, the last first; what is gone already is fine."""
+        """Delete every object of a file or folder, the last first, each gone before the next, as kubectl waits.
+
+        So a namespace goes empty: one that still has content is looked at again only after many seconds.
+        """
         self.say(f"delete {path} from {HOST}")
         for document in reversed(list(documents(FOLDER / path))):
             resource, name = await self._named(self.host, document)
             answer = await self.host.request("DELETE", resource.path(name))
             if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
                 expect(answer, f"{HOST}: delete {resource.kind.lower()} {name}")
+            await self.gone(resource, name.name)
+
+    async def gone(self, resource: Resource, name: str, within: float = 40.0) -> None:
+        """Wait until the host has this object no more; DemoError when it stays."""
+        ends = time.monotonic() + within
+        while await self.exists(resource, name):
+            if time.monotonic() > ends:
+                raise DemoError(f"{resource.kind} {name} to be gone from the host", "it is still there")
+            await asyncio.sleep(0.05)
 
     async def label(self, cluster: str, key: str, value: str) -> None:
         """Put a label on a KubeFedCluster."""
