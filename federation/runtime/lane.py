@@ -101,7 +101,7 @@ class Lane(Generic[K]):
             self._pause = None
 
     def _start(self) -> None:
-        while self._pause is None and self._active < self._allowed and len(self._queue):
+        while not self._closed and self._pause is None and self._active < self._allowed and len(self._queue):
             self._active += 1
             self._spawn(self._work(), f"lane:{self.name}")
 
@@ -117,6 +117,9 @@ class Lane(Generic[K]):
                     self._queue.done(key)
                 self._learn(verdict, after)
                 self._start()  # more may be allowed now than when the work was handed in
+        except (asyncio.CancelledError, GeneratorExit):
+            self._closed = True  # whoever ends its tasks ends the lane: it must not start others in their place
+            raise
         finally:
             self._active -= 1
             self._start()

@@ -288,6 +288,17 @@ async def test_a_bug_in_a_run_costs_that_run_only() -> None:
 
 
 @virtual
+async def test_cancelled_before_it_was_closed_it_starts_no_others() -> None:
+    member = Member(takes=100.0)
+    member.submit(10)
+    await asyncio.sleep(1)
+    await member.tasks.cancel()
+    await settle()
+    assert (len(member.tasks), member.lane.active) == (0, 0)
+    assert len(member.runs) == CONCURRENCY
+
+
+@virtual
 async def test_cancelling_its_tasks_leaves_none() -> None:
     member = Member(takes=100.0)
     member.submit(10)
