@@ -50,6 +50,7 @@ def documents(found: Sequence[Document], known: Catalogue, clusters: Fleet) -> I
     yield from _twice(found, known)
     homes = _homes(found, known)
     homeless: set[str] = set()
+    cuts = not any(_is_namespaced_scope(document) for document in found)
     for index, document in enumerate(found):
         type_ = known.federating(document)
         spec = _spec(document, type_) if type_ is not None else None
@@ -63,12 +64,23 @@ def documents(found: Sequence[Document], known: Catalogue, clusters: Fleet) -> I
         if namespace in homes:
             for finding in _cut(spec, homes[namespace], namespace, clusters):
                 yield index, finding
-        elif namespace not in homeless:
+        elif cuts and namespace not in homeless:
             homeless.add(namespace)
             message = (
                 f"no FederatedNamespace {namespace} among the files: without one at the hub nothing of it is placed"
             )
             yield index, Finding(Rule.NAMESPACE, "metadata.namespace", message, Severity.WARNING)
+
+
+def _is_namespaced_scope(document: Document) -> bool:
+    """Whether a KubeFedConfig says that a missing FederatedNamespace restricts nothing."""
+    spec = document.get("spec")
+    return (
+        document.get("kind") == "KubeFedConfig"
+        and catalogue.group_of(document) == "core.kubefed.io"
+        and isinstance(spec, Mapping)
+        and spec.get("scope") == "Namespaced"
+    )
 
 
 def _twice(found: Sequence[Document], known: Catalogue) -> Iterator[tuple[int, Finding]]:

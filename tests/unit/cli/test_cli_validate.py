@@ -216,6 +216,14 @@ def test_a_namespace_cuts_the_placement(repository: Path) -> None:
     assert any("FederatedNamespace shop is not placed in west" in line and "widget.yaml:14" in line for line in lines)
 
 
+def test_in_namespaced_scope_nobody_misses_a_federated_namespace(repository: Path) -> None:
+    (repository / "apps" / "a-namespace.yaml").unlink()
+    assert any("no FederatedNamespace shop" in line for line in validate(repository)[1])
+    config = "apiVersion: core.kubefed.io/v1beta1\nkind: KubeFedConfig\nmetadata: {name: kubefed}\n"
+    (repository / "config.yaml").write_text(f"{config}spec: {{scope: Namespaced}}\n")
+    assert validate(repository)[:2] == (0, [])
+
+
 def test_the_same_object_twice(repository: Path) -> None:
     (repository / "apps" / "z.yaml").write_text(WIDGET)
     code, lines, _ = validate(repository)
