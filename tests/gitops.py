@@ -1,7 +1,6 @@
 """What GitOps tools think of an object: kstatus' generic rules (Flux, Helm --wait, kustomize tools), Argo CD's Lua.
 
-`kstatus` follows cli-utils pkg/kstatus/status (generic.go, checkGenericProperties): the rules for kinds that it does
-not know by name. `argo` runs the scripts of e2e/gitops/argocd as they are shipped, in a real Lua 5.1.
+`kstatus` follows cli-utils pkg/kstatus/status (generic.go, checkGenericProperties): the rules for kinds that X runs the scripts of e2e/gitops/argocd as they are shipped, in a real Lua 5.1.
 """
 
 import json
@@ -23,10 +22,9 @@ def kstatus(found: dict[str, Any]) -> str:
     if observed is not None and observed != metadata.get("generation"):
         return "InProgress"
     conditions = {each["type"]: each for each in status.get("conditions") or ()}
-    if conditions.get("Reconciling", {}).get("status") == "True":
-        return "InProgress"
-    if conditions.get("Stalled", {}).get("status") == "True":
-        return "Failed"
+    for kind, condition in conditions.items():
+        if kind in ("Reconciling", "Stalled") and condition["status"] == "True":
+            return "InProgress" if kind == "Reconciling" else "Failed"
     if conditions.get("Ready", {}).get("status") in ("False", "Unknown"):
         return "InProgress"
     return "Current"
