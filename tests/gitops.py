@@ -1,7 +1,7 @@
 """What GitOps tools think of an object: kstatus' generic rules (Flux, Helm --wait, kustomize tools), Argo CD's Lua.
 
-`kstatus` follows cli-utils pkg/kstatus/status (generic.go, checkGenericProperties): the rules for kinds that it does not
-know by name; compared with v0.37.2 itself over every combination of what they read. `argo` runs the scripts of
+`kstatus` follows cli-utils pkg/kstatus/status (generic.go, checkGenericProperties): the rules for kinds that it does
+not know by name; compared with v0.37.2 itself over every combination of what they read. `argo` runs the scripts of
 e2e/gitops/argocd as they are shipped, in a real Lua 5.1.
 """
 
