@@ -29,13 +29,3 @@ def unknown(placement: Placement, clusters: Iterable[Cluster]) -> tuple[str, ...
     if not placement.clusters:
         return ()
     return tuple(sorted(set(placement.clusters) - {cluster.name for cluster in clusters}))
-
-
-def cut(selected: frozenset[str], namespace: frozenset[str] | None) -> frozenset[str]:
-    """Cut a namespaced object's clusters to those of its namespace.
-
-    `namespace` is what the FederatedNamespace's own placement selects, or None where nothing restricts (cluster-scoped
-    objects, and a missing FederatedNamespace in namespaced scope). A missing FederatedNamespace in cluster scope is
-    NOWHERE.
-    """
-    return selected if namespace is None else selected & namespace

@@ -28,6 +28,8 @@ from federation.model.errors import ApiFailure, Unusable
 from federation.model.failures import Failure, FailureKind
 from federation.runtime import metrics
 
+LARGEST_ANSWER = 512 << 20
+"""Bytes. Lists are read in pages of 500 objects, of which none can be larger than etcd takes."""
 IDLE_CONNECTION = 20.0
 """Seconds that an idle connection is kept: longer than a probe's period, so that one stays warm, and no more."""
 
@@ -40,6 +42,10 @@ METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 
 DEADLINE = 10.0
 """Seconds for one request unless its caller says otherwise."""
+
+
+class AnswerTooLong(ValueError):
+    """No API server sends so much at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +148,7 @@ class Connection:
                     server_hostname=self.endpoint.server_name or None,
                     allow_redirects=False,
                 ) as response:
-                    content = await response.read()
+                    content = await _whole(response)
                     code = response.status
                     if 200 <= code < 300:
                         outcome = Answer(code, content)
@@ -255,6 +261,19 @@ def _about_a_namespace(path: str) -> bool:
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
     """aiohttp takes bodies over 1 MiB as a stream only, so that writing one does not hold the loop."""
     return io.BytesIO(body) if body is not None and len(body) > 1 << 20 else body
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """The body, unless it is larger than any API server's answer: a lying one must not fill our memory."""
+    if response.content_length is not None and response.content_length <= LARGEST_ANSWER:
+        return await response.read()
+    chunks, size = [], 0
+    async for chunk in response.content.iter_any():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > LARGEST_ANSWER:
+            raise AnswerTooLong
+    return b"".join(chunks)
 
 
 def _abort(response: aiohttp.ClientResponse) -> None:

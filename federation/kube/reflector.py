@@ -123,7 +123,7 @@ class Reflector(Generic[T]):
         self._roll = roll
         self._version = ""
         self._kick = asyncio.Event()
-        self._failures = 0
+        self._failures = self._expired = 0
         self._opened = -1.0
         labels = (connection.name, collection.what)
         self._events = metrics.WATCH_EVENTS.labels(*labels)
@@ -141,7 +141,7 @@ class Reflector(Generic[T]):
             if failure is None and listing:
                 continue  # straight on to its watch, however long the server was away before
             if self._opened >= began and time.monotonic() - self._opened > SHORTEST_WATCH:
-                self._failures = 0  # it was open for a while: whatever ended it is no failure in a row
+                self._failures = self._expired = 0  # it was open for a while: whatever ended it is no failure in a row
                 if failure is None:
                     continue
             if failure is None:
@@ -155,8 +155,9 @@ class Reflector(Generic[T]):
             if failure.kind is FailureKind.EXPIRED:
                 self._version = ""
                 metrics.RELISTS.labels(self._connection.name, self.collection.what, "expired").inc()
-                self._failures += 1
-                if self._failures == 1:
+                self._expired += 1
+                self._failures = self._expired  # it answers: what an outage has counted says nothing any more
+                if self._expired == 1:
                     continue  # the first time there is no reason to wait
             await self._rest(failure)
 
@@ -255,7 +256,7 @@ class Reflector(Generic[T]):
             self._version = ""  # what was in that line is unknown: list again
             return _unreadable(self.collection, error)
         self._events.inc()
-        self._failures = 0
+        self._failures = self._expired = 0
         version = self.collection.version(item)
         if event.type == "DELETED":
             self._sink.remove(item)

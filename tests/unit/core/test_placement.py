@@ -111,18 +111,6 @@ def test_names_that_nobody_has_are_told() -> None:
     assert placement.unknown(Placement(selector={}), FLEET) == ()
 
 
-@pytest.mark.parametrize(
-    ("namespace", "expected"),
-    [
-        pytest.param(None, {"m1", "m2"}, id="nothing-restricts"),
-        pytest.param(frozenset({"m2", "m3"}), {"m2"}, id="cut-to-the-namespace"),
-        pytest.param(placement.NOWHERE, set(), id="namespace-nowhere"),
-    ],
-)
-def test_cutting_to_the_namespace(namespace: frozenset[str] | None, expected: set[str]) -> None:
-    assert placement.cut(frozenset({"m1", "m2"}), namespace) == expected
-
-
 @given(st.permutations(FLEET), st.lists(st.sampled_from(["m1", "m2", "m3", "m4"]), max_size=4))
 def test_order_does_not_matter(fleet: list[Cluster], names: list[str]) -> None:
     wanted = Placement(tuple(names))

@@ -188,6 +188,20 @@ async def test_lying_servers(content: bytes, kind: FailureKind | None) -> None:
         assert (outcome.kind if isinstance(outcome, Failure) else None) is kind
 
 
+async def test_an_endless_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("federation.kube.connection.LARGEST_ANSWER", 1 << 16)
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for _ in range(64):
+            await response.write(b"x" * (1 << 14))
+        return response
+
+    async with serving(endless) as url, connected(url) as asked:
+        assert failed(await asked.request("GET", "/api")).kind is FailureKind.UNREACHABLE
+
+
 async def test_200_with_something_else_than_json() -> None:
     async def handler(_: web.BaseRequest) -> web.Response:
         return web.Response(text="<html>welcome</html>")

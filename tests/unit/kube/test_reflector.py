@@ -436,3 +436,15 @@ async def test_after_an_outage_the_list_goes_straight_on_to_its_watch() -> None:
     assert server.verbs()[:13] == ["list", "watch@10", *["list"] * 10, "watch@90"]
     assert server.times("watch")[1] == server.times("list")[-1]
     assert following.reflector.failure is None
+
+
+@virtual
+async def test_an_expired_version_after_an_outage_is_listed_anew_at_once() -> None:
+    """What the outage has counted (nine refusals: a wait of half a minute) says nothing of a server that answers."""
+    watches: list[list[Step] | Failure] = [[5.0], *[refused()] * 9, refused(FailureKind.EXPIRED), [3600.0]]
+    server = Server([listed("10"), listed("90")], watches)
+    following = Following(server, roll=lambda: 1.0)
+    await following.run(400)
+    assert server.verbs()[:14] == ["list", *["watch@10"] * 11, "list", "watch@90"]
+    assert server.times("list")[1] == server.times("watch")[10]
+    assert following.reflector.failure is None
