@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+import templates
 from federation.core import identity
 from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import CRDS, EVENTS, NAMESPACES, TYPE_CONFIGS, Resource
@@ -70,6 +71,13 @@ async def unguarded(station: Faulty) -> AsyncIterator[None]:
     await host.apply(
         CRDS, {"apiVersion": CRDS.api_version, "kind": CRDS.kind, "metadata": {"name": name}, "spec": spec}
     )
+    for role in templates.documents(
+        "types/roles.yaml",
+        federated={"group": TYPES, "plural": FEDERATED_LIMITS.plural, "qualified": FEDERATED_LIMITS.qualified},
+        view=False,
+        edit=False,
+    ):
+        await host.apply(ROLES, role)
     roles: list[tuple[Api, str, Any]] = []
     for api, member in ((station.m1, "m1"), (station.m2, "m2")):
         role_name = identity.role(member, "host")
@@ -95,6 +103,7 @@ async def unguarded(station: Faulty) -> AsyncIterator[None]:
         await host.delete(TYPE_CONFIGS, SYSTEM_NAMESPACE, "limitranges")
         for api, role_name, rules in roles:
             await api.patch(ROLES, "", role_name, {"rules": rules})
+        await host.delete(ROLES, "", f"kubefed-controller:{FEDERATED_LIMITS.qualified}")
         await host.delete(CRDS, "", name)
 
 
