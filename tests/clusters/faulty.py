@@ -17,7 +17,7 @@ import pytest_asyncio
 import yaml
 
 from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import KUBEFED_CLUSTERS, KUBEFED_CONFIGS, Resource
+from federation.model.resources import KUBEFED_CLUSTERS, KUBEFED_CONFIGS, NAMESPACES, Resource
 from federation.playground import access
 from federation.playground.clusters import Playground
 from federation.playground.faultproxy import FaultProxy
@@ -265,6 +265,14 @@ class Faulty:
     async def count(self, name: str, **labels: str) -> float:
         """`metric`, without blocking the loop that the proxies live in."""
         return await asyncio.to_thread(self.metric, name, **labels)
+
+    async def tidy(self) -> None:
+        """Until what earlier tests made is gone: a namespace takes seconds to go, and wakes keys while it does."""
+
+        async def gone() -> bool:
+            return not any(each["metadata"].get("deletionTimestamp") for each in await self.host.items(NAMESPACES))
+
+        await eventually(gone, within=90.0, every=0.3, seen="no namespace is being deleted")
 
     async def quiet(self, *, during: float = 0.7) -> None:
         """Until no key was looked at for a while: what earlier tests left has been cleared away."""

@@ -118,6 +118,7 @@ async def test_member_down_and_back(faulty: Faulty, namespace: str) -> None:
     m2 follows at once. The user sees ClusterNotReady for m1 and Ready False at the cluster with its reason. Keys do not
     spin meanwhile. What changed five times is applied once, what did not change is not touched.
     """
+    await faulty.tidy()
     await in_both(faulty, namespace, "changed", "kept")
     await faulty.kill("m1")
     told = await faulty.until_cluster("m1", "False")
@@ -146,6 +147,7 @@ async def test_member_down_and_back(faulty: Faulty, namespace: str) -> None:
 
 async def test_flapping_below_the_threshold_moves_nothing(faulty: Faulty, namespace: str) -> None:
     """8: two of three probes fail, again and again. Hysteresis: Ready stays True, nobody writes or plans anything."""
+    await faulty.tidy()
     await in_both(faulty, namespace, *many(5))
     await faulty.quiet()
     faulty.forget_requests()
