@@ -71,13 +71,13 @@ async def unguarded(station: Faulty) -> AsyncIterator[None]:
     await host.apply(
         CRDS, {"apiVersion": CRDS.api_version, "kind": CRDS.kind, "metadata": {"name": name}, "spec": spec}
     )
-    for role in templates.documents(
+    for manifest in templates.documents(
         "types/roles.yaml",
         federated={"group": TYPES, "plural": FEDERATED_LIMITS.plural, "qualified": FEDERATED_LIMITS.qualified},
         view=False,
         edit=False,
     ):
-        await host.apply(ROLES, role)
+        await host.apply(ROLES, manifest)
     roles: list[tuple[Api, str, Any]] = []
     for api, member in ((station.m1, "m1"), (station.m2, "m2")):
         role_name = identity.role(member, "host")
