@@ -7,6 +7,7 @@ reader who does not await sees one moment.
 from dataclasses import dataclass, field
 
 from federation.controllers.ports import MemberPort
+from federation.core import status
 from federation.core.contention import Contention
 from federation.core.planning import Applied, Trouble
 from federation.model.clusters import Cluster, Missing, Observation, Observed
@@ -60,6 +61,17 @@ class Track:
     setbacks: dict[str, Setback] = field(default_factory=dict)
     contention: dict[str, Contention] = field(default_factory=dict)
     since: float = 0.0
+
+    @classmethod
+    def begin(cls, federated: FederatedObject) -> "Track":
+        """A new one, which believes what the stored status says was applied."""
+        told = status.parse(federated.status)
+        applied = {}
+        for line in told.clusters:
+            digests = status.parse_fingerprint(line.fingerprint)
+            if digests is not None:
+                applied[line.name] = Applied(*digests, line.generation or told.observed_generation)
+        return cls(uid=federated.metadata.uid, status=told, applied=applied)
 
 
 class Holdings:

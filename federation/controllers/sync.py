@@ -69,7 +69,7 @@ class Sync:
             return
         track = state.tracks.get(name)
         if track is None or track.uid != federated.metadata.uid:
-            track = state.tracks[name] = _new_track(federated)
+            track = state.tracks[name] = Track.begin(federated)
         if track.stale or track.plan is None:
             await self._plan(key, state, federated, track)
         await self._report(key, state, federated, track)
@@ -392,13 +392,3 @@ def _certain(turn: _Turn, outcome: push.Outcome) -> bool:
     holdings = turn.state.holdings.get(turn.cluster)
     target = turn.state.target_name(ObjectName(turn.key.namespace, turn.key.name))
     return holdings is not None and holdings.objects.get(target) is not None
-
-
-def _new_track(federated: FederatedObject) -> Track:
-    told = status.parse(federated.status)
-    applied = {}
-    for line in told.clusters:
-        digests = status.parse_fingerprint(line.fingerprint)
-        if digests is not None:
-            applied[line.name] = Applied(*digests, line.generation or told.observed_generation)
-    return Track(uid=federated.metadata.uid, status=told, applied=applied)
