@@ -119,7 +119,7 @@ def lines(found: Mapping[str, Any]) -> list[dict[str, Any]]:
 
     "Applied" stands for KubeFed's absent word. A line without a generation of its own speaks of observedGeneration.
     """
-    observed = _map(found, "status").get("observedGeneration")
+    observed = _observed(found)
     told = []
     for line in _clusters(found):
         word = _text(line.get("status"))
@@ -144,7 +144,7 @@ def heading(found: Mapping[str, Any], now: dt.datetime) -> list[str]:
     """The lines above that table: what it is, how current the status is, and what is true of the whole."""
     metadata, ready = _map(found, "metadata"), condition(found, "Ready")
     name = "/".join(filter(None, (_text(metadata.get("namespace")), _text(metadata.get("name")))))
-    generation, observed = metadata.get("generation"), _map(found, "status").get("observedGeneration")
+    generation, observed = metadata.get("generation"), _observed(found)
     told = [f"{_text(found.get('kind'))} {name}, {age(metadata.get('creationTimestamp'), now)} old"]
     if metadata.get("deletionTimestamp"):
         told.append(f"Deleted {age(metadata['deletionTimestamp'], now)} ago; waiting for the clusters to let go")
@@ -166,7 +166,13 @@ def heading(found: Mapping[str, Any], now: dt.datetime) -> list[str]:
 
 def _is_current(found: Mapping[str, Any]) -> bool:
     generation = _map(found, "metadata").get("generation")
-    return generation is None or _map(found, "status").get("observedGeneration") == generation
+    return generation is None or _observed(found) == generation
+
+
+def _observed(found: Mapping[str, Any]) -> int | None:
+    """status.observedGeneration; None before the controller's first status, which the CRD's default shows as -1."""
+    observed = _map(found, "status").get("observedGeneration")
+    return observed if isinstance(observed, int) and observed > 0 else None
 
 
 def _clusters(found: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -5,6 +5,7 @@ What is only pending keeps the line it had: unknown is not a change, so a restar
 
 import msgspec
 
+from federation.controllers import pacing
 from federation.controllers.facts import Track
 from federation.core import status
 from federation.model.plan import Action, Apply, Delete, Keep, Plan, Refuse, Release, Wait
@@ -18,6 +19,18 @@ def compose(plan: Plan, track: Track, *, late: bool) -> list[ClusterStatus]:
     """One line per cluster that the plan speaks of; `late` says that silence has become a time-out."""
     before = {line.name: line for line in track.status.clusters}
     return [_line(name, action, plan, track, before.get(name), late) for name, action in track.actions.items()]
+
+
+def stalled(track: Track) -> frozenset[str]:
+    """Clusters that only a change of the object can help: what was written does not fit, or was refused as invalid.
+
+    Not what is mended elsewhere (quota, rights, a missing version, an object in the way): that heals without us.
+    """
+    return frozenset(
+        name
+        for name, action in track.actions.items()
+        if isinstance(action, Refuse) or pacing.hopeless(track.setbacks.get(name), action)
+    )
 
 
 def settled(track: Track) -> bool:

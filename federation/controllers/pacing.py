@@ -10,7 +10,7 @@ from federation.controllers.facts import Setback, Track
 from federation.controllers.push import Outcome
 from federation.core import contention, failures
 from federation.model.failures import FailureKind
-from federation.model.plan import Apply, Delete, Release
+from federation.model.plan import Action, Apply, Delete, Release
 from federation.model.words import Word
 from federation.runtime.backoff import delay
 from federation.runtime.lane import Verdict
@@ -63,6 +63,13 @@ def next_try(track: Track) -> float | None:
         if isinstance(action, Apply | Delete | Release) and cluster not in track.pending
     )
     return min((when for when in held if when), default=None)
+
+
+def hopeless(setback: Setback | None, action: Action) -> bool:
+    """Whether this very action was refused, and will be until its manifest is another."""
+    if setback is None or not isinstance(action, Apply | Delete | Release):
+        return False
+    return setback.pace == RETRY["never"] and setback.digest == _identity(action)
 
 
 def verdict(outcome: Outcome) -> tuple[Verdict, float | None]:

@@ -356,6 +356,7 @@ class Sync:
             clusters=lines.compose(plan, track, late=now >= track.since + REMIND),
             selected=plan.selected,
             unjoined=plan.unjoined,
+            stalled=lines.stalled(track),
             now=self._now(),
         )
         body = status.patch(track.status, told)

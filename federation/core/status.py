@@ -1,7 +1,8 @@
 """Fold what happened in every cluster into a federated object's status; the last step of a reconcile, before report.
 
 Conditions are KubeFed's Propagation (pkg/controller/sync/status/status.go: its status is "True" only without a reason)
-and our Ready, which kstatus, `kubectl wait` and Argo CD understand unasked. The same facts give the very same Status
+and our Ready and Stalled, which kstatus, `kubectl wait` and Argo CD understand unasked; Stalled is there only while it
+is True, so that it costs a healthy object nothing. The same facts give the very same Status
 object back, so that nothing is written when nothing changed. The whole stays within a budget: see `budget`.
 """
 
@@ -15,6 +16,9 @@ from federation.model.status import ClusterStatus, Condition, Status
 from federation.model.words import Propagation, Word
 
 _NAMED = 3
+_OURS = frozenset({"Propagation", "Ready", "Stalled"})
+_STALLS = frozenset({Propagation.INVALID, Propagation.COMPUTE_PLACEMENT_FAILED})
+"""Reasons that no event but a change of the object itself can take away."""
 _DECODER = msgspec.json.Decoder(Status)
 
 
@@ -28,12 +32,14 @@ def fold(
     selected: Set[str],
     now: str,
     unjoined: Sequence[str] = (),
+    stalled: Set[str] = frozenset(),
 ) -> Status:
     """The status after a reconcile of `generation`; `previous` itself when it says the same.
 
     `reason` and `message` are the plan's, for the object as a whole. `clusters` are all lines, in any order: of the
     `selected` clusters and of those a copy still has to leave; a line's generation 0 means `generation`. `unjoined` are
-    placed names that are no cluster's. `now` is RFC 3339.
+    placed names that are no cluster's. `stalled` are clusters that only a change of the object can help. `now` is RFC
+    3339.
     """
     lines = [_line(line, generation) for line in clusters]
     lines.sort(key=_by_name)
@@ -53,7 +59,8 @@ def fold(
         _condition(
             old.get("Ready"), _ready(_Counted.of(lines, selected, unjoined), generation, reason, told, kept), now
         ),
-        *(condition for condition in before.conditions if condition.type not in ("Propagation", "Ready")),
+        *(_condition(old.get("Stalled"), each, now) for each in _stalled(lines, stalled, generation, reason, told)),
+        *(condition for condition in before.conditions if condition.type not in _OURS),
     )
     status = Status(generation, conditions, kept.lines)
     return previous if previous is not None and status == previous else status
@@ -167,6 +174,24 @@ def _ready(counted: _Counted, generation: int, reason: Propagation, told: str, k
         why = "Progressing" if under_way else Propagation.CHECK_CLUSTERS
     status = "True" if not reason and not missing else "False"
     return Condition("Ready", status, why, "; ".join(parts), observed_generation=generation)
+
+
+def _stalled(
+    lines: Sequence[ClusterStatus], stalled: Set[str], generation: int, reason: Propagation, told: str
+) -> tuple[Condition, ...]:
+    """Stalled when trying again is no use: kstatus then says Failed with this message, instead of waiting for long."""
+    if reason in _STALLS:
+        return (Condition("Stalled", "True", reason.value, told, observed_generation=generation),)
+    failing = [line for line in lines if line.name in stalled]
+    if not failing:
+        return ()
+    parts = [
+        f"{line.name}: {line.status}" + (f": {budget.cut(line.message, budget.MESSAGE)}" if line.message else "")
+        for line in failing[:_NAMED]
+    ]
+    if len(failing) > _NAMED:
+        parts.append(f"and {len(failing) - _NAMED} more")
+    return (Condition("Stalled", "True", failing[0].status, "; ".join(parts), observed_generation=generation),)
 
 
 def _names(names: Sequence[str]) -> str:

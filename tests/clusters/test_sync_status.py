@@ -6,6 +6,8 @@ import re
 import orjson
 
 from federation.core import status as statuses
+from federation.model.resources import NAMESPACES, Resource
+from tests import gitops
 from tests.clusters.fleets import Fleet
 from tests.clusters.harness import (
     CONFIGMAPS,
@@ -16,12 +18,14 @@ from tests.clusters.harness import (
     Api,
     condition,
     eventually,
+    federated,
     federated_namespace,
     line,
 )
-from tests.clusters.steps import attempt_patch, create, holds, make
+from tests.clusters.steps import Federated, attempt_patch, create, holds, make
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+QUOTAS = Resource("", "v1", "ResourceQuota", "resourcequotas", namespaced=True)
 LABELS = {"app": "web"}
 PODS = {"metadata": {"labels": LABELS}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}
 
@@ -84,6 +88,43 @@ async def test_a_cluster_that_lags_says_which_generation_it_holds(host: Api, m1:
     assert "m2: UpdateFailed" in ready["message"]
     assert (await web.reason("Propagation", "CheckClusters"))["status"] == "False"
     assert (await holds(m2, DEPLOYMENTS, namespace, "web"))["spec"]["selector"]["matchLabels"] == LABELS
+
+
+async def test_kstatus_follows_an_object_from_its_first_moment(host: Api, m1: Api, namespace: str) -> None:
+    """InProgress before any controller has seen it (the CRD's default), Failed at once for what only its user can mend,
+    Current once it is mended; Stalled goes then.
+    """
+    await federated_namespace(host, namespace, ["m1"])
+    spec = {"overrides": [{"clusterName": "m1", "clusterOverrides": [{"path": "/data/none", "value": "x"}]}]}
+    body = federated(FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "b"}}, clusters=["m1"], **spec)
+    created = await host.create(FEDERATED_CONFIGMAPS, body, namespace)
+    assert created["status"] == {"observedGeneration": -1}
+    assert gitops.kstatus(created) == "InProgress"
+    web = Federated(host, FEDERATED_CONFIGMAPS, namespace, "web")
+    stalled = await web.reason("Stalled", "ApplyOverridesFailed")
+    assert "/data/none" in stalled["message"]
+    failed = await web.get()
+    assert (gitops.kstatus(failed), gitops.argo(failed)) == ("Failed", ("Degraded", stalled["message"]))
+    mended = await web.patch({"spec": {"overrides": None}})
+    assert gitops.kstatus(mended) == "InProgress", "of the generation before"
+    mended = await web.settled()
+    assert (gitops.kstatus(mended), condition(mended, "Stalled")) == ("Current", {})
+
+
+async def test_a_refusal_that_may_pass_does_not_stall(host: Api, m1: Api, namespace: str) -> None:
+    """A quota is raised by somebody else; a manifest that the member finds invalid stays invalid."""
+    await federated_namespace(host, namespace, ["m1"])
+    await eventually(lambda: m1.get(NAMESPACES, "", namespace))
+    quota = {"metadata": {"name": "none", "namespace": namespace}, "spec": {"hard": {"count/configmaps": "0"}}}
+    await m1.create(QUOTAS, quota, namespace)
+    template = {"spec": {"selector": {"matchLabels": LABELS}, "template": {**PODS, "metadata": {"labels": {"a": "b"}}}}}
+    bad = await create(host, FEDERATED_DEPLOYMENTS, namespace, "bad", template, clusters=["m1"])
+    stalled = await bad.reason("Stalled", "CreationFailed")
+    assert "spec.template.metadata.labels" in stalled["message"]
+    full = await create(host, FEDERATED_CONFIGMAPS, namespace, "full", {"data": {"a": "b"}}, clusters=["m1"])
+    assert "quota" in (await full.says("m1", "CreationFailed"))["message"]
+    stored = await full.get()
+    assert (gitops.kstatus(stored), condition(stored, "Stalled")) == ("InProgress", {})
 
 
 async def test_failures_and_their_end_are_events_and_nothing_else_is(

@@ -90,6 +90,7 @@ def test_heading_says_what_is_true_of_the_whole() -> None:
         "Propagation CheckClusters",
     ]
     assert rows.heading(federated(), NOW)[1] == "The controller has not seen it yet"
+    assert rows.heading(federated(observedGeneration=-1), NOW)[1] == "The controller has not seen it yet"
 
 
 def test_cluster_rows() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from federation.controllers import lines
+from federation.controllers import lines, pacing
 from federation.controllers.facts import Setback, Track
 from federation.core.planning import Applied
 from federation.model.plan import Action, Apply, Delete, Keep, Plan, Refuse, Release, Wait
@@ -136,3 +136,41 @@ async def test_a_restart_does_not_call_ready_what_nobody_has_asked_yet() -> None
         await asyncio.sleep(1)
         assert again.condition("Ready")["status"] == "True"
         assert again.data("m1") == "c"
+
+
+NEVER = pacing.RETRY["never"]
+
+
+@pytest.mark.parametrize(
+    ("one", "stalled"),
+    [
+        pytest.param(track(Refuse(Word.APPLY_OVERRIDES_FAILED, "no /x")), True, id="an-override-that-does-not-fit"),
+        pytest.param(
+            track(UPDATE, setbacks={"m1": Setback(Word.UPDATE_FAILED, "invalid", "digest", 1e9, 1, NEVER)}),
+            True,
+            id="refused-as-invalid",
+        ),
+        pytest.param(
+            track(UPDATE, setbacks={"m1": Setback(Word.UPDATE_FAILED, "invalid", "before", 1e9, 1, NEVER)}),
+            False,
+            id="another-manifest-was-refused",
+        ),
+        pytest.param(
+            track(Keep("digest", "entry"), setbacks={"m1": Setback(Word.UPDATE_FAILED, "", "digest", 1e9, 1, NEVER)}),
+            False,
+            id="held-in-the-end",
+        ),
+        pytest.param(
+            track(
+                UPDATE, setbacks={"m1": Setback(Word.UPDATE_FAILED, "quota", "digest", 1e9, 1, pacing.RETRY["slow"])}
+            ),
+            False,
+            id="refused-for-now",
+        ),
+        pytest.param(track(Wait(Word.VERSION_UNAVAILABLE, "not served")), False, id="a-crd-still-to-come"),
+        pytest.param(track(Wait(Word.CLUSTER_NOT_READY)), False, id="away"),
+        pytest.param(track(CREATE), False, id="on-its-way"),
+    ],
+)
+def test_stalled_is_what_only_another_object_can_help(one: Track, stalled: bool) -> None:
+    assert lines.stalled(one) == (frozenset({"m1"}) if stalled else frozenset())

@@ -31,6 +31,7 @@ def _fold(
     message: str = "",
     selected: set[str] | None = None,
     now: str = NOW,
+    stalled: frozenset[str] = frozenset(),
 ) -> Status:
     return status.fold(
         previous,
@@ -40,6 +41,7 @@ def _fold(
         clusters=lines,
         selected={line.name for line in lines} if selected is None else selected,
         now=now,
+        stalled=stalled,
     )
 
 
@@ -169,6 +171,51 @@ def test_an_object_at_fault_says_so_in_both() -> None:
     assert conditions["Propagation"].status == conditions["Ready"].status == "False"
     assert conditions["Propagation"].reason == conditions["Ready"].reason == "InvalidSpec"
     assert conditions["Propagation"].message == conditions["Ready"].message == "spec.template: is required"
+
+
+@pytest.mark.parametrize(
+    ("reason", "stalls"),
+    [
+        pytest.param(Propagation.OK, False, id="well"),
+        pytest.param(Propagation.INVALID, True, id="spec"),
+        pytest.param(Propagation.COMPUTE_PLACEMENT_FAILED, True, id="placement"),
+        pytest.param(Propagation.NAMESPACE_NOT_FEDERATED, False, id="namespace-still-to-come"),
+        pytest.param(Propagation.CLUSTER_RETRIEVAL_FAILED, False, id="clusters"),
+    ],
+)
+def test_an_object_stalls_by_its_own_fault_alone(reason: Propagation, stalls: bool) -> None:
+    found = _conditions(_fold(_ok("m1"), reason=reason, message="why")).get("Stalled")
+    assert found == (Condition("Stalled", "True", reason, "why", NOW, NOW, 5) if stalls else None)
+
+
+def test_clusters_that_only_another_manifest_can_help_stall_it() -> None:
+    failing = [_bad(f"m{number}", Word.APPLY_OVERRIDES_FAILED, "no /spec/x") for number in range(2, 7)]
+    stalled = frozenset(line.name for line in failing) - {"m2"} | {"elsewhere"}
+    found = _conditions(_fold(_ok("m1"), *failing, stalled=stalled))["Stalled"]
+    assert (found.status, found.reason) == ("True", "ApplyOverridesFailed")
+    told = [f"{name}: ApplyOverridesFailed: no /spec/x" for name in ("m3", "m4", "m5")]
+    assert found.message == "; ".join([*told, "and 1 more"])
+
+
+def test_stalled_goes_with_its_cause_and_is_stable_until_then() -> None:
+    bad = _bad("m1", message="w" * 999)
+    first = _fold(bad, stalled=frozenset({"m1"}))
+    assert len(_conditions(first)["Stalled"].message) < budget.MESSAGE + 30
+    assert _fold(bad, previous=first, stalled=frozenset({"m1"}), now=LATER) is first
+    stored = status.parse(msgspec.json.encode(first))
+    assert _fold(bad, previous=stored, stalled=frozenset({"m1"}), now=LATER) is stored
+    mended = _fold(_ok("m1"), previous=first, now=LATER)
+    assert set(_conditions(mended)) == {"Propagation", "Ready"}
+    assert b"Stalled" not in (status.patch(first, mended) or b"")
+
+
+def test_the_default_that_no_controller_has_seen_is_like_no_status() -> None:
+    """CRDs default status.observedGeneration to -1 for kstatus; the first write is the same one write."""
+    unseen = status.parse(b'{"observedGeneration":-1}')
+    assert (unseen.conditions, unseen.clusters) == ((), ())
+    told = _fold(_ok("m1"), previous=unseen)
+    assert told == _fold(_ok("m1"))
+    assert status.patch(unseen, told) == status.patch(None, told)
 
 
 def test_the_same_facts_give_the_same_object_back() -> None:

@@ -39,7 +39,9 @@ def federated(folded: Status | None, *, generation: int = 2, **metadata: Any) ->
     return found | ({"status": msgspec.to_builtins(folded)} if folded is not None else {})
 
 
-def fold(*lines: ClusterStatus, reason: Propagation = Propagation.OK, message: str = "") -> Status:
+def fold(
+    *lines: ClusterStatus, reason: Propagation = Propagation.OK, message: str = "", stalled: tuple[str, ...] = ()
+) -> Status:
     return status.fold(
         None,
         generation=2,
@@ -48,6 +50,7 @@ def fold(*lines: ClusterStatus, reason: Propagation = Propagation.OK, message: s
         clusters=lines,
         selected=frozenset(line.name for line in lines if line.status != Word.WAITING_FOR_REMOVAL),
         now=NOW,
+        stalled=frozenset(stalled),
     )
 
 
@@ -77,8 +80,31 @@ def test_the_condition_says_of_which_generation_it_speaks() -> None:
             id="refused",
         ),
         pytest.param(
-            federated(fold(reason=Propagation.INVALID, message="spec.template: is required")),
+            federated(
+                fold(
+                    ClusterStatus("east", Word.APPLY_OVERRIDES_FAILED, "no /spec/x"),
+                    ClusterStatus("west", Word.PENDING),
+                    stalled=("east",),
+                )
+            ),
+            "Failed",
+            "Degraded",
+            "east: ApplyOverridesFailed: no /spec/x",
+            id="never",
+        ),
+        pytest.param(
+            federated(
+                fold(ClusterStatus("east", Word.UPDATE_FAILED, "invalid"), stalled=("east",)),
+                generation=3,
+            ),
             "InProgress",
+            "Progressing",
+            "generation",
+            id="mended-by-a-new-generation",
+        ),
+        pytest.param(
+            federated(fold(reason=Propagation.INVALID, message="spec.template: is required")),
+            "Failed",
             "Degraded",
             "spec.template: is required",
             id="invalid",
@@ -115,6 +141,9 @@ def test_health_of_federated_objects(found: dict[str, Any], kstatus: str, argo: 
 
 def test_an_object_that_no_controller_has_seen() -> None:
     assert gitops.argo(federated(None))[0] == "Progressing"
+    by_default = federated(None) | {"status": {"observedGeneration": -1}}  # the CRD's, as the API server shows it
+    assert gitops.argo(by_default)[0] == "Progressing"
+    assert gitops.kstatus(by_default) == "InProgress"
 
 
 @pytest.mark.parametrize(
