@@ -34,8 +34,8 @@ check: $(READY) ## static checks only: format, lint, types, import contracts, ge
 bench: $(READY) ## measure a controller from outside, beside a bare client and KubeFed's figures; QUICK=1 is short
 	@QUICK='$(QUICK)' $(PY) -m e2e.bench
 
-soak: $(READY) ## the randomised test for SOAK_MINUTES (default 30); FEDERATION_SEED repeats a run
-	@SOAK_MINUTES='$(or $(SOAK_MINUTES),30)' $(if $(FEDERATION_SEED),FEDERATION_SEED='$(FEDERATION_SEED)') $(PY) -m e2e.soak
+soak: $(READY) ## the randomised test for SOAK_MINUTES (default 30); OUTAGE=3600: one member down so many seconds; FEDERATION_SEED repeats
+	@SOAK_MINUTES='$(or $(SOAK_MINUTES),30)' OUTAGE='$(OUTAGE)' $(foreach each,OBJECTS MEMBERS EVERY,OUTAGE_$(each)='$(OUTAGE_$(each))') $(if $(FEDERATION_SEED),FEDERATION_SEED='$(FEDERATION_SEED)') $(PY) -m e2e.soak
 
 clean: ## remove .venv, caches and build output (control-plane binaries stay in the user's cache)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

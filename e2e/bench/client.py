@@ -63,7 +63,7 @@ class Client:
 
     async def watch(self, path: str, version: str) -> AsyncIterator[tuple[str, Any]]:
         """Events after a resourceVersion, until the server ends the watch."""
-        url = f"{self._url}{path}?watch=1&resourceVersion={version}&timeoutSeconds=3600"
+        url = f"{self._url}{path}?watch=1&resourceVersion={version}&timeoutSeconds=86400"
         async with self._session.get(url) as response:
             async for line in response.content:
                 event = orjson.loads(line)

@@ -31,6 +31,7 @@ class Fleet:
         self._controller: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
         self.members: tuple[str, ...] = ()
+        self.metrics_url = ""
 
     def __enter__(self) -> "Fleet":
         return self
@@ -49,6 +50,7 @@ class Fleet:
     def start_controller(self) -> None:
         """As its users run it: `fedctl controller run`, JSON log to a file; returns when /readyz says ok."""
         health, metrics = processes.free_port(set()), processes.free_port(set())
+        self.metrics_url = f"http://127.0.0.1:{metrics}/metrics"
         self._log = (self._directory / "controller.log").open("ab")
         self._controller = subprocess.Popen(  # noqa: S603 - our own command
             [

@@ -143,6 +143,7 @@ class Clusters:
 
     def _join(self, name: str) -> JoinedMember:
         lane: Lane[Any] = Lane(name, self._sync.lane_runner(name), self._pushing.spawn, concurrency=CONCURRENCY)
+        metrics.LANE_DEPTH.labels(name).set_function(lambda: len(lane))
         self._world.members[name] = Member(Cluster(name), lane=lane)
         joined = JoinedMember(
             name,
@@ -175,6 +176,7 @@ class Clusters:
             member.lane.close()
             self._sync.drop_cluster(name, dropped)
         metrics.CLUSTER_READY.remove(name)
+        metrics.LANE_DEPTH.remove(name)
         for type_name in self._world.types:
             metrics.PLACEMENTS.remove(name, type_name)
         self._fanout.everything()

@@ -15,6 +15,7 @@ RECONCILE_SECONDS = Histogram(
 ACTIVE_WORKERS = Gauge("controller_runtime_active_workers", "Workers busy now.", ["controller"])
 QUEUE_DEPTH = Gauge("workqueue_depth", "Keys waiting.", ["name"])
 QUEUE_ADDS = Counter("workqueue_adds_total", "Keys added.", ["name"])
+QUEUE_LATER = Gauge("federation_queue_later", "Keys that wait for their time (back-off, timers).", ["name"])
 REQUESTS = Counter(
     "rest_client_requests_total", "API requests by cluster, verb and answer.", ["host", "method", "code"]
 )
@@ -28,6 +29,7 @@ PUSHES = Counter("federation_pushes_total", "Writes to members by what came of t
 RELISTS = Counter("federation_relists_total", "Lists from nothing by reason.", ["cluster", "type", "reason"])
 WATCH_EVENTS = Counter("federation_watch_events_total", "Watch events received.", ["cluster", "type"])
 CLUSTER_READY = Gauge("federation_cluster_ready", "1 when the member answers its probe.", ["cluster"])
+LANE_DEPTH = Gauge("federation_lane_depth", "Keys that wait for one member or are being written to it.", ["cluster"])
 LANE_PAUSED = Counter("federation_lane_pauses_total", "Times a lane stopped asking its member.", ["cluster", "reason"])
 PLACEMENTS = Gauge("federation_placements", "Objects observed in members by type.", ["cluster", "type"])
 LOOP_LAG = Gauge("federation_event_loop_lag_seconds", "How late the event loop woke up last time.")

@@ -42,6 +42,7 @@ class Workers(Generic[K]):
         self._adds_told = 0
         self._active = 0
         metrics.QUEUE_DEPTH.labels(name).set_function(lambda: len(queue))
+        metrics.QUEUE_LATER.labels(name).set_function(lambda: queue.later)
         metrics.ACTIVE_WORKERS.labels(name).set_function(lambda: self._active)
 
     async def serve(self) -> None:

@@ -1,0 +1,114 @@
+"""One member down for OUTAGE seconds, then back; the figures, and a verdict by exit code.
+
+usage: OUTAGE=3600 [OUTAGE_OBJECTS=400] [OUTAGE_MEMBERS=3] [OUTAGE_EVERY=7] [FEDERATION_SEED=1] python -m e2e.outage
+
+OUTAGE_EVERY is the pause in seconds between two acts of users. Everything that was seen goes to outage-<date>.json.
+"""
+
+import asyncio
+import datetime as dt
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import orjson
+
+from e2e.bench import report as machines
+from e2e.bench.fleet import Fleet
+from e2e.outage import verdict
+from e2e.outage.run import Options, Run
+from federation.model.errors import FederationError
+from federation.playground.errors import PlaygroundError
+
+
+def main() -> int:
+    """Run, tell, save. 0 when nothing is wrong, 1 when something is, 2 for options that are no numbers."""
+    try:
+        options = read(os.environ)
+    except ValueError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 2
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    try:
+        with Fleet() as fleet:
+            fleet.grow(tuple(f"m{number}" for number in range(1, options.members + 1)))
+            fleet.start_controller()
+            try:
+                measured = asyncio.run(Run(fleet, options).measure())
+            except Exception:
+                _say(f"the end of the controller's log:\n{fleet.log_tail()}")
+                raise
+    except KeyboardInterrupt:
+        _say("interrupted; everything has been taken down")
+        return 130
+    except (RuntimeError, TimeoutError, FederationError, PlaygroundError, ExceptionGroup) as error:
+        _say(f"error: {error}")
+        return 1
+    _save({**machines.machine(), "options": options, **measured})
+    _tell(measured)
+    wrong = verdict.findings(measured, options.objects * 2)
+    for each in wrong:
+        print(f"WRONG: {each}")  # noqa: T201
+    return 1 if wrong else 0
+
+
+def read(environment: Mapping[str, str]) -> Options:
+    """The options of a run. ValueError names the variable that is no number, or too small."""
+
+    def number(name: str, default: str, least: float) -> float:
+        text = environment.get(name) or default
+        try:
+            value = float(text)
+        except ValueError:
+            raise ValueError(f"{name} is {text!r}, no number") from None
+        if value < least:
+            raise ValueError(f"{name} is {text}: it must be at least {least:g}")
+        return value
+
+    return Options(
+        outage=number("OUTAGE", "3600", 1),
+        objects=int(number("OUTAGE_OBJECTS", "400", 3)),
+        members=int(number("OUTAGE_MEMBERS", "3", 2)),
+        every=number("OUTAGE_EVERY", "7", 0),
+        seed=int(number("FEDERATION_SEED", "1", 0)),
+    )
+
+
+def _tell(measured: Mapping[str, Any]) -> None:
+    for part, found in measured.items():
+        for name, value in found.items():
+            if name != "samples":
+                print(f"{part}: {name}: {value}")  # noqa: T201
+    seen = measured["outage"]["samples"]
+    first, last = seen[len(seen) // 4], seen[-1]
+    seconds = last["at"] - first["at"]
+    cpu, looked = last["cpu"] - first["cpu"], last["reconciles"] - first["reconciles"]
+    print(f"outage: controller RSS: {first['rss']} MB after a quarter, {last['rss']} MB at its end")  # noqa: T201
+    if seconds:
+        print(f"outage: controller CPU: {cpu / seconds * 1e3:.2f} ms/s; {looked} reconciles")  # noqa: T201
+    most = {name: max(each[name] for each in seen) for name in ("waiting", "later", "lane", "lag")}
+    print(f"outage: at most: {most}")  # noqa: T201
+
+
+def _save(results: Mapping[str, Any]) -> None:
+    path = Path.cwd() / f"outage-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}.json"
+    path.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
+    print(f"raw figures: {path}")  # noqa: T201
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
