@@ -1,7 +1,8 @@
 """A member in memory, with server-side apply good enough for pushes. Kept honest by tests/contract.
 
-What it does not know: schemas, admission, list merging (a list is one value), other API versions of one object. Every
-event goes to the sinks at once, before its write's answer, or with `hold` when `deliver` is called.
+What it does not know: schemas, admission, fields that may not change (but data where `immutable` is true), list
+merging (a list is one value), other API versions of one object. Every event goes to the sinks at once, before its
+write's answer, or with `hold` when `deliver` is called.
 """
 
 import asyncio
@@ -31,6 +32,7 @@ class FakeMember:
         self.objects: dict[tuple[str, ObjectName], Stored] = {}
         self.sinks: dict[str, Sink[PartialMetadata]] = {}
         self.calls: list[str] = []
+        self.deleted_with: list[dict[str, Any]] = []
         self.fails: Callable[[str, ObjectName], Failure | None] = lambda verb, name: None
         self.lost: Callable[[str, ObjectName], Failure | None] = lambda verb, name: None
         self.gate = asyncio.Event()
@@ -75,8 +77,15 @@ class FakeMember:
         self._changed(resource, stored)
         return Written(False, stored.metadata())
 
+    async def would_create(self, resource: Resource, name: ObjectName, body: bytes) -> Failure | None:
+        if (failure := await self._asked("would-create", name)) is not None:
+            return failure
+        if (resource.qualified, name) in self.objects:
+            return Failure(FailureKind.ALREADY_EXISTS, f"{name} already exists", 409, "AlreadyExists")
+        return self._refused(resource, name, None)
+
     async def delete(
-        self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any]
+        self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any], *, version: str = ""
     ) -> Failure | None:
         if (failure := await self._asked("delete", name)) is not None:
             return failure
@@ -85,6 +94,9 @@ class FakeMember:
             return None
         if stored.uid != uid:
             return Failure(FailureKind.UID_MISMATCH, "UID in precondition", 409)
+        if version not in {"", str(stored.version)}:
+            return conflict("the ResourceVersion in the precondition does not match")
+        self.deleted_with.append(dict(options))
         self.remove(resource, name)
         return self.lost("delete", name)
 
@@ -188,11 +200,15 @@ class FakeMember:
         if against and not force:
             causes = tuple(Cause("." + ".".join(path), who, "FieldManagerConflict") for path, who in against)
             return Failure(FailureKind.FIELD_CONFLICT, "conflict", 409, "Conflict", causes)
+        leaving = (own.paths if own is not None else set()) - set(wanted) - {path for e in others for path in e.paths}
+        if stored.values.get(("immutable",)) is True and any(
+            path[0] == "data" for path in differing | leaving | (set(wanted) - set(stored.values))
+        ):
+            return Failure(FailureKind.INVALID, "data: Forbidden: field is immutable when `immutable` is set", 422)
         for each in others:
             each.paths -= differing
-        for path in (own.paths if own is not None else set()) - set(wanted):
-            if not any(path in each.paths for each in others):
-                self._drop(stored, path)
+        for path in leaving:
+            self._drop(stored, path)
         if own is None:
             stored.entries.append(own := Entry(manager, "Apply", set()))
         own.paths = set(wanted)
@@ -203,7 +219,7 @@ class FakeMember:
         return Written(created, stored.metadata())
 
     def _refused(
-        self, resource: Resource, name: ObjectName, stored: Stored | None, uid: str, version: str
+        self, resource: Resource, name: ObjectName, stored: Stored | None, uid: str = "", version: str = ""
     ) -> Failure | None:
         if stored is None:
             if uid:
@@ -219,6 +235,7 @@ class FakeMember:
         stored.values.pop(path, None)
         for entry in stored.entries:
             entry.paths.discard(path)
+        stored.entries = [entry for entry in stored.entries if entry.paths]
 
     def _changed(self, resource: Resource, stored: Stored) -> None:
         stored.version = next(self._versions)

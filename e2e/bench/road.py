@@ -199,7 +199,13 @@ class _Member:
         """Ownership is undisputed here."""
         raise NotImplementedError
 
-    async def delete(self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any]) -> Any:
+    async def would_create(self, resource: Resource, name: ObjectName, body: bytes) -> Failure | None:
+        """Nothing is recreated here."""
+        raise NotImplementedError
+
+    async def delete(
+        self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any], *, version: str = ""
+    ) -> Any:
         """Nothing is deleted here."""
         raise NotImplementedError
 

@@ -45,10 +45,13 @@ class MemberPort(Protocol):
     ) -> Written | Failure:
         """JSON patch of metadata."""
 
+    async def would_create(self, resource: Resource, name: ObjectName, body: bytes) -> Failure | None:
+        """Create as a dry run; ALREADY_EXISTS when only the object itself stands in the way."""
+
     async def delete(
-        self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any]
+        self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any], *, version: str = ""
     ) -> Failure | None:
-        """Delete if the uid still fits."""
+        """Delete if the uid still fits, and the resourceVersion where one is given."""
 
     async def read(self, resource: Resource, name: ObjectName) -> PartialMetadata | Failure:
         """Metadata as it is now."""

@@ -81,11 +81,29 @@ class MemberWriter:
             )
         )
 
+    async def would_create(self, resource: Resource, name: ObjectName, body: bytes) -> Failure | None:
+        """Ask by a dry run whether this object could be created; None: it could, and there is none.
+
+        An API server looks for an object of that name last, after defaulting, admission, validation and quota (every
+        registry does, custom resources' too): ALREADY_EXISTS says that nothing else stands in its way.
+        """
+        answer = await self.connection.request(
+            "POST",
+            resource.collection(name.namespace if resource.namespaced else ""),
+            body=body,
+            accept=METADATA,
+            params={"dryRun": "All", "fieldManager": self.manager},
+            deadline=PUSH_DEADLINE,
+            secret=_is_secret(resource),
+        )
+        return answer if isinstance(answer, Failure) else None
+
     async def delete(
-        self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any]
+        self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any], *, version: str = ""
     ) -> Failure | None:
-        """Delete the object if it still has this uid. Already gone is success."""
-        body = {"apiVersion": "v1", "kind": "DeleteOptions", **options, "preconditions": {"uid": uid}}
+        """Delete the object if it still has this uid, and this resourceVersion if given. Already gone is success."""
+        same = {"uid": uid, "resourceVersion": version} if version else {"uid": uid}
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", **options, "preconditions": same}
         answer = await self.connection.request(
             "DELETE",
             resource.path(name),

@@ -5,7 +5,7 @@ import contextlib
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -193,7 +193,7 @@ class RealWorld(World):
         self.namespace = f"contract-{uuid.uuid4().hex[:10]}"
         self._running: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> "RealWorld":
+    async def __aenter__(self) -> Self:
         body = {"metadata": {"name": self.namespace}}
         expect(await self.connection.request("POST", NAMESPACES.collection(), body=orjson.dumps(body)))
         return self
@@ -252,7 +252,12 @@ class RealWorld(World):
         await self.post(resource, body)
 
     async def serve(self, resource: Resource) -> None:
-        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        await self.install(resource, {"type": "object", "x-kubernetes-preserve-unknown-fields": True})
+
+    async def install(self, resource: Resource, schema: Mapping[str, Any]) -> None:
+        """Serve a type with a schema; one that is served already stays as it is."""
+        if not isinstance(await self.connection.request("GET", resource.collection()), Failure):
+            return
         version = {"name": resource.version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
         spec: dict[str, Any] = {"group": resource.group, "scope": "Namespaced", "versions": [version]}
         spec |= {"names": {"plural": resource.plural, "kind": resource.kind}}
