@@ -114,6 +114,10 @@ class FaultProxy:
         """How many watches (of one resource) are open, silent ones included."""
         return len(self._streaming(resource))
 
+    def watched(self) -> list[str]:
+        """The resource of every open watch, silent ones included."""
+        return [watch.info.resource for watch in self._streaming(None)]
+
     def pending(self) -> int:
         """How many requests (watches that do not stream yet included) are with the API server, unanswered."""
         return self._pending

@@ -4,6 +4,7 @@ Numbers are those of the fault table in docs/faults.md. Drift in a member is the
 """
 
 import asyncio
+from collections import Counter
 
 import pytest
 
@@ -137,6 +138,49 @@ async def test_silent_watch_at_the_hub_is_noticed(faulty: Faulty, namespace: str
     faulty.to_host.clear()
     await faulty.until_held(faulty.m1, namespace, "web", "c")
     await faulty.until_ready(namespace, "web")
+
+
+@pytest.mark.timeout(300)
+async def test_half_open_connections_are_noticed_in_90_seconds(faulty: Faulty, namespace: str) -> None:
+    """3, with the limit that users have: every watch, of the hub and of both members, goes silent without a FIN.
+
+    Each is opened again within 90 s (and ten for a loaded machine; by themselves watches end after 240 to 360 s), goes
+    on from its last resourceVersion without a list, and what happened in the silence is put right: drift, a deletion,
+    a user's change. One watch of m2 stays silent: freshness is part of Ready, and the user reads which type it is.
+    """
+    assert faulty.controller.constants == {}
+    await in_both(faulty, namespace, "drifted", "deleted", "changed")
+    silent = Fault("blackhole", verb="watch")
+    struck = [(proxy, Counter(proxy.watched()), proxy.inject(silent)) for proxy in faulty.proxies]
+    assert all(injected.hits >= watches.total() > 0 for _, watches, injected in struck)
+    for proxy in faulty.proxies:
+        proxy.clear()
+    faulty.to_m2.inject(Fault("blackhole", verb="watch", resource="secrets"))
+    faulty.forget_requests()
+    await edit(faulty.m1, namespace, "drifted", "mine")
+    await faulty.m1.delete(CONFIGMAPS, namespace, "deleted")
+    await faulty.change(namespace, "changed", "c")
+
+    async def opened() -> object:
+        return all(watches - asked(proxy) == Counter() for proxy, watches, _ in struck)
+
+    await eventually(opened, within=100.0, every=0.5, seen="every silent watch is asked for again")
+    await faulty.until_held(faulty.m1, namespace, "drifted", "b")
+    await faulty.until_held(faulty.m1, namespace, "deleted", "b")
+    await faulty.until_held(faulty.m1, namespace, "changed", "c")
+    assert [each for proxy in faulty.proxies for each in proxy.requests.where(verb="list")] == []
+    told = await faulty.until_cluster("m2", "False")
+    assert told["reason"] == "ClusterNotReady"
+    assert "its watches do not: secrets" in told["message"]
+    faulty.to_m2.clear()
+    await faulty.until_cluster("m2", "True")
+    await faulty.until_ready(namespace, "changed")
+    await faulty.until_held(faulty.m2, namespace, "changed", "c")
+
+
+def asked(proxy: FaultProxy) -> Counter[str]:
+    """Requests for a watch by resource, whatever came of them."""
+    return Counter(each.resource for each in proxy.requests.where(verb="watch"))
 
 
 async def test_watches_that_end_at_once_are_not_asked_in_a_loop(faulty: Faulty, namespace: str) -> None:
