@@ -1,4 +1,8 @@
-"""Whether one schema node lets through less than another, keyword by keyword: what `typegen diff` is made of. Pure."""
+"""Whether one schema node lets through less than another, keyword by keyword. Pure.
+
+What `typegen diff` is made of, where the two are an old and a new form of a type, and `fitting`, where they are what
+the hub has and what a member serves. A change is worded for both.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,10 +17,22 @@ _BRIEF = 100
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happened to one keyword; `narrower` says that something valid before may not be now."""
+    """How one keyword differs; `narrower` says that something valid before may not be now.
+
+    `message` tells it of an old and a new form; `there`, only of what is narrower, of a member's beside the hub's.
+    """
 
     narrower: bool
     message: str
+    there: str = ""
+
+
+def own(schema: Node) -> Node:
+    """Of a whole target's schema what is the target's in a template: see typegen.schema for the rest."""
+    skipped = ("apiVersion", "kind", "metadata", "status")
+    known = {name: child for name, child in (schema.get("properties") or {}).items() if name not in skipped}
+    required = [name for name in schema.get("required") or () if name not in skipped]
+    return {**schema, "properties": known, "required": required}
 
 
 def shape(node: Node) -> Any:
@@ -51,7 +67,9 @@ def types(old: Node, new: Node) -> Change | None:
         ("integer", "integer or string"),
         ("string", "integer or string"),
     )
-    return Change(not wider, f"the type is now {after}, until now {before}")
+    return Change(
+        not wider, f"the type is now {after}, until now {before}", f"the type is {after} there, {before} at the hub"
+    )
 
 
 def validations(old: Node, new: Node) -> Iterator[Change]:
@@ -66,7 +84,12 @@ def validations(old: Node, new: Node) -> Iterator[Change]:
         before, after = old.get(name), new.get(name)
         if before != after:
             told = "is new" if before is None else "is gone" if after is None else "has changed"
-            yield Change(after is not None, f"{name} {told}{'' if after is None else ': ' + said(after)}")
+            there = "is checked only there" if before is None else "is another there"
+            yield Change(
+                after is not None,
+                f"{name} {told}{'' if after is None else ': ' + said(after)}",
+                f"{name} {there}: {said(after)}",
+            )
 
 
 def needed(node: Node) -> set[str]:
@@ -78,7 +101,7 @@ def needed(node: Node) -> set[str]:
 def _required(old: Node, new: Node) -> Iterator[Change]:
     before, after = needed(old), needed(new)
     for name in sorted(after - before):
-        yield Change(True, f"{name} is now required")
+        yield Change(True, f"{name} is now required", f"{name} is required there")
     for name in sorted(before - after):
         if name in (new.get("properties") or {}):
             yield Change(False, f"{name} is no longer required")
@@ -89,12 +112,15 @@ def _enum(old: Node, new: Node) -> Iterator[Change]:
     if before == after:
         return
     if before is None or after is None:
-        yield Change(after is not None, f"only {said(after)} are allowed now" if after else "any value is allowed now")
+        if after is None:
+            yield Change(False, "any value is allowed now")
+        else:
+            yield Change(True, f"only {said(after)} are allowed now", f"only {said(after)} are allowed there")
         return
     gone = [value for value in before if value not in after]
     more = [value for value in after if value not in before]
     if gone:
-        yield Change(True, f"{said(gone)} no longer allowed")
+        yield Change(True, f"{said(gone)} no longer allowed", f"{said(gone)} not allowed there")
     if more:
         yield Change(False, f"{said(more)} allowed now")
 
@@ -116,10 +142,13 @@ def _bounds(old: Node, new: Node) -> Iterator[Change]:
         upper = name.startswith("max")
         narrower = after is not None and (before is None or (after < before if upper else after > before))
         told = "is gone" if after is None else f"is now {after}"
-        yield Change(narrower, f"{name} {told}{'' if before is None else f', until now {before}'}")
+        yield Change(
+            narrower, f"{name} {told}{'' if before is None else f', until now {before}'}", _there(name, before, after)
+        )
     for name in ("exclusiveMinimum", "exclusiveMaximum"):
         if bool(old.get(name)) != bool(new.get(name)):
-            yield Change(bool(new.get(name)), f"{name} is now {'true' if new.get(name) else 'false'}")
+            told = f"{name} is now {'true' if new.get(name) else 'false'}"
+            yield Change(bool(new.get(name)), told, f"{name} is true there")
 
 
 def _texts(old: Node, new: Node) -> Iterator[Change]:
@@ -127,18 +156,36 @@ def _texts(old: Node, new: Node) -> Iterator[Change]:
         before, after = old.get(name), new.get(name)
         if before != after:
             told = "is gone" if after is None else f"is now {said(after)}"
-            yield Change(after is not None, f"{name} {told}{'' if before is None else f', until now {said(before)}'}")
+            yield Change(
+                after is not None,
+                f"{name} {told}{'' if before is None else f', until now {said(before)}'}",
+                _there(name, before, after),
+            )
+
+
+def _there(name: str, before: Any, after: Any) -> str:
+    return f"{name} is {said(after)} there, {said(before)} at the hub"
 
 
 def _flags(old: Node, new: Node) -> Iterator[Change]:
     if bool(old.get("nullable")) != bool(new.get("nullable")):
-        yield Change(not new.get("nullable"), f"null is {'now' if new.get('nullable') else 'no longer'} allowed")
+        told = f"null is {'now' if new.get('nullable') else 'no longer'} allowed"
+        yield Change(not new.get("nullable"), told, "null is not allowed there")
     if is_free(old) != is_free(new):
-        yield Change(not is_free(new), f"unknown fields are {'kept now' if is_free(new) else 'no longer kept'}")
+        told = f"unknown fields are {'kept now' if is_free(new) else 'no longer kept'}"
+        yield Change(not is_free(new), told, "fields that the schema does not name are not allowed there")
+    whole = "x-kubernetes-embedded-resource"
+    if bool(old.get(whole)) != bool(new.get(whole)):
+        told = f"it is {'now' if new.get(whole) else 'no longer'} an API object, with apiVersion and kind"
+        yield Change(bool(new.get(whole)), told, "it is an API object there, with apiVersion and kind")
     before = (old.get("x-kubernetes-list-type", "atomic"), tuple(old.get("x-kubernetes-list-map-keys") or ()))
     after = (new.get("x-kubernetes-list-type", "atomic"), tuple(new.get("x-kubernetes-list-map-keys") or ()))
     if before != after:
-        yield Change(after[0] != "atomic", f"the list is now {_listed(after)}, until now {_listed(before)}")
+        yield Change(
+            after[0] != "atomic",
+            f"the list is now {_listed(after)}, until now {_listed(before)}",
+            f"the list is {_listed(after)} there, {_listed(before)} at the hub",
+        )
 
 
 def _listed(how: tuple[str, tuple[str, ...]]) -> str:
@@ -149,7 +196,7 @@ def _rules(old: Node, new: Node) -> Iterator[Change]:
     before = {str(rule.get("rule")) for rule in old.get("x-kubernetes-validations") or ()}
     after = {str(rule.get("rule")) for rule in new.get("x-kubernetes-validations") or ()}
     for text in sorted(after - before):
-        yield Change(True, f"CEL rule is new: {_brief(text)}")
+        yield Change(True, f"CEL rule is new: {_brief(text)}", f"a CEL rule that the hub has not: {_brief(text)}")
     for text in sorted(before - after):
         yield Change(False, f"CEL rule is gone: {_brief(text)}")
 

@@ -98,14 +98,7 @@ def _names(name: str, old: Form, new: Form) -> Iterator[Finding]:
 
 def schemas(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Severity, str]]:
     """What changes from one schema of a whole target to another, as (path in the federated object, severity, text)."""
-    skipped = ("apiVersion", "kind", "metadata", "status")  # not the target's schema in a template, see typegen.schema
-
-    def own(schema: Mapping[str, Any]) -> dict[str, Any]:
-        known = {name: child for name, child in (schema.get("properties") or {}).items() if name not in skipped}
-        required = [name for name in schema.get("required") or () if name not in skipped]
-        return {**schema, "properties": known, "required": required}
-
-    yield from _node(own(old), own(new), "spec.template")
+    yield from _node(narrowing.own(old), narrowing.own(new), "spec.template")
 
 
 def _node(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[tuple[str, Severity, str]]:
