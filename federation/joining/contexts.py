@@ -53,7 +53,9 @@ class Contexts:
         """A connection to that context's API server, named after the context."""
         name = self.name(context)
         if name not in self._open:
-            self._open[name] = Connection(name, await kubeconfig.from_kubeconfig(self.paths, name))
+            endpoint = await kubeconfig.from_kubeconfig(self.paths, name)
+            if name not in self._open:  # two may ask at once, and only one connection would ever be closed
+                self._open[name] = Connection(name, endpoint)
         return self._open[name]
 
     def serving(self, server: str) -> list[str]:

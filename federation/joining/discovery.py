@@ -80,18 +80,29 @@ async def generate(connection: Connection, resource: ApiResource, options: Optio
     try:
         if crd is not None:
             return federate.from_crd(crd, options)
-        return federate.from_openapi(await _openapi(connection, resource), resource, options)
+        return federate.from_openapi(await document(connection, resource), resource, options)
     except NotFederable as error:
         raise Refused(f"{connection.name}: {resource.qualified} cannot be federated: {error}") from None
 
 
-async def _openapi(connection: Connection, resource: ApiResource) -> Any:
-    index = await applying.read(connection, "/openapi/v3")
-    root = "apis" if resource.group else "api"
-    entry = answers.section(answers.section(index, "paths"), f"{root}/{resource.api_version}")
-    if not entry.get("serverRelativeURL"):
+async def documents(connection: Connection) -> Mapping[str, str]:
+    """Group version (`apps/v1`, `v1`) -> URL of its OpenAPI v3 document; the URL holds a hash of what it says."""
+    paths = answers.section(await applying.read(connection, "/openapi/v3"), "paths")
+    found = {}
+    for path in paths:
+        root, _, name = path.partition("/")
+        url = answers.section(paths, path).get("serverRelativeURL")
+        if root in ("api", "apis") and name and isinstance(url, str) and url.startswith("/"):
+            found[name] = url
+    return found
+
+
+async def document(connection: Connection, resource: ApiResource) -> dict[str, Any]:
+    """The OpenAPI v3 document of the resource's group version. Refused when there is none."""
+    url = (await documents(connection)).get(resource.api_version)
+    if url is None:
         raise Refused(f"{connection.name}: no OpenAPI v3 document for {resource.api_version}")
-    return await applying.read(connection, str(entry["serverRelativeURL"]), deadline=30.0)
+    return await applying.read(connection, url, deadline=30.0)
 
 
 def _verbs(document: Mapping[str, Any]) -> dict[tuple[str, str, str], frozenset[str]]:
