@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from e2e.demo import scenario, table, world
+from e2e.demo.checkout import APP
 from e2e.demo.clusters import HOST, MEMBERS, NAME, Clusters, DemoError
 from e2e.demo.scenario import Step
 from e2e.demo.stage import Stage
@@ -92,7 +93,7 @@ async def _play(clusters: Clusters, screen: table.Screen, times: Times) -> None:
             screen.done(times[-1][1], stage.sight)
             await asyncio.sleep(screen.pace)
         if _keep():
-            await stage.apply("apps")  # something to look at
+            await stage.apply(APP)  # something to look at
 
 
 async def observe(stage: Stage, step: Step) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from e2e.demo import world
+from e2e.demo.checkout import APP
 from e2e.demo.clusters import MEMBERS, DemoError
 from e2e.demo.observe import CONFIGMAPS, DEPLOYMENTS, NAMESPACE, NAMESPACES, SERVICES
 from e2e.demo.stage import Stage
@@ -25,7 +26,6 @@ FEDERATED_CONFIGMAPS = Resource(TYPES, "v1beta1", "FederatedConfigMap", "federat
 FEDERATED_DEPLOYMENTS = Resource(TYPES, "v1beta1", "FederatedDeployment", "federateddeployments", namespaced=True)
 FEDERATED_NAMESPACES = Resource(TYPES, "v1beta1", "FederatedNamespace", "federatednamespaces", namespaced=True)
 ENABLED = ("namespaces", "configmaps", "secrets", "services", "deployments.apps", "websites.demo.example.com")
-REGIONS = {"berlin": "eu", "paris": "eu", "tokyo": "asia"}
 EU = ("berlin", "paris")
 IMAGE = "/spec/template/spec/containers/0/image"
 WEB = "registry.example.com/shop/web"
@@ -67,27 +67,34 @@ async def enable(stage: Stage) -> None:
 
 
 async def join(stage: Stage) -> None:
-    """The members, each with its region as a label; `--wait` until the controller finds it Ready."""
-    for member, region in REGIONS.items():
-        await stage.fedctl("join", member, "--label", f"region={region}", "--wait")
+    """The members; `--wait` until the controller finds each one Ready."""
+    for member in MEMBERS:
+        await stage.fedctl("join", member, "--wait")
+
+
+async def take_over(stage: Stage) -> None:
+    """From here on git says what there is: the types as `typegen write` made them, the clusters with their labels."""
+    await stage.apply("types")
+    await stage.apply("clusters")
 
 
 async def all_ready(stage: Stage) -> None:
-    """The host's KubeFedClusters are Ready, and say the regions."""
+    """The host's KubeFedClusters are Ready, and say the regions that git gave them."""
 
     def ready() -> bool:
         told = stage.sight.members
-        return all(name in told and told[name].ready and told[name].labels.get("region") for name in MEMBERS)
+        return all(name in told and told[name].ready and "region" in told[name].labels for name in MEMBERS)
 
     if not await stage.sight.until(ready, within=20.0):
-        raise DemoError("every KubeFedCluster to be Ready", str(stage.sight.members))
+        raise DemoError("every KubeFedCluster to be Ready, with its region", str(stage.sight.members))
 
 
 SETUP = (
     Step("the federation API on the host: fedctl init", install, {}),
     Step("the controller: fedctl controller run", start_controller, {}),
     Step("six types, one of them a custom resource: fedctl enable", enable, {}),
-    Step("three members: fedctl join", join, {}, after=all_ready),
+    Step("three members: fedctl join", join, {}),
+    Step("git takes over: types/ and clusters/ of e2e/gitops", take_over, {}, after=all_ready),
 )
 
 # --- what it does ----------------------------------------------------------------------------------------------------
@@ -121,18 +128,18 @@ REMOVED: World = world.without(RELEASED, "ConfigMap news", ["paris"])
 
 
 async def apply_apps(stage: Stage) -> None:
-    """Everything in apps/, as from a git checkout."""
-    await stage.apply("apps")
+    """All of an application's folder, as from a git checkout."""
+    await stage.apply(APP)
 
 
 async def apply_override(stage: Stage) -> None:
     """web again, with an override for paris."""
-    await stage.apply("changes/override.yaml")
+    await stage.edit("changes/override.yaml")
 
 
 async def label_tokyo(stage: Stage) -> None:
     """tokyo moves to the region that web, its Service and its Secret are placed in."""
-    await stage.label("tokyo", "region", "eu")
+    await stage.edit("changes/move.yaml")
 
 
 async def meddle(stage: Stage) -> None:
@@ -146,7 +153,7 @@ async def meddle(stage: Stage) -> None:
 async def kill_tokyo(stage: Stage) -> None:
     """A member dies as in a power cut, and a release is made meanwhile."""
     await stage.fedctl("playground", "kill", "tokyo", "--name", "demo")
-    await stage.apply("changes/release.yaml")
+    await stage.edit("changes/release.yaml")
 
 
 async def tokyo_is_missed(stage: Stage) -> None:
@@ -193,13 +200,13 @@ async def wrong_override(stage: Stage) -> None:
 async def remove(stage: Stage) -> None:
     """The banner is deleted; news is taken out of paris."""
     await stage.delete("wrong/override.yaml")
-    await stage.apply("changes/removal.yaml")
+    await stage.edit("changes/removal.yaml")
 
 
 async def delete_all(stage: Stage) -> None:
     """Everything from git is deleted again, the namespace last."""
     await stage.delete("changes/removal.yaml")
-    await stage.delete("apps")
+    await stage.delete(APP)
 
 
 async def host_is_clean(stage: Stage) -> None:

@@ -1,30 +1,29 @@
-"""What a person does in the demo: apply YAML from a folder, label a cluster, edit a member's copy behind our back.
+"""What a person does in the demo: apply folders of a git repository, edit them, edit a member's copy behind our back.
 
-`kubectl apply --server-side`, `label`, `patch` and `delete` do the same; it may not be installed here.
+`kubectl apply --server-side`, `patch` and `delete` do the same; it may not be installed here.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import orjson
 
+from e2e.demo.checkout import Checkout, Document
 from e2e.demo.clusters import HOST, MEMBERS, Clusters, DemoError, Said
 from e2e.demo.observe import NAMESPACE, Sight, Where
-from federation.cli import reading
 from federation.joining.contexts import Contexts
 from federation.kube.connection import APPLY_PATCH, MERGE_PATCH, Connection, expect
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import KUBEFED_CLUSTERS, ObjectName, Resource
 
-FOLDER = Path(__file__).parent
 USER = "demo-user"
-"""The field manager of what the person at the keyboard applies."""
+"""The field manager of what is applied from git."""
 SOMEBODY = "somebody-else"
 """The field manager of whoever edits a member's copy."""
+_OF_THIS_MACHINE = ("apiEndpoint", "caBundle", "secretRef")
 
 
 class Stage:
@@ -33,6 +32,7 @@ class Stage:
     def __init__(self, clusters: Clusters, say: Callable[[str], None]) -> None:
         self.clusters = clusters
         self.say = say
+        self.checkout = Checkout()
         self._contexts = Contexts(str(clusters.kubeconfig))
         self._served: dict[tuple[str, str], dict[str, Resource]] = {}
 
@@ -51,19 +51,15 @@ class Stage:
         return await asyncio.to_thread(self.clusters.fedctl, *arguments, fails=fails)
 
     async def apply(self, path: str, *, to: Connection | None = None) -> None:
-        """Apply every document of a file or folder of e2e/demo; ApiFailure when the API server refuses one."""
+        """Apply every document of a file or folder; ApiFailure when the API server refuses one."""
         connection = to or self.host
         self.say(f"apply {path} to {connection.name}")
-        for document in documents(FOLDER / path):
-            resource, name = await self._named(connection, document)
-            answer = await connection.request(
-                "PATCH",
-                resource.path(name),
-                params={"fieldManager": USER, "force": "true", "fieldValidation": "Strict"},
-                body=orjson.dumps(document),
-                content_type=APPLY_PATCH,
-            )
-            expect(answer, f"{connection.name}: apply {resource.kind.lower()} {name}")
+        await self._apply(connection, self.checkout.read(path))
+
+    async def edit(self, path: str) -> None:
+        """Change the git repository as a file of changes/ says, and apply what was changed."""
+        self.say(f"edit as {path} says, and apply to {self.host.name}")
+        await self._apply(self.host, self.checkout.edit(path))
 
     async def delete(self, path: str) -> None:
         """Delete every object of a file or folder, the last first, each gone before the next, as kubectl waits.
@@ -71,12 +67,13 @@ class Stage:
         So a namespace goes empty: one that still has content is looked at again only after many seconds.
         """
         self.say(f"delete {path} from {HOST}")
-        for document in reversed(list(documents(FOLDER / path))):
+        for document in reversed(self.checkout.read(path)):
             resource, name = await self._named(self.host, document)
             answer = await self.host.request("DELETE", resource.path(name))
             if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
                 expect(answer, f"{HOST}: delete {resource.kind.lower()} {name}")
             await self.gone(resource, name.name)
+            self.say(f"  {resource.kind.lower()} {name} is gone")
 
     async def gone(self, resource: Resource, name: str, within: float = 40.0) -> None:
         """Wait until the host has this object no more; DemoError when it stays."""
@@ -85,13 +82,6 @@ class Stage:
             if time.monotonic() > ends:
                 raise DemoError(f"{resource.kind} {name} to be gone from the host", "it is still there")
             await asyncio.sleep(0.05)
-
-    async def label(self, cluster: str, key: str, value: str) -> None:
-        """Put a label on a KubeFedCluster."""
-        self.say(f"label kubefedcluster {cluster} {key}={value}")
-        path = KUBEFED_CLUSTERS.path(ObjectName("kube-federation-system", cluster))
-        body = orjson.dumps({"metadata": {"labels": {key: value}}})
-        expect(await self.host.request("PATCH", path, body=body, content_type=MERGE_PATCH), f"label {cluster}")
 
     async def meddle(self, member: str, resource: Resource, name: str, patch: Mapping[str, Any] | None) -> None:
         """Edit (or, without a patch, delete) a member's copy as somebody else, and see that it has happened."""
@@ -135,6 +125,25 @@ class Stage:
         expect(answer, f"{HOST}: get {resource.kind.lower()} {name}")
         return True
 
+    async def _apply(self, connection: Connection, wanted: Iterable[Document]) -> None:
+        for document in wanted:
+            resource, name = await self._named(connection, document)
+            body = await self._as_joined(document) if resource.kind == KUBEFED_CLUSTERS.kind else document
+            answer = await connection.request(
+                "PATCH",
+                resource.path(name),
+                params={"fieldManager": USER, "force": "true", "fieldValidation": "Strict"},
+                body=orjson.dumps(body),
+                content_type=APPLY_PATCH,
+            )
+            expect(answer, f"{connection.name}: apply {resource.kind.lower()} {name}")
+
+    async def _as_joined(self, cluster: Document) -> Document:
+        """The sample's KubeFedCluster with this machine's endpoint and Secret, as `fedctl join` found them."""
+        metadata = cluster["metadata"]
+        joined = await self.host.read(KUBEFED_CLUSTERS.path(ObjectName(metadata["namespace"], metadata["name"])))
+        return {**cluster, "spec": {**cluster["spec"], **{key: joined["spec"][key] for key in _OF_THIS_MACHINE}}}
+
     async def _named(self, connection: Connection, document: Mapping[str, Any]) -> tuple[Resource, ObjectName]:
         version, kind = document["apiVersion"], document["kind"]
         served = self._served.setdefault((connection.name, version), {})
@@ -150,10 +159,3 @@ class Stage:
             raise ApiFailure(Failure(FailureKind.TYPE_MISSING, f"no {kind} in {version}"), connection.name)
         metadata = document["metadata"]
         return served[kind], ObjectName(metadata.get("namespace", ""), metadata["name"])
-
-
-def documents(path: Path) -> Iterator[Mapping[str, Any]]:
-    """The objects of a YAML file, or of all in a folder in the order of their names."""
-    for file in sorted(path.glob("*.yaml")) if path.is_dir() else [path]:
-        for document in reading.read(str(file)):
-            yield document.value

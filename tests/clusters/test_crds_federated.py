@@ -14,7 +14,7 @@ from typegen import discovery, documents, federate, openapi
 from typegen.model import Generated, Options
 
 ROOT = Path(__file__).parents[2]
-CRDS = (ROOT / "tests/unit/typegen/crds", ROOT / "e2e/demo/crds")
+CRDS = (ROOT / "tests/unit/typegen/crds", ROOT / "e2e/gitops/crds")
 TYPES = "/apis/types.kubefed.io/v1beta1/namespaces/default"
 CORE_TYPES = ("configmaps", "secrets", "services", "namespaces", "serviceaccounts", "pods", "persistentvolumeclaims")
 OTHER_TYPES = {

@@ -1,10 +1,11 @@
 """e2e/gitops on real control planes: built by the real kustomize, applied as a GitOps tool would, Ready, and healthy.
 
-A playground of its own: the sample's clusters are called east and west, and its types are applied from git.
+A playground of its own: the sample's clusters are called berlin, paris and tokyo, and its types are applied from git.
 """
 
 import asyncio
 import base64
+import contextlib
 import re
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from e2e.demo import checkout
 from federation.cli import reading
 from federation.joining import applying, contents, discovery, joins, setup
 from federation.joining.contexts import Contexts
@@ -28,7 +30,7 @@ from tests.clusters.harness import CONFIGMAPS, DEPLOYMENTS, Api, Controller, eve
 from tests.clusters.steps import Unlike
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
-MEMBERS = ("east", "west")
+MEMBERS = ("berlin", "paris", "tokyo")
 Document = dict[str, Any]
 
 
@@ -38,8 +40,7 @@ class Stage:
 
     playground: Playground
     host: Api
-    east: Api
-    west: Api
+    members: dict[str, Api]
     directory: Path
 
 
@@ -54,15 +55,13 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]
 
 @pytest.fixture
 async def stage(federation: Playground, tmp_path: Path) -> AsyncIterator[Stage]:
-    clusters = federation.clusters
-    async with Api(clusters["host"]) as host, Api(clusters["east"]) as east, Api(clusters["west"]) as west:
-        yield Stage(federation, host, east, west, tmp_path)
+    async with contextlib.AsyncExitStack() as stack:
+        apis = {name: await stack.enter_async_context(Api(each)) for name, each in federation.clusters.items()}
+        yield Stage(federation, apis.pop("host"), apis, tmp_path)
 
 
 def documents(path: Path) -> list[Document]:
-    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-    found = [document.value for file in files for document in reading.read(str(file))]
-    return [each for each in found if each["kind"] != "Kustomization"]
+    return [dict(document) for document in checkout.documents(path)]
 
 
 async def apply(to: Api, wanted: list[Document]) -> list[tuple[Resource, Document]]:
@@ -118,7 +117,7 @@ async def healthy(stage: Stage, resource: Resource, document: Document) -> None:
 
     async def told() -> object:
         stored = await stage.host.get(resource, metadata.get("namespace", ""), metadata["name"]) or {}
-        current = bool(stored.get("status")) and gitops.kstatus(stored) == "Current"
+        current = bool(stored) and gitops.kstatus(stored) == "Current"
         return stored if current and gitops.argo(stored)[0] == "Healthy" else Unlike(stored.get("status") or {})
 
     await eventually(told, within=40.0, seen=f"{resource.kind} {metadata['name']} healthy")
@@ -133,9 +132,11 @@ async def test_the_sample_repository_from_git_to_the_members(stage: Stage) -> No
     checked = await asyncio.to_thread(fedctl, "validate", str(apps), str(types), str(clusters))
     assert (checked.code, checked.out) == (0, ""), checked.out
 
+    for api in (stage.host, *stage.members.values()):
+        await apply(api, documents(gitops.FOLDER / "crds"))
     await apply(stage.host, documents(types))
-    for member in (stage.east, stage.west):
-        await apply(member, documents(types / "members"))
+    for member in stage.members.values():
+        await apply(member, documents(types / "members" / "rbac.yaml"))
     await apply(stage.host, [await reachable(stage, each) for each in documents(clusters)])
     running = await controller(stage)
     try:
@@ -144,23 +145,30 @@ async def test_the_sample_repository_from_git_to_the_members(stage: Stage) -> No
         for resource, document in applied:
             if document["kind"].startswith("Federated"):
                 await healthy(stage, resource, document)
-        await healthy(stage, KUBEFED_CLUSTERS, documents(clusters / "east.yaml")[0])
+        await healthy(stage, KUBEFED_CLUSTERS, documents(clusters / "berlin.yaml")[0])
     finally:
         running.kill()
 
-    replicas = {}
-    for name, member in (("east", stage.east), ("west", stage.west)):
-        web = await member.get(DEPLOYMENTS, "shop", "web")
-        assert web is not None
-        replicas[name] = web["spec"]["replicas"]
-        settings = web["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"]
-        assert settings.startswith("settings-"), "the hash that kustomize put on the name"
-        found = await member.get(CONFIGMAPS, "shop", settings)
-        assert found is not None
-        assert found["data"] == {"currency": "EUR", "debug": "off"}
-    assert replicas == {"east": 5, "west": 2}
-    assert await stage.east.get(CONFIGMAPS, "shop", "banner") is not None
-    assert await stage.west.get(CONFIGMAPS, "shop", "banner") is None
+    await as_built(stage)
+
+
+async def as_built(stage: Stage) -> None:
+    """What kustomize made of apps/blog, in the members: placed, overridden, with the hashed name of its ConfigMap."""
+    held = {}
+    for name, member in stage.members.items():
+        web = await member.get(DEPLOYMENTS, "blog", "web")
+        held[name] = (
+            web["spec"]["replicas"] if web else None,
+            await member.get(CONFIGMAPS, "blog", "banner") is not None,
+            await member.get(DEPLOYMENTS, "shop", "web") is not None,
+        )
+        if web is not None:
+            settings = web["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"]
+            assert settings.startswith("settings-"), "the hash that kustomize put on the name"
+            found = await member.get(CONFIGMAPS, "blog", settings)
+            assert found is not None
+            assert found["data"] == {"currency": "EUR", "debug": "off"}
+    assert held == {"berlin": (5, False, True), "paris": (2, False, True), "tokyo": (None, True, False)}
 
 
 @pytest.fixture
@@ -172,9 +180,9 @@ def copied(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("file", "old", "new", "said"),
     [
-        pytest.param("shop/web.yaml", "/spec/replicas", "/spec/replica", "has no member", id="override"),
-        pytest.param("shop/everything-else.yaml", "kind: ConfigMap", "kind: Other", "not federated", id="unknown"),
-        pytest.param("shop/web.yaml", "placement:", "place:", "spec.place: is not known", id="configuration"),
+        pytest.param("blog/web.yaml", "/spec/replicas", "/spec/replica", "has no member", id="override"),
+        pytest.param("blog/everything-else.yaml", "kind: ConfigMap", "kind: Other", "not federated", id="unknown"),
+        pytest.param("blog/web.yaml", "placement:", "place:", "spec.place: is not known", id="configuration"),
     ],
 )
 def test_what_is_wrong_fails_the_build(copied: Path, file: str, old: str, new: str, said: str) -> None:
@@ -187,16 +195,16 @@ def test_what_is_wrong_fails_the_build(copied: Path, file: str, old: str, new: s
 
 
 def test_kustomize_and_fedctl_federate_alike(copied: Path) -> None:
-    built = kustomize.build(copied, copied.parent)
-    plain = kustomize.build(copied / "shop" / "plain", copied.parent)
+    built = kustomize.build(copied / "blog", copied.parent)
+    plain = kustomize.build(copied / "blog" / "plain", copied.parent)
     assert (built.returncode, plain.returncode) == (0, 0), built.stderr + plain.stderr
     file = copied.parent / "plain.yaml"
     file.write_text(plain.stdout)
     made = fedctl("federate", "-f", str(file))
     assert made.code == 0, made.err
     by_function, by_verb = _parsed(built.stdout), _parsed(made.out)
-    assert by_verb["FederatedNamespace shop"] == by_function["FederatedNamespace shop"]
-    assert by_verb["Namespace shop"] == by_function["Namespace shop"]
+    assert by_verb["FederatedNamespace blog"] == by_function["FederatedNamespace blog"]
+    assert by_verb["Namespace blog"] == by_function["Namespace blog"]
     for kind in ("FederatedConfigMap settings", "FederatedDeployment web"):
         assert by_verb[kind]["spec"]["template"] == by_function[kind]["spec"]["template"]
     assert by_verb.keys() == by_function.keys() - {"FederatedConfigMap banner"}

@@ -1,10 +1,11 @@
 """The demo's judgement, without clusters: what counts as seen, what is shown, and that its story holds together."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from e2e.demo import scenario, stage, table, world
+from e2e.demo import checkout, scenario, table, world
 from e2e.demo.__main__ import observe
 from e2e.demo.clusters import MEMBERS, DemoError
 from e2e.demo.observe import Where
@@ -73,9 +74,62 @@ def test_a_secret_is_shown_by_its_keys_alone() -> None:
 
 
 def test_every_yaml_of_the_story_is_read_strictly_and_names_its_kind() -> None:
-    read = [document for folder in ("apps", "changes", "wrong") for document in stage.documents(stage.FOLDER / folder)]
-    assert len(read) >= 12
+    own = [path for folder in ("changes", "wrong") for path in sorted((checkout.HERE / folder).glob("*.yaml"))]
+    sample = [checkout.SAMPLE / folder for folder in ("crds", "types", "clusters", "apps/shop")]
+    read = [document for path in (*own, *sample) for document in checkout.documents(path)]
+    assert len(read) >= 40
     assert all(document["kind"] and document["metadata"]["name"] for document in read)
+
+
+def test_a_folder_is_read_as_its_kustomization_lists_it(tmp_path: Path) -> None:
+    (tmp_path / "inner").mkdir()
+    for name, resources in ((".", ["b.yaml", "inner"]), ("inner", ["a.yaml"])):
+        (tmp_path / name / "kustomization.yaml").write_text(f"{{kind: Kustomization, resources: {resources}}}\n")
+    for path in ("b.yaml", "inner/a.yaml", "inner/left-out.yaml"):
+        (tmp_path / path).write_text(f"{{kind: ConfigMap, metadata: {{name: {path}}}}}\n")
+    found = [document["metadata"]["name"] for document in checkout.documents(tmp_path)]
+    assert found == ["b.yaml", "inner/a.yaml"]
+
+
+def test_what_only_kustomize_can_make_is_refused_with_the_reason() -> None:
+    with pytest.raises(DemoError, match=r"blog/ to be applied as it is(?s:.*)transformers"):
+        list(checkout.documents(checkout.SAMPLE / "apps" / "blog"))
+
+
+def test_an_edit_gives_whole_documents_and_later_edits_start_from_it() -> None:
+    tree = checkout.Checkout()
+    (web,) = tree.edit("changes/override.yaml")
+    assert web["spec"]["overrides"][0]["clusterName"] == "paris"
+    assert web["spec"]["template"]["spec"]["replicas"] == 2
+    web, news = tree.edit("changes/release.yaml")
+    assert world.read(web, f"/spec/template{scenario.IMAGE}") == f"{scenario.WEB}:2.0"
+    assert web["spec"]["overrides"], "the edit before is kept"
+    assert news["spec"]["template"] == tree.edit("changes/removal.yaml")[0]["spec"]["template"]
+    assert web in tree.read(checkout.APP)
+    (tokyo,) = tree.edit("changes/move.yaml")
+    assert (tokyo["metadata"]["labels"], "apiEndpoint" in tokyo["spec"]) == ({"region": "eu"}, True)
+    fresh = checkout.Checkout().read(checkout.APP)
+    assert [each for each in fresh if "overrides" in each.get("spec", {})] == [], (
+        "files and other trees stay as they are"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "patch", "result"),
+    [
+        pytest.param({"a": "b"}, {"a": "c"}, {"a": "c"}, id="changed"),
+        pytest.param({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}, id="added"),
+        pytest.param({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}, id="removed"),
+        pytest.param({"a": ["b"]}, {"a": "c"}, {"a": "c"}, id="list-by-text"),
+        pytest.param({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}, id="nested"),
+        pytest.param({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}, id="lists-as-a-whole"),
+        pytest.param({"e": None}, {"a": 1}, {"e": None, "a": 1}, id="null-that-was-there"),
+        pytest.param({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}, id="null-in-what-is-new"),
+        pytest.param(["a"], {"a": "b"}, {"a": "b"}, id="map-for-list"),
+    ],
+)
+def test_merge_patches_as_rfc_7386_gives_them(value: Any, patch: Any, result: Any) -> None:
+    assert checkout.merged(value, patch) == result
 
 
 def test_every_step_changes_the_world_or_says_what_else_is_looked_at() -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import yaml
 
 from federation.cli import reading, validate
 from federation.core import health, status
@@ -12,6 +13,8 @@ from federation.model.settings import HealthCheck
 from federation.model.status import ClusterStatus, Status
 from federation.model.words import Propagation, Word
 from tests import gitops
+from typegen import federate
+from typegen.model import Options
 
 NOW = "2026-01-01T00:00:00Z"
 
@@ -19,12 +22,32 @@ NOW = "2026-01-01T00:00:00Z"
 def test_the_sample_repository_is_valid() -> None:
     found, notes = validate.check([str(gitops.FOLDER)], (), ())
     assert not findings.failed(found), found
-    assert "1 federated object checked" in notes
+    assert "7 federated objects checked" in notes
+
+
+def frame(crd: Any) -> Any:
+    """What the federation itself gives a federated type's status, whatever the target."""
+    fields = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]
+    clusters = fields["properties"]["clusters"]["items"]["properties"]
+    return {**fields, "properties": {**fields["properties"], "clusters": sorted(clusters), "replicas": None}}
+
+
+def test_its_types_are_what_typegen_writes_today() -> None:
+    """The built-in types come from an API server's OpenAPI; of those the part that is ours must not be out of date."""
+    (definition,) = reading.read(str(gitops.FOLDER / "crds" / "websites.yaml"))
+    made = federate.from_crd(definition.value, Options(descriptions="drop"))
+    files = sorted((gitops.FOLDER / "types").glob("*.yaml"))
+    found = [each for path in files if path.stem != "kustomization" for each in yaml.safe_load_all(path.read_text())]
+    stored = {each["metadata"]["name"]: each for each in found if each["kind"] == "CustomResourceDefinition"}
+    assert stored[made.crd["metadata"]["name"]] == made.crd
+    assert len(stored) == 6
+    for each in stored.values():
+        assert frame(each) == frame(made.crd)
 
 
 @pytest.mark.parametrize("name", ["web", "everything-else"])
 def test_its_function_configurations_are_understood(name: str) -> None:
-    (document,) = reading.read(str(gitops.FOLDER / "apps" / "shop" / f"{name}.yaml"))
+    (document,) = reading.read(str(gitops.FOLDER / "apps" / "blog" / f"{name}.yaml"))
     config = resourcelist.configuration(document.value)
     assert config.types
     assert document.value["apiVersion"] == resourcelist.CONFIG_VERSION

@@ -2,7 +2,7 @@
 
 After a wanted change, write the files anew and read the difference:
 
-    typegen write tests/unit/typegen/crds tests/unit/typegen/openapi e2e/demo/crds --group '*' \\
+    typegen write tests/unit/typegen/crds tests/unit/typegen/openapi e2e/gitops/crds --group '*' \\
         -o tests/unit/typegen/golden
 """
 
@@ -19,7 +19,7 @@ from typegen.settings import Settings
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-SOURCES = (HERE / "crds", HERE / "openapi", ROOT / "e2e/demo/crds")
+SOURCES = (HERE / "crds", HERE / "openapi", ROOT / "e2e/gitops/crds")
 FILES = {
     path.relative_to(HERE / "golden").as_posix(): path.read_text(encoding="utf-8")
     for path in sorted((HERE / "golden").rglob("*.yaml"))
