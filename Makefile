@@ -34,6 +34,9 @@ check: $(READY) ## static checks only: format, lint, types, import contracts, ge
 bench: $(READY) ## measure a controller from outside, beside a bare client and KubeFed's figures; QUICK=1 is short
 	@QUICK='$(QUICK)' $(PY) -m e2e.bench
 
+bench-typegen: $(READY) ## typegen's speed and memory on COUNT (default 500) generated CRDs, beside a plain YAML load and dump
+	@$(PY) -m e2e.bench.typegen_bench --count $(or $(COUNT),500)
+
 soak: $(READY) ## the randomised test for SOAK_MINUTES (default 30); OUTAGE=3600: one member down so many seconds; FEDERATION_SEED repeats
 	@SOAK_MINUTES='$(or $(SOAK_MINUTES),30)' OUTAGE='$(OUTAGE)' $(foreach each,OBJECTS MEMBERS EVERY,OUTAGE_$(each)='$(OUTAGE_$(each))') $(if $(FEDERATION_SEED),FEDERATION_SEED='$(FEDERATION_SEED)') $(PY) -m e2e.soak
 
@@ -41,4 +44,4 @@ clean: ## remove .venv, caches and build output (control-plane binaries stay in 
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help venv binaries demo demo-stop test check bench soak clean
+.PHONY: help venv binaries demo demo-stop test check bench bench-typegen soak clean
