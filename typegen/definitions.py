@@ -102,7 +102,16 @@ def target(crd: Mapping[str, Any], options: Options) -> Target:
         others,
         tuple(_listed(spec, version, "additionalPrinterColumns")),
         tuple(str(each["jsonPath"]) for each in _listed(spec, version, "selectableFields") if each.get("jsonPath")),
+        _equivalent(spec),
     )
+
+
+def _equivalent(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    """Versions that differ in their name alone: without a webhook the API server changes nothing but apiVersion."""
+    conversion = spec.get("conversion")
+    strategy = conversion.get("strategy") if isinstance(conversion, Mapping) else None
+    found = sorted({str(entry.get("name")) for entry in _entries(spec)}, key=names.priority)
+    return tuple(found) if strategy in (None, "None") and len(found) > 1 else ()
 
 
 def _is_loose(api_version: str, spec: Mapping[str, Any]) -> bool:

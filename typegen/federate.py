@@ -41,6 +41,7 @@ def generate(target: Target, options: Options) -> Generated:
         scale_path=target.resource.scale,
         retains_replicas=schema.has_replicas(target),
         template_optional=target.resource.is_namespace,
+        equivalent=target.equivalent,
         system_namespace=options.system_namespace,
     )
     root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]

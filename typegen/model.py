@@ -90,7 +90,8 @@ class Target:
 
     `schema` None means that the type publishes none; everything in the template is then kept unchecked. `others` are
     the schemas of other served versions, as far as they differ. `columns` are printer columns and `selectable` the JSON
-    paths of selectable fields, as the target's CRD has them.
+    paths of selectable fields, as the target's CRD has them. `equivalent` are versions, served or not, between which
+    the CRD converts by changing apiVersion alone (strategy None); empty when there is nothing to choose from.
     """
 
     resource: ApiResource
@@ -99,6 +100,7 @@ class Target:
     others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     columns: tuple[Mapping[str, Any], ...] = ()
     selectable: tuple[str, ...] = ()
+    equivalent: tuple[str, ...] = ()
 
     @property
     def status(self) -> Mapping[str, Any] | None:

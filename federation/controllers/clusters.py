@@ -79,7 +79,7 @@ class Clusters:
     def follow(self, state: TypeState) -> None:
         """A type was enabled: watch it in every member that is known to be itself."""
         for joined in list(self._joined.values()):
-            joined.follow(state)
+            joined.enabled(state)
 
     async def unfollow(self, type_name: str) -> None:
         """A type was disabled."""

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Mapping
 
 from federation.controllers.facts import Track, TypeState, World
-from federation.core import parsing, placement
+from federation.core import parsing, placement, versions
 from federation.core.planning import Applied, Facts, NamespaceFacts, Trouble
 from federation.model.clusters import Cluster, Missing, Observation
 from federation.model.errors import Invalid
@@ -42,6 +42,7 @@ class Gatherer:
             clusters=self.clusters(),
             observe=functools.partial(_observe, state, target),
             trouble=functools.partial(_trouble, state),
+            served=functools.partial(_served, state),
             applied=_believed(track),
             namespace=self._namespace(federated.metadata.namespace) if namespaced else None,
             host_namespace=host_namespace,
@@ -111,4 +112,12 @@ def _trouble(state: TypeState, cluster: str) -> Trouble | None:
     holdings = state.holdings.get(cluster)
     if holdings is None:
         return Trouble(Word.PENDING, "the cluster's objects have not been listed yet")
-    return holdings.trouble
+    trouble = holdings.trouble
+    if trouble is not None and trouble.word is Word.VERSION_UNAVAILABLE and holdings.served == ():
+        return Trouble(trouble.word, versions.unavailable("", state.type.target, ()))
+    return trouble
+
+
+def _served(state: TypeState, cluster: str) -> tuple[str, ...] | None:
+    holdings = state.holdings.get(cluster)
+    return holdings.served if holdings is not None else None

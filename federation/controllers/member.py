@@ -1,22 +1,22 @@
-"""One joined member cluster, alive: its Gate, its probes, the watches of what it holds, and the renewal of its token.
+"""One joined member cluster, alive: its Gate, its probes and the watches of what it holds.
 
 Owned by `clusters`. A cluster whose identity (kube-system's UID) is not the recorded one, or is another joined
 cluster's, is refused: nothing is read from it and nothing written to it.
 """
 
 import asyncio
-import base64
+import functools
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 import orjson
 import structlog
 
-from federation.controllers import events
+from federation.controllers import discovery, events, tokens
 from federation.controllers.facts import Holdings, Member, TypeState, World
 from federation.controllers.ports import Gate, HubPort, Watch
 from federation.controllers.triggers import Fanout, HoldingsSink, Wake
@@ -25,15 +25,13 @@ from federation.core.planning import Trouble
 from federation.model.clusters import Cluster
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import StoredObject
-from federation.model.resources import EVENTS, KUBEFED_CLUSTERS, SECRETS, ObjectName
+from federation.model.resources import EVENTS, KUBEFED_CLUSTERS
 from federation.model.words import Word
 from federation.runtime import metrics
 from federation.runtime.tasks import Tasks
 
 FACTS_PERIOD = 600.0
 """Seconds between two readings of version, region and zones."""
-RENEWED_IN_VAIN = 1800.0
-"""Seconds before a token is renewed once more when the last renewal has changed nothing."""
 WATCH_SILENCE = 90.0
 """Seconds without a word after which a watch that cannot be opened counts against its cluster's health."""
 IDENTITY_ANNOTATION = "kubefed.io/cluster-uid"
@@ -45,11 +43,18 @@ _EXPLAINED = {FailureKind.RIGHT_MISSING: Word.RETRIEVAL_FAILED, FailureKind.TYPE
 log = structlog.get_logger()
 
 
+class Answers(Protocol):
+    """Sync.cluster_answers."""
+
+    def __call__(self, cluster: str, type_name: str = "", *, upgraded: bool = False) -> None:
+        """A cluster answers again, or lets one type be followed again; `upgraded`: what it refused may pass now."""
+
+
 class JoinedMember:
     """The live side of one KubeFedCluster.
 
     `claim(uid, name)` answers which cluster holds an identity, claiming it for `name` when it is free.
-    `answers(name, type)` is told when the cluster answers again, or lets one type be followed again.
+    `answers(name, type, upgraded=...)` is told when the cluster answers again, or lets one type be followed again.
     """
 
     def __init__(
@@ -62,7 +67,7 @@ class JoinedMember:
         wake: Wake,
         fanout: Fanout,
         claim: Callable[[str, str], str],
-        answers: Callable[[str, str], None],
+        answers: Answers,
     ) -> None:
         self.name = name
         self.gate: Gate | None = None
@@ -76,9 +81,10 @@ class JoinedMember:
         self._fanout = fanout
         self._claim = claim
         self._answers = answers
+        self._discovery = discovery.Discovery(name, world, fanout, functools.partial(answers, upgraded=True))
         self._watches: dict[str, tuple[Watch, Tasks]] = {}
         self._probe_now = asyncio.Event()
-        self._other_token = asyncio.Event()
+        self._renewal = tokens.Renewal(name, hub)
         self._facts: dict[str, Any] = {}
         self._facts_at = -FACTS_PERIOD
         self._verified = False
@@ -92,9 +98,10 @@ class JoinedMember:
             self._see(replace(self._member.cluster, ready=None, message=self.health.message))
         await self.close()
         self.gate = gate
+        self._discovery.begin()
         self._facts_at = -FACTS_PERIOD
         self.tasks.keep(lambda: self._probe_loop(spread), f"probe:{self.name}")
-        self.tasks.keep(self._renew_loop, f"token:{self.name}")
+        self.tasks.keep(lambda: self._renewal.run(gate, lambda: self.object), f"token:{self.name}")
 
     async def close(self) -> None:
         """End every loop and connection; what was known of the member's objects is kept as last known."""
@@ -116,7 +123,7 @@ class JoinedMember:
     def kick(self) -> None:
         """Credentials or rights may be new: probe and watch now."""
         self._probe_now.set()
-        self._other_token.set()
+        self._renewal.changed()
         for watch, _ in self._watches.values():
             watch.kick()
 
@@ -127,6 +134,14 @@ class JoinedMember:
 
     # --- what it holds -------------------------------------------------------------------------------------------
 
+    def enabled(self, state: TypeState) -> None:
+        """A type was enabled: follow it, once it is known in which version."""
+        if state.type.target.group:
+            self._discovery.begin()
+            self._probe_now.set()  # looks, then follows
+        else:
+            self.follow(state)
+
     def follow(self, state: TypeState) -> None:
         """Watch what the member holds of a type, once its identity is known."""
         if self.gate is None or not self._verified or state.type.name in self._watches:
@@ -135,20 +150,37 @@ class JoinedMember:
         sink = HoldingsSink(self.name, self.gate.writer.manager, state, holdings, wake=self._wake, fanout=self._fanout)
 
         def on_change(watch: Watch) -> None:
-            failure = watch.failure
-            word = _EXPLAINED.get(failure.kind) if failure is not None else None
-            trouble = Trouble(word, failure.message) if failure is not None and word is not None else None
-            if trouble != holdings.trouble:
-                holdings.trouble = trouble
-                if trouble is None:
-                    self._answers(self.name, state.type.name)
-                self._fanout.whole_type(state.type.name)
+            if watch.failure is not None and watch.failure.kind is FailureKind.TYPE_MISSING:
+                self._discovery.hint(state.type.name)  # another version may be served: the next probe tells
                 self._probe_now.set()
+            else:
+                self._weigh(state, watch)
 
-        watch = self.gate.watch(state.type, sink, on_change)
+        def on_end() -> None:
+            self._discovery.hint(state.type.name)
+            self._probe_now.set()
+
+        watch = self.gate.watch(replace(state.type, target=state.target_in(self.name)), sink, on_change, on_end)
         tasks = Tasks()
         tasks.keep(watch.run, f"watch:{self.name}:{state.type.name}")
         self._watches[state.type.name] = (watch, tasks)
+
+    def _weigh(self, state: TypeState, watch: Watch) -> None:
+        """What a watch's failure, or its end, means for every object of the type."""
+        failure = watch.failure
+        word = _EXPLAINED.get(failure.kind) if failure is not None else None
+        trouble = Trouble(word, failure.message) if failure is not None and word is not None else None
+        holdings = state.holdings[self.name]
+        before = holdings.trouble
+        if trouble == before:
+            return
+        holdings.trouble = trouble
+        if before is not None and before.word is Word.VERSION_UNAVAILABLE:
+            self._discovery.hint(state.type.name)
+        if trouble is None:
+            self._answers(self.name, state.type.name)
+        self._fanout.whole_type(state.type.name)
+        self._probe_now.set()
 
     async def unfollow(self, type_name: str) -> None:
         """Stop watching a type."""
@@ -189,6 +221,12 @@ class JoinedMember:
         now = time.monotonic()
         if now - self._facts_at >= FACTS_PERIOD or self.health.ready is False:
             await self._read_facts()
+        for moved in await self._discovery.look(self.gate):
+            await self.unfollow(moved)  # the probe's end follows it again, under the other version
+        for type_name, (watch, _) in self._watches.items():
+            state = self._world.types.get(type_name)
+            if state is not None and watch.failure is not None and self.name in state.holdings:
+                self._weigh(state, watch)
         silent = [name for name, (watch, _) in self._watches.items() if _silent(watch, now)]
         if silent:
             return health.Probe("ClusterNotReady", f"answers, but its watches do not: {', '.join(sorted(silent))}")
@@ -230,6 +268,8 @@ class JoinedMember:
         assert self.gate is not None  # noqa: S101 - only probes call this
         version = await self.gate.version()
         if isinstance(version, str):
+            if self._facts.get("kubernetesVersion", version) != version:
+                self._discovery.hint()
             self._facts["kubernetesVersion"] = version
         topology = await self.gate.topology()
         if not isinstance(topology, Failure):
@@ -293,62 +333,6 @@ class JoinedMember:
             refused = await self._hub.create(EVENTS, stored.where.namespace, event)
             if refused is not None:
                 log.debug("event not posted", cluster=self.name, reason=refused.message)
-
-    # --- token ---------------------------------------------------------------------------------------------------
-
-    async def _renew_loop(self) -> None:
-        """Renew the token at half its life: an expired one cannot renew itself."""
-        renewed: tuple[float, float] | None = None
-        while True:
-            self._other_token.clear()
-            lifetime = self.gate.token_lifetime if self.gate is not None else None
-            if lifetime is None:
-                await self._other_token.wait()
-                continue
-            issued, ends = lifetime
-            due = issued + (ends - issued) / 2
-            wait = due - time.time()
-            if wait > 0:
-                await self._while_token_lasts(min(wait, 3600.0))  # a clock may be set meanwhile
-                continue
-            if renewed == lifetime:
-                log.warning("renewed token is not in use; does the Secret hold a kubeconfig, too?", cluster=self.name)
-                await self._while_token_lasts(min(RENEWED_IN_VAIN, (ends - issued) / 8))
-                renewed = None
-                continue
-            if not await self._renew(int(ends - issued)):
-                await self._while_token_lasts(30.0 + random.random() * 30.0)
-                continue
-            renewed = lifetime
-            await self._while_token_lasts(5.0)  # the new token comes back through the Secret's watch
-
-    async def _while_token_lasts(self, seconds: float) -> None:
-        """Sleep, or less when another token comes, whose half-life may be sooner."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._other_token.wait()
-        except TimeoutError:
-            return
-
-    async def _renew(self, lifetime: int) -> bool:
-        if self.gate is None or self.object is None:
-            return False
-        token = await self.gate.renew_token(lifetime)
-        if isinstance(token, Failure):
-            log.warning("token not renewed", cluster=self.name, reason=token.message)
-            return False
-        return await self._store_token(token)
-
-    async def _store_token(self, token: str) -> bool:
-        assert self.object is not None  # noqa: S101 - checked by the caller
-        name = str((self.object.spec.get("secretRef") or {}).get("name", ""))
-        body = {"data": {"token": base64.b64encode(token.encode()).decode()}}
-        answer = await self._hub.merge(SECRETS, ObjectName(self.object.metadata.namespace, name), orjson.dumps(body))
-        if isinstance(answer, Failure):
-            log.warning("renewed token not stored", cluster=self.name, reason=answer.message)
-            return False
-        log.info("token renewed", cluster=self.name)
-        return True
 
 
 def _ready(conditions: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -4,6 +4,8 @@ On deletion propagation stops first, then our finalizer goes; members' objects s
 them: nobody manages them until the type is enabled again.
 """
 
+from dataclasses import replace
+
 import orjson
 import structlog
 
@@ -78,7 +80,14 @@ class Types:
             return
         try:
             enabled = parsing.type_config(
-                {"metadata": {"name": name, "generation": stored.metadata.generation}, "spec": stored.spec}
+                {
+                    "metadata": {
+                        "name": name,
+                        "generation": stored.metadata.generation,
+                        "annotations": stored.metadata.annotations,
+                    },
+                    "spec": stored.spec,
+                }
             )
         except Invalid as error:
             log.info("type config invalid", type=name, reason=str(error))
@@ -154,4 +163,4 @@ class Types:
 
 
 def _same(one: FederatedType, other: FederatedType) -> bool:
-    return (one.target, one.federated, one.propagation) == (other.target, other.federated, other.propagation)
+    return replace(one, generation=0, status_collection=False) == replace(other, generation=0, status_collection=False)

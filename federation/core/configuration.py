@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from federation.core import checks
+from federation.model import marks
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
 from federation.model.resources import Resource
@@ -88,7 +89,14 @@ def type_config(obj: Mapping[str, Any]) -> FederatedType:
         propagation=checks.choice(spec.get("propagation"), "spec.propagation", _SWITCH, default="Enabled") == "Enabled",
         status_collection=checks.choice(collection, "spec.statusCollection", _SWITCH, default="Disabled") == "Enabled",
         generation=metadata.get("generation") or 0,
+        equivalent=_equivalent(metadata.get("annotations")),
     )
+
+
+def _equivalent(annotations: object) -> tuple[str, ...]:
+    """The versions that typegen found to differ in name alone; an annotation that is none names no versions."""
+    text = annotations.get(marks.EQUIVALENT_ANNOTATION) if isinstance(annotations, Mapping) else None
+    return tuple(filter(None, (part.strip() for part in text.split(",")))) if isinstance(text, str) else ()
 
 
 def plural_name(kind: str) -> str:

@@ -9,10 +9,10 @@ import msgspec
 import orjson
 
 from federation.core.managedfields import PartialMetadata
-from federation.kube import decoding, kubeconfig, watches
+from federation.kube import decoding, discovery, kubeconfig, watches
 from federation.kube.connection import METADATA, METADATA_LIST, Answer, Connection
 from federation.kube.members import MemberWriter
-from federation.kube.reflector import OnChange, Reflector, Sink
+from federation.kube.reflector import OnChange, OnEnd, Reflector, Sink
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType
 from federation.model.resources import NAMESPACES, NODES, SERVICE_ACCOUNTS, ObjectName
@@ -70,9 +70,14 @@ class Gate:
         enabled: FederatedType,
         sink: Sink[PartialMetadata],
         on_change: OnChange,
+        on_end: OnEnd,
     ) -> Reflector[PartialMetadata]:
         """Follow what the member holds of a type."""
-        return watches.holdings(self._connection, enabled, sink, on_change)
+        return watches.holdings(self._connection, enabled, sink, on_change, on_end)
+
+    async def discover(self) -> discovery.Discovered | Failure | None:
+        """Which types it serves in which versions; None when it is too old to say."""
+        return await discovery.served(self._connection)
 
     async def identify(self, deadline: float) -> str | Failure:
         """The UID of its kube-system namespace."""

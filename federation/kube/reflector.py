@@ -35,9 +35,13 @@ WATCH_SECONDS = (240, 360)
 SLOW = 15.0
 SHORTEST_WATCH = 1.0
 HASTY_WATCHES = 5
+EARLY = 5.0
+"""Seconds before its time at which the end of a watch means something: a new CustomResourceDefinition ends them all."""
 
 OnChange = Callable[[Any], None]
-"""Called with the reflector when it begins or ceases to fail, or fails for another reason."""
+"""Called with the reflector when it first succeeds, begins or ceases to fail, or fails for another reason."""
+OnEnd = Callable[[], None]
+"""Called when the server ends a watch early and in good order, as it does when the type's definition has changed."""
 
 log = structlog.get_logger()
 
@@ -108,6 +112,7 @@ class Reflector(Generic[T]):
         sink: Sink[T],
         *,
         on_change: OnChange | None = None,
+        on_end: OnEnd | None = None,
         roll: Callable[[], float] = random.random,
     ) -> None:
         self.collection = collection
@@ -120,11 +125,13 @@ class Reflector(Generic[T]):
         self._connection = connection
         self._sink = sink
         self._on_change = on_change
+        self._on_end = on_end
         self._roll = roll
         self._version = ""
         self._kick = asyncio.Event()
         self._failures = self._expired = 0
         self._opened = -1.0
+        self._told = False
         labels = (connection.name, collection.what)
         self._events = metrics.WATCH_EVENTS.labels(*labels)
 
@@ -185,7 +192,8 @@ class Reflector(Generic[T]):
         changed = (self.failure is None) != (failure is None) or (
             failure is not None and self.failure is not None and failure.kind is not self.failure.kind
         )
-        self.failure = failure
+        changed = changed or not self._told  # another reflector's failure may still be on record
+        self.failure, self._told = failure, True
         if changed and self._on_change is not None:
             self._on_change(self)
 
@@ -240,6 +248,8 @@ class Reflector(Generic[T]):
                 failure = self._hear(line)
                 if failure is not None:
                     return failure
+            if self._on_end is not None and time.monotonic() - self._opened < seconds - EARLY:
+                self._on_end()
         return None
 
     def _hear(self, line: bytes) -> Failure | None:

@@ -3,7 +3,7 @@
 from federation.core.managedfields import PartialMetadata
 from federation.kube import decoding
 from federation.kube.connection import METADATA, METADATA_LIST, Connection
-from federation.kube.reflector import Collection, OnChange, Reflector, Sink
+from federation.kube.reflector import Collection, OnChange, OnEnd, Reflector, Sink
 from federation.model import marks
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.resources import Resource
@@ -59,6 +59,7 @@ def holdings(
     enabled: FederatedType,
     sink: Sink[PartialMetadata],
     on_change: OnChange,
+    on_end: OnEnd,
 ) -> Reflector[PartialMetadata]:
     """What a member holds of a type, by the existence of our label: a value of "false" must be seen, too."""
     collection = Collection(
@@ -70,7 +71,7 @@ def holdings(
         accept_list=METADATA_LIST,
         what=enabled.target.qualified,
     )
-    return Reflector(connection, collection, sink, on_change=on_change)
+    return Reflector(connection, collection, sink, on_change=on_change, on_end=on_end)
 
 
 def _federated_version(item: FederatedObject) -> str:

@@ -60,7 +60,10 @@ class StoredObject(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class FederatedType:
-    """An enabled type: what a FederatedTypeConfig says, with KubeFed's defaults filled in."""
+    """An enabled type: what a FederatedTypeConfig says, with KubeFed's defaults filled in.
+
+    `equivalent` are versions of the target that may stand for each other, best first (marks.EQUIVALENT_ANNOTATION).
+    """
 
     name: str
     target: Resource
@@ -68,6 +71,7 @@ class FederatedType:
     propagation: bool = True
     status_collection: bool = False
     generation: int = 0
+    equivalent: tuple[str, ...] = ()
 
     @property
     def is_namespace(self) -> bool:

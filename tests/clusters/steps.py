@@ -73,14 +73,15 @@ class Federated:
 
         return dict(await eventually(told, seen=f"{self} Ready"))
 
-    async def says(self, cluster: str, word: str = "") -> dict[str, Any]:
-        """The cluster's line in the status once its word is `word` ("" is applied)."""
+    async def says(self, cluster: str, word: str = "", message: str = "") -> dict[str, Any]:
+        """The cluster's line in the status once its word is `word` ("" is applied) and its message begins like this."""
 
         async def told() -> object:
             found = line(await self.get(), cluster)
-            return found if found and found.get("status", "") == word else Unlike(found)
+            fits = found and found.get("status", "") == word and found.get("message", "").startswith(message)
+            return found if fits else Unlike(found)
 
-        return dict(await eventually(told, seen=f"{self} at {cluster}: {word or 'applied'}"))
+        return dict(await eventually(told, seen=f"{self} at {cluster}: {word or 'applied'} {message}".rstrip()))
 
     async def reason(self, kind: str, wanted: str) -> dict[str, Any]:
         """A condition once its reason is `wanted` for the present generation."""

@@ -2,12 +2,12 @@
 
 import asyncio
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from federation.controllers.clusters import Clusters, StoredSink
 from federation.controllers.facts import TypeState, World
-from federation.controllers.ports import OnChange, Sink
+from federation.controllers.ports import Discovered, OnChange, Sink
 from federation.controllers.sync import Sync
 from federation.controllers.triggers import Fanout
 from federation.core.managedfields import PartialMetadata
@@ -30,19 +30,27 @@ HUB_UID = "hub-uid"
 class FakeWatch:
     """Follows a fake member; `fail` makes it fail as a reflector would."""
 
-    def __init__(self, member: FakeMember, enabled: FederatedType, sink: Sink[PartialMetadata], told: OnChange) -> None:
+    def __init__(
+        self,
+        member: FakeMember,
+        enabled: FederatedType,
+        sink: Sink[PartialMetadata],
+        told: OnChange,
+        end: Callable[[], None],
+    ) -> None:
         self.failure: Failure | None = None
         self.synced = False
         self.contact = 0.0
         self.kicks = 0
         self.running = False
-        self._member, self._enabled, self._sink, self._told = member, enabled, sink, told
+        self.enabled, self.end = enabled, end
+        self._member, self._sink, self._told = member, sink, told
 
     async def run(self) -> None:
         self.running = True
         try:
             await asyncio.sleep(0)
-            self._member.follow(self._enabled.target, self._sink)
+            self._member.follow(self.enabled.target, self._sink)
             self.synced = True
             self.contact = asyncio.get_running_loop().time()
             await asyncio.Event().wait()
@@ -64,6 +72,7 @@ class FakeGate:
         self.place, self.token, self.site = place, token, site
         self.closed = False
         self.probes: list[float] = []
+        self.readings = 0
         self.watches: dict[str, FakeWatch] = {}
 
     @property
@@ -81,9 +90,15 @@ class FakeGate:
         self.token = token
         return True
 
-    def watch(self, enabled: FederatedType, sink: Sink[PartialMetadata], on_change: OnChange) -> FakeWatch:
-        watch = self.watches[enabled.name] = FakeWatch(self.site.member, enabled, sink, on_change)
+    def watch(
+        self, enabled: FederatedType, sink: Sink[PartialMetadata], on_change: OnChange, on_end: Callable[[], None]
+    ) -> FakeWatch:
+        watch = self.watches[enabled.name] = FakeWatch(self.site.member, enabled, sink, on_change, on_end)
         return watch
+
+    async def discover(self) -> Discovered | Failure | None:
+        self.readings += 1
+        return self.site.serves
 
     async def identify(self, deadline: float) -> str | Failure:
         self.probes.append(asyncio.get_running_loop().time())
@@ -91,7 +106,7 @@ class FakeGate:
         return self.site.identity
 
     async def version(self) -> str | Failure:
-        return "v1.36.3"
+        return self.site.version
 
     async def topology(self) -> tuple[str, tuple[str, ...]] | Failure:
         return "eu", ("a", "b")
@@ -104,6 +119,16 @@ class FakeGate:
         self.closed = True
 
 
+class Serves:
+    """Discovery of a member: versions by (group, plural)."""
+
+    def __init__(self, versions: Mapping[tuple[str, str], tuple[str, ...] | None]) -> None:
+        self._versions = versions
+
+    def versions(self, group: str, plural: str) -> tuple[str, ...] | None:
+        return self._versions.get((group, plural), ()) if group else None
+
+
 class Site:
     """What is behind one endpoint."""
 
@@ -114,6 +139,8 @@ class Site:
         self.lifetimes: dict[str, tuple[float, float]] = {}
         self.renewed: str | Failure = "fresh"
         self.renewals: list[tuple[float, int]] = []
+        self.serves: Serves | Failure | None = None
+        self.version = "v1.36.3"
 
 
 class Fleet:

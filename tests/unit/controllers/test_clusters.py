@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from federation.controllers import member
+from federation.controllers import tokens
 from federation.controllers.facts import TypeState
 from federation.controllers.member import FACTS_PERIOD, IDENTITY_ANNOTATION, WATCH_SILENCE
 from federation.model.clusters import Missing
@@ -516,7 +516,7 @@ async def test_a_token_without_an_end_is_left_alone() -> None:
 
 
 def test_the_token_is_in_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(member, "RENEWED_IN_VAIN", 60.0)
+    monkeypatch.setattr(tokens, "RENEWED_IN_VAIN", 60.0)
 
     @virtual
     async def test() -> None:

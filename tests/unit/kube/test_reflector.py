@@ -130,6 +130,7 @@ class Following:
         self.server = server
         self.sink = Sink()
         self.changes: list[str] = []
+        self.ends: list[float] = []
         collection = Collection(
             path="/api/v1/things",
             decode=decoding.metadata,
@@ -138,7 +139,12 @@ class Following:
             what="things",
         )
         self.reflector = Reflector(
-            cast("Connection", server), collection, self.sink, on_change=self._changed, roll=roll
+            cast("Connection", server),
+            collection,
+            self.sink,
+            on_change=self._changed,
+            on_end=lambda: self.ends.append(asyncio.get_running_loop().time()),
+            roll=roll,
         )
 
     def _changed(self, watch: Reflector[Metadata]) -> None:
@@ -218,6 +224,29 @@ async def test_an_ended_watch_goes_on_where_it_ended() -> None:
     assert following.sink.told == ["=", "+a@11", "+b@12"]
 
 
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        pytest.param([50.0], True, id="by-the-server"),
+        pytest.param([event("ADDED", item("a", 11)), 50.0], True, id="after-events"),
+        pytest.param([238.0], False, id="in-its-time"),
+        pytest.param([50.0, ConnectionResetError()], False, id="broken"),
+        pytest.param([50.0, expired()], False, id="expired"),
+        pytest.param([3600.0], False, id="silent"),
+    ],
+)
+def test_an_early_end_is_told(script: list[Step], told: bool) -> None:
+    """A server ends the watches of a type whose definition has changed."""
+
+    @virtual
+    async def test() -> None:
+        following = Following(Server([listed("10")], [script, [80.0, 3600.0]]))
+        await following.run(300)
+        assert len(following.ends) == (1 if told else 0)
+
+    test()
+
+
 @virtual
 async def test_silence_reopens_the_watch_and_lists_nothing() -> None:
     server = Server([listed("10")], [[3600.0]])
@@ -226,7 +255,7 @@ async def test_silence_reopens_the_watch_and_lists_nothing() -> None:
     assert server.verbs() == ["list", *["watch@10"] * 4]
     gaps = [later - earlier for earlier, later in itertools.pairwise(server.times("watch"))]
     assert gaps == [pytest.approx(IDLE_LIMIT)] * 3
-    assert following.changes == []  # not worth a word
+    assert following.changes == ["ok"]  # not worth a word
 
 
 @pytest.mark.parametrize("how", ["event", "answer"])
@@ -351,7 +380,7 @@ def test_an_unreadable_line_means_listing_again(line: bytes) -> None:
         await following.run(60)
         assert server.verbs() == ["list", "watch@10", "list", "watch@20"]
         assert following.sink.holds == {"b": "2"}
-        assert following.changes == ["UNEXPECTED", "ok"]
+        assert following.changes == ["ok", "UNEXPECTED", "ok"]
 
     test()
 
@@ -409,7 +438,7 @@ def test_collections_ask_for_no_more_than_their_readers_need() -> None:
     connection = cast("Connection", Server([listed("1")]))
     hub = watches.Watches(connection, "system")
     sink = cast("Any", Sink())
-    member = watches.holdings(connection, enabled, sink, lambda watch: None).collection
+    member = watches.holdings(connection, enabled, sink, lambda watch: None, lambda: None).collection
     assert (member.path, member.label_selector) == ("/api/v1/configmaps", marks.MANAGED_LABEL)
     assert "as=PartialObjectMetadata;" in member.accept
     assert "as=PartialObjectMetadataList;" in member.accept_list
