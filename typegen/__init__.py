@@ -5,5 +5,6 @@ The road: `documents` (or `cluster`) reads sources -> `gathering` picks the type
 template's, with `rules`, `rewriting`, `defaults` and `cel` for CEL, `combinators` for oneOf and the like, `versions`
 and `guards` for several versions -> `federate` sets it into the frame, with `columns` and `remotestatus` -> `writing`
 prints it, `bundle` adds RBAC and compares with what is in git. Beside it: `upgrades`, `narrowing`, `affected` and
-`forms` for `typegen diff`, `explaining` and `tables` for readers, `validation` for checking documents offline.
+`forms` for `typegen diff`, `fitting` and `published` for what a member serves beside what the hub has, `explaining` and
+`tables` for readers, `validation` for checking documents offline.
 """

@@ -5,28 +5,37 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from federation.cli import options
+from federation.cli import completing, options
 from federation.cli.options import Host
 from federation.cli.verbs import Verb
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from federation.joining.enabling import Request
 
 EXAMPLES = """
   fedctl enable deployments.apps                      # also: deployments, Deployment, deploy
   fedctl enable -f widget-crd.yaml                    # from a CRD, or KubeFed's EnableTypeDirective
   fedctl enable configmaps -o yaml > types.yaml       # for git
+  fedctl enable --check widgets.example.com           # before: would every member take it?
 """
 
 
+def _names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list["CompletionItem"]:
+    """The enabled types, which may be checked again; to enable there is all that the host serves."""
+    return completing.types(ctx, parameter, incomplete) if ctx.params.get("check") else []
+
+
 @click.command("enable", cls=Verb, examples=EXAMPLES)
-@click.argument("names", nargs=-1, metavar="[NAME...]")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=_names)
 @click.option(
     "-f", "--filename", "files", multiple=True, metavar="FILE", help="EnableTypeDirectives or CRDs; - is stdin."
 )
 @click.option("--federated-group", default="", metavar="GROUP", help="Default: types.kubefed.io.")
 @click.option("--federated-version", default="", metavar="VERSION", help="Default: v1beta1.")
 @click.option("--version", default="", metavar="VERSION", help="The target's version; default: the preferred one.")
+@click.option("--check", is_flag=True, help="Compare the type with what every member serves, and change nothing.")
 @options.host
 @options.dry_run
 @options.output("yaml", "json")
@@ -37,6 +46,7 @@ def command(
     federated_group: str,
     federated_version: str,
     version: str,
+    check: bool,
     host: Host,
     dry_run: str,
     output: str | None,
@@ -46,6 +56,10 @@ def command(
     NAME is a kind, plural, short name or plural.group that the host serves. The federated CRD carries the target's
     whole schema. The controller's role is widened in every member that your kubeconfig reaches; for others the manifest
     for that member's admin is printed (exit code 3).
+
+    --check writes nothing anywhere. For each member, and for types that are enabled or not, it tells which versions and
+    fields are missing there and what is stricter there than at the host, so that a template that the host takes would
+    be refused: a table, or -o json|yaml. Exit code 0 when everything fits, 1 when not, 3 when a member cannot be asked.
     """
     from federation.cli import directives  # noqa: PLC0415
     from federation.joining.enabling import Request  # noqa: PLC0415
@@ -54,6 +68,8 @@ def command(
         raise click.UsageError("give either NAME or -f FILE")
     if files and (federated_group or federated_version or version):
         raise click.UsageError("with -f, versions and groups stand in the file")
+    if check and dry_run:
+        raise click.UsageError("--check changes nothing: leave out --dry-run")
     requests = (
         directives.requests(files)
         if files
@@ -62,8 +78,19 @@ def command(
             for name in names
         ]
     )
-    code: int = options.run(_enable(host, requests, dry_run, output))
+    code: int = options.run(_check(host, requests, output) if check else _enable(host, requests, dry_run, output))
     return code
+
+
+async def _check(host: Host, requests: Sequence["Request"], output: str | None) -> int:
+    from federation.cli import fits  # noqa: PLC0415
+    from federation.joining import checking  # noqa: PLC0415
+    from federation.joining.contexts import Contexts  # noqa: PLC0415
+
+    async with Contexts(host.kubeconfig) as contexts:
+        found = await checking.check(contexts, await contexts.open(host.context), host.namespace, requests)
+    fits.show(found, output)
+    return fits.tell(found)
 
 
 async def _enable(host: Host, requests: Sequence["Request"], dry_run: str, output: str | None) -> int:

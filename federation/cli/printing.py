@@ -13,6 +13,7 @@ _WORDS = {
     "True": "green",
     "Running": "green",
     "Applied": "green",
+    "Fits": "green",
     "False": "red",
     "Offline": "red",
     "Unknown": "yellow",

@@ -154,7 +154,7 @@ class Site:
         document = yaml.safe_load(self.kubeconfig.read_text())
         for section in ("contexts", "clusters", "users"):
             document[section] = [each for each in document[section] if each["name"] not in contexts]
-        return self._write(document)
+        return self.write(document)
 
     def changed(self, context: str, *, cluster: Mapping[str, Any] = {}, user: Mapping[str, Any] = {}) -> Path:
         """A kubeconfig in which one context's cluster or user says something else."""
@@ -163,13 +163,13 @@ class Site:
             for entry in document[section]:
                 if entry["name"] == context:
                     entry[section[:-1]] |= change
-        return self._write(document)
+        return self.write(document)
 
     def renamed(self, context: str, name: str) -> Path:
         """A kubeconfig with one more context, of this name, for the same cluster and user."""
         document = yaml.safe_load(self.kubeconfig.read_text())
         document["contexts"].append({"name": name, "context": {"cluster": context, "user": context}})
-        return self._write(document)
+        return self.write(document)
 
     def limited(self, cluster: str, rules: list[dict[str, Any]]) -> Path:
         """A kubeconfig whose context for the cluster holds only these rights there."""
@@ -186,7 +186,8 @@ class Site:
         made = self.create(cluster, f"{self.in_system('serviceaccounts', name)}/token", {"spec": {}})
         return self.changed(cluster, user={"token": made["status"]["token"]})
 
-    def _write(self, document: Any) -> Path:
+    def write(self, document: Any) -> Path:
+        """The document as a file of its own."""
         path = self.directory / f"kubeconfig-{len(list(self.directory.iterdir()))}"
         path.write_text(yaml.safe_dump(document))
         return path

@@ -38,6 +38,7 @@ def test_verbs_and_nouns() -> None:
 
 def test_flags_and_choices() -> None:
     assert words(["join", "east"], "--error") == ["--error-on-existing"]
+    assert words(["enable"], "--ch") == ["--check"]
     assert words(["join", "east", "--rights"], "") == ["types", "all"]
     assert words(["get", "clusters", "-o"], "w") == ["wide"]
 
