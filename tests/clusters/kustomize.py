@@ -32,14 +32,12 @@ def find() -> Path:
     return cache / "kustomize"
 
 
-def build(folder: Path, functions: Path) -> subprocess.CompletedProcess[str]:
-    """`kustomize build` with exec functions from `functions`, where a `kubefed-krm` of this source tree is put."""
-    function = functions / "kubefed-krm"
-    function.write_text(f"#!{sys.executable}\nfrom federation.cli import krm\n\nkrm.main()\n")
-    function.chmod(0o755)
+def build(folder: Path) -> subprocess.CompletedProcess[str]:
+    """`kustomize build` with the installed `kubefed-krm` in PATH, as a user has it."""
+    installed = Path(sys.executable).parent
     return subprocess.run(  # noqa: S603 - our own command
         [find(), "build", "--enable-alpha-plugins", "--enable-exec", str(folder)],
-        env=os.environ | {"PATH": f"{functions}{os.pathsep}{os.environ['PATH']}"},
+        env=os.environ | {"PATH": f"{installed}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=False,

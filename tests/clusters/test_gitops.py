@@ -124,7 +124,7 @@ async def healthy(stage: Stage, resource: Resource, document: Document) -> None:
 
 
 async def test_the_sample_repository_from_git_to_the_members(stage: Stage) -> None:
-    built = await asyncio.to_thread(kustomize.build, gitops.FOLDER / "apps", stage.directory)
+    built = await asyncio.to_thread(kustomize.build, gitops.FOLDER / "apps")
     assert built.returncode == 0, built.stderr
     apps = stage.directory / "apps.yaml"
     apps.write_text(built.stdout)
@@ -189,14 +189,14 @@ def test_what_is_wrong_fails_the_build(copied: Path, file: str, old: str, new: s
     text = (copied / file).read_text()
     assert old in text
     (copied / file).write_text(text.replace(old, new))
-    built = kustomize.build(copied, copied.parent)
+    built = kustomize.build(copied)
     assert (built.returncode, built.stdout) == (1, "")
     assert said in built.stderr
 
 
 def test_kustomize_and_fedctl_federate_alike(copied: Path) -> None:
-    built = kustomize.build(copied / "blog", copied.parent)
-    plain = kustomize.build(copied / "blog" / "plain", copied.parent)
+    built = kustomize.build(copied / "blog")
+    plain = kustomize.build(copied / "blog" / "plain")
     assert (built.returncode, plain.returncode) == (0, 0), built.stderr + plain.stderr
     file = copied.parent / "plain.yaml"
     file.write_text(plain.stdout)
