@@ -1,4 +1,4 @@
-"""Kubernetes events for federated objects: only when propagation begins to fail and when that ends, told once.
+"""Kubernetes events for federated objects: when propagation begins to fail and when that ends, told once each.
 
 KubeFed posted one event per cluster and change; that was a third of its hub writes. Here an event is posted when an
 object's Ready turns False for a reason that is not just "on its way", and when it turns True again after that. A
@@ -7,7 +7,7 @@ cluster that is away is told once, by an event of its KubeFedCluster, not by eac
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from federation.controllers.facts import World
 from federation.controllers.ports import HubPort
 from federation.model.failures import Failure
 from federation.model.federated import FederatedObject, Metadata
-from federation.model.resources import EVENTS, KUBEFED_CLUSTERS, Key, Resource
+from federation.model.resources import EVENTS, KUBEFED_CLUSTERS, Key, ObjectName, Resource
 from federation.model.status import Condition, Status
 from federation.model.words import Propagation, Word
 from federation.runtime.keyqueue import KeyQueue
@@ -26,7 +26,10 @@ REMEMBERED = 4096
 """Objects whose last event is remembered; beyond, the oldest may be told again."""
 DWELL = 2.0
 """Seconds that a failure must last to be worth an event: a folder applied at once fails for a moment, in any order."""
+NAMED = 10
+"""Clusters that one event names; the status has them all."""
 FAILED = "PropagationFailed"
+RECREATING = "Recreating"
 COMPONENT = "federation-controller"
 _OUTAGE = {Word.OK, Word.PENDING, Word.CLUSTER_NOT_READY}
 
@@ -41,6 +44,7 @@ class _Said:
     type: str
     reason: str
     message: str
+    clusters: tuple[str, ...] = ()
 
 
 class Events:
@@ -81,6 +85,22 @@ class Events:
         if self._warned.get(key) != federated.metadata.generation:
             _remember(self._warned, key, federated.metadata.generation)
             self._say(key, _Said(federated.metadata, "Warning", "TemplateFieldIgnored", "; ".join(warnings)))
+
+    def recreating(self, key: Key, cluster: str, why: str) -> None:
+        """A copy was deleted to be created anew: what was in it is gone, which nobody should have to guess.
+
+        Clusters that do the same in the same moments are told in one event.
+        """
+        state = self._world.types.get(key.type)
+        federated = state.objects.get(ObjectName(key.namespace, key.name)) if state is not None else None
+        if federated is None:
+            return
+        waiting = self._waiting.get(key, [])
+        for place, said in enumerate(waiting):
+            if (said.reason, said.message) == (RECREATING, why):
+                waiting[place] = replace(said, clusters=(*said.clusters, cluster))
+                return
+        self._say(key, _Said(federated.metadata, "Normal", RECREATING, why, (cluster,)), after=DWELL)
 
     def _say(self, key: Key, said: "_Said", *, after: float = 0.0) -> None:
         self._waiting.setdefault(key, []).append(said)
@@ -138,6 +158,11 @@ def _gist(ready: Condition, status: Status) -> str:
     return f"{ready.status} {failing}" if failing else ""
 
 
+def _named(clusters: tuple[str, ...]) -> str:
+    named = ", ".join(clusters[:NAMED])
+    return named if len(clusters) <= NAMED else f"{named} and {len(clusters) - NAMED} more"
+
+
 def about_cluster(metadata: Metadata, ready: Mapping[str, Any]) -> dict[str, object]:
     """The event that tells of a KubeFedCluster's new Ready condition."""
     kind = "Normal" if ready.get("status") == "True" else "Warning"
@@ -148,6 +173,7 @@ def about_cluster(metadata: Metadata, ready: Mapping[str, Any]) -> dict[str, obj
 def _event(resource: Resource, said: _Said) -> dict[str, object]:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     metadata = said.about
+    message = f"{_named(said.clusters)}: {said.message}" if said.clusters else said.message
     return {
         "apiVersion": "v1",
         "kind": "Event",
@@ -162,7 +188,7 @@ def _event(resource: Resource, said: _Said) -> dict[str, object]:
         },
         "type": said.type,
         "reason": said.reason,
-        "message": said.message[:1024],
+        "message": message[:1024],
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,
         "reportingInstance": "",

@@ -6,7 +6,7 @@ What is only pending keeps the line it had: unknown is not a change, so a restar
 import msgspec
 
 from federation.controllers import pacing
-from federation.controllers.facts import Track
+from federation.controllers.facts import Setback, Track
 from federation.core import status
 from federation.model.plan import Action, Apply, Delete, Keep, Plan, Refuse, Release, Wait
 from federation.model.status import ClusterStatus
@@ -39,6 +39,7 @@ def settled(track: Track) -> bool:
         return False
     return not any(
         (isinstance(action, Wait) and action.word is Word.PENDING and name not in track.setbacks)
+        or (isinstance(action, Wait | Apply) and _recreating(track.setbacks.get(name)))
         or (isinstance(action, Delete | Release) and name in track.leaving)
         for name, action in track.actions.items()
     )
@@ -55,6 +56,8 @@ def _line(  # noqa: PLR0917 - private, called once
     match action:
         case Keep(digest=digest, entry=entry):
             return ClusterStatus(name, fingerprint=status.fingerprint(digest, entry))
+        case Wait(word=Word.PENDING) if setback is not None and _recreating(setback):
+            word, message = setback.word, setback.message
         case Wait(word=Word.PENDING) if before is not None and not before.status:
             # Nothing says that it is not so any more; which generation it holds is told as long as it is not this one.
             held = applied.generation if applied else before.generation or track.status.observed_generation
@@ -68,3 +71,8 @@ def _line(  # noqa: PLR0917 - private, called once
     if setback is not None:
         word, message = setback.word, setback.message
     return ClusterStatus(name, word, message, generation, fingerprint)
+
+
+def _recreating(setback: Setback | None) -> bool:
+    """Whether the object was deleted to be created anew, and has not been yet."""
+    return setback is not None and setback.word is Word.WAITING_FOR_REMOVAL

@@ -22,6 +22,9 @@ RETRY = {"now": (0.05, 1.0), "soon": (0.5, 60.0), "slow": (5.0, 960.0), "never":
 RIGHT_MISSING = (2.0, 60.0)
 """The same for a missing right: whoever grants it should not wait for long to see it work."""
 
+GOING = (60.0, 960.0)
+"""The same for an object that was deleted to be created anew: the watch tells when it is gone, and ends the wait."""
+
 
 def set_back(before: Setback | None, action: Apply | Delete | Release, outcome: Outcome, now: float) -> Setback:
     """The wait after one more answer that was not success; `now` is monotonic."""
@@ -29,6 +32,8 @@ def set_back(before: Setback | None, action: Apply | Delete | Release, outcome: 
     pace = RETRY[failures.retry(outcome.failure) if outcome.failure is not None else "slow"]
     if outcome.failure is not None and outcome.failure.kind is FailureKind.RIGHT_MISSING:
         pace = RIGHT_MISSING
+    if outcome.recreating:
+        pace = GOING
     # Another pace starts anew: a dozen refused connections do not tell how long a missing right will last.
     again = before is not None and (before.digest, before.pace) == (digest, pace)
     attempts = before.attempts + 1 if before is not None and again else 1
@@ -48,7 +53,7 @@ def held_back(action: Apply | Delete | Release, track: Track, cluster: str, now:
     wait = contest.last + contention.delay(contest) - time.time()
     if wait > 0:
         track.setbacks[cluster] = Setback(
-            Word.UPDATE_FAILED, contention.message(contest, time.time()), action.digest, now + wait, contest.count
+            Word.UPDATE_FAILED, contention.message(contest, time.time()), _identity(action), now + wait, contest.count
         )
     return max(0.0, wait)
 
@@ -95,4 +100,8 @@ def _not_before(action: Apply | Delete | Release, track: Track, cluster: str) ->
 
 
 def _identity(action: Apply | Delete | Release) -> str:
-    return action.digest if isinstance(action, Apply) else action.uid
+    if not isinstance(action, Apply):
+        return action.uid
+    # The user's leave to recreate, given later, is worth another try.
+    leave = action.recreation
+    return action.digest if leave is None else f"{action.digest} {leave.never or 'or anew'}"

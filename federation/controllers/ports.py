@@ -116,6 +116,9 @@ class Teller(Protocol):
     def warned(self, key: Key, federated: FederatedObject, warnings: tuple[str, ...]) -> None:
         """Parts of its template were left out."""
 
+    def recreating(self, key: Key, cluster: str, why: str) -> None:
+        """Its copy in a cluster was deleted to be created anew."""
+
 
 OnChange = Callable[[Watch], None]
 

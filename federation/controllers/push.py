@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import orjson
 
+from federation.controllers import recreation
 from federation.controllers.ports import MemberPort, Written
 from federation.core import conflicts, failures, managedfields, manifest
 from federation.core.managedfields import PartialMetadata
@@ -31,7 +32,7 @@ class Outcome:
     """What came of one action. `metadata` is the object's afterwards, where the member told.
 
     `word` OK means done. `failure` is set when the member refused or did not answer; some words (ManagedLabelFalse,
-    AlreadyExists) are no failure of anybody.
+    AlreadyExists) are no failure of anybody. `recreating`: deleted, to be created anew once it is gone.
     """
 
     metadata: PartialMetadata | None = None
@@ -40,6 +41,7 @@ class Outcome:
     failure: Failure | None = None
     contest: Contest | None = None
     created: bool = False
+    recreating: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ async def _apply(action: Apply, target: Target, *, adopting: bool = False) -> Ou
         exists = written.kind in {FailureKind.VERSION_CONFLICT, FailureKind.ALREADY_EXISTS}
         if exists and _creates_only(action):
             return await _already_there(action, target)
-        return _failed(written, operation)
+        return await _refused(action, target, _failed(written, operation))
     return await _after(action, target, written, contest, adopting=adopting)
 
 
@@ -153,6 +155,22 @@ async def _already_there(action: Apply, target: Target) -> Outcome:
     return Outcome(
         word=Word.ALREADY_EXISTS,
         message="an object of this name exists and adoption is disabled (KubeFedConfig syncController.adoptResources)",
+    )
+
+
+async def _refused(action: Apply, target: Target, outcome: Outcome) -> Outcome:
+    """A change that may need another object: recreate it where the user lets us, and say what became of that."""
+    failure = outcome.failure
+    if failure is None or action.recreation is None or not action.uid or not failures.may_be_immutable(failure):
+        return outcome
+    begun = await recreation.begin(action.recreation, target.member, target.resource, target.name, action.uid)
+    if begun is None:
+        message = f"being recreated, because the cluster refuses the change: {failure.message}"
+        return Outcome(word=Word.WAITING_FOR_REMOVAL, message=message, recreating=True)
+    return replace(
+        outcome,
+        message=begun.told(failure.message),
+        failure=failure if action.recreation.never else begun.failure,
     )
 
 

@@ -315,7 +315,11 @@ class Sync:
         track.setbacks[cluster] = setback
         wait = setback.not_before - time.monotonic()
         self._queue.add_after(key, wait)
-        if setback.attempts == 1:
+        if outcome.recreating:
+            log.info("recreating", key=str(key), cluster=cluster, reason=outcome.message)
+            if self._events is not None:
+                self._events.recreating(key, cluster, outcome.message)
+        elif setback.attempts == 1:
             log.info(
                 "push refused",
                 key=str(key),

@@ -129,6 +129,14 @@ def retry(failure: Failure) -> Retry:
     return _RETRY[failure.kind]
 
 
+def may_be_immutable(failure: Failure) -> bool:
+    """Whether a new object might fare better than a changed one: the API server's own validation refused the change.
+
+    Not what a policy or a webhook denies: that is somebody's will, and no reason to delete anything.
+    """
+    return failure.kind is FailureKind.INVALID and failure.code == 422
+
+
 def word_for(failure: Failure, *, operation: Operation) -> Word:
     """KubeFed's word for a failed operation. A create that met another version met an object (adoption disabled)."""
     if failure.kind is FailureKind.TYPE_MISSING:

@@ -36,6 +36,7 @@ _NOT_PROPAGATED = frozenset(
         marks.MANAGED_LABEL,
         marks.ORPHAN_ANNOTATION,
         marks.DELETE_OPTION_ANNOTATION,
+        marks.RECREATE_ANNOTATION,
         "kubectl.kubernetes.io/last-applied-configuration",
     }
 )

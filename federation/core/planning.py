@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, assert_never
 
-from federation.core import manifest, parsing, placement
+from federation.core import manifest, parsing, placement, recreation
 from federation.model import marks
 from federation.model.clusters import Cluster, Missing, Observation, Observed
 from federation.model.errors import Invalid
@@ -160,6 +160,10 @@ class _Made(NamedTuple):
     """What to create with, when replicas are retained afterwards."""
     api_version: str
 
+    def creation(self) -> bytes:
+        """JSON of the manifest where nothing is yet."""
+        return self.content if self.replicas is None else manifest.digest(self.body)[0]
+
 
 def _hold(facts: Facts, cluster: Cluster, shared: _Shared) -> Action:
     name = cluster.name
@@ -178,9 +182,8 @@ def _hold(facts: Facts, cluster: Cluster, shared: _Shared) -> Action:
         case Missing.UNKNOWN:
             return Wait(Word.PENDING, "the cluster's objects have not been listed yet")
         case Missing.ABSENT:
-            content = made.content if made.replicas is None else manifest.digest(made.body)[0]
             return Apply(
-                content,
+                made.creation(),
                 made.digest,
                 made.api_version,
                 create_only=not facts.adopt,
@@ -237,6 +240,13 @@ def _update(facts: Facts, name: str, observed: Observed, made: _Made) -> Action:
         retain_replicas=made.retain,
         legacy=observed.legacy,
         first=applied is None,
+        recreation=recreation.allow(
+            facts.object.metadata.annotations,
+            facts.type,
+            made.creation,
+            digest=made.digest,
+            applied=applied.digest if applied is not None else None,
+        ),
     )
 
 

@@ -27,7 +27,7 @@ FOR_APPLIERS = (
 )
 """Prefixes of labels and annotations that speak to whatever applies the object: they stay on the federated object."""
 
-_FOR_CONTROLLER = frozenset({marks.ORPHAN_ANNOTATION, marks.DELETE_OPTION_ANNOTATION})
+_FOR_CONTROLLER = frozenset({marks.ORPHAN_ANNOTATION, marks.DELETE_OPTION_ANNOTATION, marks.RECREATE_ANNOTATION})
 _NOISE = frozenset(
     {
         marks.MANAGED_LABEL,

@@ -17,6 +17,9 @@ ORPHAN_ANNOTATION = "kubefed.io/orphan"
 DELETE_OPTION_ANNOTATION = "kubefed.io/deleteoption"
 """On a federated object: JSON DeleteOptions for the deletes in members."""
 
+RECREATE_ANNOTATION = "kubefed.io/recreate"
+"""Ours, on a federated object: "true" lets its copies be deleted and created anew where a member refuses a change."""
+
 FIELD_MANAGER = "kubefed"
 """Prefix of our server-side apply field manager; the full name carries the hub's identity (see `field_manager`)."""
 

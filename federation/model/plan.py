@@ -8,6 +8,18 @@ from federation.model.words import Propagation, Word
 
 
 @dataclass(frozen=True, slots=True)
+class Recreation:
+    """Leave of the user to delete the object and create it anew, should the member refuse to change it.
+
+    `body` is the manifest that is created then, `options` are DeleteOptions. `never`: why it is not done all the same.
+    """
+
+    body: bytes = b""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    never: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Apply:
     """Server-side apply this manifest, whose apiVersion is `api_version`.
 
@@ -15,7 +27,8 @@ class Apply:
     re-created meanwhile is noticed. `create_only` refuses an object that exists (adoption disabled).
     `hand_over` gives spec.replicas to our second manager: before the apply when `uid` is known, else right after
     the creation (retainReplicas; value is the number to hand over). `legacy` takes over KubeFed's managedFields.
-    `first`: no earlier apply of ours is known, so others may own beside us what we name.
+    `first`: no earlier apply of ours is known, so others may own beside us what we name. `recreation` is set where an
+    object that is there may be recreated.
     """
 
     body: bytes
@@ -27,6 +40,7 @@ class Apply:
     retain_replicas: bool = False
     legacy: bool = False
     first: bool = False
+    recreation: Recreation | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ def test_labels_and_annotations_travel_key_by_key_without_marks() -> None:
                     "kubectl.kubernetes.io/last-applied-configuration": "{}",
                     "kubefed.io/orphan": "true",
                     "kubefed.io/deleteoption": "{}",
+                    "kubefed.io/recreate": "true",
                 },
             }
         }

@@ -239,6 +239,7 @@ def test_words_for_whoever_applies_stay_on_the_federated_object() -> None:
         "argocd.argoproj.io/sync-wave": "2",
         "internal.config.kubernetes.io/index": "1",
         "kubefed.io/orphan": "true",
+        "kubefed.io/recreate": "true",
         "team": "web",
     }
     document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "annotations": annotations}}
