@@ -19,6 +19,7 @@ import pytest
 import yaml
 
 from federation.joining import enabling
+from federation.model.failures import Failure
 from federation.model.marks import EQUIVALENT_ANNOTATION, SYSTEM_NAMESPACE
 from federation.model.resources import CRDS, TYPE_CONFIGS, Resource
 from tests.clusters.fleets import Fleet
@@ -110,7 +111,8 @@ class Gears:
                 params = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "600"}
                 pending = b""
                 async with self.host.connection.stream(path, params, accept="application/json") as stream:
-                    async for chunk in stream.iter_any():  # type: ignore[union-attr] - a Failure fails the test
+                    assert not isinstance(stream, Failure)
+                    async for chunk in stream.iter_any():
                         *whole, pending = (pending + chunk).split(b"\n")
                         for text in whole:
                             event = orjson.loads(text)

@@ -4,8 +4,8 @@ import asyncio
 from dataclasses import replace
 
 from federation.controllers.discovery import MISSING_PERIOD
-from federation.controllers.facts import Track
-from federation.controllers.pacing import RETRY, Setback
+from federation.controllers.facts import Setback, Track
+from federation.controllers.pacing import RETRY
 from federation.core import status
 from federation.model.clusters import Missing
 from federation.model.failures import Failure, FailureKind

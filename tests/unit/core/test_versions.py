@@ -1,6 +1,7 @@
 """Which version a cluster is given, and what planning makes of it."""
 
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import pytest
@@ -111,7 +112,7 @@ def test_a_template_that_names_its_version_and_an_override_of_it_are_followed() 
 
 def test_what_a_cluster_cannot_be_given_stays_there_and_leaves_with_its_placement() -> None:
     held = Observed(uid="u1", version=5, entry="entry", managed=True)
-    common = {"type": ALONE, "served": lambda cluster: ("v1",)}
+    common: dict[str, Any] = {"type": ALONE, "served": lambda cluster: ("v1",)}
     assert isinstance(planning.plan(facts(observed=held, **common)).actions["m1"], Wait)
     assert planning.plan(facts(federated(clusters=[]), observed=held, **common)).actions["m1"] == Delete("u1", {})
 

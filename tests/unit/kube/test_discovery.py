@@ -8,7 +8,8 @@ from aiohttp import web
 
 from federation.kube import discovery
 from federation.kube.connection import Connection
-from federation.kube.endpoint import Credentials, Endpoint, Trust
+from federation.kube.endpoint import Credentials, Endpoint
+from federation.kube.tls import Trust
 from federation.model.failures import Failure, FailureKind
 from tests.unit.kube.servers import serving
 
