@@ -6,12 +6,14 @@ is True, so that it costs a healthy object nothing. The same facts give the very
 object back, so that nothing is written when nothing changed. The whole stays within a budget: see `budget`.
 """
 
+import re
 from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 import msgspec
 
 from federation.core import budget
+from federation.model.failures import Failure, FailureKind
 from federation.model.status import ClusterStatus, Condition, Status
 from federation.model.words import Propagation, Word
 
@@ -19,6 +21,8 @@ _NAMED = 3
 _OURS = frozenset({"Propagation", "Ready", "Stalled"})
 _STALLS = frozenset({Propagation.INVALID, Propagation.COMPUTE_PLACEMENT_FAILED})
 """Reasons that no event but a change of the object itself can take away."""
+_REMOTE_STATUS = re.compile(r"status\.clusters\[(\d{1,6})\]\.remoteStatus\.?(.*)", re.DOTALL)
+"""The field of a cause: the line's place in status.clusters, and the place in its remoteStatus."""
 _DECODER = msgspec.json.Decoder(Status)
 
 
@@ -82,6 +86,30 @@ def patch(previous: Status | None, new: Status) -> bytes | None:
     if new.clusters != before.clusters:
         body["clusters"] = new.clusters or None
     return msgspec.json.encode({"status": body}) if body else None
+
+
+def spared(lines: Sequence[ClusterStatus], told: Status, failure: Failure) -> list[ClusterStatus] | None:
+    """`lines` without the remoteStatus for which the hub refused `told`, and a word instead; None: it is not that.
+
+    The hub's schema of remoteStatus is of one version of the type, a member may run another: what does not fit is that
+    cluster's loss alone. Where the refusal names no cluster (too large), all lose theirs.
+    """
+    holders = {line.name for line in lines if line.remote_status is not msgspec.UNSET}
+    if not holders or failure.kind not in (FailureKind.INVALID, FailureKind.TOO_LARGE):
+        return None
+    refused: dict[str, str] = {}
+    for cause in failure.causes:
+        found = _REMOTE_STATUS.match(cause.field)
+        if found is not None and int(found[1]) < len(told.clusters):
+            refused.setdefault(told.clusters[int(found[1])].name, f" at {found[2]}" if found[2] else "")
+    blamed = {name: where for name, where in refused.items() if name in holders} or dict.fromkeys(holders, "")
+    return [_without_remote(line, blamed[line.name]) if line.name in blamed else line for line in lines]
+
+
+def _without_remote(line: ClusterStatus, where: str) -> ClusterStatus:
+    word = f"its remoteStatus is left out: the hub refuses it{where}"
+    message = f"{line.message}; {word}" if line.message else word
+    return msgspec.structs.replace(line, message=message, remote_status=msgspec.UNSET)
 
 
 def fingerprint(digest: str, entry: str) -> str:

@@ -1,0 +1,138 @@
+"""The status reaches the hub although a cluster's remoteStatus does not fit the hub's schema of it."""
+
+import functools
+
+import msgspec
+import orjson
+import pytest
+
+from federation.controllers import reporting
+from federation.core import budget, status
+from federation.model.failures import Cause, Failure, FailureKind
+from federation.model.federated import Metadata
+from federation.model.status import ClusterStatus, Status
+from federation.model.words import Propagation, Word
+
+NOW = "2026-01-01T00:00:00Z"
+PRINT = "abcdefgh.ijklmnop"
+DONE = Metadata("web", "shop", "u", "2")
+
+
+def line(name: str, remote: object = None, **more: str) -> ClusterStatus:
+    raw = msgspec.UNSET if remote is None else msgspec.Raw(orjson.dumps(remote))
+    return msgspec.structs.replace(ClusterStatus(name, fingerprint=PRINT, remote_status=raw), **more)
+
+
+def invalid(*fields: str, kind: FailureKind = FailureKind.INVALID) -> Failure:
+    return Failure(kind, "refused", 422, causes=tuple(Cause(field) for field in fields))
+
+
+fold = functools.partial(
+    status.fold, Status(), generation=3, reason=Propagation.OK, message="", selected=frozenset(), now=NOW
+)
+
+
+def folded(lines: object) -> Status:
+    return fold(clusters=lines)
+
+
+class Hub:
+    """Answers each write with the next of `answers`, then takes everything."""
+
+    def __init__(self, *answers: Failure) -> None:
+        self.answers = list(answers)
+        self.bodies: list[dict[str, object]] = []
+
+    async def write(self, body: bytes) -> Metadata | Failure:
+        self.bodies.append(orjson.loads(body))
+        return self.answers.pop(0) if self.answers else DONE
+
+    async def tell(self, *lines: ClusterStatus, previous: Status | None = None) -> Status | Failure:
+        return await reporting.tell(self.write, previous if previous is not None else Status(), lines, folded)
+
+
+def remotes(told: Status | Failure) -> set[str]:
+    assert isinstance(told, Status)
+    return {each.name for each in told.clusters if each.remote_status is not msgspec.UNSET}
+
+
+def messages(told: Status | Failure) -> dict[str, str]:
+    assert isinstance(told, Status)
+    return {each.name: budget.message_of(told.clusters, each.name) for each in told.clusters}
+
+
+async def test_one_write_where_everything_fits() -> None:
+    hub = Hub()
+    told = await hub.tell(line("m1", {"replicas": 1}), line("m2"))
+    assert len(hub.bodies) == 1
+    assert remotes(told) == {"m1"}
+
+
+async def test_the_odd_one_loses_its_own_and_no_other() -> None:
+    hub = Hub(invalid("status.clusters[1].remoteStatus.replicas"))
+    told = await hub.tell(line("m3", {"replicas": 3}), line("m1", {"replicas": 1}), line("m2", {"replicas": "two"}))
+    assert len(hub.bodies) == 2
+    assert remotes(told) == {"m1", "m3"}
+    assert messages(told) == {
+        "m1": "",
+        "m2": "its remoteStatus is left out: the hub refuses it at replicas",
+        "m3": "",
+    }
+
+
+async def test_what_the_line_says_stays() -> None:
+    hub = Hub(invalid("status.clusters[0].remoteStatus"))
+    told = await hub.tell(line("m1", 5, status=Word.UPDATE_FAILED, message="quota"))
+    assert messages(told) == {"m1": "quota; its remoteStatus is left out: the hub refuses it"}
+
+
+async def test_refusals_one_after_the_other_end() -> None:
+    hub = Hub(invalid("status.clusters[0].remoteStatus.a"), invalid("status.clusters[1].remoteStatus.a"))
+    told = await hub.tell(line("m1", {"a": 1}), line("m2", {"a": 2}), line("m3", {"a": 3}))
+    assert len(hub.bodies) == 3
+    assert remotes(told) == {"m3"}
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        pytest.param(invalid(kind=FailureKind.TOO_LARGE), id="too-large"),
+        pytest.param(invalid(), id="without-causes"),
+        pytest.param(invalid("status.clusters[7].remoteStatus"), id="a-line-that-is-not-there"),
+        pytest.param(invalid("status.clusters[2].remoteStatus"), id="a-line-that-has-none"),
+    ],
+)
+async def test_where_nobody_is_named_all_lose_theirs(refusal: Failure) -> None:
+    hub = Hub(refusal)
+    told = await hub.tell(line("m1", {"a": 1}), line("m2", {"a": 2}), line("m3"))
+    assert len(hub.bodies) == 2
+    assert remotes(told) == set()
+
+
+@pytest.mark.parametrize(
+    ("lines", "refusal"),
+    [
+        pytest.param([line("m1")], invalid("status.clusters[0].status"), id="no-remote-status"),
+        pytest.param([line("m1", {})], Failure(FailureKind.TIMED_OUT, "no answer"), id="no-answer"),
+        pytest.param([line("m1", {})], Failure(FailureKind.NOT_FOUND, "gone", 404), id="gone"),
+    ],
+)
+async def test_other_refusals_are_the_callers(lines: list[ClusterStatus], refusal: Failure) -> None:
+    hub = Hub(refusal)
+    assert await hub.tell(*lines) is refusal
+    assert len(hub.bodies) == 1
+
+
+async def test_a_hub_that_refuses_everything_is_asked_twice() -> None:
+    hub = Hub(*[invalid("spec")] * 5)
+    assert isinstance(await hub.tell(line("m1", {}), line("m2", {})), Failure)
+    assert len(hub.bodies) == 2
+
+
+async def test_nothing_to_say_writes_nothing() -> None:
+    hub = Hub()
+    before = await hub.tell(line("m1"))
+    assert isinstance(before, Status)
+    again = await reporting.tell(hub.write, before, [line("m1")], lambda lines: before)
+    assert again is before
+    assert len(hub.bodies) == 1
