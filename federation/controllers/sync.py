@@ -7,13 +7,14 @@ answer reported when it comes.
 """
 
 import asyncio
+import functools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 import structlog
 
-from federation.controllers import gathering, lines, pacing, push
+from federation.controllers import gathering, lines, pacing, push, reporting
 from federation.controllers.facts import Track, TypeState, World
 from federation.controllers.ports import HubPort, Teller
 from federation.core import contention, managedfields, planning, status
@@ -25,6 +26,7 @@ from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject
 from federation.model.plan import Apply, Delete, Keep, Release
 from federation.model.resources import Key, ObjectName
+from federation.model.status import ClusterStatus, Status
 from federation.model.words import Word
 from federation.runtime import metrics
 from federation.runtime.keyqueue import KeyQueue
@@ -352,26 +354,31 @@ class Sync:
             self._open[key] = now + REMIND
         else:
             self._open.pop(key, None)
-        told = status.fold(
-            track.status,
-            generation=plan.generation,
-            reason=plan.reason,
-            message=plan.message,
-            clusters=lines.compose(plan, track, late=now >= track.since + REMIND),
-            selected=plan.selected,
-            unjoined=plan.unjoined,
-            stalled=lines.stalled(track),
-            now=self._now(),
-        )
-        body = status.patch(track.status, told)
-        if body is None:
-            return
-        answer = await self._hub.set_status(state.type.federated, federated.where, body)
-        if isinstance(answer, Failure):
-            if answer.kind is FailureKind.NOT_FOUND:
+        composed = lines.compose(plan, track, late=now >= track.since + REMIND)
+        stalled, told_at = lines.stalled(track), self._now()
+
+        def fold(clusters: Sequence[ClusterStatus]) -> Status:
+            return status.fold(
+                track.status,
+                generation=plan.generation,
+                reason=plan.reason,
+                message=plan.message,
+                clusters=clusters,
+                selected=plan.selected,
+                unjoined=plan.unjoined,
+                stalled=stalled,
+                now=told_at,
+            )
+
+        write = functools.partial(self._hub.set_status, state.type.federated, federated.where)
+        told = await reporting.tell(write, track.status, composed, fold)
+        if isinstance(told, Failure):
+            if told.kind is FailureKind.NOT_FOUND:
                 return
-            raise ApiFailure(answer, f"status of {state.type.federated.kind} {federated.where}")
+            raise ApiFailure(told, f"status of {state.type.federated.kind} {federated.where}")
         before, track.status = track.status, told
+        if told is before:
+            return
         if self._events is not None:
             self._events.status_changed(key, federated, before, told)
 
