@@ -4,16 +4,16 @@ Only sinks (what the APIs said) and `sync` (what came of our own writes) change 
 reader who does not await sees one moment.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from federation.controllers.ports import MemberPort
-from federation.core import status
+from federation.core import status, versions
 from federation.core.contention import Contention
 from federation.core.planning import Applied, Trouble
 from federation.model.clusters import Cluster, Missing, Observation, Observed
 from federation.model.federated import FederatedObject, FederatedType, Metadata
 from federation.model.plan import Action, Plan
-from federation.model.resources import Key, ObjectName
+from federation.model.resources import Key, ObjectName, Resource
 from federation.model.settings import Settings
 from federation.model.status import Status
 from federation.model.words import Word
@@ -75,20 +75,29 @@ class Track:
 
 
 class Holdings:
-    """What one member holds of one type, by target name; `trouble` says why it cannot be told."""
+    """What one member holds of one type, by target name; `trouble` says why it cannot be told.
 
-    __slots__ = ("objects", "trouble")
+    `served` are the versions of the type that the member serves, best first; None while that is not known.
+    """
+
+    __slots__ = ("objects", "served", "trouble")
 
     def __init__(self) -> None:
         self.objects: Store[Observed] = Store()
+        self.served: tuple[str, ...] | None = None
         self.trouble: Trouble | None = None
 
     def observe(self, name: ObjectName) -> Observation:
-        """Observed, ABSENT, or UNKNOWN before the first list has ended."""
+        """Observed, ABSENT, or UNKNOWN before the first list has ended.
+
+        Where the type itself is missing there is nothing of it: discovery does not have it and lists answer 404. One of
+        the two alone is not believed (a server that has just started knows its own types first).
+        """
         observed = self.objects.get(name)
         if observed is not None:
             return observed
-        return Missing.ABSENT if self.objects.synced else Missing.UNKNOWN
+        missing = self.served == () and self.trouble is not None and self.trouble.word is Word.VERSION_UNAVAILABLE
+        return Missing.ABSENT if self.objects.synced or missing else Missing.UNKNOWN
 
     def outdated(self, name: ObjectName, observed: Observed) -> bool:
         """Whether something newer is known of the same object (an answer to our write overtook the watch)."""
@@ -104,6 +113,12 @@ class TypeState:
     objects: Store[FederatedObject] = field(default_factory=Store)
     tracks: dict[ObjectName, Track] = field(default_factory=dict)
     holdings: dict[str, Holdings] = field(default_factory=dict)
+
+    def target_in(self, cluster: str) -> Resource:
+        """The target under a version that the cluster serves."""
+        holdings = self.holdings.get(cluster)
+        version = versions.followed(self.type, holdings.served if holdings is not None else None)
+        return self.type.target if version == self.type.target.version else replace(self.type.target, version=version)
 
     def target_name(self, name: ObjectName) -> ObjectName:
         """The name of the member's object; a FederatedNamespace's target has no namespace."""

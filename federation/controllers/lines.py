@@ -7,8 +7,8 @@ import msgspec
 
 from federation.controllers import pacing
 from federation.controllers.facts import Setback, Track
-from federation.core import status
-from federation.model.plan import Action, Apply, Delete, Keep, Plan, Refuse, Release, Wait
+from federation.core import budget, claims, status
+from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan, Refuse, Release, Wait
 from federation.model.status import ClusterStatus
 from federation.model.words import Word
 
@@ -54,16 +54,21 @@ def _line(  # noqa: PLR0917 - private, called once
     setback = track.setbacks.get(name)
     word, message = Word.PENDING, ON_ITS_WAY
     match action:
-        case Keep(digest=digest, entry=entry):
-            return ClusterStatus(name, fingerprint=status.fingerprint(digest, entry))
+        case Keep(digest=digest, entry=entry, rivals=rivals):
+            return ClusterStatus(name, message=claims.told(rivals), fingerprint=status.fingerprint(digest, entry))
         case Wait(word=Word.PENDING) if setback is not None and _recreating(setback):
             word, message = setback.word, setback.message
         case Wait(word=Word.PENDING) if before is not None and not before.status:
             # Nothing says that it is not so any more; which generation it holds is told as long as it is not this one.
             held = applied.generation if applied else before.generation or track.status.observed_generation
-            return msgspec.structs.replace(before, generation=held if held != plan.generation else 0)
+            said = budget.message_of(track.status.clusters, name) if before.message else ""
+            return msgspec.structs.replace(before, message=said, generation=held if held != plan.generation else 0)
         case Wait(word=word, message=message) | Refuse(word=word, message=message):
             return ClusterStatus(name, word, message, generation, fingerprint)
+        case Claim(holder=holder):
+            untold = setback.message if setback is not None and setback.digest == pacing.identity(action) else ""
+            message = claims.held_by(holder) + (f"; it could not be told: {untold}" if untold else "")
+            return ClusterStatus(name, Word.ALREADY_EXISTS, message, generation, fingerprint)
         case Delete() | Release():
             word, message = (Word.DELETION_TIMED_OUT, ON_ITS_WAY) if late else (Word.WAITING_FOR_REMOVAL, "")
         case Apply() if late:

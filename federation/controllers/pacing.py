@@ -9,8 +9,9 @@ import time
 from federation.controllers.facts import Setback, Track
 from federation.controllers.push import Outcome
 from federation.core import contention, failures
+from federation.core.planning import Applied
 from federation.model.failures import FailureKind
-from federation.model.plan import Action, Apply, Delete, Release
+from federation.model.plan import Action, Apply, Claim, Delete, Push, Release
 from federation.model.words import Word
 from federation.runtime.backoff import delay
 from federation.runtime.lane import Verdict
@@ -26,9 +27,9 @@ GOING = (60.0, 960.0)
 """The same for an object that was deleted to be created anew: the watch tells when it is gone, and ends the wait."""
 
 
-def set_back(before: Setback | None, action: Apply | Delete | Release, outcome: Outcome, now: float) -> Setback:
+def set_back(before: Setback | None, action: Push, outcome: Outcome, now: float) -> Setback:
     """The wait after one more answer that was not success; `now` is monotonic."""
-    digest = _identity(action)
+    digest = identity(action)
     pace = RETRY[failures.retry(outcome.failure) if outcome.failure is not None else "slow"]
     if outcome.failure is not None and outcome.failure.kind is FailureKind.RIGHT_MISSING:
         pace = RIGHT_MISSING
@@ -41,19 +42,18 @@ def set_back(before: Setback | None, action: Apply | Delete | Release, outcome: 
     return Setback(outcome.word, outcome.message, digest, now + wait, attempts, pace)
 
 
-def held_back(action: Apply | Delete | Release, track: Track, cluster: str, now: float) -> float:
+def held_back(action: Push, track: Track, cluster: str, now: float) -> float:
     """Seconds that this action must still wait; 0 when it can go. A fight is noted as a setback."""
     when = _not_before(action, track, cluster)
     if when > now:
         return when - now
     contest = track.contention.get(cluster)
-    applied = track.applied.get(cluster)
-    if contest is None or not isinstance(action, Apply) or applied is None or applied.digest != action.digest:
+    if contest is None or not _repeats(action, track.applied.get(cluster)):
         return 0.0
     wait = contest.last + contention.delay(contest) - time.time()
     if wait > 0:
         track.setbacks[cluster] = Setback(
-            Word.UPDATE_FAILED, contention.message(contest, time.time()), _identity(action), now + wait, contest.count
+            Word.UPDATE_FAILED, contention.message(contest, time.time()), identity(action), now + wait, contest.count
         )
     return max(0.0, wait)
 
@@ -65,7 +65,7 @@ def next_try(track: Track) -> float | None:
     held = (
         _not_before(action, track, cluster)
         for cluster, action in track.actions.items()
-        if isinstance(action, Apply | Delete | Release) and cluster not in track.pending
+        if isinstance(action, Push) and cluster not in track.pending
     )
     return min((when for when in held if when), default=None)
 
@@ -74,7 +74,7 @@ def hopeless(setback: Setback | None, action: Action) -> bool:
     """Whether this very action was refused, and will be until its manifest is another."""
     if setback is None or not isinstance(action, Apply | Delete | Release):
         return False
-    return setback.pace == RETRY["never"] and setback.digest == _identity(action)
+    return setback.pace == RETRY["never"] and setback.digest == identity(action)
 
 
 def verdict(outcome: Outcome) -> tuple[Verdict, float | None]:
@@ -87,21 +87,32 @@ def verdict(outcome: Outcome) -> tuple[Verdict, float | None]:
     return Verdict.FAILED, failure.retry_after
 
 
-def _not_before(action: Apply | Delete | Release, track: Track, cluster: str) -> float:
+def _not_before(action: Push, track: Track, cluster: str) -> float:
     """When this very action may go again, by what came of it before (monotonic seconds); 0 when nothing did."""
     when = 0.0
     left = track.leaving.get(cluster)
-    if left is not None and not isinstance(action, Apply) and left[0] == action.uid:
+    if left is not None and isinstance(action, Delete | Release) and left[0] == action.uid:
         when = left[1] + LEAVE
     setback = track.setbacks.get(cluster)
-    if setback is not None and setback.digest == _identity(action):
+    if setback is not None and setback.digest == identity(action):
         when = max(when, setback.not_before)
     return when
 
 
-def _identity(action: Apply | Delete | Release) -> str:
-    if not isinstance(action, Apply):
-        return action.uid
-    # The user's leave to recreate, given later, is worth another try.
-    leave = action.recreation
-    return action.digest if leave is None else f"{action.digest} {leave.never or 'or anew'}"
+def identity(action: Push) -> str:
+    """What makes two actions the same one, tried again."""
+    match action:
+        case Apply(digest=digest, recreation=leave):
+            # The user's leave to recreate, given later, is worth another try.
+            return digest if leave is None else f"{digest} {leave.never or 'or anew'}"
+        case Claim(uid=uid):
+            return f"claim {uid}"
+        case Delete(uid=uid) | Release(uid=uid):
+            return uid
+
+
+def _repeats(action: Push, applied: Applied | None) -> bool:
+    """Whether it only puts back what was written before."""
+    if isinstance(action, Apply):
+        return applied is not None and applied.digest == action.digest
+    return isinstance(action, Claim)

@@ -123,6 +123,13 @@ class Teller(Protocol):
 OnChange = Callable[[Watch], None]
 
 
+class Discovered(Protocol):
+    """One reading of a member's discovery; see kube.discovery."""
+
+    def versions(self, group: str, plural: str) -> tuple[str, ...] | None:
+        """The versions of a resource, best first; () when it has none, None when this reading cannot tell."""
+
+
 class Gate(Protocol):
     """The way to one member with its current credentials; see kube.gates."""
 
@@ -140,8 +147,13 @@ class Gate(Protocol):
         Raises Unusable.
         """
 
-    def watch(self, enabled: FederatedType, sink: Sink[PartialMetadata], on_change: OnChange) -> Watch:
-        """Follow what the member holds of a type."""
+    def watch(
+        self, enabled: FederatedType, sink: Sink[PartialMetadata], on_change: OnChange, on_end: Callable[[], None]
+    ) -> Watch:
+        """Follow what the member holds of a type; `on_end` is told when the server ends a watch before its time."""
+
+    async def discover(self) -> Discovered | Failure | None:
+        """Which types it serves in which versions; None when it is too old to say."""
 
     async def identify(self, deadline: float) -> str | Failure:
         """The UID of its kube-system namespace: the authorised request that health is read from."""

@@ -10,11 +10,11 @@ import orjson
 
 from federation.controllers import recreation
 from federation.controllers.ports import MemberPort, Written
-from federation.core import conflicts, failures, managedfields, manifest
+from federation.core import claims, conflicts, failures, managedfields, manifest
 from federation.core.managedfields import PartialMetadata
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
-from federation.model.plan import Apply, Delete, Release
+from federation.model.plan import Apply, Claim, Delete, Push, Release
 from federation.model.resources import ObjectName, Resource
 from federation.model.words import Word
 
@@ -53,11 +53,13 @@ class Target:
     name: ObjectName
 
 
-async def carry_out(action: Apply | Delete | Release, target: Target) -> Outcome:
+async def carry_out(action: Push, target: Target) -> Outcome:
     """Do it. A member's failure is in the Outcome; only bugs raise."""
     match action:
         case Apply():
             return await _apply(action, replace(target, resource=at_version(target.resource, action.api_version)))
+        case Claim():
+            return await _claim(action, target)
         case Delete():
             return await _delete(action, target)
         case Release():
@@ -91,7 +93,7 @@ async def _apply(action: Apply, target: Target, *, adopting: bool = False) -> Ou
                     word=Word.MANAGED_LABEL_FALSE, message=f"somebody set {marks.MANAGED_LABEL} to another value"
                 )
             case conflicts.OtherHub(manager=manager):
-                return Outcome(word=Word.ALREADY_EXISTS, message=f"another hub manages it ({manager})")
+                return Outcome(word=Word.ALREADY_EXISTS, message=claims.held_by(manager))
             case conflicts.Foreign(managers=managers, fields=fields):
                 contest = Contest(managers, fields)
         written = await member.apply(resource, name, body, force=True)
@@ -121,14 +123,18 @@ async def _after(
             release = managedfields.release_patch(metadata, member.manager, keep_label=True)
             if release is not None:
                 await member.patch(resource, name, release)
-            return Outcome(word=Word.ALREADY_EXISTS, message=f"another hub manages it ({observed.other_hub})")
+            return Outcome(word=Word.ALREADY_EXISTS, message=claims.held_by(observed.other_hub))
         operations = managedfields.subtract_patch(metadata, member.manager, retain_replicas=action.retain_replicas)
         if operations is not None:
             patched = await member.patch(resource, name, operations)
             if isinstance(patched, Failure):
                 return replace(_failed(patched, "update"), metadata=metadata)
             metadata = patched.metadata
-    return Outcome(metadata, contest=contest)
+    # It waited for another hub to let go: now it is ours, and says so no longer.
+    withdrawn = await _withdrawn(target, metadata)
+    if isinstance(withdrawn, Failure):
+        return replace(_failed(withdrawn, "update"), metadata=metadata)
+    return Outcome(withdrawn, contest=contest)
 
 
 async def _already_there(action: Apply, target: Target) -> Outcome:
@@ -152,6 +158,9 @@ async def _already_there(action: Apply, target: Target) -> Outcome:
             legacy=observed.legacy,
         )
         return await _apply(known, target, adopting=not observed.entry)
+    withdrawn = await _withdrawn(target, metadata)
+    if isinstance(withdrawn, Failure):
+        return _failed(withdrawn, "create")
     return Outcome(
         word=Word.ALREADY_EXISTS,
         message="an object of this name exists and adoption is disabled (KubeFedConfig syncController.adoptResources)",
@@ -217,6 +226,36 @@ async def _hand_over(target: Target, uid: str, replicas: int) -> Failure | None:
     return None
 
 
+async def _claim(action: Claim, target: Target) -> Outcome:
+    """Tell the hub that has it, by one annotation. Forced: nobody else has a say in an annotation that names us."""
+    member, resource, name = target.member, target.resource, target.name
+    if action.shared:
+        given_up = await _release(Release(action.uid, keep_label=True), target)
+        if given_up.word:
+            return given_up
+    body = claims.body(resource, name, action.uid, member.manager)
+    written = await member.apply(resource, name, body, force=True, manager=marks.claim_manager(member.manager))
+    if isinstance(written, Failure):
+        return _failed(written, "update")
+    if not managedfields.has_claim(written.metadata, member.manager):
+        # Without this word it would be written again and again.
+        annotation = marks.claim_annotation(member.manager)
+        return Outcome(
+            written.metadata, Word.UPDATE_FAILED, f"the annotation {annotation} was taken off in the same moment"
+        )
+    return Outcome(written.metadata)
+
+
+async def _withdrawn(target: Target, metadata: PartialMetadata) -> PartialMetadata | Failure:
+    """The object's metadata without our claim; asks nothing of the member when there is none."""
+    member, resource, name = target.member, target.resource, target.name
+    if not managedfields.has_claim(metadata, member.manager):
+        return metadata
+    body = claims.body(resource, name, metadata.uid, member.manager, withdraw=True)
+    written = await member.apply(resource, name, body, force=True, manager=marks.claim_manager(member.manager))
+    return written if isinstance(written, Failure) else written.metadata
+
+
 async def _delete(action: Delete, target: Target) -> Outcome:
     member, resource, name = target.member, target.resource, target.name
     uid = action.uid
@@ -239,11 +278,19 @@ async def _release(action: Release, target: Target) -> Outcome:
         if metadata.kind is FailureKind.NOT_FOUND:
             return Outcome()
         return _failed(metadata, "release")
-    operations = managedfields.release_patch(metadata, member.manager, keep_label=action.keep_label)
-    if operations is None or action.uid not in {"", metadata.uid}:
+    if action.uid not in {"", metadata.uid}:
         return Outcome()
-    patched = await member.patch(resource, name, operations)
-    return _failed(patched, "release") if isinstance(patched, Failure) else Outcome()
+    operations = managedfields.release_patch(metadata, member.manager, keep_label=action.keep_label)
+    if operations is not None:
+        patched = await member.patch(resource, name, operations)
+        if isinstance(patched, Failure):
+            return _failed(patched, "release")
+        metadata = patched.metadata
+    withdrawn = await _withdrawn(target, metadata)
+    if isinstance(withdrawn, Failure):
+        return _failed(withdrawn, "release")
+    # Where the label stays no DELETED event tells that it is ours no longer.
+    return Outcome(withdrawn if action.keep_label else None)
 
 
 def _identified(action: Apply) -> bytes:

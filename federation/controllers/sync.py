@@ -10,21 +10,20 @@ import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 
-from federation.controllers import gathering, lines, pacing, push, reporting
+from federation.controllers import answers, gathering, lines, pacing, push, reporting
+from federation.controllers.answers import Turn
 from federation.controllers.facts import Track, TypeState, World
 from federation.controllers.ports import HubPort, Teller
-from federation.core import contention, managedfields, planning, status
-from federation.core.planning import Applied
+from federation.core import claims, managedfields, planning, status
 from federation.model import marks
-from federation.model.clusters import Observed
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject
-from federation.model.plan import Apply, Delete, Keep, Release
+from federation.model.plan import Apply, Claim, Keep, Push
 from federation.model.resources import Key, ObjectName
 from federation.model.status import ClusterStatus, Status
 from federation.model.words import Word
@@ -102,17 +101,19 @@ class Sync:
                 track.pending.discard(cluster)
             self.changed(key)
 
-    def cluster_answers(self, cluster: str, type_name: str = "") -> None:
+    def cluster_answers(self, cluster: str, type_name: str = "", *, upgraded: bool = False) -> None:
         """A cluster answers again (or lets one type be followed again): what failed meanwhile is tried now.
 
-        What it would refuse again, because the manifest is wrong, still waits for another manifest.
+        What it would refuse again, because the manifest is wrong, still waits for another manifest, unless the cluster
+        was `upgraded`: another definition of the type may let it pass.
         """
         now = time.monotonic()
         states = [self._world.types.get(type_name)] if type_name else list(self._world.types.values())
         for state in filter(None, states):
             for name, track in state.tracks.items():
                 setback = track.setbacks.get(cluster)
-                if setback is not None and setback.pace != pacing.RETRY["never"] and setback.not_before > now:
+                hopeless = setback is not None and setback.pace == pacing.RETRY["never"] and not upgraded
+                if setback is not None and not hopeless and setback.not_before > now:
                     setback.not_before, setback.attempts = now, 0
                     self._queue.add(Key(state.type.name, *name))
 
@@ -166,7 +167,7 @@ class Sync:
             self._events.warned(key, federated, plan.warnings)
         track.since = time.monotonic()
         for cluster in {*track.pending, *track.leaving}:
-            if not isinstance(track.actions.get(cluster), Apply | Delete | Release):
+            if not isinstance(track.actions.get(cluster), Push):
                 self._withdraw(key, track, cluster)
         for gone in [cluster for cluster in track.applied if cluster not in plan.actions]:
             del track.applied[gone]
@@ -177,7 +178,7 @@ class Sync:
         track.unsure = {
             cluster
             for cluster in track.unsure
-            if cluster in plan.actions and not isinstance(facts.observe(cluster), Observed)
+            if cluster in plan.actions and not claims.certain(facts.observe(cluster))
         }
         self._dispatch(key, track)
         track.recheck.intersection_update(track.pending)  # what was not sent now has its turn in the next round
@@ -202,7 +203,7 @@ class Sync:
     def _dispatch(self, key: Key, track: Track) -> None:
         now = time.monotonic()
         for cluster, action in track.actions.items():
-            if not isinstance(action, Apply | Delete | Release):
+            if not isinstance(action, Push):
                 continue
             member = self._world.members.get(cluster)
             if member is None or member.lane is None:
@@ -246,23 +247,23 @@ class Sync:
         if state is None or track is None or track.plan is None or cluster not in track.pending or port is None:
             return Verdict.NOTHING, None
         plan, action = track.plan, track.actions.get(cluster)
-        if not isinstance(action, Apply | Delete | Release):
+        if not isinstance(action, Push):
             track.pending.discard(cluster)
             return Verdict.NOTHING, None
-        if isinstance(action, Apply) and not action.uid:
+        if isinstance(action, Claim) or (isinstance(action, Apply) and not action.uid):
             track.unsure.add(cluster)
         try:
-            outcome = await push.carry_out(action, push.Target(port, state.type.target, state.target_name(name)))
+            outcome = await push.carry_out(action, push.Target(port, state.target_in(cluster), state.target_name(name)))
         except Exception:
             log.exception("push failed", key=str(key), cluster=cluster)
             outcome = push.Outcome(
                 word=Word.COMPUTE_RESOURCE_FAILED, message="internal error; see the controller's log"
             )
         if state.tracks.get(name) is track:
-            self._absorb(_Turn(key, cluster, state, track, action, plan.generation), port.manager, outcome)
+            self._absorb(Turn(key, cluster, state, track, action, plan.generation), port.manager, outcome)
         return pacing.verdict(outcome)
 
-    def _absorb(self, turn: "_Turn", manager: str, outcome: push.Outcome) -> None:
+    def _absorb(self, turn: Turn, manager: str, outcome: push.Outcome) -> None:
         key, cluster, track, action = turn.key, turn.cluster, turn.track, turn.action
         current = track.actions.get(cluster)
         track.pending.discard(cluster)
@@ -271,7 +272,10 @@ class Sync:
             self._set_back(turn, outcome)
         elif isinstance(action, Apply) and outcome.metadata is not None:
             track.setbacks.pop(cluster, None)
-            self._applied(turn, action, managedfields.observe(outcome.metadata, manager), outcome.contest)
+            answers.applied(turn, action, managedfields.observe(outcome.metadata, manager), outcome.contest)
+        elif outcome.metadata is not None:
+            track.setbacks.pop(cluster, None)
+            answers.yielded(turn, manager, managedfields.observe(outcome.metadata, manager))
         else:
             track.setbacks.pop(cluster, None)
             if action.uid:
@@ -279,39 +283,14 @@ class Sync:
                 self._queue.add_after(key, pacing.LEAVE)
             else:
                 track.stale = True  # where nothing was, no event tells that it is gone
-        if _certain(turn, outcome):
+        if answers.certain(turn, outcome):
             track.unsure.discard(cluster)
         if current is not action:
             track.stale = True  # it was planned anew while this was under way
         if not track.pending or track.stale:
             self._queue.add(key, urgent=True)
 
-    def _applied(self, turn: "_Turn", action: Apply, observed: Observed, contest: push.Contest | None) -> None:
-        key, cluster, track = turn.key, turn.cluster, turn.track
-        before = track.applied.get(cluster)
-        if cluster in track.recheck:
-            track.recheck.discard(cluster)
-        elif before is not None and before.digest == action.digest:
-            # The same manifest again: somebody had changed or removed what is ours.
-            manager, fields = (", ".join(contest.managers[:3]), contest.fields) if contest else ("", ())
-            track.contention[cluster] = contention.note(
-                track.contention.get(cluster), time.time(), manager=manager, fields=fields
-            )
-            log.info("drift put back", key=str(key), cluster=cluster, manager=manager, fields=fields[:5])
-        track.applied[cluster] = Applied(action.digest, observed.entry, turn.generation)
-        if track.actions.get(cluster) is action:
-            track.actions[cluster] = Keep(action.digest, observed.entry)
-        holdings = turn.state.holdings.get(cluster)
-        if holdings is None:
-            return
-        target = turn.state.target_name(ObjectName(key.namespace, key.name))
-        if not holdings.outdated(target, observed):
-            if not turn.state.type.is_namespace:  # its watch must see it appear, and wake the objects that wait for it
-                holdings.objects.put(target, observed)
-        elif holdings.objects.get(target) != observed:
-            track.stale = True  # somebody changed it right after our write
-
-    def _set_back(self, turn: "_Turn", outcome: push.Outcome) -> None:
+    def _set_back(self, turn: Turn, outcome: push.Outcome) -> None:
         key, cluster, track = turn.key, turn.cluster, turn.track
         setback = pacing.set_back(track.setbacks.get(cluster), turn.action, outcome, time.monotonic())
         track.setbacks[cluster] = setback
@@ -381,26 +360,3 @@ class Sync:
             return
         if self._events is not None:
             self._events.status_changed(key, federated, before, told)
-
-
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """One action under way: what it was when it started."""
-
-    key: Key
-    cluster: str
-    state: TypeState
-    track: Track
-    action: Apply | Delete | Release
-    generation: int
-
-
-def _certain(turn: _Turn, outcome: push.Outcome) -> bool:
-    """Whether the answer tells what the member holds now, or its watch has."""
-    if outcome.failure is not None and outcome.failure.whose == "member":
-        return False
-    if outcome.metadata is None:
-        return True
-    holdings = turn.state.holdings.get(turn.cluster)
-    target = turn.state.target_name(ObjectName(turn.key.namespace, turn.key.name))
-    return holdings is not None and holdings.objects.get(target) is not None

@@ -11,7 +11,7 @@ import msgspec
 import structlog
 
 from federation.controllers.facts import Holdings, TypeState, World
-from federation.core import managedfields
+from federation.core import claims, managedfields
 from federation.core.managedfields import PartialMetadata
 from federation.model import marks
 from federation.model.clusters import Observed
@@ -185,7 +185,7 @@ class HoldingsSink:
         if before is None and self._state.type.is_namespace:
             self._fanout.namespace(item.name)
         if before is None or _drifted(before, observed):
-            self._observed(target, observed)
+            self._observed(target, before, observed)
 
     def remove(self, item: PartialMetadata) -> None:
         """Gone, or its label is: in both cases no managed object is there any more."""
@@ -197,14 +197,15 @@ class HoldingsSink:
         if self._state.type.is_namespace:
             self._fanout.namespace(item.name)
 
-    def _observed(self, target: ObjectName, observed: Observed) -> None:
+    def _observed(self, target: ObjectName, before: Observed | None, observed: Observed) -> None:
         track = self._state.tracks.get(self._state.federated_name(target))
         if track is not None:
             if self._cluster in track.pending and not observed.deleting:
                 return  # the lane compares with what it finds when our own write has its answer
             applied = track.applied.get(self._cluster)
-            if applied is not None and applied.entry == observed.entry and observed.managed and not observed.deleting:
-                return  # as we left it
+            as_left = applied is not None and applied.entry == observed.entry and observed.managed
+            if as_left and not observed.deleting and not _other_rivals(before, observed):
+                return
         self._changed(target)
 
     def _changed(self, target: ObjectName) -> None:
@@ -284,6 +285,11 @@ def _changed(before: FederatedObject, after: FederatedObject) -> bool:
         or old.annotations != new.annotations
         or (marks.SYNC_FINALIZER in old.finalizers and marks.SYNC_FINALIZER not in new.finalizers)
     )
+
+
+def _other_rivals(before: Observed | None, after: Observed) -> bool:
+    """Whether other hubs show in it than before; that moves nothing of ours and is told all the same."""
+    return claims.rivals(after) != (claims.rivals(before) if before is not None else ())
 
 
 def _drifted(before: Observed, after: Observed) -> bool:

@@ -16,7 +16,7 @@ from federation.core import digests, fieldsets
 from federation.model import marks
 from federation.model.clusters import Observed
 
-_HUB = re.compile(rf"{marks.FIELD_MANAGER}-[0-9a-f]{{8}}")
+_HUB = re.compile(rf"({marks.FIELD_MANAGER}-[0-9a-f]{{8}})(-claim)?")
 _LABEL_KEY = b'"f:kubefed.io/managed"'
 _LABEL_PATH = ("f:metadata", "f:labels", f"f:{marks.MANAGED_LABEL}")
 _REPLICAS_KEY = b'"f:replicas"'
@@ -62,6 +62,8 @@ class PartialObject(msgspec.Struct, frozen=True, gc=False):
 def observe(meta: PartialMetadata, manager: str) -> Observed:
     """Reduce an object to what decisions read; `manager` is our field manager."""
     entry, other_hub, owns_replicas = "", "", False
+    claimed = False
+    claims: tuple[str, ...] = ()
     for item in meta.managed_fields:
         if item.operation != "Apply" or item.subresource:
             continue
@@ -69,8 +71,13 @@ def observe(meta: PartialMetadata, manager: str) -> Observed:
             fields = bytes(item.fields_v1)
             entry = digests.short(fields)
             owns_replicas = _REPLICAS_KEY in fields and fieldsets.contains(orjson.loads(fields), _REPLICAS_PATH)
-        elif _HUB.fullmatch(item.manager):
-            other_hub = item.manager
+        elif hub := _HUB.fullmatch(item.manager):
+            if not hub[2]:
+                other_hub = hub[1]
+            elif hub[1] == manager:
+                claimed = True
+            else:
+                claims = tuple(sorted((*claims, hub[1])))
     version = meta.resource_version
     return Observed(
         uid=meta.uid,
@@ -81,7 +88,14 @@ def observe(meta: PartialMetadata, manager: str) -> Observed:
         owns_replicas=owns_replicas,
         other_hub=other_hub,
         legacy=not entry and any(_made_by_kubefed(item) for item in meta.managed_fields),
+        claimed=claimed,
+        claims=claims,
     )
+
+
+def has_claim(meta: PartialMetadata, manager: str) -> bool:
+    """Whether the claim of the hub that applies as `manager` is on it."""
+    return any(_ours(item, marks.claim_manager(manager)) for item in meta.managed_fields)
 
 
 def union_patch(meta: PartialMetadata, manager: str, *, retain_replicas: bool = False) -> Patch | None:

@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, assert_never
 
-from federation.core import manifest, parsing, placement, recreation
+from federation.core import claims, manifest, parsing, placement, recreation, versions
 from federation.model import marks
 from federation.model.clusters import Cluster, Missing, Observation, Observed
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedObject, FederatedType, Metadata, Spec
-from federation.model.plan import Action, Apply, Delete, Keep, Plan, Refuse, Release, Wait
+from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan, Refuse, Release, Wait
 from federation.model.words import Propagation, Word
 
 
@@ -52,8 +52,9 @@ class Facts:
     """Everything a plan is made from, read at one moment.
 
     `remembered` are clusters that hold, or may hold, a copy by what we applied and what the status says.
-    `namespace` is None for cluster-scoped objects and for FederatedNamespaces. `unsure` are clusters where a create was
-    sent that may have come to pass though nobody has seen it (no answer, or its event is still to come).
+    `namespace` is None for cluster-scoped objects and for FederatedNamespaces. `unsure` are clusters where a create or
+    a claim was sent that may have come to pass though nobody has seen it (no answer, or its event is still to come).
+    `served` are the versions of the type that a cluster serves, None where that is not known.
     """
 
     type: FederatedType
@@ -62,6 +63,7 @@ class Facts:
     observe: Callable[[str], Observation]
     applied: Mapping[str, Applied] = field(default_factory=dict)
     trouble: Callable[[str], Trouble | None] = lambda cluster: None
+    served: Callable[[str], tuple[str, ...] | None] = lambda cluster: None
     namespace: NamespaceFacts | None = None
     host_namespace: Metadata | Missing | None = None
     unsure: frozenset[str] = frozenset()
@@ -108,17 +110,29 @@ def plan(facts: Facts) -> Plan:
             actions[name] = _hold(facts, cluster, shared)
         elif (action := _clear(facts, cluster, options=None)) is not None:
             actions[name] = action
-    pushes = any(isinstance(action, Apply | Keep) for action in actions.values())
+    finalized = marks.SYNC_FINALIZER in meta.finalizers
     return Plan(
         generation=meta.generation,
         actions=actions,
         selected=selected,
         reason=reason,
         message=message,
-        finalizer=True if pushes and marks.SYNC_FINALIZER not in meta.finalizers else None,
+        finalizer=True if not finalized and _leaves_traces(facts, actions) else None,
         warnings=base.warnings,
         unjoined=placement.unknown(spec.placement, facts.clusters.values()),
     )
+
+
+def _leaves_traces(facts: Facts, actions: Mapping[str, Action]) -> bool:
+    """Whether something of ours is to be taken back from a member before the object may go."""
+    return any(isinstance(action, Apply | Claim | Keep) for action in actions.values()) or any(
+        _claimed(facts, name) for name in actions
+    )
+
+
+def _claimed(facts: Facts, name: str) -> bool:
+    observed = facts.observe(name)
+    return isinstance(observed, Observed) and observed.claimed
 
 
 class _Shared:
@@ -128,26 +142,50 @@ class _Shared:
         self._facts = facts
         self._spec = spec
         self._base = base
-        self._common: _Made | None = None
+        self._common: dict[str, _Made] = {}
 
     def manifest_for(self, cluster: Cluster) -> "_Made":
         operations = self._spec.overrides.get(cluster.name)
         if cluster.is_host and self._facts.type.is_namespace and self._spec.template is None:
             # The host's Namespace is the template: applied to itself, a label taken off it would come back as drift.
             bare = manifest.base(self._spec, self._facts.type, self._facts.object.where, host_namespace=None)
-            return self._make(manifest.finish(bare, operations or ()))
+            return self._at(cluster, manifest.finish(bare, operations or ()))
         if operations:
-            return self._make(manifest.finish(self._base, operations))
-        if self._common is None:
-            self._common = self._make(manifest.finish(self._base, ()))
-        return self._common
+            return self._at(cluster, manifest.finish(self._base, operations))
+        version = self._version(cluster, self._base.body)
+        common = self._common.get(version)
+        if common is None:
+            common = self._common[version] = self._make(manifest.finish(self._base, ()), version)
+        return common
 
-    def _make(self, body: dict[str, Any]) -> "_Made":
+    def _at(self, cluster: Cluster, body: dict[str, Any]) -> "_Made":
+        return self._make(body, self._version(cluster, body))
+
+    def _version(self, cluster: Cluster, body: Mapping[str, Any]) -> str:
+        """The apiVersion that the cluster is given. Raises _VersionUnavailable."""
+        wanted: str = body["apiVersion"]
+        served = self._facts.served(cluster.name)
+        if served is None:
+            return wanted
+        target = self._facts.type.target
+        version = wanted.rpartition("/")[2]
+        chosen = versions.choose(version, self._facts.type, served)
+        if chosen is None:
+            raise _VersionUnavailable(versions.unavailable(version, target, served))
+        return wanted if chosen == version else replace(target, version=chosen).api_version
+
+    def _make(self, body: dict[str, Any], api_version: str) -> "_Made":
+        if body["apiVersion"] != api_version:
+            body = {**body, "apiVersion": api_version}
         retain = self._spec.retain_replicas
         replicas = manifest.replicas_of(body) if retain else None
         without = manifest.without_replicas(body) if replicas is not None else body
         content, digest = manifest.digest(without)
-        return _Made(body, content, digest, retain, replicas, str(body["apiVersion"]))
+        return _Made(body, content, digest, retain, replicas, api_version)
+
+
+class _VersionUnavailable(Exception):
+    """The cluster serves no version of the type under which this manifest can be pushed; says which it does serve."""
 
 
 class _Made(NamedTuple):
@@ -178,6 +216,8 @@ def _hold(facts: Facts, cluster: Cluster, shared: _Shared) -> Action:
         made = shared.manifest_for(cluster)
     except Invalid as error:
         return Refuse(Word.APPLY_OVERRIDES_FAILED, f"{error.field}: {error.message}")
+    except _VersionUnavailable as error:
+        return Wait(Word.VERSION_UNAVAILABLE, str(error))
     match observed:
         case Missing.UNKNOWN:
             return Wait(Word.PENDING, "the cluster's objects have not been listed yet")
@@ -219,14 +259,18 @@ def _update(facts: Facts, name: str, observed: Observed, made: _Made) -> Action:
     if observed.deleting:
         return Wait(Word.PENDING, "the object is being deleted in this cluster; it is created again once it is gone")
     if not observed.managed:
+        if observed.claimed and not observed.entry:
+            return Release(observed.uid, keep_label=True)
         return Wait(
             Word.MANAGED_LABEL_FALSE, f'label {marks.MANAGED_LABEL} is not "true" there: somebody keeps us away'
         )
-    if observed.other_hub:
-        return Wait(Word.ALREADY_EXISTS, f"another hub manages it ({observed.other_hub})")
     applied = facts.applied.get(name)
-    if applied is not None and applied.digest == made.digest and applied.entry == observed.entry:
-        return Keep(made.digest, observed.entry)
+    same = applied is not None and applied.digest == made.digest and applied.entry == observed.entry
+    if observed.other_hub:
+        kept = Keep(made.digest, observed.entry, claims.rivals(observed)) if same and observed.entry else None
+        return claims.beside(observed, kept, ours_before=applied is not None)
+    if same and not observed.claimed:
+        return Keep(made.digest, observed.entry, observed.claims)
     hand_over = None
     if made.retain and observed.owns_replicas:
         # A number that is not the last applied meets our own entry; the push then reads what it is.
@@ -255,7 +299,7 @@ def _clear(facts: Facts, cluster: Cluster, *, options: Mapping[str, Any] | None)
     name = cluster.name
     remembered = name in facts.applied or name in facts.unsure
     if not cluster.ready:
-        return _unready(cluster) if remembered else None
+        return _unready(cluster) if remembered or _claimed(facts, name) else None
     observed = facts.observe(name)
     match observed:
         case Missing.ABSENT:
@@ -265,6 +309,8 @@ def _clear(facts: Facts, cluster: Cluster, *, options: Mapping[str, Any] | None)
         case Missing.UNKNOWN:
             return Wait(Word.WAITING_FOR_REMOVAL, "the cluster's objects cannot be listed") if remembered else None
         case Observed():
+            if claims.outstanding(observed, unsure=name in facts.unsure):
+                return Release(observed.uid, keep_label=True)
             if not observed.managed or (observed.other_hub and not observed.entry):
                 return None
             if not observed.entry and not observed.legacy:

@@ -48,6 +48,10 @@ class Observed(NamedTuple):
     """Field manager of another hub that applied to this object; "" when there is none."""
     legacy: bool = False
     """Made by KubeFed: an Update entry owns our label and no entry is ours."""
+    claimed: bool = False
+    """Our claim is on it: we have told the hub that has it that it is placed here by us, too."""
+    claims: tuple[str, ...] = ()
+    """Field managers of other hubs whose claims are on it, sorted."""
 
 
 Observation = Observed | Missing

@@ -23,6 +23,9 @@ RECREATE_ANNOTATION = "kubefed.io/recreate"
 FIELD_MANAGER = "kubefed"
 """Prefix of our server-side apply field manager; the full name carries the hub's identity (see `field_manager`)."""
 
+EQUIVALENT_ANNOTATION = "types.kubefed.io/equivalent-versions"
+"""Ours, on a FederatedTypeConfig: versions of its target, comma-separated, that differ in their name alone."""
+
 NAMESPACE_TYPE = "namespaces"
 """The name of the FederatedTypeConfig that federates namespaces themselves."""
 
@@ -38,3 +41,16 @@ def field_manager(hub_uid: str) -> str:
 def replicas_manager(manager: str) -> str:
     """The second manager that keeps `spec.replicas` alive after a hand-over (retainReplicas)."""
     return f"{manager}-replicas"
+
+
+def claim_manager(manager: str) -> str:
+    """The manager of the claim that a hub leaves on what another hub has; no hub takes it for an owner of anything."""
+    return f"{manager}-claim"
+
+
+def claim_annotation(manager: str) -> str:
+    """Ours, on a member's object: the hub of this field manager is to push it, too, and another hub has it.
+
+    One annotation per hub, so that claims never conflict with each other.
+    """
+    return f"kubefed.io/claimed-by-{manager.removeprefix(f'{FIELD_MANAGER}-')}"

@@ -58,8 +58,8 @@ class Delete:
 class Release:
     """Leave the object in the member and take our mark off it (orphaning, the host's own Namespace).
 
-    `keep_label` gives up our fields only: another hub manages the object by the same label. Without a uid: whatever
-    object is there.
+    `keep_label` gives up our fields and our claim only: another hub manages the object by the same label. Without a
+    uid: whatever object is there.
     """
 
     uid: str
@@ -67,11 +67,27 @@ class Release:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """Another hub has the object: tell it, once, by an annotation of our own, and write nothing else.
+
+    `holder` is its field manager. `shared`: we own fields beside it, which are given up first.
+    """
+
+    uid: str
+    holder: str
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Keep:
-    """The member holds what it should. `digest` and `entry` are what its fingerprint says."""
+    """The member holds what it should. `digest` and `entry` are what its fingerprint says.
+
+    `rivals` are field managers of other hubs that would push the object, too, if we had it not.
+    """
 
     digest: str
     entry: str
+    rivals: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +106,10 @@ class Refuse:
     message: str
 
 
-Action = Apply | Delete | Release | Keep | Wait | Refuse
+Push = Apply | Claim | Delete | Release
+"""What a lane carries out."""
+
+Action = Push | Keep | Wait | Refuse
 
 
 @dataclass(frozen=True, slots=True)

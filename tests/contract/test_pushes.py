@@ -5,9 +5,10 @@ from typing import Any
 
 from federation.controllers import push
 from federation.controllers.push import Contest, Outcome, Target
-from federation.core import manifest
+from federation.core import managedfields, manifest
 from federation.model import marks
-from federation.model.plan import Apply, Delete, Release
+from federation.model.failures import Failure, FailureKind
+from federation.model.plan import Apply, Claim, Delete, Push, Release
 from federation.model.resources import Resource
 from federation.model.words import Word
 from tests.contract.worlds import CONFIGMAPS, DEPLOYMENTS, OTHER_HUB, US, World
@@ -15,7 +16,7 @@ from tests.contract.worlds import CONFIGMAPS, DEPLOYMENTS, OTHER_HUB, US, World
 REPLICAS = ("spec", "replicas")
 
 
-async def pushed(world: World, action: Apply | Delete | Release, resource: Resource = CONFIGMAPS) -> Outcome:
+async def pushed(world: World, action: Push, resource: Resource = CONFIGMAPS) -> Outcome:
     return await push.carry_out(action, Target(world.member, resource, world.where))
 
 
@@ -62,6 +63,87 @@ async def test_another_hub_is_left_alone(world: World) -> None:
     outcome = await pushed(world, applying(body))
     assert outcome.word is Word.ALREADY_EXISTS
     assert await world.owners("data", "a") == {OTHER_HUB}
+
+
+async def test_a_claim_is_seen_by_both_and_moves_nothing(world: World) -> None:
+    await world.apply(world.body(data={"a": "b"}), manager=OTHER_HUB)
+    before = managedfields.observe(await world.read(), OTHER_HUB)
+    assert (await pushed(world, Claim(before.uid, OTHER_HUB))).word is Word.OK
+    after = managedfields.observe(await world.read(), OTHER_HUB)
+    assert after == before._replace(version=after.version, claims=(US,))
+    assert (await world.seen()).claimed
+    assert await world.value(CONFIGMAPS, "metadata", "annotations", marks.claim_annotation(US)) == US
+    again = await pushed(world, Claim(before.uid, OTHER_HUB))
+    assert again.metadata is not None
+    assert int(again.metadata.resource_version) == after.version  # said twice it is written once
+
+
+async def test_the_holder_goes_on_beside_a_claim(world: World) -> None:
+    await world.apply(world.body(data={"a": "b"}), manager=OTHER_HUB)
+    await pushed(world, Claim((await world.read()).uid, OTHER_HUB))
+    written = await world.apply(world.body(data={"a": "c"}), manager=OTHER_HUB)
+    assert not isinstance(written, Failure)
+    assert managedfields.observe(written.metadata, OTHER_HUB).claims == (US,)
+    assert await world.value(CONFIGMAPS, "data", "a") == "c"
+
+
+async def test_a_claim_makes_no_object(world: World) -> None:
+    outcome = await pushed(world, Claim("11111111-2222-3333-4444-555555555555", OTHER_HUB))
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.UID_MISMATCH
+    assert isinstance(await world.member.read(CONFIGMAPS, world.where), Failure)
+
+
+async def test_a_claim_on_one_that_was_made_anew_is_refused(world: World) -> None:
+    await world.apply(world.body(data={"a": "b"}), manager=OTHER_HUB)
+    uid = (await world.read()).uid
+    await world.remove(CONFIGMAPS)
+    await world.apply(world.body(data={"a": "b"}), manager=OTHER_HUB)
+    outcome = await pushed(world, Claim(uid, OTHER_HUB))
+    assert outcome.failure is not None
+    assert outcome.failure.kind is FailureKind.UID_MISMATCH
+    assert not (await world.seen()).claimed
+
+
+async def test_equal_values_are_given_up_with_the_claim(world: World) -> None:
+    body = world.body(data={"a": "b"})
+    await world.apply(body, manager=OTHER_HUB)
+    await world.apply(body)
+    shared = await world.seen()
+    assert (shared.other_hub, bool(shared.entry)) == (OTHER_HUB, True)
+    assert (await pushed(world, Claim(shared.uid, OTHER_HUB, shared=True))).word is Word.OK
+    after = await world.seen()
+    assert (after.entry, after.other_hub, after.managed, after.claimed) == ("", OTHER_HUB, True, True)
+    assert await world.owners("data", "a") == {OTHER_HUB}
+
+
+async def test_a_claim_withdrawn_leaves_nothing(world: World) -> None:
+    await world.apply(world.body(data={"a": "b"}), manager=OTHER_HUB)
+    before = await world.seen()
+    await pushed(world, Claim(before.uid, OTHER_HUB))
+    assert (await pushed(world, Release(before.uid, keep_label=True))).word is Word.OK
+    after = await world.seen()
+    assert after == before._replace(version=after.version)
+    assert await world.value(CONFIGMAPS, "metadata", "annotations", marks.claim_annotation(US)) is None
+
+
+async def test_a_claim_goes_with_the_annotation_whoever_takes_it_off(world: World) -> None:
+    await world.apply(world.body(data={"a": "b"}), manager=OTHER_HUB)
+    await pushed(world, Claim((await world.read()).uid, OTHER_HUB))
+    await world.unset(CONFIGMAPS, "metadata", "annotations", marks.claim_annotation(US))
+    assert not (await world.seen()).claimed
+
+
+async def test_what_the_other_hub_orphaned_is_ours_without_a_claim(world: World) -> None:
+    await world.apply(world.body(data={"a": "b"}), manager=OTHER_HUB)
+    await pushed(world, Claim((await world.read()).uid, OTHER_HUB))
+    operations = managedfields.release_patch(await world.read(), OTHER_HUB)
+    assert operations is not None
+    assert not isinstance(await world.member.patch(CONFIGMAPS, world.where, operations), Failure)
+    assert (await pushed(world, applying(world.body(data={"a": "ours"}), first=True))).word is Word.OK
+    after = await world.seen()
+    assert (after.claimed, after.other_hub, bool(after.entry)) == (False, "", True)
+    assert await world.owners("data", "a") == {US}
 
 
 async def test_replicas_are_the_members_own_after_creation(world: World) -> None:

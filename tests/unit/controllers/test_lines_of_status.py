@@ -8,7 +8,7 @@ import pytest
 from federation.controllers import lines, pacing
 from federation.controllers.facts import Setback, Track
 from federation.core.planning import Applied
-from federation.model.plan import Action, Apply, Delete, Keep, Plan, Refuse, Release, Wait
+from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan, Refuse, Release, Wait
 from federation.model.status import ClusterStatus, Status
 from federation.model.words import Word
 from tests.unit.controllers.rig import Rig
@@ -17,6 +17,8 @@ from tests.unit.virtualtime import settle, virtual
 CREATE = Apply(b"{}", "digest", "v1")
 UPDATE = Apply(b"{}", "digest", "v1", uid="u1")
 PENDING = Wait(Word.PENDING, "not listed yet")
+CLAIM = Claim("u1", "kubefed-99999999")
+HELD = "another hub manages it (kubefed-99999999)"
 HEALTHY = ClusterStatus("m1", fingerprint="old.entry")
 FAILED = Setback(Word.UPDATE_FAILED, "quota", "digest", 1e9)
 
@@ -37,6 +39,40 @@ def track(action: Action, before: ClusterStatus | None = None, observed: int = 7
             False,
             ClusterStatus("m1", fingerprint="digest.entry"),
             id="healthy-after-a-failure",
+        ),
+        pytest.param(
+            track(Keep("digest", "entry", ("kubefed-99999999",))),
+            False,
+            ClusterStatus(
+                "m1",
+                message="another hub places it here, too (kubefed-99999999); it writes nothing while this hub has it",
+                fingerprint="digest.entry",
+            ),
+            id="healthy-and-claimed",
+        ),
+        pytest.param(
+            track(Keep("digest", "entry", ("kubefed-88888888", "kubefed-99999999"))),
+            False,
+            ClusterStatus(
+                "m1",
+                message="other hubs place it here, too (kubefed-88888888, kubefed-99999999); "
+                "they write nothing while this hub has it",
+                fingerprint="digest.entry",
+            ),
+            id="healthy-and-claimed-twice",
+        ),
+        pytest.param(track(CLAIM), False, ClusterStatus("m1", Word.ALREADY_EXISTS, HELD), id="another-hubs"),
+        pytest.param(
+            track(CLAIM, setbacks={"m1": Setback(Word.UPDATE_FAILED, "quota", "claim u1", 1e9)}),
+            True,
+            ClusterStatus("m1", Word.ALREADY_EXISTS, f"{HELD}; it could not be told: quota"),
+            id="another-hubs-that-cannot-be-told",
+        ),
+        pytest.param(
+            track(CLAIM, setbacks={"m1": FAILED}),
+            False,
+            ClusterStatus("m1", Word.ALREADY_EXISTS, HELD),
+            id="another-hubs-whatever-failed-before",
         ),
         pytest.param(track(CREATE), False, ClusterStatus("m1", Word.PENDING, lines.ON_ITS_WAY), id="on-its-way"),
         pytest.param(
@@ -103,6 +139,16 @@ def track(action: Action, before: ClusterStatus | None = None, observed: int = 7
 def test_lines(one: Track, late: bool, line: ClusterStatus) -> None:
     assert one.plan is not None
     assert lines.compose(one.plan, one, late=late) == [line]
+
+
+def test_a_line_that_is_kept_says_itself_what_another_line_said() -> None:
+    """Equal messages are stored once; the line that said it first may say something else by now."""
+    told = (ClusterStatus("m1", message="claimed", fingerprint="d.e"), ClusterStatus("m2", message="same as m1"))
+    one = track(Keep("d", "e"))
+    one.status = Status(7, clusters=told)
+    one.actions["m2"] = PENDING
+    assert one.plan is not None
+    assert [line.message for line in lines.compose(one.plan, one, late=False)] == ["", "claimed"]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from federation.controllers import pacing, sync
 from federation.controllers.facts import Setback, Track, TypeState, World
 from federation.model.federated import FederatedObject, FederatedType, Metadata
-from federation.model.plan import Action, Apply, Delete, Keep, Plan
+from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan
 from federation.model.resources import Key, ObjectName, Resource
 from federation.model.status import Status
 from federation.model.words import Word
@@ -17,6 +17,7 @@ from federation.runtime.keyqueue import KeyQueue
 KEY = Key("configmaps", "shop", "settings")
 APPLY = Apply(b"{}", "digest", "v1")
 DELETE = Delete("uid-1")
+CLAIM = Claim("uid-1", "kubefed-99999999")
 CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
 FEDERATED = Resource("types.kubefed.io", "v1beta1", "FederatedConfigMap", "federatedconfigmaps", namespaced=True)
 
@@ -69,6 +70,9 @@ def made(one: Track) -> tuple[sync.Sync, KeyQueue[Key]]:
         ),
         pytest.param(track(DELETE, leaving={"m1": ("uid-0", 50.0)}), None, id="another-object-was-deleted"),
         pytest.param(track(APPLY, leaving={"m1": ("uid-1", 50.0)}), None, id="wanted-again"),
+        pytest.param(track(CLAIM, leaving={"m1": ("uid-1", 50.0)}), None, id="wanted-again-and-another-hubs"),
+        pytest.param(track(CLAIM, setbacks={"m1": setback(50.0, "uid-1")}), None, id="a-delete-failed-not-the-claim"),
+        pytest.param(track(CLAIM, setbacks={"m1": setback(50.0, "claim uid-1")}), 50.0, id="the-claim-failed"),
         pytest.param(
             track(DELETE, leaving={"m1": ("uid-1", 50.0)}, setbacks={"m1": setback(90.0, "uid-1")}),
             90.0,

@@ -138,10 +138,14 @@ def partial(
     label: str = "true",
     fields: dict[str, Any] | None = None,
     deleting: bool = False,
+    others: tuple[str, ...] = (),
 ) -> PartialMetadata:
-    entry = {"manager": US, "operation": "Apply", "apiVersion": "v1", "fieldsV1": fields or {"f:data": {"f:a": {}}}}
+    owned = [(US, fields or {"f:data": {"f:a": {}}}), *((other, {"f:metadata": {}}) for other in others)]
+    entries = [
+        {"manager": manager, "operation": "Apply", "apiVersion": "v1", "fieldsV1": each} for manager, each in owned
+    ]
     meta: dict[str, Any] = {"name": name, "namespace": namespace, "uid": uid, "resourceVersion": str(version)}
-    meta |= {"labels": {marks.MANAGED_LABEL: label}, "managedFields": [entry]}
+    meta |= {"labels": {marks.MANAGED_LABEL: label}, "managedFields": entries}
     if deleting:
         meta["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     return decoding.partial(orjson.dumps({"metadata": meta}))
@@ -202,6 +206,27 @@ def test_our_own_write_coming_back_wakes_nobody() -> None:
     holding.sink.upsert(after)
     assert holding.woken.since() == []
     assert holding.seen().version == 6
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "woken"),
+    [
+        pytest.param((), ("kubefed-99999999-claim",), True, id="claimed"),
+        pytest.param(("kubefed-99999999-claim",), (), True, id="withdrawn"),
+        pytest.param((), ("kubefed-99999999",), True, id="shared"),
+        pytest.param(("kubefed-99999999",), (), True, id="given-up"),
+        pytest.param(("kubefed-99999999",), ("kubefed-99999999-claim",), False, id="the-same-hub"),
+        pytest.param(("kubefed-99999999-claim",), ("kubefed-99999999-claim", "hpa"), False, id="told-already"),
+        pytest.param((), ("hpa",), False, id="no-hub"),
+    ],
+)
+def test_other_hubs_wake_though_nothing_of_ours_moved(
+    before: tuple[str, ...], after: tuple[str, ...], woken: bool
+) -> None:
+    holding = Holding().listed(partial(others=before))
+    holding.track.applied["m1"] = Applied("digest", holding_entry(partial()))
+    holding.sink.upsert(partial(version=6, others=after))
+    assert bool(holding.woken.since()) is woken
 
 
 def holding_entry(item: PartialMetadata) -> str:

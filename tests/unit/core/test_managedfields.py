@@ -35,6 +35,10 @@ def _mine(fields: dict[str, Any], **extra: str) -> dict[str, Any]:
     return _entry(OURS, fields, "Apply", **extra)
 
 
+def _claim(hub: str, operation: str = "Apply") -> dict[str, Any]:
+    return _entry(f"{hub}-claim", {"f:metadata": {"f:annotations": {"f:kubefed.io/claimed-by-x": {}}}}, operation)
+
+
 def _meta(*entries: dict[str, Any], managed: str | None = "true", **fields: Any) -> PartialMetadata:
     labels = {} if managed is None else {"kubefed.io/managed": managed}
     metadata = {"name": "n", "uid": "u", "resourceVersion": "41", "labels": labels, "managedFields": list(entries)}
@@ -91,6 +95,21 @@ def _digest(fields: dict[str, Any]) -> str:
             id="our-second-manager-and-other-names-are-no-hubs",
         ),
         pytest.param(
+            _meta(_mine(LABEL), _claim("kubefed-99999999"), _claim("kubefed-88888888")),
+            Observed("u", 41, _digest(LABEL), managed=True, claims=("kubefed-88888888", "kubefed-99999999")),
+            id="claimed-by-two-hubs-and-owned-by-us",
+        ),
+        pytest.param(
+            _meta(_entry("kubefed-99999999", LABEL, "Apply"), _claim(OURS)),
+            Observed("u", 41, "", managed=True, other_hub="kubefed-99999999", claimed=True),
+            id="claimed-by-us",
+        ),
+        pytest.param(
+            _meta(_mine(LABEL), _claim("kubefed-UP"), _claim("kubefed-99999999", operation="Update")),
+            Observed("u", 41, _digest(LABEL), managed=True),
+            id="what-only-looks-like-a-claim",
+        ),
+        pytest.param(
             _meta(_entry("controller-manager", {**LABEL, **REPLICAS})),
             Observed("u", 41, "", managed=True, legacy=True),
             id="made-by-kubefed",
@@ -121,6 +140,12 @@ def test_time_is_not_in_the_digest_and_can_be_absent() -> None:
     timeless = {name: value for name, value in later.items() if name != "time"}
     observed = {managedfields.observe(_meta(entry), OURS).entry for entry in (_mine(LABEL), later, timeless)}
     assert observed == {_digest(LABEL)}
+
+
+def test_whose_claim_is_there() -> None:
+    meta = _meta(_mine(LABEL), _claim("kubefed-99999999"))
+    assert managedfields.has_claim(meta, "kubefed-99999999")
+    assert not managedfields.has_claim(meta, OURS)
 
 
 ELEMENTS = st.sampled_from(["f:a", "f:b", 'k:{"name":"c"}', 'v:"x"'])

@@ -16,7 +16,7 @@ from federation.core.planning import Applied, Facts, NamespaceFacts, Trouble
 from federation.model import marks
 from federation.model.clusters import Cluster, Missing, Observation, Observed
 from federation.model.federated import FederatedObject, FederatedType, Metadata
-from federation.model.plan import Action, Apply, Delete, Keep, Plan, Refuse, Release, Wait
+from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan, Refuse, Release, Wait
 from federation.model.resources import NAMESPACES, Resource
 from federation.model.words import Propagation, Word
 
@@ -155,8 +155,8 @@ def within(
             id="managed-false",
         ),
         pytest.param(
-            facts(observed=OURS._replace(other_hub="kubefed-99999999")),
-            Wait(Word.ALREADY_EXISTS, "another hub manages it (kubefed-99999999)"),
+            facts(observed=OURS._replace(entry="", other_hub="kubefed-99999999")),
+            Claim("u1", "kubefed-99999999"),
             id="another-hub",
         ),
         pytest.param(facts(observed=OURS, applied=APPLIED), Keep(DIGEST, "entry"), id="as-it-should-be"),
@@ -535,6 +535,8 @@ OBSERVED = st.builds(
     owns_replicas=st.booleans(),
     other_hub=st.sampled_from(["", "kubefed-99999999"]),
     legacy=st.booleans(),
+    claimed=st.booleans(),
+    claims=st.sampled_from([(), ("kubefed-99999999",)]),
 )
 OBSERVATIONS = st.one_of(st.just(Missing.ABSENT), st.just(Missing.UNKNOWN), OBSERVED)
 CLUSTERS = st.lists(st.sampled_from(NAMES), unique=True).flatmap(
@@ -629,6 +631,7 @@ def test_the_finalizer_goes_only_when_nothing_of_ours_can_be_anywhere(given_fact
         ours = isinstance(observed, Observed) and observed.managed and bool(observed.entry)
         hosts = given_facts.type.is_namespace and cluster.is_host
         assert not (cluster.ready and ours) or hosts
+        assert ours or not (isinstance(observed, Observed) and observed.claimed)
         assert name not in given_facts.unsure or (
             cluster.ready and observed is not Missing.ABSENT and observed is not Missing.UNKNOWN
         )
@@ -640,7 +643,9 @@ def test_what_somebody_keeps_us_away_from_is_never_written(given_facts: Facts) -
     for name, action in planning.plan(given_facts).actions.items():
         observed = given_facts.observe(name)
         if isinstance(observed, Observed) and not observed.managed:
-            assert isinstance(action, Wait | Refuse)
+            assert isinstance(action, Wait | Refuse) or (
+                observed.claimed and action == Release(observed.uid, keep_label=True)
+            )
         if isinstance(observed, Observed) and observed.other_hub:
             assert not isinstance(action, Apply | Delete)
 

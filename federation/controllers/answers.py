@@ -1,0 +1,92 @@
+"""What a member's answer changes in memory: tracks and holdings, never the queue. Called by `Sync._absorb` alone.
+
+Our own writes come back twice, as their answer and as a watch event, in either order; whichever is newer counts.
+"""
+
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from federation.controllers import push
+from federation.controllers.facts import Track, TypeState
+from federation.core import contention
+from federation.core.planning import Applied
+from federation.model import marks
+from federation.model.clusters import Observed
+from federation.model.plan import Apply, Claim, Keep, Push
+from federation.model.resources import Key, ObjectName
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One action under way: what it was when it started."""
+
+    key: Key
+    cluster: str
+    state: TypeState
+    track: Track
+    action: Push
+    generation: int
+
+    @property
+    def target(self) -> ObjectName:
+        """The member's object."""
+        return self.state.target_name(ObjectName(self.key.namespace, self.key.name))
+
+
+def applied(turn: Turn, action: Apply, observed: Observed, contest: push.Contest | None) -> None:
+    """The member holds what we applied; `observed` is the object as the answer showed it."""
+    key, cluster, track = turn.key, turn.cluster, turn.track
+    before = track.applied.get(cluster)
+    if cluster in track.recheck:
+        track.recheck.discard(cluster)
+    elif before is not None and before.digest == action.digest:
+        # The same manifest again: somebody had changed or removed what is ours.
+        manager, fields = (", ".join(contest.managers[:3]), contest.fields) if contest else ("", ())
+        _contended(turn, manager=manager, fields=fields)
+        log.info("drift put back", key=str(key), cluster=cluster, manager=manager, fields=fields[:5])
+    track.applied[cluster] = Applied(action.digest, observed.entry, turn.generation)
+    if track.actions.get(cluster) is action:
+        track.actions[cluster] = Keep(action.digest, observed.entry, observed.claims)
+    # A namespace's watch must see it appear, and wake the objects that wait for it.
+    _seen(turn, observed, appears=not turn.state.type.is_namespace)
+
+
+def yielded(turn: Turn, manager: str, observed: Observed) -> None:
+    """Another hub's object has our claim now, or nothing of ours any more: what follows from that is planned."""
+    if isinstance(turn.action, Claim):
+        _contended(turn, manager="", fields=(f".metadata.annotations.{marks.claim_annotation(manager)}",))
+        holder = turn.action.holder
+        log.info("another hub manages it: claimed", key=str(turn.key), cluster=turn.cluster, manager=holder)
+    _seen(turn, observed, appears=False)
+    turn.track.stale = True
+
+
+def certain(turn: Turn, outcome: push.Outcome) -> bool:
+    """Whether the answer tells what the member holds now, or its watch has."""
+    if outcome.failure is not None and outcome.failure.whose == "member":
+        return False
+    if outcome.metadata is None:
+        return True
+    holdings = turn.state.holdings.get(turn.cluster)
+    return holdings is not None and holdings.objects.get(turn.target) is not None
+
+
+def _contended(turn: Turn, *, manager: str, fields: tuple[str, ...]) -> None:
+    noted = turn.track.contention.get(turn.cluster)
+    turn.track.contention[turn.cluster] = contention.note(noted, time.time(), manager=manager, fields=fields)
+
+
+def _seen(turn: Turn, observed: Observed, *, appears: bool) -> None:
+    """Take in what an answer showed; what is not known yet only where it `appears` by our write."""
+    holdings = turn.state.holdings.get(turn.cluster)
+    known = holdings.objects.get(turn.target) if holdings is not None else None
+    if holdings is None or (known is None and not appears):
+        return
+    if not holdings.outdated(turn.target, observed):
+        holdings.objects.put(turn.target, observed)
+    elif known != observed:
+        turn.track.stale = True  # somebody changed it right after our write
