@@ -4,7 +4,7 @@ A member may run another version of the type, and its status must never be what 
 a federated object. So everything that could refuse goes (required, enums, bounds, patterns, formats, rules, list types)
 and every object keeps fields that are not described; what stays says which fields there are and of which type, for
 `kubectl explain`, for JSON paths and for typed clients. A status whose very types differ is the one thing that the hub
-still refuses: whoever writes it must then leave remoteStatus out for that cluster.
+still refuses: the controller then leaves remoteStatus out for that cluster (federation.core.status.spared).
 """
 
 from collections.abc import Mapping

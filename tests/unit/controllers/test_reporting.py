@@ -1,17 +1,23 @@
 """The status reaches the hub although a cluster's remoteStatus does not fit the hub's schema of it."""
 
 import functools
+from typing import Any
 
 import msgspec
 import orjson
 import pytest
 
 from federation.controllers import reporting
+from federation.controllers.facts import Track, TypeState, World
+from federation.controllers.sync import Sync
 from federation.core import budget, status
 from federation.model.failures import Cause, Failure, FailureKind
-from federation.model.federated import Metadata
+from federation.model.federated import FederatedObject, FederatedType, Metadata
+from federation.model.plan import Action, Keep, Plan, Wait
+from federation.model.resources import Key, ObjectName, Resource
 from federation.model.status import ClusterStatus, Status
 from federation.model.words import Propagation, Word
+from federation.runtime.keyqueue import KeyQueue
 
 NOW = "2026-01-01T00:00:00Z"
 PRINT = "abcdefgh.ijklmnop"
@@ -46,6 +52,18 @@ class Hub:
     async def write(self, body: bytes) -> Metadata | Failure:
         self.bodies.append(orjson.loads(body))
         return self.answers.pop(0) if self.answers else DONE
+
+    async def set_status(self, _: Resource, __: ObjectName, body: bytes) -> Metadata | Failure:
+        return await self.write(body)
+
+    async def set_finalizers(self, *_: Any) -> Metadata:
+        raise AssertionError("no finalizer is missing")
+
+    async def merge(self, *_: Any, **__: Any) -> Metadata:
+        raise AssertionError("nothing else is written")
+
+    async def create(self, *_: Any) -> None:
+        raise AssertionError("nothing is created")
 
     async def tell(self, *lines: ClusterStatus, previous: Status | None = None) -> Status | Failure:
         return await reporting.tell(self.write, previous if previous is not None else Status(), lines, folded)
@@ -136,3 +154,27 @@ async def test_nothing_to_say_writes_nothing() -> None:
     again = await reporting.tell(hub.write, before, [line("m1")], lambda lines: before)
     assert again is before
     assert len(hub.bodies) == 1
+
+
+async def test_the_controller_tells_it_once_and_rests() -> None:
+    """What KubeFed has left of a cluster that is silent, and a hub whose schema has changed since."""
+    hub = Hub(invalid("status.clusters[1].remoteStatus.replicas"))
+    configmaps = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
+    state = TypeState(FederatedType("configmaps", configmaps, configmaps))
+    name, key = ObjectName("shop", "web"), Key("configmaps", "shop", "web")
+    state.objects.put(name, FederatedObject(Metadata("web", "shop", uid="uid", generation=2)))
+    actions: dict[str, Action] = {"m1": Keep("digest", "entry"), "m2": Wait(Word.PENDING, "not listed yet")}
+    plan = Plan(2, actions, selected=frozenset(actions))
+    stored = Status(1, clusters=(line("m1", {"replicas": 1}), line("m2", {"replicas": 2})))
+    track = state.tracks[name] = Track("uid", stored, {}, plan, dict(actions), stale=False)
+    queue: KeyQueue[Key] = KeyQueue()
+    controller = Sync(World(types={"configmaps": state}), hub, queue, now=lambda: NOW)
+
+    await controller.process(key)
+
+    assert len(hub.bodies) == 2
+    assert remotes(track.status) == set()
+    assert messages(track.status)["m2"] == "its remoteStatus is left out: the hub refuses it at replicas"
+    for _ in range(3):
+        await controller.process(key)
+    assert len(hub.bodies) == 2
