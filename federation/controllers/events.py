@@ -15,8 +15,10 @@ import structlog
 
 from federation.controllers.facts import World
 from federation.controllers.ports import HubPort
+from federation.core import budget, claims
 from federation.model.failures import Failure
 from federation.model.federated import FederatedObject, Metadata
+from federation.model.plan import Keep
 from federation.model.resources import EVENTS, KUBEFED_CLUSTERS, Key, ObjectName, Resource
 from federation.model.status import Condition, Status
 from federation.model.words import Propagation, Word
@@ -30,6 +32,7 @@ NAMED = 10
 """Clusters that one event names; the status has them all."""
 FAILED = "PropagationFailed"
 RECREATING = "Recreating"
+RIVAL = "PlacedByAnotherHub"
 COMPONENT = "federation-controller"
 _OUTAGE = {Word.OK, Word.PENDING, Word.CLUSTER_NOT_READY}
 
@@ -57,9 +60,11 @@ class Events:
         self._waiting: dict[Key, list[_Said]] = {}
         self._told: OrderedDict[Key, str] = OrderedDict()
         self._warned: OrderedDict[Key, int] = OrderedDict()
+        self._rivals: OrderedDict[Key, dict[str, tuple[str, ...]]] = OrderedDict()
 
     def status_changed(self, key: Key, federated: FederatedObject, before: Status, after: Status) -> None:
         """A status was written: is it worth an event?"""
+        self._rivals_told(key, federated, before)
         old, new = _ready(before), _ready(after)
         if new is None or (new.status == "False" and new.reason == "Progressing"):
             return
@@ -101,6 +106,27 @@ class Events:
                 waiting[place] = replace(said, clusters=(*said.clusters, cluster))
                 return
         self._say(key, _Said(federated.metadata, "Normal", RECREATING, why, (cluster,)), after=DWELL)
+
+    def _rivals_told(self, key: Key, federated: FederatedObject, before: Status) -> None:
+        """Another hub places the object where we have it: told once per cluster and hubs, flap as it may."""
+        state = self._world.types.get(key.type)
+        track = state.tracks.get(ObjectName(key.namespace, key.name)) if state is not None else None
+        if track is None:
+            return
+        seen = {name: each.rivals for name, each in track.actions.items() if isinstance(each, Keep) and each.rivals}
+        known = self._rivals.get(key, {})
+        if not seen and not known:
+            return
+        new: dict[str, list[str]] = {}
+        for cluster, names in seen.items():
+            told = claims.told(names)
+            # What the status said before we started is known, too.
+            if known.get(cluster) != names and told not in budget.message_of(before.clusters, cluster):
+                new.setdefault(told, []).append(cluster)
+        for told, clusters in new.items():
+            self._say(key, _Said(federated.metadata, "Warning", RIVAL, told, tuple(clusters)))
+        unheard = {name: who for name, who in known.items() if not isinstance(track.actions.get(name), Keep)}
+        _remember(self._rivals, key, unheard | seen)
 
     def _say(self, key: Key, said: "_Said", *, after: float = 0.0) -> None:
         self._waiting.setdefault(key, []).append(said)

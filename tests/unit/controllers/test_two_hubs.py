@@ -427,14 +427,14 @@ async def test_the_first_goes_on_and_tells_its_user() -> None:
         rig.quiet()
         await their_claim(fake)
         await settle()
-        assert (rig.hub.writes, rig.asked) == (["status ns/web"], {})
+        assert (rig.hub.writes, rig.asked) == (["status ns/web", "create events"], {})
         assert rig.lines() == {"m1": ""}
         assert message(rig) == claims.told((OTHER,))
         assert rig.condition("Ready")["status"] == rig.condition("Propagation")["status"] == "True"
         rig.quiet()
         await their_claim(fake, THIRD)
         await settle()
-        assert rig.hub.writes == ["status ns/web"]
+        assert rig.hub.writes == ["status ns/web", "create events"]
         assert message(rig) == claims.told((THIRD, OTHER))
         rig.quiet()
         rig.fanout.everything()
@@ -452,6 +452,38 @@ async def test_the_first_goes_on_and_tells_its_user() -> None:
         await their_claim(fake, THIRD, withdraw=True)
         await settle()
         assert message(again) == ""
+
+
+def events(rig: Rig) -> list[str]:
+    return [str(event["message"]) for event in rig.hub.events if event["reason"] == "PlacedByAnotherHub"]
+
+
+@virtual
+async def test_one_event_tells_of_each_set_of_hubs() -> None:
+    async with Rig("m1", "m2") as rig:
+        fake = rig.members["m1"]
+        rig.put()
+        await settle()
+        await their_claim(fake)
+        await asyncio.sleep(5)
+        assert events(rig) == [f"m1: {claims.told((OTHER,))}"]
+        for _ in range(3):
+            rig.see("m1", ready=False, message="down")
+            await asyncio.sleep(5)
+            rig.see("m1", ready=True)
+            await asyncio.sleep(5)
+        await their_claim(rig.members["m2"])
+        await asyncio.sleep(5)
+        assert events(rig)[1:] == [f"m2: {claims.told((OTHER,))}"]
+        await their_claim(fake, withdraw=True)
+        await asyncio.sleep(5)
+        await their_claim(fake)
+        await asyncio.sleep(5)
+        assert events(rig)[2:] == [f"m1: {claims.told((OTHER,))}"]
+    async with Rig("m1", "m2", after=rig) as again:
+        await their_claim(fake, THIRD)
+        await asyncio.sleep(5)
+        assert events(again)[3:] == [f"m1: {claims.told((THIRD, OTHER))}"]
 
 
 @virtual
@@ -494,7 +526,7 @@ async def test_equal_values_of_a_hub_without_claims_are_told_and_kept() -> None:
         rig.quiet()
         await theirs(fake, "b")
         await settle()
-        assert (rig.hub.writes, rig.asked) == (["status ns/web"], {})
+        assert (rig.hub.writes, rig.asked) == (["status ns/web", "create events"], {})
         assert rig.lines() == {"m1": ""}
         assert message(rig) == claims.told((OTHER,))
         stored = fake.objects[TARGET.qualified, WEB]
