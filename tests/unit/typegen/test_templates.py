@@ -31,6 +31,7 @@ VALUES: dict[str, dict[str, Any]] = {
         "retains_replicas": False,
         "template_optional": False,
         "system_namespace": ODD,
+        "equivalent": ("v2", "on"),
     },
     "types/member-role.yaml": {"namespace": ODD, "rules": RULES},
     "types/roles.yaml": {
