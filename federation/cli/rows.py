@@ -161,6 +161,8 @@ def heading(found: Mapping[str, Any], now: dt.datetime) -> list[str]:
     if propagation.get("reason"):
         message = f": {_text(propagation.get('message'))}" if propagation.get("message") else ""
         told.append(f"Propagation {_text(propagation['reason'])}{message}")
+    if stalled := condition(found, "Stalled"):
+        told.append(f"Stalled {_text(stalled.get('reason'))}: trying again is no use until the object is changed")
     return told
 
 

@@ -93,6 +93,12 @@ def test_heading_says_what_is_true_of_the_whole() -> None:
     assert rows.heading(federated(observedGeneration=-1), NOW)[1] == "The controller has not seen it yet"
 
 
+def test_heading_says_when_only_the_user_can_go_on() -> None:
+    stalled = {"type": "Stalled", "status": "True", "reason": "ApplyOverridesFailed", "message": "west: no /spec/x"}
+    told = rows.heading(federated(observedGeneration=4, conditions=[READY, PROPAGATION, stalled], clusters=LINES), NOW)
+    assert told[-1] == "Stalled ApplyOverridesFailed: trying again is no use until the object is changed"
+
+
 def test_cluster_rows() -> None:
     found = {
         "metadata": {"name": "east", "annotations": {"kubefed.io/rights": "types"}},
