@@ -5,6 +5,7 @@ test_sync_adoption.
 """
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import Any
 import orjson
 import pytest
 
+from federation.core import claims
 from federation.joining import leaving, setup
 from federation.joining.contexts import Contexts
+from federation.model import marks
 from federation.model.marks import MANAGED_LABEL
-from federation.model.resources import NAMESPACES, Resource
+from federation.model.resources import EVENTS, NAMESPACES, Resource
 from federation.playground.faults import Fault
 from tests.clusters.faulty import Faulty, passed
 from tests.clusters.harness import (
@@ -31,7 +34,7 @@ from tests.clusters.harness import (
     federated,
     federated_namespace,
     line,
-    never,
+    ready,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -86,18 +89,11 @@ async def test_a_fight_over_a_field_is_bounded_and_told(faulty: Faulty, namespac
     await faulty.until_ready(namespace, "web")
 
 
-class Replicas:
-    """Every value that spec.replicas had since the watch began."""
-
-    def __init__(self) -> None:
-        self.seen: list[int] = []
-
-
 @asynccontextmanager
-async def replicas(api: Api, namespace: str, name: str) -> AsyncIterator[Replicas]:
-    """Watch one Deployment's replicas; a deletion counts as 0."""
-    noted = Replicas()
-    path = DEPLOYMENTS.collection(namespace)
+async def history(api: Api, resource: Resource, namespace: str, name: str) -> AsyncIterator[list[dict[str, Any]]]:
+    """Every event of one object since the watch began; all have come when it ends."""
+    events: list[dict[str, Any]] = []
+    path = resource.collection(namespace)
     since = (await api.connection.read(path))["metadata"]["resourceVersion"]
     opened = asyncio.Event()
 
@@ -109,18 +105,21 @@ async def replicas(api: Api, namespace: str, name: str) -> AsyncIterator[Replica
             rest = b""
             async for chunk in stream.iter_any():
                 *whole, rest = (rest + chunk).split(b"\n")
-                for each in whole:
-                    event = orjson.loads(each)
-                    noted.seen.append(0 if event["type"] == "DELETED" else event["object"]["spec"].get("replicas", 1))
+                events.extend(orjson.loads(each) for each in whole)
 
     task = asyncio.create_task(follow())
     try:
         await opened.wait()
-        yield noted
+        yield events
         await asyncio.sleep(0.2)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+def replicas(events: list[dict[str, Any]]) -> list[int]:
+    """Every value that spec.replicas had; a deletion counts as 0."""
+    return [0 if each["type"] == "DELETED" else each["object"]["spec"].get("replicas", 1) for each in events]
 
 
 def deployment(image: str, count: int = 3) -> dict[str, Any]:
@@ -146,7 +145,7 @@ async def test_retained_replicas_never_fall(faulty: Faulty, namespace: str, scal
     Seen by a watch over every moment: replicas never fall.
     """
     await faulty.federate(namespace)
-    async with replicas(faulty.m1, namespace, "web") as noted:
+    async with history(faulty.m1, DEPLOYMENTS, namespace, "web") as noted:
         await retained(faulty, namespace)
         await faulty.until_ready(namespace, "web", FEDERATED_DEPLOYMENTS)
         if scaler != "nobody":
@@ -159,8 +158,8 @@ async def test_retained_replicas_never_fall(faulty: Faulty, namespace: str, scal
             assert getattr(answer, "code", 0) == 200
         await update(faulty, namespace, "web:2")
         await update(faulty, namespace, "web:3")
-    assert min(noted.seen) >= 3
-    assert noted.seen[-1] == (5 if scaler == "more" else 3)
+    assert min(replicas(noted)) >= 3
+    assert replicas(noted)[-1] == (5 if scaler == "more" else 3)
 
 
 async def test_retained_replicas_never_fall_when_the_hand_over_was_lost(faulty: Faulty, namespace: str) -> None:
@@ -168,7 +167,7 @@ async def test_retained_replicas_never_fall_when_the_hand_over_was_lost(faulty: 
     await faulty.federate(namespace)
     await faulty.make(namespace, "first")
     await faulty.until_ready(namespace, "first")
-    async with replicas(faulty.m1, namespace, "web") as noted:
+    async with history(faulty.m1, DEPLOYMENTS, namespace, "web") as noted:
         lost = faulty.to_m1.inject(Fault("mute", verb="apply", resource="deployments.apps", namespace=namespace))
         await retained(faulty, namespace)
         await eventually(lambda: faulty.m1.get(DEPLOYMENTS, namespace, "web"))
@@ -179,7 +178,7 @@ async def test_retained_replicas_never_fall_when_the_hand_over_was_lost(faulty: 
         await faulty.until_ready(namespace, "web", FEDERATED_DEPLOYMENTS)
         await update(faulty, namespace, "web:2")
         await update(faulty, namespace, "web:3")
-    assert min(noted.seen) >= 3
+    assert min(replicas(noted)) >= 3
     held = await faulty.m1.get(DEPLOYMENTS, namespace, "web")
     assert held is not None
     assert held["spec"]["template"]["spec"]["containers"][0]["image"] == "web:3"
@@ -194,6 +193,7 @@ async def second_hub(faulty: Faulty, namespace: str, directory: Path) -> AsyncIt
     await asyncio.to_thread(controller.start)
     try:
         async with faulty.fleet.api("m3") as other:
+            await federated_namespace(other, namespace, ["m1"])
             yield other
             await other.delete(FEDERATED_NAMESPACES, namespace, namespace)
             await eventually(lambda: _absent(other, FEDERATED_NAMESPACES, namespace, namespace))
@@ -204,49 +204,139 @@ async def second_hub(faulty: Faulty, namespace: str, directory: Path) -> AsyncIt
         controller.kill()
 
 
-@pytest.mark.parametrize("value", ["equal", "different"])
-async def test_two_hubs_on_one_member_do_not_fight(faulty: Faulty, namespace: str, tmp_path: Path, value: str) -> None:
-    """27: another hub pushes the same object to m1, with equal and with different values. The first one keeps it.
+async def manager_of(hub: Api) -> str:
+    """The field manager under which this hub pushes."""
+    found = await hub.get(NAMESPACES, "", "kube-system")
+    assert found is not None
+    return marks.field_manager(found["metadata"]["uid"])
 
-    The second hub's user sees AlreadyExists with the first's name; neither writes again and again; the first hub's
-    changes still arrive; the second's deletion leaves the first's object alone.
+
+def configmap(namespace: str, name: str, value: str) -> dict[str, Any]:
+    return federated(FEDERATED_CONFIGMAPS, namespace, name, {"data": {"a": value}}, clusters=["m1"])
+
+
+async def until_said(hub: Api, namespace: str, name: str, text: str, word: str | None) -> dict[str, Any]:
+    """The hub's object once its line of m1 says this, under this word (None: healthy)."""
+
+    async def said() -> object:
+        stored = await hub.get(FEDERATED_CONFIGMAPS, namespace, name)
+        found = line(stored, "m1")
+        return stored if found and found.get("status") == word and found.get("message", "") == text else None
+
+    return dict(await eventually(said, within=40.0, seen=f"{hub.connection.name} says {word} {text!r} of {name}"))
+
+
+def owners(held: dict[str, Any]) -> set[str]:
+    """Who applied to it."""
+    return {entry["manager"] for entry in held["metadata"]["managedFields"] if entry["operation"] == "Apply"}
+
+
+async def test_two_hubs_on_one_object_both_say_so_and_do_not_fight(
+    faulty: Faulty, namespace: str, tmp_path: Path
+) -> None:
+    """27: another hub pushes the same object to m1, with different, then with equal values. The first one keeps it.
+
+    Each user reads the other hub's name in his object's status: the second under AlreadyExists, the first beside Ready
+    True and in one event. The second writes to m1 once, its claim, and once more to take it off; the first's changes
+    arrive; the second's deletion leaves the first's object as it was.
     """
     await faulty.federate(namespace)
-    await faulty.make(namespace, "web", "equal")
+    await faulty.make(namespace, "web", "first")
     await faulty.until_ready(namespace, "web")
     async with second_hub(faulty, namespace, tmp_path) as other:
-        await federated_namespace(other, namespace, ["m1"])
-        body = federated(FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": value}}, clusters=["m1"])
-        await other.create(FEDERATED_CONFIGMAPS, body, namespace)
+        us, them = await manager_of(faulty.host), await manager_of(other)
+        held, told = claims.held_by(us), claims.told((them,))
+        async with history(faulty.m1, CONFIGMAPS, namespace, "web") as writes:
+            await other.create(FEDERATED_CONFIGMAPS, configmap(namespace, "web", "different"), namespace)
+            await until_said(other, namespace, "web", held, "AlreadyExists")
+            assert ready(await until_said(faulty.host, namespace, "web", told, None))
+            await other.patch(FEDERATED_CONFIGMAPS, namespace, "web", {"spec": {"template": {"data": {"a": "first"}}}})
+            await eventually(lambda: _observed(other, namespace, "web", 2))
+            await until_said(other, namespace, "web", held, "AlreadyExists")
+            assert ready(await until_said(faulty.host, namespace, "web", told, None))
+            await asyncio.sleep(3.0)
+        assert [each["object"]["data"]["a"] for each in writes] == ["first"]
+        assert owners(writes[0]["object"]) == {us, marks.claim_manager(them)}
 
-        async def told() -> object:
-            found = line(await other.get(FEDERATED_CONFIGMAPS, namespace, "web"), "m1")
-            return found if found.get("status") == "AlreadyExists" else None
-
-        found = await eventually(told, within=40.0, seen="the second hub says AlreadyExists")
-        assert "another hub manages it (kubefed-" in found["message"]
-        held = await faulty.until_held(faulty.m1, namespace, "web", "equal")
-        assert held is not None
-
-        async def moved() -> object:
-            now = await faulty.m1.get(CONFIGMAPS, namespace, "web")
-            return now is None or now["metadata"]["resourceVersion"] != held["metadata"]["resourceVersion"]
-
-        await never(moved, during=3.0)
-        await faulty.change(namespace, "web", "new")
-        await faulty.until_held(faulty.m1, namespace, "web", "new")
-        await faulty.until_ready(namespace, "web")
-        await other.delete(FEDERATED_CONFIGMAPS, namespace, "web")
-        await eventually(lambda: _absent(other, FEDERATED_CONFIGMAPS, namespace, "web"))
-        kept = await faulty.until_held(faulty.m1, namespace, "web", "new")
-        assert kept is not None
-        assert kept["metadata"]["labels"][MANAGED_LABEL] == "true"
-    assert await faulty.m1.get(NAMESPACES, "", namespace) is not None
+        async with history(faulty.m1, CONFIGMAPS, namespace, "web") as writes:
+            await faulty.change(namespace, "web", "new")
+            await faulty.until_held(faulty.m1, namespace, "web", "new")
+            assert ready(await until_said(faulty.host, namespace, "web", told, None))
+            await other.delete(FEDERATED_CONFIGMAPS, namespace, "web")
+            await eventually(lambda: _absent(other, FEDERATED_CONFIGMAPS, namespace, "web"))
+            assert ready(await until_said(faulty.host, namespace, "web", "", None))
+        assert [owners(each["object"]) for each in writes] == [{us, marks.claim_manager(them)}, {us}]
+        assert marks.claim_annotation(them) not in writes[1]["object"]["metadata"].get("annotations", {})
+        assert writes[1]["object"]["metadata"]["labels"][MANAGED_LABEL] == "true"
+        events = [each for each in await faulty.host.items(EVENTS, namespace) if each["reason"] == "PlacedByAnotherHub"]
+        assert sorted(each["involvedObject"]["name"] for each in events) == [namespace, "web"]
+        assert {each["message"] for each in events} == {f"m1: {told}"}
+    kept = await faulty.m1.get(NAMESPACES, "", namespace)
+    assert kept is not None
+    assert owners(kept) == {us}
     await faulty.until_held(faulty.m1, namespace, "web", "new")
+
+
+async def test_equal_values_applied_at_once_belong_to_one_hub_and_go_over_to_the_other(
+    faulty: Faulty, namespace: str, tmp_path: Path
+) -> None:
+    """27: both hubs create the same objects with equal values at the same time: each is one hub's, the other claims it.
+
+    Then the first hub's objects go: the second takes over what it had claimed, and its claims are gone.
+    """
+    names = [f"web-{number}" for number in range(8)]
+    await faulty.federate(namespace)
+    async with second_hub(faulty, namespace, tmp_path) as other:
+        us, them = await manager_of(faulty.host), await manager_of(other)
+        one_each = ({us, marks.claim_manager(them)}, {them, marks.claim_manager(us)})
+        await eventually(lambda: faulty.m1.get(NAMESPACES, "", namespace))
+        await asyncio.gather(
+            *(
+                hub.create(FEDERATED_CONFIGMAPS, configmap(namespace, name, "equal"), namespace)
+                for name in names
+                for hub in (faulty.host, other)
+            )
+        )
+
+        async def settled() -> object:
+            """Each object has one owner and one claim, and both hubs say so."""
+            for name in names:
+                held = await faulty.m1.get(CONFIGMAPS, namespace, name)
+                if held is None or owners(held) not in one_each:
+                    return None
+                first = us in owners(held)
+                holder, claimant = (faulty.host, other) if first else (other, faulty.host)
+                keeps, waits = (us, them) if first else (them, us)
+                has = line(await holder.get(FEDERATED_CONFIGMAPS, namespace, name), "m1")
+                has_not = line(await claimant.get(FEDERATED_CONFIGMAPS, namespace, name), "m1")
+                if (has.get("status"), has.get("message")) != (None, claims.told((waits,))):
+                    return None
+                if (has_not.get("status"), has_not.get("message")) != ("AlreadyExists", claims.held_by(keeps)):
+                    return None
+            return True
+
+        await eventually(settled, within=40.0, every=0.2, seen="one owner and one claim each")
+        for name in names:
+            await faulty.host.delete(FEDERATED_CONFIGMAPS, namespace, name)
+        for name in names:
+            await eventually(functools.partial(_absent, faulty.host, FEDERATED_CONFIGMAPS, namespace, name))
+            assert ready(await until_said(other, namespace, name, "", None))
+            held = await faulty.until_held(faulty.m1, namespace, name, "equal")
+            assert held is not None
+            assert owners(held) == {them}
+        for name in names:
+            await other.delete(FEDERATED_CONFIGMAPS, namespace, name)
+            await eventually(functools.partial(_absent, other, FEDERATED_CONFIGMAPS, namespace, name))
+            assert await faulty.m1.get(CONFIGMAPS, namespace, name) is None
 
 
 async def _absent(api: Api, resource: Resource, namespace: str, name: str) -> bool:
     return await api.get(resource, namespace, name) is None
+
+
+async def _observed(api: Api, namespace: str, name: str, generation: int) -> bool:
+    stored = await api.get(FEDERATED_CONFIGMAPS, namespace, name) or {}
+    return bool((stored.get("status") or {}).get("observedGeneration") == generation)
 
 
 _MERGE = "application/merge-patch+json"
