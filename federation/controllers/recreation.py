@@ -12,7 +12,6 @@ from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Recreation
 from federation.model.resources import ObjectName, Resource
 
-
 _WHY = 150
 """Characters of a reason; the rest of a line's message is the member's refusal."""
 

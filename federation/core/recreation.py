@@ -64,9 +64,10 @@ def forbidden(meta: PartialMetadata, manager: str) -> str:
     observed = managedfields.observe(meta, manager)
     if not observed.managed or not observed.entry:
         return "this hub did not make it"
-    if observed.other_hub:
-        return f"another hub ({observed.other_hub}) would take it"
-    ours = (manager, marks.replicas_manager(manager))
+    rival = observed.other_hub or next(iter(observed.claims), "")
+    if rival:
+        return f"another hub ({rival}) would take it"
+    ours = (manager, marks.replicas_manager(manager), marks.claim_manager(manager))
     for entry in meta.managed_fields:
         if entry.manager in ours or entry.subresource or entry.manager == _SYSTEM_MANAGER:
             continue

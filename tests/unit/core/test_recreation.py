@@ -120,6 +120,9 @@ def test_it_is_ours_alone(others: list[Any]) -> None:
         pytest.param([("kubectl-create", "Update", SPEC)], "this hub did not make it", id="somebody-elses"),
         pytest.param([OURS, ("kubefed-99999999", "Apply", {"f:metadata": {}})], "another hub", id="another-hubs"),
         pytest.param(
+            [OURS, ("kubefed-99999999-claim", "Apply", {"f:metadata": {}})], "kubefed-99999999", id="another-hub-waits"
+        ),
+        pytest.param(
             [OURS, ("kueue", "Update", {"f:metadata": {}, "f:spec": {"f:suspend": {}}})],
             '"kueue" owns .spec.suspend there',
             id="a-field-of-somebodys",
