@@ -9,7 +9,7 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY)
 
 help: ## show this
 	@echo "usage: make TARGET"
-	@sed -n 's/^\([a-z][-a-z]*\):[^#]*## \(.*\)/\1	\2/p' Makefile | while IFS='	' read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z][-a-z]*\):[^#]*## \(.*\)/\1	\2/p' Makefile | while IFS='	' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
 
 venv: $(READY) ## make .venv, or bring it up to date with setup.cfg
 

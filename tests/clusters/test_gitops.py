@@ -194,6 +194,16 @@ def test_what_is_wrong_fails_the_build(copied: Path, file: str, old: str, new: s
     assert said in built.stderr
 
 
+@pytest.mark.parametrize("folder", ["crds", "types", "clusters", "apps/shop"])
+def test_the_demo_reads_the_sample_as_kustomize_does(folder: str) -> None:
+    built = kustomize.build(gitops.FOLDER / folder)
+    assert built.returncode == 0, built.stderr
+    by_kustomize = [document.value for document in reading.parse(built.stdout, "built")]
+    by_demo = documents(gitops.FOLDER / folder)
+    assert len(by_demo) == len(by_kustomize)
+    assert all(document in by_kustomize for document in by_demo)
+
+
 def test_kustomize_and_fedctl_federate_alike(copied: Path) -> None:
     built = kustomize.build(copied / "blog")
     plain = kustomize.build(copied / "blog" / "plain")
