@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from federation.cli.reading import Document
     from federation.federating.catalogue import Catalogue
     from federation.federating.findings import Finding, Located
+    from federation.federating.members import Served
     from federation.federating.schemas import Kinds
 
 EXAMPLES = """
   fedctl validate .                                   # types/, clusters/ and apps/ of one repository
   fedctl validate apps/ --types types/ --clusters east,west
   fedctl validate . --output sarif > federation.sarif
+  fedctl validate . --served east=clusters/east/crds  # what east would be given, against its own CRDs
 """
 
 
@@ -36,21 +38,34 @@ EXAMPLES = """
     metavar="NAMES",
     help="The clusters there are, besides the KubeFedClusters among the files: other names are then errors.",
 )
+@click.option(
+    "--served",
+    multiple=True,
+    metavar="CLUSTER=PATH",
+    help="What a cluster serves: its CRDs, or OpenAPI v3 documents saved by kubectl get --raw. May be repeated.",
+)
 @click.option("--strict", is_flag=True, help="Warnings fail too.")
 @options.output("text", "github", "sarif", default="text")
 def command(
-    *, paths: tuple[str, ...], types: tuple[str, ...], clusters: tuple[str, ...], strict: bool, output: str
+    *,
+    paths: tuple[str, ...],
+    types: tuple[str, ...],
+    clusters: tuple[str, ...],
+    served: tuple[str, ...],
+    strict: bool,
+    output: str,
 ) -> int:
     """Check the federated objects in PATH (files, folders, -) against their types, offline.
 
     Each is checked against the schema of its type and by the controller's own rules; every override is tried for the
     cluster it is for, and its result checked as well. Every message has file, line and field. CEL rules are named as
-    not checked: they are the API server's. Exit code 1 with errors, 2 when PATH or the types cannot be read.
+    not checked: they are the API server's. With --served, what a cluster would be given is also checked against what
+    that cluster serves. Exit code 1 with errors, 2 when PATH or the types cannot be read.
     """
     from federation import __version__  # noqa: PLC0415
     from federation.federating import findings, reporting  # noqa: PLC0415
 
-    found, notes = check(paths, types, clusters)
+    found, notes = check(paths, types, clusters, served)
     if output == "sarif":
         click.echo(reporting.sarif(found, notes, __version__))
     else:
@@ -61,20 +76,24 @@ def command(
     return 1 if findings.failed(found) or (strict and found) else 0
 
 
-def check(paths: Sequence[str], types: Sequence[str], clusters: Sequence[str]) -> tuple[list["Located"], list[str]]:
+def check(
+    paths: Sequence[str], types: Sequence[str], clusters: Sequence[str], served: Sequence[str] = ()
+) -> tuple[list["Located"], list[str]]:
     """Every finding, by file and line, and notes about what was checked and what was not.
 
     Raises Invalid for a path that does not exist and for types' files that cannot be used.
     """
     from federation.cli import offline, reading  # noqa: PLC0415
-    from federation.federating import together, validating, wishes  # noqa: PLC0415
+    from federation.federating import members, together, validating, wishes  # noqa: PLC0415
     from federation.federating.catalogue import Catalogue as Known  # noqa: PLC0415
     from federation.model.errors import Invalid  # noqa: PLC0415
 
-    for name in (*paths, *types):
+    of_clusters = _by_cluster(served)
+    apart = [path for each in of_clusters.values() for path in each]
+    for name in (*paths, *types, *apart):
         if name != "-" and not pathlib.Path(name).exists():
             raise Invalid(name, "does not exist")
-    documents, found = _read(paths)
+    documents, found = _read(paths, apart)
     given = reading.every(types)
     every = [*given, *documents]
     known = Known.of([*offline.types_in(given), *offline.types_in(documents, tolerant=True)])
@@ -82,6 +101,9 @@ def check(paths: Sequence[str], types: Sequence[str], clusters: Sequence[str]) -
     for document in documents:
         found += [_located(document, each) for each in validating.document(document.value, known, kinds)]
     there = together.fleet([each.value for each in every], wishes.clusters(clusters, "--clusters"))
+    serves = {cluster: _served(cluster, each, known) for cluster, each in of_clusters.items()}
+    for document in documents if serves else ():
+        found += [_located(document, each) for each in members.document(document.value, known, there, serves)]
     values = [document.value for document in documents]
     homes = [document.value for document in given if known.federating(document.value) is not None]
     for index, each in together.documents([*values, *homes], known, there):
@@ -91,14 +113,43 @@ def check(paths: Sequence[str], types: Sequence[str], clusters: Sequence[str]) -
     return sorted(set(found)), notes
 
 
-def _read(paths: Iterable[str]) -> tuple[list["Document"], list["Located"]]:
+def _by_cluster(options: Iterable[str]) -> dict[str, list[str]]:
+    """CLUSTER=PATH, as often as it is given. Raises Invalid."""
+    from federation.model.errors import Invalid  # noqa: PLC0415
+
+    found: dict[str, list[str]] = {}
+    for option in options:
+        cluster, _, path = option.partition("=")
+        if not cluster or not path:
+            raise Invalid("--served", f"expected CLUSTER=PATH, found {option}")
+        found.setdefault(cluster, []).append(path)
+    return found
+
+
+def _served(cluster: str, paths: Iterable[str], known: "Catalogue") -> "Served":
+    """What these files say that the cluster serves. Raises Invalid."""
+    from federation.federating import members  # noqa: PLC0415
+    from federation.model.errors import Invalid  # noqa: PLC0415
+    from typegen import documents  # noqa: PLC0415 (quicker on megabytes of OpenAPI than `reading`, and no line is told)
+    from typegen.model import Unusable  # noqa: PLC0415
+
+    try:
+        return members.served((each.document for each in documents.read(paths)), known)
+    except Unusable as error:
+        raise Invalid(f"--served {cluster}", str(error)) from None
+
+
+def _read(paths: Iterable[str], apart: Iterable[str]) -> tuple[list["Document"], list["Located"]]:
     from federation.cli import reading  # noqa: PLC0415
     from federation.federating.findings import Located, Rule, Severity  # noqa: PLC0415
     from federation.model.errors import Invalid  # noqa: PLC0415
 
     documents: list[Document] = []
     found = []
+    left_out = {pathlib.Path(name).resolve() for name in reading.files(apart)}  # the clusters' own, not the hub's
     for name in reading.files(paths):
+        if name != "-" and pathlib.Path(name).resolve() in left_out:
+            continue
         try:
             documents += [each for one in reading.read(name) for each in reading.flattened(one)]
         except Invalid as error:

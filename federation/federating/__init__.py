@@ -3,5 +3,5 @@
 `cli.federate`, `cli.validate` and the KRM function `cli.krm` read and print; what is decided is decided here.
 
 documents --catalogue--> which type each is of --cleaning--> template --wrapping--> federated object
-documents --schemas, validating--> findings --reporting--> text, GitHub annotations, SARIF
+documents --schemas, validating, together, members--> findings --reporting--> text, GitHub annotations, SARIF
 """

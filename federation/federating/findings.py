@@ -24,6 +24,7 @@ class Rule(enum.StrEnum):
     TYPE = "type"
     NAMESPACE = "namespace"
     DUPLICATE = "duplicate"
+    MEMBER = "member"
 
 
 MEANINGS = {
@@ -36,6 +37,7 @@ MEANINGS = {
     Rule.TYPE: "The kind is of a federated type that is known.",
     Rule.NAMESPACE: "The namespace is federated, to the clusters that the object wants.",
     Rule.DUPLICATE: "Every object stands in one place only.",
+    Rule.MEMBER: "Each cluster takes what it is given, as far as files say what it serves.",
 }
 
 

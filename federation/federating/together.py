@@ -127,20 +127,20 @@ def _placed(spec: Spec, clusters: Fleet) -> Iterator[Finding]:
             if name not in clusters.names:
                 message = f"no cluster {name}; there are {near}"
                 yield Finding(Rule.PLACEMENT, f"spec.overrides[{index}].clusterName", message)
-    selected = _selected(where, clusters)
-    if selected is None:
+    chosen = selected(where, clusters)
+    if chosen is None:
         return
-    if not selected and listed is None and where.selector is not None:
+    if not chosen and listed is None and where.selector is not None:
         message = "no cluster carries these labels: it is placed nowhere"
         yield Finding(Rule.PLACEMENT, "spec.placement.clusterSelector", message, Severity.WARNING)
     for index, name in enumerate(spec.overrides):
-        if name not in selected and (not clusters.clusters or name in clusters.names):
+        if name not in chosen and (not clusters.clusters or name in clusters.names):
             message = f"{name} is overridden but not in the placement"
             yield Finding(Rule.PLACEMENT, f"spec.overrides[{index}].clusterName", message, Severity.WARNING)
 
 
 def _cut(spec: Spec, home: Placement, namespace: str, clusters: Fleet) -> Iterator[Finding]:
-    wanted, allowed = _selected(spec.placement, clusters), _selected(home, clusters)
+    wanted, allowed = selected(spec.placement, clusters), selected(home, clusters)
     if wanted is None or allowed is None:
         return
     lost = sorted(wanted - allowed)
@@ -150,7 +150,7 @@ def _cut(spec: Spec, home: Placement, namespace: str, clusters: Fleet) -> Iterat
         yield Finding(Rule.NAMESPACE, "spec.placement", message, Severity.WARNING)
 
 
-def _selected(where: Placement, clusters: Fleet) -> frozenset[str] | None:
+def selected(where: Placement, clusters: Fleet) -> frozenset[str] | None:
     """The clusters that are meant; None where only a hub could know."""
     if where.clusters is not None:
         return frozenset(where.clusters)

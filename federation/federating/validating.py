@@ -101,7 +101,7 @@ def _controller(found: Document, metadata: Document, type_: FederatedType, kind:
     except Invalid as error:
         yield Finding(Rule.SPEC, error.field, error.message)
     try:
-        spec = _spec(found, type_)
+        spec = spec_of(found, type_)
     except Invalid as error:
         yield Finding(Rule.SPEC, error.field, error.message)
         return
@@ -119,7 +119,8 @@ def _controller(found: Document, metadata: Document, type_: FederatedType, kind:
     yield from _overrides(found, spec, base, kind)
 
 
-def _spec(found: Document, type_: FederatedType) -> Spec:
+def spec_of(found: Document, type_: FederatedType) -> Spec:
+    """The spec as the controller reads it. Raises Invalid."""
     body = found.get("spec")
     if body is None and type_.is_namespace:
         body = {}
@@ -132,7 +133,7 @@ def _spec(found: Document, type_: FederatedType) -> Spec:
 def _overrides(found: Document, spec: Spec, base: manifest.Base, kind: Kind | None) -> Iterator[Finding]:
     """A dry run for every cluster that is named: the override fits, and the schema still likes what comes of it."""
     template = kind.template if kind is not None else None
-    before = set(_result(manifest.finish(base, ()), template))
+    before = set(result(manifest.finish(base, ()), template))
     for index, (cluster, operations) in enumerate(spec.overrides.items()):
         path = f"spec.overrides[{index}]"
         try:
@@ -142,14 +143,15 @@ def _overrides(found: Document, spec: Spec, base: manifest.Base, kind: Kind | No
             below = f".clusterOverrides[{place['index']}].path" if place else ""
             yield Finding(Rule.OVERRIDE, f"{path}{below}", f"{cluster}: {error.message if place else error}")
             continue
-        for problem in _result(made, template):
+        for problem in result(made, template):
             if problem not in before:
-                below = _culprit(operations, problem.path)
+                below = culprit(operations, problem.path)
                 message = f"{cluster}: the result breaks the schema: {problem.path}: {problem.message}"
                 yield Finding(Rule.OVERRIDE, f"{path}{below}", message)
 
 
-def _result(made: Mapping[str, Any], template: Mapping[str, Any] | None) -> Iterator[Caution]:
+def result(made: Mapping[str, Any], template: Mapping[str, Any] | None) -> Iterator[Caution]:
+    """What the schema of a template does not like about a finished manifest."""
     if template is None:
         return
     labels = {key: value for key, value in made["metadata"]["labels"].items() if key != MANAGED_LABEL}
@@ -157,7 +159,7 @@ def _result(made: Mapping[str, Any], template: Mapping[str, Any] | None) -> Iter
     yield from validation.problems(template, {**made, "metadata": metadata})
 
 
-def _culprit(operations: Sequence[Operation], path: str) -> str:
+def culprit(operations: Sequence[Operation], path: str) -> str:
     """The operation that most likely made the trouble at a path: the last that touches it or what is around it."""
     for index in range(len(operations) - 1, -1, -1):
         steps = [token.replace("~1", "/").replace("~0", "~") for token in operations[index].path.split("/")[1:]]
