@@ -18,7 +18,7 @@ from federation.kube.members import Written
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Apply, Recreation
-from federation.model.resources import NAMESPACES, ObjectName
+from federation.model.resources import NAMESPACES, Key, ObjectName
 from federation.model.words import Word
 from tests.fakes import FakeMember
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, WEB, Rig
@@ -214,6 +214,20 @@ async def test_deleted_created_anew_and_told_in_one_status_one_event_and_one_lin
 
 
 @virtual
+async def test_one_event_names_a_few_of_many_clusters() -> None:
+    async with Rig("m1") as rig:
+        rig.put()
+        await settle()
+        for number in range(1, 14):
+            rig.events.recreating(Key("configmaps", "ns", "web"), f"c{number}", "it may not change")
+        rig.events.recreating(Key("configmaps", "ns", "gone"), "c1", "it may not change")
+        await asyncio.sleep(5)
+        (told,) = rig.hub.events
+        named = ", ".join(f"c{number}" for number in range(1, 11))
+        assert (told["type"], told["message"]) == ("Normal", f"{named} and 3 more: it may not change")
+
+
+@virtual
 async def test_an_event_that_comes_late_costs_nothing_but_time() -> None:
     """Until the watch tells that it is gone, it is not deleted again, nor is anything else made of it."""
     async with Rig("m1") as rig:
@@ -290,7 +304,7 @@ async def test_an_accepted_manifest_that_is_refused_later_is_not_recreated() -> 
         await settle()
         rig.quiet()
         rig.members["m1"].post(TARGET, WEB, immutable("theirs"), manager="kubectl-edit")
-        await asyncio.sleep(600)
+        await asyncio.sleep(400)
         assert rig.asked == {"m1": ["apply ns/web", "apply! ns/web"]}
         assert rig.lines() == {"m1": "UpdateFailed"}
         stored = rig.stored()

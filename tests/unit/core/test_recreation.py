@@ -2,15 +2,18 @@
 
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
-from federation.core import failures, recreation
+from federation.core import failures, planning, recreation
+from federation.core.planning import Applied, Facts
 from federation.kube import decoding
 from federation.model import marks
+from federation.model.clusters import Cluster, Missing, Observation, Observed
 from federation.model.failures import Failure, FailureKind
-from federation.model.federated import FederatedType
-from federation.model.plan import Recreation
+from federation.model.federated import FederatedObject, FederatedType, Metadata
+from federation.model.plan import Action, Apply, Recreation
 from federation.model.resources import CRDS, NAMESPACES, Resource
 
 GROUP = "types.kubefed.io"
@@ -74,6 +77,61 @@ def test_never(annotations: dict[str, str], type: FederatedType, applied: str, w
     assert leave is not None
     assert why in leave.never
     assert leave.body == b""
+
+
+# --- in a plan --------------------------------------------------------------------------------------------------------
+
+DEPLOYMENTS = FederatedType(
+    "deployments.apps",
+    Resource("apps", "v1", "Deployment", "deployments", namespaced=True),
+    Resource(GROUP, "v1beta1", "FederatedDeployment", "federateddeployments", namespaced=True),
+)
+
+
+def planned(observed: Observation, applied: dict[str, Applied], annotations: dict[str, str]) -> Action:
+    """What one cluster gets of a Deployment that keeps its own replicas."""
+    template = {"spec": {"replicas": 3, "paused": True}}
+    spec = {"template": template, "placement": {"clusters": [{"name": "m1"}]}, "retainReplicas": True}
+    meta = Metadata(name="web", namespace="ns", uid="f1", generation=7, annotations=annotations)
+    facts = Facts(
+        type=DEPLOYMENTS,
+        object=FederatedObject(meta, msgspec.Raw(orjson.dumps(spec))),
+        clusters={"m1": Cluster("m1", ready=True)},
+        observe=lambda name: observed,
+        applied=applied,
+    )
+    return planning.plan(facts).actions["m1"]
+
+
+HELD = Observed(uid="u1", version=5, entry="entry", managed=True)
+
+
+def test_an_update_carries_what_would_be_created_replicas_included() -> None:
+    """The proof must be of that very manifest: a number that only creation sets could be refused."""
+    update = planned(HELD, {"m1": Applied("old", "entry")}, ALLOWED)
+    create = planned(Missing.ABSENT, {}, ALLOWED)
+    assert isinstance(update, Apply)
+    assert isinstance(create, Apply)
+    assert update.recreation is not None
+    assert update.recreation.body == create.body
+    assert orjson.loads(update.recreation.body)["spec"]["replicas"] == 3
+    assert "replicas" not in orjson.loads(update.body)["spec"]
+    assert create.recreation is None
+
+
+def test_drift_of_what_was_accepted_gives_no_leave() -> None:
+    first = planned(HELD, {}, ALLOWED)
+    assert isinstance(first, Apply)
+    drifted = planned(HELD, {"m1": Applied(first.digest, "as-it-was")}, ALLOWED)
+    assert isinstance(drifted, Apply)
+    assert drifted.recreation is not None
+    assert "accepted this very manifest" in drifted.recreation.never
+
+
+def test_without_the_annotation_nothing_is_carried() -> None:
+    update = planned(HELD, {"m1": Applied("old", "entry")}, {})
+    assert isinstance(update, Apply)
+    assert update.recreation is None
 
 
 # --- who else has a share ---------------------------------------------------------------------------------------------
