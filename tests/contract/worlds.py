@@ -243,7 +243,8 @@ class RealWorld(World):
 
     async def follow(self, resource: Resource) -> Events:
         events = Events()
-        watch = watches.holdings(self.connection, FederatedType("x", resource, resource), events, lambda _: None)
+        enabled = FederatedType("x", resource, resource)
+        watch = watches.holdings(self.connection, enabled, events, lambda _: None, lambda: None)
         self._running.append(asyncio.create_task(watch.run()))
         await self.until(lambda: bool(events.told))
         return events
