@@ -372,6 +372,25 @@ async def test_nothing_is_written_and_a_silent_member_holds_nobody_up(
             await proxy.stop()
 
 
+async def test_a_member_of_an_older_kubernetes(hub: Site, playground: Playground) -> None:
+    await asyncio.to_thread(hub.run, "join", "m1")
+    index = hub.get("m1", "/openapi/v3")
+    document = hub.get("m1", "/openapi/v3/apis/apps/v1")
+    assert index is not None
+    assert document is not None
+    del document["components"]["schemas"]["io.k8s.api.apps.v1.DeploymentSpec"]["properties"]["minReadySeconds"]
+    index["paths"]["apis/apps/v1"]["serverRelativeURL"] = "/openapi/v3/apis/apps/v1?hash=OLDER"
+    async with FaultProxy(playground.clusters["m1"], playground.ca) as proxy:
+        for path, body in (("/openapi/v3/apis/apps/v1", document), ("/openapi/v3", index)):
+            proxy.inject(Fault("status", path=path, code=200, body=json.dumps(body).encode()))
+        path = hub.changed("m1", cluster={"server": proxy.url})
+        ran = await asyncio.to_thread(hub.run, "enable", "--check", "deploy", "daemonsets", code=1, kubeconfig=path)
+    assert [row[1:5] for row in table(ran)] == [
+        ["deployments.apps", "FieldUnknown", "v1", "spec.template.spec.minReadySeconds"],
+        ["daemonsets.apps", "Fits", "v1", "<none>"],
+    ]
+
+
 def test_no_members_is_nothing_to_compare_with(hub: Site) -> None:
     ran = hub.run("enable", "--check", "configmaps")
     assert ran.out == ""
