@@ -38,6 +38,7 @@ class FakeMember:
         self.gate = asyncio.Event()
         self.gate.set()
         self.hold = False
+        self.drops: set[Path] = set()
         self._shown: set[tuple[str, ObjectName]] = set()
         self._held: list[tuple[str, str, PartialMetadata]] = []
         self._versions = itertools.count(2)
@@ -111,6 +112,21 @@ class FakeMember:
             return failure
         stored = self.objects.get((resource.qualified, name))
         return int(stored.values[REPLICAS]) if stored is not None else not_found(name)
+
+    async def read_whole(self, resource: Resource, name: ObjectName) -> Mapping[str, Any] | Failure:
+        if (failure := await self._asked("whole", name)) is not None:
+            return failure
+        stored = self.objects.get((resource.qualified, name))
+        if stored is None:
+            return not_found(name)
+        found: dict[str, Any] = {}
+        for path, value in stored.values.items():
+            if path not in self.drops:
+                node = found
+                for step in path[:-1]:
+                    node = node.setdefault(step, {})
+                node[path[-1]] = value
+        return found
 
     # --- somebody in the member
 

@@ -216,3 +216,7 @@ class _Member:
     async def read_replicas(self, resource: Resource, name: ObjectName) -> int | Failure:
         """A ConfigMap has none."""
         raise NotImplementedError
+
+    async def read_whole(self, resource: Resource, name: ObjectName) -> Mapping[str, Any] | Failure:
+        """A ConfigMap drops nothing."""
+        raise NotImplementedError

@@ -10,6 +10,7 @@ import structlog
 
 from federation.controllers import push
 from federation.controllers.facts import Track, TypeState
+from federation.controllers.ports import MemberPort
 from federation.core import contention
 from federation.core.planning import Applied
 from federation.model import marks
@@ -37,9 +38,16 @@ class Turn:
         return self.state.target_name(ObjectName(self.key.namespace, self.key.name))
 
 
-def applied(turn: Turn, action: Apply, observed: Observed, contest: push.Contest | None) -> None:
+def target(state: TypeState, cluster: str, name: ObjectName, port: MemberPort) -> push.Target:
+    """Where the pushes of one federated object to one cluster go."""
+    holdings = state.holdings.get(cluster)
+    kept = holdings.kept if holdings is not None else frozenset()
+    return push.Target(port, state.target_in(cluster), state.target_name(name), kept)
+
+
+def applied(turn: Turn, action: Apply, observed: Observed, outcome: push.Outcome) -> None:
     """The member holds what we applied; `observed` is the object as the answer showed it."""
-    key, cluster, track = turn.key, turn.cluster, turn.track
+    key, cluster, track, contest = turn.key, turn.cluster, turn.track, outcome.contest
     before = track.applied.get(cluster)
     if cluster in track.recheck:
         track.recheck.discard(cluster)
@@ -48,6 +56,13 @@ def applied(turn: Turn, action: Apply, observed: Observed, contest: push.Contest
         manager, fields = (", ".join(contest.managers[:3]), contest.fields) if contest else ("", ())
         _contended(turn, manager=manager, fields=fields)
         log.info("drift put back", key=str(key), cluster=cluster, manager=manager, fields=fields[:5])
+    if outcome.dropped:
+        track.dropped[cluster] = outcome.dropped
+    elif outcome.dropped is not None:
+        track.dropped.pop(cluster, None)
+    holdings = turn.state.holdings.get(cluster)
+    if outcome.kept and holdings is not None:
+        holdings.kept |= outcome.kept
     track.applied[cluster] = Applied(action.digest, observed.entry, turn.generation)
     if track.actions.get(cluster) is action:
         track.actions[cluster] = Keep(action.digest, observed.entry, observed.claims)

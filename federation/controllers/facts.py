@@ -7,7 +7,7 @@ reader who does not await sees one moment.
 from dataclasses import dataclass, field, replace
 
 from federation.controllers.ports import MemberPort
-from federation.core import status, versions
+from federation.core import budget, drops, status, versions
 from federation.core.contention import Contention
 from federation.core.planning import Applied, Trouble
 from federation.model.clusters import Cluster, Missing, Observation, Observed
@@ -44,7 +44,8 @@ class Track:
     `stale` asks for a new plan. `pending` are clusters whose lane has not answered; `leaving` those that accepted a
     delete (uid, monotonic time) and have not confirmed it by an event; `recheck` those that are to be applied once more
     though nothing seems to have changed. `unsure` are clusters that were sent a create which may have come to pass
-    without anybody having seen it: before the object is let go they are asked.
+    without anybody having seen it: before the object is let go they are asked. `dropped` says, of clusters that did not
+    keep every field, which (core.drops).
     """
 
     uid: str
@@ -60,31 +61,36 @@ class Track:
     unsure: set[str] = field(default_factory=set)
     setbacks: dict[str, Setback] = field(default_factory=dict)
     contention: dict[str, Contention] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
     since: float = 0.0
 
     @classmethod
     def begin(cls, federated: FederatedObject) -> "Track":
         """A new one, which believes what the stored status says was applied."""
         told = status.parse(federated.status)
-        applied = {}
+        applied, dropped = {}, {}
         for line in told.clusters:
             digests = status.parse_fingerprint(line.fingerprint)
             if digests is not None:
                 applied[line.name] = Applied(*digests, line.generation or told.observed_generation)
-        return cls(uid=federated.metadata.uid, status=told, applied=applied)
+            if line.message and (left_out := drops.remembered(budget.message_of(told.clusters, line.name))):
+                dropped[line.name] = left_out
+        return cls(uid=federated.metadata.uid, status=told, applied=applied, dropped=dropped)
 
 
 class Holdings:
     """What one member holds of one type, by target name; `trouble` says why it cannot be told.
 
-    `served` are the versions of the type that the member serves, best first; None while that is not known.
+    `served` are the versions of the type that the member serves, best first; None while that is not known. `kept` are
+    fields that the type was seen to keep there (core.drops).
     """
 
-    __slots__ = ("objects", "served", "trouble")
+    __slots__ = ("kept", "objects", "served", "trouble")
 
     def __init__(self) -> None:
         self.objects: Store[Observed] = Store()
         self.served: tuple[str, ...] | None = None
+        self.kept: set[str] = set()
         self.trouble: Trouble | None = None
 
     def observe(self, name: ObjectName) -> Observation:

@@ -55,7 +55,8 @@ def _line(  # noqa: PLR0917 - private, called once
     word, message = Word.PENDING, ON_ITS_WAY
     match action:
         case Keep(digest=digest, entry=entry, rivals=rivals):
-            return ClusterStatus(name, message=claims.told(rivals), fingerprint=status.fingerprint(digest, entry))
+            message = "; ".join(filter(None, (claims.told(rivals), track.dropped.get(name))))
+            return ClusterStatus(name, message=message, fingerprint=status.fingerprint(digest, entry))
         case Wait(word=Word.PENDING) if setback is not None and _recreating(setback):
             word, message = setback.word, setback.message
         case Wait(word=Word.PENDING) if before is not None and not before.status:

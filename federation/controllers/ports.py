@@ -59,6 +59,9 @@ class MemberPort(Protocol):
     async def read_replicas(self, resource: Resource, name: ObjectName) -> int | Failure:
         """spec.replicas as it is now."""
 
+    async def read_whole(self, resource: Resource, name: ObjectName) -> Mapping[str, Any] | Failure:
+        """The object itself; never asked of a Secret."""
+
 
 class HubPort(Protocol):
     """Writes to the hub; see kube.hub."""

@@ -4,13 +4,14 @@ Apply is unforced first: a conflict names every field and its manager and costs 
 (a label somebody set to "false", another hub, anybody else) it is forced. See docs/push.md for the cases.
 """
 
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 import orjson
 
 from federation.controllers import recreation
 from federation.controllers.ports import MemberPort, Written
-from federation.core import claims, conflicts, failures, managedfields, manifest
+from federation.core import claims, conflicts, drops, failures, managedfields, manifest
 from federation.core.managedfields import PartialMetadata
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
@@ -32,7 +33,8 @@ class Outcome:
     """What came of one action. `metadata` is the object's afterwards, where the member told.
 
     `word` OK means done. `failure` is set when the member refused or did not answer; some words (ManagedLabelFalse,
-    AlreadyExists) are no failure of anybody. `recreating`: deleted, to be created anew once it is gone.
+    AlreadyExists) are no failure of anybody. `recreating`: deleted, to be created anew once it is gone. `kept` are
+    fields that the object was seen to hold, `dropped` says which it does not; None when it was not looked at.
     """
 
     metadata: PartialMetadata | None = None
@@ -42,22 +44,29 @@ class Outcome:
     contest: Contest | None = None
     created: bool = False
     recreating: bool = False
+    kept: frozenset[str] | None = None
+    dropped: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One object at one member."""
+    """One object at one member; `kept` are the fields that its type was seen to keep there (core.drops)."""
 
     member: MemberPort
     resource: Resource
     name: ObjectName
+    kept: Set[str] = frozenset()
 
 
 async def carry_out(action: Push, target: Target) -> Outcome:
     """Do it. A member's failure is in the Outcome; only bugs raise."""
     match action:
         case Apply():
-            return await _apply(action, replace(target, resource=at_version(target.resource, action.api_version)))
+            at = replace(target, resource=at_version(target.resource, action.api_version))
+            outcome = await _apply(action, at)
+            if outcome.word or outcome.metadata is None or not drops.may_drop(target.resource):
+                return outcome
+            return await _looked_at(outcome, action, at)
         case Claim():
             return await _claim(action, target)
         case Delete():
@@ -135,6 +144,18 @@ async def _after(
     if isinstance(withdrawn, Failure):
         return replace(_failed(withdrawn, "update"), metadata=metadata)
     return Outcome(withdrawn, contest=contest)
+
+
+async def _looked_at(outcome: Outcome, action: Apply, target: Target) -> Outcome:
+    """What the object holds of a manifest with fields that nobody has looked for in this cluster yet."""
+    wanted = drops.fields(orjson.loads(action.body))
+    if wanted <= target.kept:
+        return replace(outcome, dropped="")
+    found = await target.member.read_whole(target.resource, target.name)
+    if isinstance(found, Failure):
+        return outcome  # the next apply looks again; this one has succeeded
+    held = drops.fields(found)
+    return replace(outcome, kept=wanted & held, dropped=drops.told(wanted - held))
 
 
 async def _already_there(action: Apply, target: Target) -> Outcome:

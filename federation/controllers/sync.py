@@ -105,12 +105,17 @@ class Sync:
         """A cluster answers again (or lets one type be followed again): what failed meanwhile is tried now.
 
         What it would refuse again, because the manifest is wrong, still waits for another manifest, unless the cluster
-        was `upgraded`: another definition of the type may let it pass.
+        was `upgraded`: another definition of the type may let it pass, or keep the fields that it dropped.
         """
         now = time.monotonic()
         states = [self._world.types.get(type_name)] if type_name else list(self._world.types.values())
         for state in filter(None, states):
+            if upgraded and cluster in state.holdings:
+                state.holdings[cluster].kept.clear()
             for name, track in state.tracks.items():
+                if upgraded and cluster in track.dropped:
+                    track.recheck.add(cluster)
+                    self.changed(Key(state.type.name, *name))
                 setback = track.setbacks.get(cluster)
                 hopeless = setback is not None and setback.pace == pacing.RETRY["never"] and not upgraded
                 if setback is not None and not hopeless and setback.not_before > now:
@@ -173,8 +178,9 @@ class Sync:
             del track.applied[gone]
         for cluster in [cluster for cluster in track.setbacks if isinstance(plan.actions.get(cluster), Keep | None)]:
             del track.setbacks[cluster]
-        for cluster in [cluster for cluster in track.contention if cluster not in plan.actions]:
-            del track.contention[cluster]
+        for told in (track.contention, track.dropped):
+            for cluster in [cluster for cluster in told if cluster not in plan.actions]:
+                del told[cluster]
         track.unsure = {
             cluster
             for cluster in track.unsure
@@ -253,7 +259,7 @@ class Sync:
         if isinstance(action, Claim) or (isinstance(action, Apply) and not action.uid):
             track.unsure.add(cluster)
         try:
-            outcome = await push.carry_out(action, push.Target(port, state.target_in(cluster), state.target_name(name)))
+            outcome = await push.carry_out(action, answers.target(state, cluster, name, port))
         except Exception:
             log.exception("push failed", key=str(key), cluster=cluster)
             outcome = push.Outcome(
@@ -272,7 +278,7 @@ class Sync:
             self._set_back(turn, outcome)
         elif isinstance(action, Apply) and outcome.metadata is not None:
             track.setbacks.pop(cluster, None)
-            answers.applied(turn, action, managedfields.observe(outcome.metadata, manager), outcome.contest)
+            answers.applied(turn, action, managedfields.observe(outcome.metadata, manager), outcome)
         elif outcome.metadata is not None:
             track.setbacks.pop(cluster, None)
             answers.yielded(turn, manager, managedfields.observe(outcome.metadata, manager))

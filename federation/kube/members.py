@@ -132,6 +132,17 @@ class MemberWriter:
         except msgspec.MsgspecError:
             return Failure(FailureKind.UNEXPECTED, "the member's answer names no spec.replicas")
 
+    async def read_whole(self, resource: Resource, name: ObjectName) -> Mapping[str, Any] | Failure:
+        """The object itself, for what its metadata cannot tell (core.drops); never asked of a Secret."""
+        answer = await self.connection.request("GET", resource.path(name), deadline=PUSH_DEADLINE)
+        if isinstance(answer, Failure):
+            return answer
+        try:
+            found = orjson.loads(answer.body)
+        except orjson.JSONDecodeError:
+            found = None
+        return found if isinstance(found, dict) else Failure(FailureKind.UNEXPECTED, "the member's answer is no object")
+
     def _query(self, manager: str, force: bool) -> str:
         query = self._queries.get((manager, force))
         if query is None:

@@ -279,7 +279,7 @@ class Faulty:
             ours = [*await self.host.items(FEDERATED_CONFIGMAPS), *await self.host.items(FEDERATED_NAMESPACES)]
             return not any(each["metadata"]["namespace"] in going for each in ours)
 
-        await eventually(gone, within=90.0, every=0.3, seen="no federated object is in a namespace that is being deleted")
+        await eventually(gone, within=90.0, every=0.3, seen="no namespace with ours in it is being deleted")
 
     async def quiet(self, *, during: float = 0.7) -> None:
         """Until no key was looked at for a while: what earlier tests left has been cleared away."""

@@ -23,7 +23,16 @@ from federation.model.failures import Failure
 from federation.model.marks import EQUIVALENT_ANNOTATION, SYSTEM_NAMESPACE
 from federation.model.resources import CRDS, TYPE_CONFIGS, Resource
 from tests.clusters.fleets import Fleet
-from tests.clusters.harness import TYPES, Api, condition, eventually, federated_namespace, line
+from tests.clusters.harness import (
+    DEPLOYMENTS,
+    FEDERATED_DEPLOYMENTS,
+    TYPES,
+    Api,
+    condition,
+    eventually,
+    federated_namespace,
+    line,
+)
 from tests.clusters.steps import Federated, cluster_condition, create, gone, holds, make, type_status
 from tests.clusters.test_sync_kinds import install
 
@@ -300,3 +309,23 @@ async def test_versions_that_are_not_equivalent_are_never_exchanged(gears: Gears
     await made.patch({"spec": {"overrides": None, "placement": {"clusters": [{"name": "m2"}]}}})
     await gone(gears.members["m1"], GEARS, gears.namespace, "strict")  # what cannot be pushed can be removed
     await made.says("m2", "VersionUnavailable")
+
+
+async def test_a_field_that_a_member_takes_and_does_not_keep_is_named(host: Api, m1: Api, namespace: str) -> None:
+    """A built-in type's field whose feature gate is off: applied, ours, and not there. The user is told, once."""
+    await federated_namespace(host, namespace, ["m1"])
+    labels = {"app": "gated"}
+    pod = {"containers": [{"name": "a", "image": "i"}], "schedulingGroup": {"podGroupName": "g"}}
+    template = {
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        }
+    }
+    made = await make(host, FEDERATED_DEPLOYMENTS, namespace, "gated", template, clusters=["m1"])
+    told = await made.says("m1", "", "this cluster leaves out .spec.template.spec.schedulingGroup:")
+    assert "schedulingGroup" not in str((await m1.get(DEPLOYMENTS, namespace, "gated") or {})["spec"])
+    await made.patch({"spec": {"template": {"spec": {"template": {"spec": {"schedulingGroup": None}}}}}})
+    stored = await made.settled()
+    assert line(stored, "m1").get("message", "") == "" != told["message"]

@@ -295,7 +295,7 @@ async def test_replicas_are_handed_over_right_after_creation() -> None:
     pushed = Pushed(DEPLOYMENTS)
     outcome = await pushed(CREATE_3)
     assert (outcome.word, outcome.created) == (Word.OK, True)
-    assert pushed.verbs() == ["apply", "apply-replicas"]
+    assert pushed.verbs() == ["apply", "apply-replicas", "whole"]
     await pushed(replace(UPDATE, uid=pushed.uid))
     assert (pushed.value(*REPLICAS), pushed.owners(*REPLICAS)) == (3, [f"{US}-replicas"])
 
@@ -323,7 +323,7 @@ async def test_retention_switched_on_later_hands_over_what_was_last_applied() ->
     await pushed(applying(deployment(replicas=3, paused=True)))
     outcome = await pushed(replace(UPDATE, uid=pushed.uid, hand_over=5))
     assert outcome.word is Word.OK
-    assert pushed.verbs() == ["apply-replicas", "replicas", "apply-replicas", "apply"]
+    assert pushed.verbs() == ["apply-replicas", "replicas", "apply-replicas", "apply", "whole"]
     assert pushed.value(*REPLICAS) == 3
 
 
