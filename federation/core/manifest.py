@@ -169,7 +169,7 @@ def _metadata_of_namespace(namespace: Metadata | None) -> dict[str, Any]:
     metadata: dict[str, Any] = {}
     if namespace is not None:
         for name, source in (("labels", namespace.labels), ("annotations", namespace.annotations)):
-            kept = {key: value for key, value in source.items() if key not in _NOT_PROPAGATED}
+            kept = {key: value for key, value in source.items() if _travels(key)}
             kept.pop(_NAMESPACE_NAME_LABEL, None)
             if kept:
                 metadata[name] = kept
@@ -182,9 +182,14 @@ def _string_map(value: object, field: str) -> dict[str, str]:
     for key, text in checks.mapping(value, field).items():
         if not isinstance(text, str):
             raise Invalid(f"{field}[{key}]", f"must be a string, not {checks.describe(text)}; put it in quotes")
-        if key not in _NOT_PROPAGATED:
+        if _travels(key):
             kept[key] = text
     return kept
+
+
+def _travels(key: str) -> bool:
+    """Whether a label or annotation is the user's, not a mark that speaks of this one object in this one cluster."""
+    return key not in _NOT_PROPAGATED and not key.startswith(marks.CLAIM_PREFIX)
 
 
 def _api_version(body: Mapping[str, Any], type: FederatedType, field: str) -> str:  # noqa: A002

@@ -88,15 +88,17 @@ def _metadata(metadata: Mapping[str, Any], dropped: list[str]) -> tuple[Body, Bo
             entries = checks.mapping(content, f"metadata.{key}")
             if stays := {name: text for name, text in entries.items() if _for_applier(name)}:
                 outer[key] = stays
-            if travels := {
-                name: text for name, text in entries.items() if name not in _NOISE and not _for_applier(name)
-            }:
+            if travels := {name: text for name, text in entries.items() if not _noise(name) and not _for_applier(name)}:
                 inner[key] = travels
         elif key == "finalizers" and content:
             dropped.append("metadata.finalizers left out: nobody in a member would remove them")
         elif key == "ownerReferences" and content:
             dropped.append("metadata.ownerReferences left out: the owners are not in the members")
     return inner, outer
+
+
+def _noise(name: str) -> bool:
+    return name in _NOISE or name.startswith(marks.CLAIM_PREFIX)
 
 
 def _for_applier(name: str) -> bool:

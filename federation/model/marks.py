@@ -20,6 +20,9 @@ DELETE_OPTION_ANNOTATION = "kubefed.io/deleteoption"
 RECREATE_ANNOTATION = "kubefed.io/recreate"
 """Ours, on a federated object: "true" lets its copies be deleted and created anew where a member refuses a change."""
 
+CLAIM_PREFIX = "kubefed.io/claimed-by-"
+"""Ours, on a member's object: annotations by which hubs that come second tell the one that has it; see core.claims."""
+
 FIELD_MANAGER = "kubefed"
 """Prefix of our server-side apply field manager; the full name carries the hub's identity (see `field_manager`)."""
 
@@ -53,4 +56,4 @@ def claim_annotation(manager: str) -> str:
 
     One annotation per hub, so that claims never conflict with each other.
     """
-    return f"kubefed.io/claimed-by-{manager.removeprefix(f'{FIELD_MANAGER}-')}"
+    return f"{CLAIM_PREFIX}{manager.removeprefix(f'{FIELD_MANAGER}-')}"

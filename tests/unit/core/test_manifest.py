@@ -103,6 +103,7 @@ def test_labels_and_annotations_travel_key_by_key_without_marks() -> None:
                     "kubefed.io/orphan": "true",
                     "kubefed.io/deleteoption": "{}",
                     "kubefed.io/recreate": "true",
+                    "kubefed.io/claimed-by-99999999": "kubefed-99999999",
                 },
             }
         }
@@ -164,7 +165,11 @@ def test_a_namespace_without_a_template_is_the_hosts() -> None:
         None,
         kind=NAMESPACES,
         labels={"team": "shop", "kubernetes.io/metadata.name": "shop", "kubefed.io/managed": "true"},
-        annotations={"owner": "x", "kubectl.kubernetes.io/last-applied-configuration": "{}"},
+        annotations={
+            "owner": "x",
+            "kubectl.kubernetes.io/last-applied-configuration": "{}",
+            "kubefed.io/claimed-by-99999999": "kubefed-99999999",
+        },
     )
     assert made == {
         "apiVersion": "v1",

@@ -226,6 +226,7 @@ def test_finalizers_and_owners_go_with_a_word_and_noise_without() -> None:
         "annotations": {
             "kubectl.kubernetes.io/last-applied-configuration": "{}",
             "deployment.kubernetes.io/revision": "3",
+            "kubefed.io/claimed-by-99999999": "kubefed-99999999",
         },
         "labels": {"kubefed.io/managed": "true"},
     }
