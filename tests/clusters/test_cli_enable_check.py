@@ -360,12 +360,12 @@ async def test_nothing_is_written_and_a_silent_member_holds_nobody_up(
         asked = [each.path for each in proxies["m2"].requests]
         assert not any("/openapi/v3/" in each for each in asked), "what the hub has, too, is not fetched"
 
-        monkeypatch.setattr(checking, "LIMIT", 1.0)
+        monkeypatch.setattr(checking, "LIMIT", 5.0)
         proxies["m2"].inject(Fault("blackhole"))
         ran = await asyncio.to_thread(hub.run, "enable", "--check", "cm", code=3, kubeconfig=path)
         assert [(row[0], row[2], row[-1]) for row in table(ran)] == [
             ("m1", "Fits", "<none>"),
-            ("m2", "Unknown", "no answer within 1 s"),
+            ("m2", "Unknown", "no answer within 5 s"),
         ]
     finally:
         for proxy in proxies.values():
