@@ -11,6 +11,7 @@ import functools
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
@@ -178,9 +179,10 @@ class Sync:
             del track.applied[gone]
         for cluster in [cluster for cluster in track.setbacks if isinstance(plan.actions.get(cluster), Keep | None)]:
             del track.setbacks[cluster]
-        for told in (track.contention, track.dropped):
-            for cluster in [cluster for cluster in told if cluster not in plan.actions]:
-                del told[cluster]
+        notes: tuple[dict[str, Any], ...] = (track.contention, track.dropped)
+        for noted in notes:
+            for cluster in [cluster for cluster in noted if cluster not in plan.actions]:
+                del noted[cluster]
         track.unsure = {
             cluster
             for cluster in track.unsure
