@@ -14,8 +14,9 @@ import pytest_asyncio
 
 import templates
 from federation.core import identity
-from federation.model.marks import SYSTEM_NAMESPACE
+from federation.model.marks import RECREATE_ANNOTATION, SYSTEM_NAMESPACE
 from federation.model.resources import CRDS, EVENTS, NAMESPACES, TYPE_CONFIGS, Resource
+from federation.playground.faults import Fault
 from tests.clusters.faulty import Faulty, passed, tried
 from tests.clusters.harness import (
     CONFIGMAPS,
@@ -245,6 +246,32 @@ async def test_immutable_selector_is_refused_once(faulty: Faulty, namespace: str
     assert "selector" in told["message"]
     await asyncio.sleep(3.0)
     assert [each.code for each in passed(faulty.to_m1, namespace=namespace)] == [422]
+
+
+@pytest.mark.parametrize("lost", ["", "delete", "create", "apply"], ids=lambda verb: f"{verb or 'no'}-answer-lost")
+async def test_immutable_data_is_recreated_once(faulty: Faulty, namespace: str, lost: str) -> None:
+    """13: with the user's leave. One refusal, one question, one delete, one create; whichever answer is lost,
+    no second object is deleted. The user sees Ready.
+    """
+    await faulty.federate(namespace)
+    template = {"data": {"a": "b"}, "immutable": True}
+    body = federated(FEDERATED_CONFIGMAPS, namespace, "web", template, clusters=["m1", "m2"])
+    body["metadata"]["annotations"] = {RECREATE_ANNOTATION: "true"}
+    await faulty.host.create(FEDERATED_CONFIGMAPS, body, namespace)
+    await faulty.until_ready(namespace, "web")
+    faulty.forget_requests()
+    if lost:
+        faulty.to_m1.inject(Fault("cut", verb=lost, resource="configmaps", namespace=namespace, times=1))
+    await faulty.change(namespace, "web", "c")
+    await faulty.until_ready(namespace, "web")
+    for api in (faulty.m1, faulty.m2):
+        await faulty.until_held(api, namespace, "web", "c")
+    await asyncio.sleep(3.0)
+    road = [("apply", 422), ("create", 409), ("delete", 200), ("apply", 201)]
+    assert [(each.verb, each.code) for each in passed(faulty.to_m2, namespace=namespace)] == road
+    seen = passed(faulty.to_m1, namespace=namespace)
+    assert [each.verb for each in seen].count("delete") == 1
+    assert len(seen) <= len(road) + 2
 
 
 def deployment(app: str) -> dict[str, Any]:
