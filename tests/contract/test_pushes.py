@@ -146,6 +146,24 @@ async def test_what_the_other_hub_orphaned_is_ours_without_a_claim(world: World)
     assert await world.owners("data", "a") == {US}
 
 
+async def test_a_hub_that_is_gone_for_good_is_taken_off_by_hand(world: World) -> None:
+    """docs/push.md gives this patch to users; nobody owns anything afterwards, and the label still says managed."""
+    await world.apply(world.body(data={"a": "b"}), manager=OTHER_HUB)
+    uid = (await world.read()).uid
+    await pushed(world, Claim(uid, OTHER_HUB))
+    key = marks.claim_annotation(US).replace("/", "~1")
+    by_hand = [
+        {"op": "replace", "path": "/metadata/managedFields", "value": [{}]},
+        {"op": "remove", "path": f"/metadata/annotations/{key}"},
+    ]
+    assert not isinstance(await world.member.patch(CONFIGMAPS, world.where, by_hand), Failure)
+    seen = await world.seen()
+    assert (seen.managed, seen.entry, seen.other_hub, seen.claimed) == (True, "", "", False)
+    assert (await pushed(world, applying(world.body(data={"a": "ours"}), uid=uid, first=True))).word is Word.OK
+    assert await world.owners("data", "a") == {US}
+    assert await world.value(CONFIGMAPS, "data", "a") == "ours"
+
+
 async def test_replicas_are_the_members_own_after_creation(world: World) -> None:
     created = await pushed(
         world, applying(world.deployment(replicas=3), hand_over=3, retain_replicas=True), DEPLOYMENTS
