@@ -32,7 +32,9 @@ PUBLISHED = [
 ]
 
 
-def gauge(site: Site, *versions: tuple[str, dict[str, Any]], scope: str = "Namespaced", **spec: Any) -> dict[str, Any]:
+def gauge(
+    site: Site, *versions: tuple[str, dict[str, Any]], scope: str = "Namespaced", conversion: Any = None
+) -> dict[str, Any]:
     """A CRD in a group of this test's own; of each version the properties of its spec. The first one is stored."""
     group = f"{site.host_name}.example.com"
     return {
@@ -47,7 +49,7 @@ def gauge(site: Site, *versions: tuple[str, dict[str, Any]], scope: str = "Names
                 {"name": name, "served": True, "storage": index == 0, "schema": {"openAPIV3Schema": _object(below)}}
                 for index, (name, below) in enumerate(versions)
             ],
-            **spec,
+            **({"conversion": conversion} if conversion else {}),
         },
     }
 
@@ -133,8 +135,7 @@ def test_members_that_lag_lead_and_lack_are_told_apart(hub: Site, servers: Serve
     hub.run("join", "m1")
     hub.run("join", "m2")
     hub.run("join", "m3")
-    webhook = {"conversion": {"strategy": "None"}}
-    servers.establish("host", gauge(hub, ("v1", NEW), **webhook))
+    servers.establish("host", gauge(hub, ("v1", NEW)))
     servers.establish("m1", gauge(hub, ("v1", OLD)))
     servers.establish("m3", gauge(hub, ("v1", {**NEW, "unit": TEXT, "required": ["unit"]})))
     name = f"gauges.{hub.host_name}.example.com"
@@ -183,12 +184,10 @@ def test_versions_that_are_not_served(hub: Site, servers: Servers) -> None:
     hub.run("join", "m2")
     hub.run("join", "m3")
     converts = {
-        "conversion": {
-            "strategy": "Webhook",
-            "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://127.0.0.1:9/convert"}},
-        }
+        "strategy": "Webhook",
+        "webhook": {"conversionReviewVersions": ["v1"], "clientConfig": {"url": "https://127.0.0.1:9/convert"}},
     }
-    wanted = gauge(hub, ("v2", NEW), ("v1", OLD), **converts)
+    wanted = gauge(hub, ("v2", NEW), ("v1", OLD), conversion=converts)
     path = Path(hub.directory, "gauge.yaml")
     path.write_text(yaml.safe_dump(wanted))
     servers.establish("m1", gauge(hub, ("v1", OLD)))
@@ -217,13 +216,13 @@ def test_versions_that_are_not_served(hub: Site, servers: Servers) -> None:
     wanted["spec"]["conversion"] = {"strategy": "None"}
     path.write_text(yaml.safe_dump(wanted))
     found = yaml.safe_load(hub.run("enable", "--check", "-f", str(path), "-o", "yaml", code=1).out)
-    told = {each["cluster"]: [(one["finding"], one["path"]) for one in each["findings"]] for each in found["clusters"]}
-    assert told["m1"] == [
+    paths = {each["cluster"]: [(one["finding"], one["path"]) for one in each["findings"]] for each in found["clusters"]}
+    assert paths["m1"] == [
         ("FieldUnknown", "spec.template.spec.colour"),
         ("Stricter", "spec.template.spec.mode"),
         ("Stricter", "spec.template.spec.size"),
     ]
-    assert told["m2"] == []
+    assert paths["m2"] == []
 
 
 def test_an_enabled_type_after_an_upgrade_of_the_hub(hub: Site, servers: Servers) -> None:
@@ -383,8 +382,8 @@ async def test_a_member_of_an_older_kubernetes(hub: Site, playground: Playground
     async with FaultProxy(playground.clusters["m1"], playground.ca) as proxy:
         for path, body in (("/openapi/v3/apis/apps/v1", document), ("/openapi/v3", index)):
             proxy.inject(Fault("status", path=path, code=200, body=json.dumps(body).encode()))
-        path = hub.changed("m1", cluster={"server": proxy.url})
-        ran = await asyncio.to_thread(hub.run, "enable", "--check", "deploy", "daemonsets", code=1, kubeconfig=path)
+        proxied = hub.changed("m1", cluster={"server": proxy.url})
+        ran = await asyncio.to_thread(hub.run, "enable", "--check", "deploy", "daemonsets", code=1, kubeconfig=proxied)
     assert [row[1:5] for row in table(ran)] == [
         ["deployments.apps", "FieldUnknown", "v1", "spec.template.spec.minReadySeconds"],
         ["daemonsets.apps", "Fits", "v1", "<none>"],

@@ -1,6 +1,7 @@
 """The status reaches the hub although a cluster's remoteStatus does not fit the hub's schema of it."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -38,7 +39,7 @@ fold = functools.partial(
 )
 
 
-def folded(lines: object) -> Status:
+def folded(lines: Sequence[ClusterStatus]) -> Status:
     return fold(clusters=lines)
 
 
