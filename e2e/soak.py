@@ -1,4 +1,4 @@
-"""What takes long: `make soak`. The randomised test for SOAK_MINUTES, or with OUTAGE one member down for so many seconds.
+"""What takes long: `make soak`. The randomised test for SOAK_MINUTES, or one member down for OUTAGE seconds.
 
 usage: SOAK_MINUTES=60 [FEDERATION_SEED=...] python -m e2e.soak    random acts, faults and kills; pytest's verdict
        OUTAGE=3600 [OUTAGE_OBJECTS=400 ...] python -m e2e.soak      one long outage; see e2e.outage.__main__

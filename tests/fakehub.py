@@ -6,16 +6,18 @@ Every event goes to the sink of its resource at once, before its write's answer.
 import asyncio
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from federation.controllers.ports import Sink
 from federation.kube import decoding
 from federation.model.failures import Failure, FailureKind
-from federation.model.federated import Metadata
+from federation.model.federated import FederatedObject, Metadata, StoredObject
 from federation.model.resources import ObjectName, Resource
 from tests.ownership import DELETED_AT, conflict, not_found
+
+T = TypeVar("T")
 
 
 class FakeHub:
@@ -25,6 +27,7 @@ class FakeHub:
         self.objects: dict[tuple[str, ObjectName], dict[str, Any]] = {}
         self.sinks: dict[str, tuple[Sink[Any], Callable[[bytes], Any]]] = {}
         self.writes: list[str] = []
+        self.reads: list[str] = []
         self.events: list[dict[str, Any]] = []
         self.fails: Callable[[str, ObjectName], Failure | None] = lambda verb, name: None
         self._versions = itertools.count(2)
@@ -55,6 +58,18 @@ class FakeHub:
         if failure is None:
             self.events.append(body)
         return failure
+
+    async def read(self, resource: Resource, name: ObjectName) -> StoredObject | Failure:
+        return await self._read(resource, name, decoding.stored)
+
+    async def read_federated(self, resource: Resource, name: ObjectName) -> FederatedObject | Failure:
+        return await self._read(resource, name, decoding.federated)
+
+    async def _read(self, resource: Resource, name: ObjectName, decode: Callable[[bytes], T]) -> T | Failure:
+        self.reads.append(f"{resource.plural} {name}")
+        await asyncio.sleep(0)
+        body = self.objects.get((resource.qualified, name))
+        return self.fails("read", name) or (not_found(name) if body is None else decode(orjson.dumps(body)))
 
     # --- its users
 

@@ -21,7 +21,7 @@ from federation.kube.members import Written
 from federation.model import marks
 from federation.model.clusters import Cluster
 from federation.model.failures import Failure
-from federation.model.federated import FederatedType, Metadata
+from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.resources import Key, ObjectName, Resource
 from federation.model.settings import Settings
 from federation.runtime.keyqueue import KeyQueue
@@ -140,6 +140,14 @@ class _Hub:
 
     async def create(self, *_: Any) -> Failure | None:
         """Nothing fails on this road, so there are no events."""
+        raise NotImplementedError
+
+    async def read(self, *_: Any) -> StoredObject | Failure:
+        """Every list is true on this road."""
+        raise NotImplementedError
+
+    async def read_federated(self, *_: Any) -> FederatedObject | Failure:
+        """Every list is true on this road."""
         raise NotImplementedError
 
     def _tell(self, name: str) -> Metadata:

@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 
+from federation.controllers import absences
 from federation.controllers.facts import Member, TypeState, World
 from federation.controllers.member import IDENTITY_ANNOTATION, JoinedMember
 from federation.controllers.ports import Gatekeeper, HubPort
@@ -18,7 +19,7 @@ from federation.controllers.triggers import Fanout
 from federation.model.clusters import Cluster
 from federation.model.errors import Unusable
 from federation.model.federated import StoredObject
-from federation.model.resources import ObjectName
+from federation.model.resources import KUBEFED_CLUSTERS, ObjectName
 from federation.runtime import metrics
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lane import Lane
@@ -92,7 +93,11 @@ class Clusters:
         """Bring one member in line with its KubeFedCluster and Secret."""
         stored = self.objects.get(ObjectName(self._namespace, name))
         if stored is None:
-            await self._leave(name)
+            where = ObjectName(self._namespace, name)
+            if name not in self._joined or await absences.gone(self._hub, self.objects, KUBEFED_CLUSTERS, where):
+                await self._leave(name)
+            else:
+                self.queue.add(name)
             return
         joined = self._joined.get(name) or self._join(name)
         joined.object = stored

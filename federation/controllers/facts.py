@@ -20,6 +20,9 @@ from federation.model.words import Word
 from federation.runtime.lane import Lane
 from federation.runtime.store import Store
 
+_REMEMBERED = 10_000
+"""Absent FederatedNamespaces that are remembered."""
+
 
 @dataclass(slots=True)
 class Setback:
@@ -75,7 +78,7 @@ class Track:
                 applied[line.name] = Applied(*digests, line.generation or told.observed_generation)
             if line.message and (left_out := drops.remembered(budget.message_of(told.clusters, line.name))):
                 dropped[line.name] = left_out
-        return cls(uid=federated.metadata.uid, status=told, applied=applied, dropped=dropped)
+        return cls(uid=federated.metadata.uid, status=told, applied=applied, unsure=set(applied), dropped=dropped)
 
 
 class Holdings:
@@ -113,10 +116,14 @@ class Holdings:
 
 @dataclass(slots=True)
 class TypeState:
-    """One enabled type: its federated objects, their tracks, and what each member holds of it."""
+    """One enabled type: its federated objects, their tracks, and what each member holds of it.
+
+    `gone` are FederatedNamespaces that the hub itself, asked for them or by a DELETED event, says are not there.
+    """
 
     type: FederatedType
     objects: Store[FederatedObject] = field(default_factory=Store)
+    gone: set[ObjectName] = field(default_factory=set)
     tracks: dict[ObjectName, Track] = field(default_factory=dict)
     holdings: dict[str, Holdings] = field(default_factory=dict)
 
@@ -125,6 +132,13 @@ class TypeState:
         holdings = self.holdings.get(cluster)
         version = versions.followed(self.type, holdings.served if holdings is not None else None)
         return self.type.target if version == self.type.target.version else replace(self.type.target, version=version)
+
+    def vanished(self, name: ObjectName) -> None:
+        """The hub says that there is no such object; where namespaces are federated that must not be forgotten."""
+        if self.type.is_namespace:
+            if len(self.gone) >= _REMEMBERED:
+                self.gone.clear()  # they are asked for again
+            self.gone.add(name)
 
     def target_name(self, name: ObjectName) -> ObjectName:
         """The name of the member's object; a FederatedNamespace's target has no namespace."""

@@ -33,9 +33,8 @@ class Gatherer:
         namespaced = state.type.target.namespaced and not world.settings.namespaced
         host_namespace: Metadata | Missing | None = None
         if state.type.is_namespace:
-            host_namespace = world.host_namespaces.get(ObjectName("", federated.metadata.name))
-            if host_namespace is None and not world.host_namespaces.synced:
-                host_namespace = Missing.UNKNOWN
+            # The Namespace that it lives in exists: one that no list has told of is unknown, not without labels.
+            host_namespace = world.host_namespaces.get(ObjectName("", federated.metadata.name)) or Missing.UNKNOWN
         return Facts(
             type=state.type,
             object=federated,
@@ -68,7 +67,10 @@ class Gatherer:
         observe = functools.partial(_observe, state, ObjectName("", namespace))
         if not state.objects.synced:
             return NamespaceFacts(Missing.UNKNOWN, observe)
-        federated = state.objects.get(ObjectName(namespace, namespace))
+        where = ObjectName(namespace, namespace)
+        federated = state.objects.get(where)
+        if federated is None and where not in state.gone:
+            return NamespaceFacts(Missing.UNKNOWN, observe)  # left out of a list: see absences
         if federated is None or federated.metadata.deletion_timestamp is not None:
             return NamespaceFacts(None, observe)
         selected = self._selected(namespace, federated)

@@ -82,6 +82,12 @@ class HubPort(Protocol):
     async def create(self, resource: Resource, namespace: str, body: Any) -> Failure | None:
         """POST."""
 
+    async def read(self, resource: Resource, name: ObjectName) -> StoredObject | Failure:
+        """One object as it is now."""
+
+    async def read_federated(self, resource: Resource, name: ObjectName) -> FederatedObject | Failure:
+        """One federated object as it is now."""
+
 
 class Watch(Protocol):
     """One followed collection; see kube.reflector."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import structlog
 
-from federation.controllers import answers, gathering, lines, pacing, push, reporting
+from federation.controllers import absences, answers, gathering, lines, pacing, push, reporting
 from federation.controllers.answers import Turn
 from federation.controllers.facts import Track, TypeState, World
 from federation.controllers.ports import HubPort, Teller
@@ -57,6 +57,7 @@ class Sync:
         self._hub = hub
         self._queue = queue
         self._gatherer = gathering.Gatherer(world)
+        self._absences = absences.Absences(world, hub)
         self._now = now
         self._events = events
         self._open: dict[Key, float] = {}
@@ -67,7 +68,10 @@ class Sync:
         name = ObjectName(key.namespace, key.name)
         federated = state.objects.get(name) if state is not None else None
         if state is None or federated is None:
-            self._forget(key, state)
+            if state is None or await self._absences.vanished(state, name):
+                self._forget(key, state)
+            else:
+                self.changed(key)
             return
         track = state.tracks.get(name)
         if track is None or track.uid != federated.metadata.uid:
@@ -153,6 +157,8 @@ class Sync:
     async def _plan(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
         track.stale = False
         try:
+            if await self._absences.federated_namespace(state, key.namespace):
+                self.changed(Key(marks.NAMESPACE_TYPE, key.namespace, key.namespace))
             facts = self._gatherer.gather(state, federated, track)
             plan = planning.plan(facts)
             if plan.finalizer is False and self._in_flight(key, track):

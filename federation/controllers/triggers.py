@@ -104,6 +104,7 @@ class FederatedSink:
             self._gone(name)
         for name, item in listed.items():
             before = self._state.objects.put(name, item)
+            self._state.gone.discard(name)
             if before is None or _changed(before, item):
                 self._changed(name, urgent=not first)
         self._state.objects.synced = True
@@ -113,6 +114,7 @@ class FederatedSink:
     def upsert(self, item: FederatedObject) -> None:
         """One object, new or changed: a user's change goes first."""
         before = self._state.objects.put(item.where, item)
+        self._state.gone.discard(item.where)
         if before is None or _changed(before, item):
             self._changed(item.where, urgent=True)
 
@@ -125,6 +127,7 @@ class FederatedSink:
         """
         meta = item.metadata
         if marks.SYNC_FINALIZER not in meta.finalizers or meta.deletion_timestamp is not None:
+            self._state.vanished(item.where)
             self._gone(item.where)
             return
         deleting = msgspec.structs.replace(meta, deletion_timestamp=_UNKNOWN_TIME)
@@ -162,6 +165,7 @@ class HoldingsSink:
         listed = {ObjectName(item.namespace, item.name): managedfields.observe(item, self._manager) for item in items}
         for target in [target for target in objects if target not in listed]:
             objects.drop(target)
+            self._missed(target)
             self._changed(target)
         for target, observed in listed.items():
             before = objects.put(target, observed)
@@ -196,6 +200,12 @@ class HoldingsSink:
         self._changed(target)
         if self._state.type.is_namespace:
             self._fanout.namespace(item.name)
+
+    def _missed(self, target: ObjectName) -> None:
+        """A list leaves out a copy of ours: before its object is let go, the member is asked for it by name."""
+        track = self._state.tracks.get(self._state.federated_name(target))
+        if track is not None and self._cluster in track.applied:
+            track.unsure.add(self._cluster)
 
     def _observed(self, target: ObjectName, before: Observed | None, observed: Observed) -> None:
         track = self._state.tracks.get(self._state.federated_name(target))

@@ -9,6 +9,7 @@ from dataclasses import replace
 import orjson
 import structlog
 
+from federation.controllers import absences
 from federation.controllers.clusters import Clusters
 from federation.controllers.facts import TypeState, World
 from federation.controllers.ports import HubPort, HubWatches, Watch
@@ -72,7 +73,11 @@ class Types:
         """Bring one type in line with its FederatedTypeConfig."""
         stored = self.objects.get(ObjectName(self._namespace, name))
         if stored is None:
-            await self._stop(name)
+            where = ObjectName(self._namespace, name)
+            if name not in self._running or await absences.gone(self._hub, self.objects, TYPE_CONFIGS, where):
+                await self._stop(name)
+            else:
+                self.queue.add(name)
             return
         if stored.metadata.deletion_timestamp is not None:
             await self._stop(name)

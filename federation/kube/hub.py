@@ -1,6 +1,10 @@
-"""Writes to the hub: a finalizer, a status, a label; each as one small patch answered by metadata only."""
+"""Writes to the hub: a finalizer, a status, a label; each as one small patch answered by metadata only.
 
-from typing import Any
+And the few reads by name, where a list is not enough to conclude that something is gone.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 import orjson
@@ -8,8 +12,10 @@ import orjson
 from federation.kube import decoding
 from federation.kube.connection import JSON, MERGE_PATCH, METADATA, Answer, Connection
 from federation.model.failures import Failure, FailureKind
-from federation.model.federated import Metadata
+from federation.model.federated import FederatedObject, Metadata, StoredObject
 from federation.model.resources import ObjectName, Resource
+
+T = TypeVar("T")
 
 
 class HubWriter:
@@ -45,6 +51,23 @@ class HubWriter:
             "POST", resource.collection(namespace), body=orjson.dumps(body), accept=JSON
         )
         return answer if isinstance(answer, Failure) else None
+
+    async def read(self, resource: Resource, name: ObjectName) -> StoredObject | Failure:
+        """One object as it is now; NOT_FOUND when there is none."""
+        return await self._read(resource, name, decoding.stored)
+
+    async def read_federated(self, resource: Resource, name: ObjectName) -> FederatedObject | Failure:
+        """One federated object as it is now; NOT_FOUND when there is none."""
+        return await self._read(resource, name, decoding.federated)
+
+    async def _read(self, resource: Resource, name: ObjectName, decode: Callable[[bytes], T]) -> T | Failure:
+        answer = await self.connection.request("GET", resource.path(name))
+        if isinstance(answer, Failure):
+            return answer
+        try:
+            return decode(answer.body)
+        except msgspec.MsgspecError:
+            return Failure(FailureKind.UNEXPECTED, f"the hub's answer is no {resource.kind}")
 
 
 def _metadata(answer: Answer | Failure) -> Metadata | Failure:

@@ -6,12 +6,14 @@ Numbers are those of the fault table in docs/faults.md. Drift in a member is the
 import asyncio
 from collections import Counter
 
+import orjson
 import pytest
 
+from federation.model.resources import KUBEFED_CLUSTERS, TYPE_CONFIGS, Resource
 from federation.playground.faultproxy import FaultProxy
 from federation.playground.faults import Fault, Kind
 from tests.clusters.faulty import Faulty, passed, unchanged
-from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, Api, eventually, line
+from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, FEDERATED_NAMESPACES, Api, eventually, line
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -245,6 +247,51 @@ async def test_empty_list_from_a_member_loses_nothing(faulty: Faulty, namespace:
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
     assert passed(faulty.to_m1, namespace=namespace, verb="delete") == []
     assert line(stored, "m1").get("status") is None
+
+
+@pytest.mark.parametrize(
+    "resource",
+    [
+        pytest.param(FEDERATED_NAMESPACES, id="federatednamespaces"),
+        pytest.param(FEDERATED_CONFIGMAPS, id="federatedconfigmaps"),
+        pytest.param(KUBEFED_CLUSTERS, id="kubefedclusters"),
+        pytest.param(TYPE_CONFIGS, id="federatedtypeconfigs"),
+    ],
+)
+@pytest.mark.parametrize("restarted", [False, True], ids=["relist", "start"])
+async def test_empty_list_from_the_hub_removes_nothing(
+    faulty: Faulty, namespace: str, resource: Resource, restarted: bool
+) -> None:
+    """Beyond the table: the hub answers 200 and an empty list where there is everything, and watches go on from there.
+
+    What a list leaves out counts as gone when the hub says so for its name. Lost: nothing; no copy is touched, and no
+    status (but that a start which has never heard of a cluster says so); what users do goes on, of clusters and types
+    that a start has never heard of once a list names them.
+    """
+    await in_both(faulty, namespace, "web")
+    before = [await api.get(CONFIGMAPS, namespace, "web") for api in (faulty.m1, faulty.m2)]
+    real = await faulty.host.connection.read(resource.collection())
+    empty = {"kind": "List", "apiVersion": "v1", "metadata": real["metadata"], "items": []}
+    lie = Fault("status", verb="list", resource=resource.qualified, code=200, body=orjson.dumps(empty), times=1)
+    lied = faulty.to_host.inject(lie)
+    if restarted:
+        await faulty.restart()
+    else:
+        faulty.to_host.inject(Fault("expire", verb="watch", resource=resource.qualified, times=1))
+    await eventually(lambda: _true(lied.hits == 1 and faulty.to_host.open_watches(resource.qualified) == 1))
+    await asyncio.sleep(3.0)
+    unheard = restarted and resource in {KUBEFED_CLUSTERS, TYPE_CONFIGS}
+    written = [passed(proxy, namespace=namespace) for proxy in (faulty.to_m1, faulty.to_m2, faulty.to_host)]
+    assert written[:2] == [[], []]
+    assert written[2] == [] or unheard
+    assert [await api.get(CONFIGMAPS, namespace, "web") for api in (faulty.m1, faulty.m2)] == before
+    if unheard:
+        faulty.to_host.inject(Fault("expire", verb="watch", resource=resource.qualified, times=1))
+    await faulty.settle()
+    await faulty.change(namespace, "web", "c")
+    await faulty.until_ready(namespace, "web")
+    for api in (faulty.m1, faulty.m2):
+        await faulty.until_held(api, namespace, "web", "c")
 
 
 async def _zero(count: int) -> bool:

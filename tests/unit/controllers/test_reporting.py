@@ -13,7 +13,7 @@ from federation.controllers.facts import Track, TypeState, World
 from federation.controllers.sync import Sync
 from federation.core import budget, status
 from federation.model.failures import Cause, Failure, FailureKind
-from federation.model.federated import FederatedObject, FederatedType, Metadata
+from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.plan import Action, Keep, Plan, Wait
 from federation.model.resources import Key, ObjectName, Resource
 from federation.model.status import ClusterStatus, Status
@@ -65,6 +65,12 @@ class Hub:
 
     async def create(self, *_: Any) -> None:
         raise AssertionError("nothing is created")
+
+    async def read(self, *_: Any) -> StoredObject:
+        raise AssertionError("nothing is missing")
+
+    async def read_federated(self, *_: Any) -> FederatedObject:
+        raise AssertionError("nothing is missing")
 
     async def tell(self, *lines: ClusterStatus, previous: Status | None = None) -> Status | Failure:
         return await reporting.tell(self.write, previous if previous is not None else Status(), lines, folded)

@@ -7,7 +7,7 @@ import pytest
 
 from federation.controllers import pacing, sync
 from federation.controllers.facts import Setback, Track, TypeState, World
-from federation.model.federated import FederatedObject, FederatedType, Metadata
+from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan
 from federation.model.resources import Key, ObjectName, Resource
 from federation.model.status import Status
@@ -36,6 +36,12 @@ class Hub:
 
     async def create(self, *_: Any) -> None:
         raise AssertionError("nothing is created")
+
+    async def read(self, *_: Any) -> StoredObject:
+        raise AssertionError("nothing is missing")
+
+    async def read_federated(self, *_: Any) -> FederatedObject:
+        raise AssertionError("nothing is missing")
 
 
 def track(action: Action, **facts: Any) -> Track:

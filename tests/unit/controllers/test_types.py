@@ -322,3 +322,19 @@ def test_a_name_that_nobody_knows_is_nothing(name: str) -> None:
             assert (made.running, made.fleet.hub.writes) == (set(), [])
 
     test()
+
+
+@pytest.mark.parametrize("erased", [False, True], ids=["left-out", "gone"])
+@virtual
+async def test_a_type_stops_when_the_hub_has_it_no_more(erased: bool) -> None:
+    async with Fleet() as fleet:
+        fleet.join()
+        enabled = Enabled(fleet)
+        enabled.config()
+        await asyncio.sleep(1)
+        if erased:
+            del fleet.hub.objects[TYPE_CONFIGS.qualified, ObjectName(SYSTEM, "configmaps")]
+        fleet.hub.sinks[TYPE_CONFIGS.qualified][0].replace([])
+        await asyncio.sleep(5)
+        assert ("configmaps" in fleet.world.types) is not erased
+        assert len(enabled.watches.opened) == 1

@@ -1,0 +1,71 @@
+"""Ask the hub by name before something counts as gone that only a list leaves out; used by sync, clusters and types.
+
+A watch's DELETED event is proof, and so is a deletionTimestamp. A list that leaves out what was there is neither: an
+object with our finalizer cannot vanish without a deletionTimestamp, so the list may lie (a proxy's empty answer, a
+store restored from a backup) and what would follow from it are deletions. One GET decides: 404 is gone, the object
+itself is remembered again, anything else raises ApiFailure, and the key comes back.
+"""
+
+from federation.controllers.facts import TypeState, World
+from federation.controllers.ports import HubPort
+from federation.model.errors import ApiFailure
+from federation.model.failures import Failure, FailureKind
+from federation.model.federated import StoredObject
+from federation.model.marks import NAMESPACE_TYPE
+from federation.model.resources import ObjectName, Resource
+from federation.runtime.store import Store
+
+_GONE = {FailureKind.NOT_FOUND, FailureKind.NAMESPACE_MISSING}
+
+
+class Absences:
+    """Confirms absences at one hub."""
+
+    def __init__(self, world: World, hub: HubPort) -> None:
+        self._world = world
+        self._hub = hub
+
+    async def federated_namespace(self, state: TypeState, namespace: str) -> bool:
+        """Before an object of `state` is planned: is it known whether its namespace is federated?
+
+        True when a FederatedNamespace was found that no list had told of. Raises ApiFailure while it cannot be known.
+        """
+        around = self._world.types.get(NAMESPACE_TYPE)
+        where = ObjectName(namespace, namespace)
+        bound = state.type.target.namespaced and not self._world.settings.namespaced
+        if not bound or around is None or not around.objects.synced or where in around.gone:
+            return False
+        return around.objects.get(where) is None and not await self.confirmed(around, where)
+
+    async def vanished(self, state: TypeState, where: ObjectName) -> bool:
+        """Whether an object that is not in the store can be forgotten: one that we had finalized is asked for first."""
+        track = state.tracks.get(where)
+        finalized = track is not None and track.applied and track.plan is not None and not track.plan.deleting
+        return not finalized or await self.confirmed(state, where)
+
+    async def confirmed(self, state: TypeState, where: ObjectName) -> bool:
+        """Whether the hub has no such federated object; one that it has is put back into the store."""
+        found = await self._hub.read_federated(state.type.federated, where)
+        if state.objects.get(where) is not None:
+            return False  # its watch has told meanwhile, and knows better
+        if isinstance(found, Failure):
+            if found.kind not in _GONE:
+                raise ApiFailure(found, f"{state.type.federated.kind} {where}")
+            state.vanished(where)
+        elif where not in state.gone:
+            state.objects.put(where, found)
+            return False
+        return True
+
+
+async def gone(hub: HubPort, store: Store[StoredObject], resource: Resource, where: ObjectName) -> bool:
+    """Whether the hub has no such object of its system namespace; one that it has is put back into the store."""
+    found = await hub.read(resource, where)
+    if store.get(where) is not None:
+        return False
+    if isinstance(found, Failure):
+        if found.kind not in _GONE:
+            raise ApiFailure(found, f"{resource.kind} {where.name}")
+        return True
+    store.put(where, found)
+    return False
