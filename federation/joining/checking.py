@@ -3,14 +3,15 @@
 Behind `fedctl enable --check`; typegen.fitting judges. Only GETs are sent, and nothing is written anywhere.
 
 A member is asked for its discovery and its OpenAPI v3 documents, never for its CRDs: these two every authenticated
-account may read, they are what the server really serves, and built-in types have nothing else. A document whose hash is
-the hub's own holds the same schemas and is not fetched, so that a fleet of one version costs a few small requests each.
+account may read, they are what the server really serves, and built-in types have nothing else. Of built-in types, a
+document whose hash is the hub's own holds the same schemas and is not fetched: those are the large ones. Not so of
+custom types, whose documents follow their CRDs a second later.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from federation.joining import applying, discovery, fleet, kinds, roles
@@ -51,7 +52,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class _Hub:
-    """What members are compared with: the types, and which documents would say the same (group version -> hash URL)."""
+    """What members are compared with: the types, which of them have CRDs, and the others' documents (version -> URL)."""
 
     wanted: tuple[Wanted, ...]
     custom: frozenset[str] = frozenset()
@@ -87,10 +88,10 @@ async def _hub(host: Connection, namespace: str, requests: Sequence[Request]) ->
             crd = await _definition(host, resource)
             if crd is None:
                 found = await _of_openapi(host, resource)
+                read_there.add(resource.api_version)
             else:
                 found = _of_crd(crd, request.options(namespace))
                 custom.add(found.resource.qualified)
-            read_there |= {replace(found.resource, version=version).api_version for version in found.schemas}
         wanted[found.resource.qualified] = found
     urls = await discovery.documents(host) if read_there else {}
     return _Hub(tuple(wanted.values()), frozenset(custom), {name: urls[name] for name in read_there if name in urls})
@@ -173,7 +174,7 @@ async def _fit(  # noqa: PLR0917 - private, called once
         if other is None or other in schemas:
             continue
         url = urls.get(versions[other].api_version, "")
-        if url and other == version and hub.same.get(versions[other].api_version) == url:
+        if url and name not in hub.custom and hub.same.get(versions[other].api_version) == url:
             schemas[other] = own
             continue
         try:
