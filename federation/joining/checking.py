@@ -52,7 +52,7 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class _Hub:
-    """What members are compared with: the types, which of them have CRDs, and the others' documents (version -> URL)."""
+    """What members are compared with: the types, which of them have CRDs, the others' documents (version -> URL)."""
 
     wanted: tuple[Wanted, ...]
     custom: frozenset[str] = frozenset()
