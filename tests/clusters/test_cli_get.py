@@ -215,5 +215,5 @@ def test_ctrl_c_ends_with_130_and_no_traceback(hub: Site) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
         connection.close()
-    assert process.returncode == 130
+    assert process.returncode == 130, said
     assert said.strip() == "interrupted"
