@@ -42,7 +42,9 @@ class Health:
 
     `failures` and `successes` count the last run of equal probes; `since` is when `ready` last changed (epoch seconds).
     `reason` and `message` explain `ready`. `pending` tells of probes that speak against it and have not reached their
-    threshold: for logs, never for conditions, or a flapping member would cost a status write per probe.
+    threshold: for logs, never for conditions, or a flapping member would cost a status write per probe. `other` is
+    another reason for being down, and how often in a row it was found: it is told when it has reached the threshold, or
+    a member that fails now this way, now that way would cost a status write per object and probe.
     """
 
     ready: bool | None = None
@@ -52,6 +54,7 @@ class Health:
     reason: str = ""
     message: str = "not probed yet"
     pending: str = ""
+    other: tuple[str, int] = ("", 0)
 
 
 def failed(failure: Failure) -> Probe:
@@ -86,6 +89,11 @@ def probe_result(health: Health, probe: Probe, check: HealthCheck, now: float) -
     if decided:
         since = health.since if health.ready == probe.ok else now
         same = health.reason == probe.reason and _gist(health.message) == _gist(probe.message)
+        if health.ready is False and not probe.ok and not same:
+            told = f"{probe.reason} {_gist(probe.message)}"
+            times = health.other[1] + 1 if health.other[0] == told else 1
+            if times < check.failure_threshold:
+                return replace(health, failures=failures, successes=0, other=(told, times), pending="")
         message = health.message if same else probe.message
         return Health(probe.ok, failures, successes, since, probe.reason, message)
     if probe.ok:

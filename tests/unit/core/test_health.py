@@ -14,6 +14,7 @@ from federation.model.settings import HealthCheck
 CHECK = HealthCheck(failure_threshold=3, success_threshold=2)
 DOWN = Probe("ClusterNotReachable", "cannot connect")
 SICK = Probe("ClusterNotReady", "500")
+HANGS = Probe("ClusterNotReachable", "no answer within 3 s")
 BROKEN = health.malformed('Secret "m1" has no key token')
 T0 = 1_800_000_000.0
 STAMP = "2027-01-15T08:00:00Z"
@@ -40,7 +41,8 @@ def _run(*probes: Probe, check: HealthCheck = CHECK, start: Health | None = None
         pytest.param([health.READY, BROKEN], None, "ClusterConfigMalformed", 10, id="malformed-at-once"),
         pytest.param([BROKEN, BROKEN], None, "ClusterConfigMalformed", 0, id="malformed-stays"),
         pytest.param([health.READY, BROKEN, health.READY], True, "ClusterReady", 20, id="mended-at-once"),
-        pytest.param([DOWN, SICK], False, "ClusterNotReady", 0, id="the-reason-follows-while-down"),
+        pytest.param([DOWN, SICK, SICK], False, "ClusterNotReachable", 0, id="another-reason-below-its-threshold"),
+        pytest.param([DOWN, SICK, SICK, SICK], False, "ClusterNotReady", 0, id="the-reason-follows-while-down"),
     ],
 )
 def test_thresholds(probes: list[Probe], ready: bool | None, reason: str, since: float) -> None:
@@ -60,7 +62,17 @@ def test_what_is_below_its_threshold_is_pending_and_no_more() -> None:
 def test_numbers_in_messages_are_no_news() -> None:
     state = _run(Probe("ClusterNotReachable", "port 1234 refused"), Probe("ClusterNotReachable", "port 99 refused"))
     assert state.message == "port 1234 refused"
-    assert _run(DOWN, Probe("ClusterNotReachable", "no route")).message == "no route"
+    assert _run(DOWN, *[Probe("ClusterNotReachable", "no route")] * 3).message == "no route"
+
+
+def test_an_outage_that_shows_itself_in_turns_is_told_once() -> None:
+    """A balancer before a dead member: refused, bad gateway, no answer, ... Each told would be a write per object."""
+    told = _run(DOWN)
+    for number in range(100):
+        state = health.probe_result(told, (SICK, DOWN, SICK, HANGS)[number % 4], CHECK, T0 + number)
+        assert (state.ready, state.reason, state.message) == (False, told.reason, told.message)
+        told = state
+    assert told.failures == 101
 
 
 @pytest.mark.parametrize(
