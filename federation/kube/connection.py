@@ -265,7 +265,8 @@ def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
 
 async def _whole(response: aiohttp.ClientResponse) -> bytes:
     """The body, unless it is larger than any API server's answer: a lying one must not fill our memory."""
-    if response.content_length is not None and response.content_length <= LARGEST_ANSWER:
+    packed = "Content-Encoding" in response.headers  # its length says nothing of what comes out of it
+    if response.content_length is not None and response.content_length <= LARGEST_ANSWER and not packed:
         return await response.read()
     chunks, size = [], 0
     async for chunk in response.content.iter_any():

@@ -4,7 +4,8 @@ The first step of an event's road. Its rules, each from a fault that was seen: a
 watch resumes from the last resourceVersion; 410, as an event or an answer, lists again from nothing; a server that
 says nothing, not even a bookmark, for IDLE_LIMIT seconds is asked again; every watch ends by timeoutSeconds, so that
 it is opened again with the current token (an open watch outlives a revoked one); 429 waits as told; a list that ends
-half way changes nothing.
+half way changes nothing; after an outage the server's count is compared with ours, for it may have been restored from
+a backup.
 """
 
 import asyncio
@@ -29,11 +30,18 @@ T_contra = TypeVar("T_contra", contravariant=True)
 IDLE_LIMIT = 85.0
 """Seconds of silence after which a watch is opened again. Built-in types send a bookmark every 60 s, custom ones every
 120 s: for those a quiet watch is re-opened (not listed again) every 85 s, the price of noticing a dead path in 90."""
+_AWAY = {FailureKind.UNREACHABLE, FailureKind.UNAVAILABLE, FailureKind.TIMED_OUT, FailureKind.UNTRUSTED}
 LONGEST_LINE = 64 << 20
+LONGEST_LIST = 4 << 30
+"""Bytes of all pages; a list that goes on for ever must not fill our memory."""
+MOST_PAGES = 20_000
 PAGE = "500"
 WATCH_SECONDS = (240, 360)
 SLOW = 15.0
 SHORTEST_WATCH = 1.0
+_MEANINGLESS = {FailureKind.UNEXPECTED, FailureKind.INVALID}
+"""Answers to a watch that say its resourceVersion means nothing to this server (an aggregated API that starts its count
+anew): it is listed again, as client-go does, for the same question would be refused for ever."""
 HASTY_WATCHES = 5
 EARLY = 5.0
 """Seconds before its time at which the end of a watch means something: a new CustomResourceDefinition ends them all."""
@@ -131,6 +139,7 @@ class Reflector(Generic[T]):
         self._kick = asyncio.Event()
         self._failures = self._expired = 0
         self._opened = -1.0
+        self._away = False
         self._told = False
         labels = (connection.name, collection.what)
         self._events = metrics.WATCH_EVENTS.labels(*labels)
@@ -166,6 +175,9 @@ class Reflector(Generic[T]):
                 self._failures = self._expired  # it answers: what an outage has counted says nothing any more
                 if self._expired == 1:
                     continue  # the first time there is no reason to wait
+            elif failure.kind in _MEANINGLESS:
+                self._version = ""
+            self._away = self._away or (self._opened < began and failure.kind in _AWAY)
             await self._rest(failure)
 
     async def _rest(self, failure: Failure) -> None:
@@ -197,8 +209,29 @@ class Reflector(Generic[T]):
         if changed and self._on_change is not None:
             self._on_change(self)
 
+    async def _restored(self) -> bool:
+        """After an outage: does the server count from an older version on, for it was restored from a backup?
+
+        It takes a watch from a version that is still to come, and keeps silent until it is reached.
+        """
+        params = {"limit": "1"}
+        if self.collection.label_selector:
+            params["labelSelector"] = self.collection.label_selector
+        answer = await self._connection.request(
+            "GET", self.collection.path, params=params, accept=self.collection.accept_list
+        )
+        if isinstance(answer, Failure):
+            return False  # the next watch asks again
+        try:
+            version = _list.decode(answer.body).metadata.resource_version
+        except msgspec.MsgspecError:
+            return False
+        self._away = False
+        return version.isdecimal() and self._version.isdecimal() and int(version) < int(self._version)
+
     async def _relist(self) -> Failure | None:
         items: list[T] = []
+        pages = size = 0
         params = {"limit": PAGE}
         if self.collection.label_selector:
             params["labelSelector"] = self.collection.label_selector
@@ -216,6 +249,9 @@ class Reflector(Generic[T]):
             self.contact = time.monotonic()
             if not page.metadata.continue_:
                 break
+            pages, size = pages + 1, size + len(answer.body)
+            if pages > MOST_PAGES or size > LONGEST_LIST:
+                return Failure(FailureKind.UNEXPECTED, f"{self.collection.what}: a list without an end")
             params["continue"] = page.metadata.continue_
             await asyncio.sleep(0)  # let others run between pages
         if not page.metadata.resource_version:
@@ -223,6 +259,7 @@ class Reflector(Generic[T]):
         self._sink.replace(items)
         self._version = page.metadata.resource_version  # only now: a sink that fails must get the list again
         self.synced = True
+        self._away = False
         self._tell(None)
         return None
 
@@ -239,6 +276,10 @@ class Reflector(Generic[T]):
         async with self._connection.stream(self.collection.path, params, accept=self.collection.accept) as stream:
             if isinstance(stream, Failure):
                 return stream
+            if self._away and await self._restored():
+                metrics.RELISTS.labels(self._connection.name, self.collection.what, "restored").inc()
+                self._version = ""
+                return None
             self._tell(None)
             self.contact = self._opened = time.monotonic()
             async for line in lines(stream.iter_any(), IDLE_LIMIT):

@@ -9,6 +9,8 @@ from collections import Counter
 import orjson
 import pytest
 
+from federation.kube.connection import METADATA_LIST, expect
+from federation.model.marks import MANAGED_LABEL
 from federation.model.resources import KUBEFED_CLUSTERS, TYPE_CONFIGS, Resource
 from federation.playground.faultproxy import FaultProxy
 from federation.playground.faults import Fault, Kind
@@ -292,6 +294,33 @@ async def test_empty_list_from_the_hub_removes_nothing(
     await faulty.until_ready(namespace, "web")
     for api in (faulty.m1, faulty.m2):
         await faulty.until_held(api, namespace, "web", "c")
+
+
+async def test_member_restored_from_a_backup_is_listed_anew(faulty: Faulty, namespace: str) -> None:
+    """Beyond the table: m1 counts from an older resourceVersion on. It takes a watch from the future and says nothing.
+
+    Its API server has to be started again for that; then its count is compared with ours. Lost: nothing but the time
+    until then.
+    """
+    await in_both(faulty, namespace, "web")
+    answer = await faulty.m1.connection.request(
+        "GET", CONFIGMAPS.collection(), params={"labelSelector": MANAGED_LABEL}, accept=METADATA_LIST
+    )
+    ahead = expect(answer).json()
+    ahead["metadata"]["resourceVersion"] = str(int(ahead["metadata"]["resourceVersion"]) + 10**6)
+    told = Fault("status", verb="list", resource="configmaps", code=200, body=orjson.dumps(ahead), times=1)
+    listed = faulty.to_m1.inject(told)
+    faulty.to_m1.inject(Fault("expire", verb="watch", resource="configmaps", times=1))
+    await eventually(lambda: _true(listed.hits == 1 and faulty.to_m1.open_watches("configmaps") == 1))
+    counted = await faulty.count("federation_relists_total", cluster="m1", reason="restored")
+    await edit(faulty.m1, namespace, "web", "drifted")
+    await unchanged(lambda: faulty.m1.get(CONFIGMAPS, namespace, "web"), during=2.0)
+    await faulty.kill("m1")
+    await faulty.until_cluster("m1", "False")
+    await faulty.revive("m1")
+    await faulty.until_held(faulty.m1, namespace, "web", "b", within=60.0)
+    assert await faulty.count("federation_relists_total", cluster="m1", reason="restored") == counted + 1
+    assert passed(faulty.to_m1, namespace=namespace, verb="delete") == []
 
 
 async def _zero(count: int) -> bool:

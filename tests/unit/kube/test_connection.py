@@ -1,6 +1,7 @@
 """Requests against real sockets: deadlines, renewed credentials, lying servers, TLS; failures are values."""
 
 import asyncio
+import gzip
 import socket
 import ssl
 from collections.abc import AsyncIterator
@@ -199,6 +200,19 @@ async def test_an_endless_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
         return response
 
     async with serving(endless) as url, connected(url) as asked:
+        assert failed(await asked.request("GET", "/api")).kind is FailureKind.UNREACHABLE
+
+
+async def test_a_packed_answer_is_given_up_when_too_much_comes_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand times as large as its Content-Length: a lying member must not fill our memory."""
+    monkeypatch.setattr("federation.kube.connection.LARGEST_ANSWER", 1 << 16)
+    packed = gzip.compress(b"x" * (1 << 22))
+    assert len(packed) < 1 << 16
+
+    async def bomb(request: web.Request) -> web.StreamResponse:
+        return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+
+    async with serving(bomb) as url, connected(url) as asked:
         assert failed(await asked.request("GET", "/api")).kind is FailureKind.UNREACHABLE
 
 

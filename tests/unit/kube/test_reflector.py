@@ -7,11 +7,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
+import aiohttp
 import orjson
 import pytest
 
+from federation.core import failures
 from federation.kube import decoding, reflector
-from federation.kube.connection import Answer, Connection
+from federation.kube.connection import JSON, Answer, Connection
 from federation.kube.reflector import IDLE_LIMIT, Collection, Reflector
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata
@@ -381,6 +383,60 @@ def test_an_unreadable_line_means_listing_again(line: bytes) -> None:
         assert server.verbs() == ["list", "watch@10", "list", "watch@20"]
         assert following.sink.holds == {"b": "2"}
         assert following.changes == ["ok", "UNEXPECTED", "ok"]
+
+    test()
+
+
+@pytest.mark.parametrize("how", ["answer", "event"])
+def test_a_version_that_means_nothing_to_the_server_is_given_up(how: str) -> None:
+    """An aggregated API whose count began anew: it refuses the watch, and would for ever."""
+    refusal = {"kind": "Status", "code": 400, "message": "the resource version is invalid"}
+    script: list[Step] | Failure = [event("ERROR", refusal)]
+    if how == "answer":
+        script = failures.classify(400, JSON, orjson.dumps(refusal), secret=False)
+
+    @virtual
+    async def test() -> None:
+        server = Server([listed("900", item("a", 800)), listed("7", item("b", 5))], [script, [1000.0]])
+        following = Following(server)
+        await following.run(60)
+        assert server.verbs() == ["list", "watch@900", "list", "watch@7"]
+        assert following.sink.holds == {"b": "5"}
+
+    test()
+
+
+@pytest.mark.parametrize("counted", [7, 900], ids=["restored", "as-before"])
+def test_after_an_outage_the_servers_count_is_compared(counted: int) -> None:
+    """A server restored from a backup takes a watch from a version to come, and says nothing for as long."""
+
+    @virtual
+    async def test() -> None:
+        lists: list[Answer | Failure] = [listed("900", item("a", 800)), listed(str(counted), item("b", 5))]
+        server = Server(lists, [[30.0, aiohttp.ServerDisconnectedError()], refused(), [1000.0]])
+        following = Following(server)
+        await following.run(100)
+        # A watch that breaks is opened again and asks nothing; one that could not be opened asks once it can be.
+        then = ["list", "watch@7"] if counted == 7 else []
+        assert server.verbs() == ["list", "watch@900", "watch@900", "watch@900", "list", *then]
+        assert following.sink.holds == ({"b": "5"} if counted == 7 else {"a": "800"})
+
+    test()
+
+
+@pytest.mark.parametrize("limit", ["MOST_PAGES", "LONGEST_LIST"])
+def test_a_list_without_an_end_is_given_up(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every page names a next one; an empty page is none (the API allows pages of which everything was filtered)."""
+    monkeypatch.setattr(reflector, limit, 10 if limit == "MOST_PAGES" else 1000)
+
+    @virtual
+    async def test() -> None:
+        server = Server([listed("10", more="more")])
+        following = Following(server)
+        await following.run(10)
+        assert 10 < len(server.verbs()) < 200
+        assert following.sink.told == []
+        assert following.changes == ["UNEXPECTED"]
 
     test()
 
