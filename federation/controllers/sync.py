@@ -257,7 +257,8 @@ class Sync:
         state = self._world.types.get(key.type)
         name = ObjectName(key.namespace, key.name)
         track = state.tracks.get(name) if state is not None else None
-        port = self._world.members[cluster].port if cluster in self._world.members else None
+        member = self._world.members.get(cluster)
+        port = member.port if member is not None else None
         if state is None or track is None or track.plan is None or cluster not in track.pending or port is None:
             return Verdict.NOTHING, None
         plan, action = track.plan, track.actions.get(cluster)
@@ -273,7 +274,8 @@ class Sync:
             outcome = push.Outcome(
                 word=Word.COMPUTE_RESOURCE_FAILED, message="internal error; see the controller's log"
             )
-        if state.tracks.get(name) is track:
+        same = self._world.members.get(cluster) is member  # else another cluster has joined by this name meanwhile
+        if state.tracks.get(name) is track and same:
             self._absorb(Turn(key, cluster, state, track, action, plan.generation), port.manager, outcome)
         return pacing.verdict(outcome)
 

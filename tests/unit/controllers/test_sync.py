@@ -839,3 +839,23 @@ async def test_an_invalid_object_is_told_and_touches_nothing() -> None:
 async def test_time_is_the_loops() -> None:
     async with Rig() as rig:
         assert (time.monotonic(), rig.queue.idle) == (0.0, True)
+
+
+@virtual
+async def test_an_answer_of_a_cluster_that_has_left_says_nothing_of_its_namesake() -> None:
+    """Unjoined while a write was under way, and another cluster joined by its name at once."""
+    async with Rig("m1") as rig:
+        left = rig.members["m1"]
+        left.gate.clear()
+        rig.put()
+        await settle()
+        rig.leave("m1")
+        del rig.members["m1"]
+        joined = rig.join("m1", ready=None)
+        await settle()
+        left.gate.set()
+        await asyncio.sleep(1)
+        rig.see("m1", ready=True)
+        await asyncio.sleep(1)
+        assert joined.value(CONFIGMAPS.target, WEB, "data", "a") == "b"
+        assert rig.lines() == {"m1": ""}
