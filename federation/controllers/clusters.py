@@ -180,10 +180,7 @@ class Clusters:
             dropped = member.lane.drain()
             member.lane.close()
             self._sync.drop_cluster(name, dropped)
-        metrics.CLUSTER_READY.remove(name)
-        metrics.LANE_DEPTH.remove(name)
-        for type_name in self._world.types:
-            metrics.PLACEMENTS.remove(name, type_name)
+        metrics.forget_cluster(name)
         self._fanout.everything()
         log.info("cluster left", cluster=name)
 

@@ -1,6 +1,9 @@
 """Prometheus metrics under controller-runtime's names where it has one; labels by cluster and type, never by object."""
 
+from collections.abc import Mapping
+
 from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.metrics import MetricWrapperBase
 
 RECONCILES = Counter(
     "controller_runtime_reconcile_total", "Reconciles by controller and result.", ["controller", "result"]
@@ -33,3 +36,21 @@ LANE_DEPTH = Gauge("federation_lane_depth", "Keys that wait for one member or ar
 LANE_PAUSED = Counter("federation_lane_pauses_total", "Times a lane stopped asking its member.", ["cluster", "reason"])
 PLACEMENTS = Gauge("federation_placements", "Objects observed in members by type.", ["cluster", "type"])
 LOOP_LAG = Gauge("federation_event_loop_lag_seconds", "How late the event loop woke up last time.")
+
+HUB = "hub"
+"""The hub's own name in the labels."""
+_ABOUT_CLUSTERS: Mapping[str, tuple[MetricWrapperBase, ...]] = {
+    "host": (REQUESTS, REQUEST_SECONDS),
+    "cluster": (PUSHES, RELISTS, WATCH_EVENTS, CLUSTER_READY, LANE_DEPTH, LANE_PAUSED, PLACEMENTS),
+}
+
+
+def forget_cluster(name: str) -> None:
+    """Drop every sample about a cluster that has left, or clusters that come and go would fill memory and /metrics.
+
+    A member that is called as the hub shares its labels, which stay.
+    """
+    if name != HUB:
+        for label, about in _ABOUT_CLUSTERS.items():
+            for metric in about:
+                metric.remove_by_labels({label: name})

@@ -5,7 +5,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
-from prometheus_client import REGISTRY
+from prometheus_client import REGISTRY, generate_latest
 from structlog.testing import capture_logs
 
 from federation.controllers import tokens
@@ -16,6 +16,7 @@ from federation.model.failures import Failure, FailureKind
 from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, ObjectName
 from federation.model.settings import HealthCheck
 from federation.model.words import Word
+from federation.runtime import metrics
 from tests.unit.controllers.fleet import HUB_UID, SYSTEM, Fleet, Site
 from tests.unit.controllers.rig import CONFIGMAPS, WEB
 from tests.unit.virtualtime import EPOCH, settle, virtual
@@ -532,3 +533,24 @@ def test_the_token_is_in_no_log(monkeypatch: pytest.MonkeyPatch) -> None:
         assert "aHVudGVyMmNhbmFyeQ" not in str(logs)
 
     test()
+
+
+@virtual
+async def test_a_cluster_that_has_left_leaves_no_sample_behind() -> None:
+    async with Fleet() as fleet:
+        fleet.join()
+        fleet.join("m2")
+        await asyncio.sleep(1)
+        for name in ("m1", "m2", "hub"):
+            metrics.REQUESTS.labels(name, "GET", "200").inc()
+            metrics.REQUEST_SECONDS.labels(name, "GET").observe(0.1)
+            metrics.PUSHES.labels(name, "configmaps", "ok").inc()
+            metrics.LANE_PAUSED.labels(name, "failing").inc()
+        fleet.hub.delete(KUBEFED_CLUSTERS, ObjectName(SYSTEM, "m1"))
+        await asyncio.sleep(1)
+        told = generate_latest().decode()
+        assert '"m1"' not in told
+        assert all(f'"{name}"' in told for name in ("m2", "hub"))
+        fleet.join()
+        await asyncio.sleep(1)
+        assert 'federation_cluster_ready{cluster="m1"} 1.0' in generate_latest().decode()
