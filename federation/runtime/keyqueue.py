@@ -13,6 +13,9 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
+SHORTEST = 0.001
+"""Seconds that a wait lasts at least: timers fire up to a tick early, and who finds that his time has not quite come
+would ask for the rest of the tick, again and again."""
 SLACK = 64
 """Withdrawn keys that may stay in the lines before they are cleared."""
 
@@ -69,6 +72,7 @@ class KeyQueue(Generic[K]):
     def add_after(self, key: K, seconds: float, *, urgent: bool = False) -> None:
         """Queue a key once `seconds` have passed; the earliest of several times counts."""
         loop = asyncio.get_running_loop()
+        seconds = max(seconds, SHORTEST)
         timer = self._timers.get(key)
         if timer is not None:
             if timer.when() <= loop.time() + seconds:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.runtime.keyqueue import SLACK, KeyQueue
+from federation.runtime.keyqueue import SHORTEST, SLACK, KeyQueue
 from tests.unit.virtualtime import settle, virtual
 
 K = TypeVar("K")
@@ -122,6 +122,16 @@ async def test_the_earliest_time_counts() -> None:
     queue.done("a")
     await asyncio.sleep(60)
     assert queue.idle
+
+
+@virtual
+async def test_a_wait_of_less_than_a_tick_is_a_wait() -> None:
+    """Timers fire up to a tick early: who then asks for the rest of it does not spin."""
+    loop = asyncio.get_running_loop()
+    queue: KeyQueue[str] = KeyQueue()
+    queue.add_after("a", 1e-12)
+    assert await queue.take() == "a"
+    assert loop.time() == pytest.approx(SHORTEST)
 
 
 @virtual
