@@ -11,7 +11,7 @@ import structlog
 from federation.controllers import push
 from federation.controllers.facts import Track, TypeState
 from federation.controllers.ports import MemberPort
-from federation.core import contention
+from federation.core import contention, planning
 from federation.core.planning import Applied
 from federation.model import marks
 from federation.model.clusters import Observed
@@ -51,7 +51,7 @@ def applied(turn: Turn, action: Apply, observed: Observed, outcome: push.Outcome
     before = track.applied.get(cluster)
     if cluster in track.recheck:
         track.recheck.discard(cluster)
-    elif before is not None and before.digest == action.digest:
+    elif before is not None and before.digest == action.digest and before.entry != planning.UNSURE:
         # The same manifest again: somebody had changed or removed what is ours.
         manager, fields = (", ".join(contest.managers[:3]), contest.fields) if contest else ("", ())
         _contended(turn, manager=manager, fields=fields)
@@ -78,6 +78,16 @@ def yielded(turn: Turn, manager: str, observed: Observed) -> None:
         log.info("another hub manages it: claimed", key=str(turn.key), cluster=turn.cluster, manager=holder)
     _seen(turn, observed, appears=False)
     turn.track.stale = True
+
+
+def refused(turn: Turn, outcome: push.Outcome) -> None:
+    """The member refused it, or did not answer: a change may have come to pass all the same.
+
+    Then it is not known any more that the member holds what it accepted last; managedFields names fields, not values.
+    """
+    before = turn.track.applied.get(turn.cluster)
+    if before is not None and isinstance(turn.action, Apply) and not certain(turn, outcome):
+        turn.track.applied[turn.cluster] = before._replace(entry=planning.UNSURE)
 
 
 def certain(turn: Turn, outcome: push.Outcome) -> bool:

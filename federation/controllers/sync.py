@@ -286,6 +286,9 @@ class Sync:
         metrics.PUSHES.labels(cluster, key.type, outcome.word.value or "ok").inc()
         if outcome.word:
             self._set_back(turn, outcome)
+            answers.refused(turn, outcome)
+            # Somebody else's object: the event that shows it may have come while this was under way.
+            track.stale = track.stale or outcome.word in {Word.ALREADY_EXISTS, Word.MANAGED_LABEL_FALSE}
         elif isinstance(action, Apply) and outcome.metadata is not None:
             track.setbacks.pop(cluster, None)
             answers.applied(turn, action, managedfields.observe(outcome.metadata, manager), outcome)

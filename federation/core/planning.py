@@ -17,6 +17,9 @@ from federation.model.federated import FederatedObject, FederatedType, Metadata,
 from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan, Refuse, Release, Wait
 from federation.model.words import Propagation, Word
 
+UNSURE = "?"
+"""In place of an entry's digest, which it never equals, after an apply without answer: it is to be applied anew."""
+
 
 class Applied(NamedTuple):
     """What we last applied to one cluster: digests of the manifest and of our managedFields entry afterwards."""

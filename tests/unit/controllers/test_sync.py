@@ -312,6 +312,36 @@ async def test_a_wrong_manifest_waits_for_another_one() -> None:
         assert rig.data("m1") == "right"
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_an_update_without_answer_that_is_taken_back_is_undone(restarted: bool) -> None:
+    """managedFields look the same before and after, and the digest is that of what was applied before."""
+
+    @virtual
+    async def test() -> None:
+        async with Rig("m1") as rig:
+            rig.put()
+            await settle()
+            fake = rig.members["m1"]
+            fake.lost = lambda verb, name: TIMED_OUT
+            rig.put(template={"data": {"a": "lost"}})
+            await settle()
+            assert (rig.data("m1"), rig.lines()) == ("lost", {"m1": "UpdateTimedOut"})
+            fake.lost = lambda verb, name: None
+            if not restarted:
+                rig.put()
+                await settle()
+                assert (rig.data("m1"), rig.lines()) == ("b", {"m1": ""})
+                assert not rig.track().contention
+        if restarted:
+            rig.hub.sinks.clear()
+            rig.put()
+            async with Rig("m1", after=rig) as again:
+                await settle()
+                assert (again.data("m1"), again.lines()) == ("b", {"m1": ""})
+
+    test()
+
+
 @virtual
 async def test_a_member_that_answers_again_is_tried_at_once() -> None:
     async with Rig("m1") as rig:
