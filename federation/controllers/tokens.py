@@ -70,8 +70,11 @@ class Renewal:
             return
 
     async def _renew(self, gate: Gate, cluster: Callable[[], StoredObject | None], lifetime: int) -> bool:
+        before = gate.token_lifetime
         token = await gate.renew_token(lifetime)
         stored = cluster()
+        if gate.token_lifetime != before:
+            return True  # somebody stored other credentials meanwhile: theirs are meant to hold
         if isinstance(token, Failure):
             log.warning("token not renewed", cluster=self._name, reason=token.message)
             return False

@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from federation.model.failures import Failure, FailureKind
-from federation.model.federated import Metadata
+from federation.model.federated import FederatedObject, Metadata, StoredObject
 from federation.model.marks import SYNC_FINALIZER
 from federation.model.resources import EVENTS, ObjectName
 from tests.contract.worlds import CONFIGMAPS, DEPLOYMENTS, World
@@ -100,6 +100,22 @@ async def test_what_is_not_there_cannot_be_written(world: World, verb: str) -> N
         case _:
             outcome = await world.hub.set_finalizers(DEPLOYMENTS, nowhere, ())
     assert kind(outcome) is FailureKind.NOT_FOUND
+
+
+async def test_what_is_there_is_read_whole(world: World) -> None:
+    first = await stored(world)
+    found = await world.hub.read(DEPLOYMENTS, world.where)
+    assert isinstance(found, StoredObject)
+    assert (found.metadata.uid, found.metadata.resource_version) == (first.uid, first.resource_version)
+    assert found.spec["replicas"] == 2
+    federated = await world.hub.read_federated(DEPLOYMENTS, world.where)
+    assert isinstance(federated, FederatedObject)
+    assert orjson.loads(bytes(federated.spec))["replicas"] == 2
+    nowhere = ObjectName(world.namespace, "nowhere")
+    assert kind(await world.hub.read(DEPLOYMENTS, nowhere)) is FailureKind.NOT_FOUND
+    assert kind(await world.hub.read_federated(DEPLOYMENTS, nowhere)) is FailureKind.NOT_FOUND
+    elsewhere = ObjectName("no-such-namespace", "web")
+    assert kind(await world.hub.read_federated(DEPLOYMENTS, elsewhere)) is FailureKind.NOT_FOUND
 
 
 async def test_an_event_is_posted(world: World) -> None:

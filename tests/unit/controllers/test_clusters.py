@@ -463,6 +463,25 @@ async def test_a_renewal_that_fails_is_tried_again_soon_and_said() -> None:
 
 
 @virtual
+async def test_credentials_stored_during_a_renewal_are_not_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An admin re-credentials the cluster in the instant in which we ask for a fresh token of the old account."""
+    async with Fleet() as fleet:
+        site = fleet.join()
+        site.lifetimes = {"first": (EPOCH, EPOCH + 1200), "theirs": (EPOCH + 600, EPOCH + 9000)}
+        await asyncio.sleep(1)
+        gate = fleet.gates[0]
+
+        async def renew(lifetime: int) -> str:
+            fleet.secret(token="theirs")
+            await asyncio.sleep(0.1)
+            return "fresh"
+
+        monkeypatch.setattr(gate, "renew_token", renew)
+        await asyncio.sleep(900)
+        assert gate.token == "theirs"
+
+
+@virtual
 async def test_a_token_that_the_hub_would_not_store_is_renewed_again() -> None:
     async with Fleet() as fleet:
         site = fleet.join()
