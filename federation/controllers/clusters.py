@@ -99,6 +99,9 @@ class Clusters:
             else:
                 self.queue.add(name)
             return
+        known = self._joined.get(name)
+        if known is not None and known.object is not None and known.object.metadata.uid != stored.metadata.uid:
+            await self._leave(name)  # unjoined and joined again in one breath: perhaps another cluster
         joined = self._joined.get(name) or self._join(name)
         joined.object = stored
         joined.relabel(stored.metadata.labels)

@@ -98,7 +98,10 @@ class Sync:
         return run
 
     def drop_cluster(self, cluster: str, dropped: list[Key]) -> None:
-        """A cluster's lane was emptied (not ready, gone): its keys are planned anew from today's facts."""
+        """A cluster has left: what it held is forgotten (another may join by its name), its keys are planned anew."""
+        for known in self._world.types.values():
+            for each in known.tracks.values():
+                each.applied.pop(cluster, None)
         for key in dropped:
             state = self._world.types.get(key.type)
             track = state.tracks.get(ObjectName(key.namespace, key.name)) if state is not None else None

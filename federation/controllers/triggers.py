@@ -168,6 +168,8 @@ class HoldingsSink:
             self._missed(target)
             self._changed(target)
         for target, observed in listed.items():
+            if self._holdings.outdated(target, observed):
+                self._restored(target)
             before = objects.put(target, observed)
             if before != observed:
                 self._changed(target)
@@ -200,6 +202,12 @@ class HoldingsSink:
         self._changed(target)
         if self._state.type.is_namespace:
             self._fanout.namespace(item.name)
+
+    def _restored(self, target: ObjectName) -> None:
+        """The member went back in time (a backup): an old entry of ours does not show that its values are old."""
+        track = self._state.tracks.get(self._state.federated_name(target))
+        if track is not None and self._cluster in track.applied:
+            track.recheck.add(self._cluster)
 
     def _missed(self, target: ObjectName) -> None:
         """A list leaves out a copy of ours: before its object is let go, the member is asked for it by name."""

@@ -573,3 +573,17 @@ async def test_a_cluster_that_has_left_leaves_no_sample_behind() -> None:
         fleet.join()
         await asyncio.sleep(1)
         assert 'federation_cluster_ready{cluster="m1"} 1.0' in generate_latest().decode()
+
+
+@virtual
+async def test_unjoined_and_joined_again_in_one_breath_is_another_cluster() -> None:
+    async with Fleet(CONFIGMAPS) as fleet:
+        site = fleet.join()
+        await asyncio.sleep(1)
+        fleet.hub.delete(KUBEFED_CLUSTERS, ObjectName(SYSTEM, "m1"))
+        site.identity = "uid-another"
+        fleet.join()
+        await asyncio.sleep(1)
+        assert fleet.ready() is True
+        assert fleet.stored()["metadata"]["annotations"] == {IDENTITY_ANNOTATION: "uid-another"}
+        assert [gate.closed for gate in fleet.gates] == [True, False]

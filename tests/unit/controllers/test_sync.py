@@ -12,6 +12,7 @@ from federation.model import marks
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Keep
 from federation.model.resources import Key, ObjectName
+from tests.fakes import FakeMember
 from tests.unit.controllers.rig import CONFIGMAPS, DATA, WEB, Rig
 from tests.unit.virtualtime import settle, virtual
 
@@ -889,3 +890,39 @@ async def test_an_answer_of_a_cluster_that_has_left_says_nothing_of_its_namesake
         await asyncio.sleep(1)
         assert joined.value(CONFIGMAPS.target, WEB, "data", "a") == "b"
         assert rig.lines() == {"m1": ""}
+
+
+@virtual
+async def test_a_member_restored_from_a_backup_gets_at_once_what_it_has_lost() -> None:
+    """Old values under an old entry of ours, which names the same fields: only the version tells."""
+    async with Rig("m1") as rig:
+        rig.put()
+        await settle()
+        member = rig.members["m1"]
+        stored = member.objects[CONFIGMAPS.target.qualified, WEB]
+        old = stored.version
+        rig.put(template={"data": {"a": "c"}})
+        await settle()
+        rig.quiet()
+        stored.values["data", "a"], stored.version = "b", old
+        member.follow(CONFIGMAPS.target, member.sinks[CONFIGMAPS.target.qualified])
+        await asyncio.sleep(1)
+        assert rig.data("m1") == "c"
+        assert rig.asked == {"m1": ["apply ns/web"]}
+        assert rig.track().contention == {}
+
+
+@virtual
+async def test_another_cluster_by_the_same_name_is_not_taken_for_the_one_that_left() -> None:
+    """It holds what another controller of this hub pushed once: the same fields, other values."""
+    async with Rig("m1") as rig:
+        rig.put()
+        await settle()
+        other = FakeMember()
+        body = {"metadata": {"name": "web", "labels": {"kubefed.io/managed": "true"}}, "data": {"a": "old"}}
+        await other.apply(CONFIGMAPS.target, WEB, orjson.dumps(body), force=False)
+        rig.leave("m1")
+        rig.members["m1"] = other
+        rig.join("m1")
+        await asyncio.sleep(1)
+        assert rig.data("m1") == "b"
