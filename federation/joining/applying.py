@@ -100,13 +100,13 @@ async def find(connection: Connection, resource: Resource, name: ObjectName) -> 
     if isinstance(answer, Failure) and answer.kind in _ABSENT:
         return None
     doing = f"{connection.name}: get {label(resource, name)}"
-    return answers.thing(http.expect(answer, doing).json(), doing)
+    return answers.thing(http.expect(answer, doing).json(doing), doing)
 
 
 async def read(connection: Connection, path: str, *, deadline: float = http.DEADLINE) -> dict[str, Any]:
     """The JSON object at a path that is no resource's (/version, /openapi/v3)."""
     doing = f"{connection.name}: get {path}"
-    return answers.mapping(http.expect(await ask(connection, "GET", path, deadline=deadline), doing).json(), doing)
+    return answers.mapping(http.expect(await ask(connection, "GET", path, deadline=deadline), doing).json(doing), doing)
 
 
 async def listing(
@@ -122,7 +122,7 @@ async def listing(
             connection, "GET", resource.collection(namespace), params=params, deadline=30.0, secret=is_secret(resource)
         )
         doing = f"{connection.name}: list {resource.qualified}"
-        page, token = answers.page(http.expect(answer, doing).json(), doing)
+        page, token = answers.page(http.expect(answer, doing).json(doing), doing)
         found += page
         if not token or (limit and len(found) >= limit):
             return found
@@ -146,12 +146,12 @@ async def apply(connection: Connection, manifest: Manifest, *, dry_run: bool = F
     )
     doing = f"{connection.name}: apply {label(resource, name)}"
     after = http.expect(answer, doing)
-    stored = answers.thing(after.json(), doing)
+    stored = answers.thing(after.json(doing), doing)
     if after.code == 201:
         return Outcome.CREATED
     if isinstance(before, Failure):
         return Outcome.CONFIGURED
-    found = answers.thing(before.json(), doing)
+    found = answers.thing(before.json(doing), doing)
     # A dry run gets no new resourceVersion, so there the content is compared.
     same = _content(found) == _content(stored) if dry_run else _version(found) == _version(stored)
     return Outcome.UNCHANGED if same else Outcome.CONFIGURED
@@ -171,7 +171,7 @@ async def delete(connection: Connection, resource: Resource, name: ObjectName) -
     if isinstance(answer, Failure) and answer.kind in (*_ABSENT, FailureKind.TYPE_MISSING):
         return Outcome.ABSENT
     doing = f"{connection.name}: delete {label(resource, name)}"
-    answers.mapping(http.expect(answer, doing).json(), doing)
+    answers.mapping(http.expect(answer, doing).json(doing), doing)
     return Outcome.DELETED
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from federation.joining import applying, fleet, kinds, roles
+from federation.joining import answers, applying, fleet, kinds, roles
 from federation.joining.applying import Outcome, Report
 from federation.joining.contexts import Contexts
 from federation.joining.errors import NotConfirmed, Refused
@@ -182,11 +182,11 @@ async def _federated_crds(host: Connection) -> list[tuple[str, str]]:
         query = urlencode({"limit": applying.PAGE} | ({"continue": token} if token else {}))
         path = f"{CRDS.collection()}?{query}"
         answer = await applying.ask(host, "GET", path, accept=METADATA_LIST, deadline=30.0)
-        page = http.expect(answer, f"{host.name}: list customresourcedefinitions").json()
-        for item in page["items"]:
+        doing = f"{host.name}: list customresourcedefinitions"
+        items, token = answers.page(http.expect(answer, doing).json(doing), doing)
+        for item in items:
             target = (item["metadata"].get("annotations") or {}).get(TARGET_ANNOTATION, "")
             if target and not item["metadata"].get("deletionTimestamp"):
                 made.append((str(item["metadata"]["name"]), target))
-        token = (page.get("metadata") or {}).get("continue", "")
         if not token:
             return made

@@ -36,17 +36,16 @@ async def read(connection: Connection) -> Served:
     everything: list[ApiResource] = []
     federable: list[ApiResource] = []
     for path in ("/api", "/apis"):
-        answer = http.expect(
-            await connection.request("GET", path, accept=_AGGREGATED, deadline=30.0), f"{connection.name}: get {path}"
-        )
-        document = answers.mapping(answer.json(), f"{connection.name}: get {path}")
+        doing = f"{connection.name}: get {path}"
+        answer = http.expect(await connection.request("GET", path, accept=_AGGREGATED, deadline=30.0), doing)
+        document = answers.mapping(answer.json(doing), doing)
         if document.get("kind") != "APIGroupDiscoveryList":
             message = "no aggregated discovery (Kubernetes 1.27 and newer have it)"
-            raise ApiFailure(Failure(FailureKind.UNEXPECTED, message), f"{connection.name}: get {path}")
+            raise ApiFailure(Failure(FailureKind.UNEXPECTED, message), doing)
         try:
             verbs, resources_there = _verbs(document), discovery.resources(document)
         except (KeyError, TypeError, AttributeError):
-            raise answers.wrong(f"{connection.name}: get {path}") from None
+            raise answers.wrong(doing) from None
         for resource in resources_there:
             everything.append(resource)
             if verbs.get((resource.group, resource.version, resource.plural), frozenset()) >= _NEEDED:

@@ -67,12 +67,12 @@ class Answer:
     code: int
     body: bytes
 
-    def json(self) -> Any:
-        """The decoded body; ApiFailure when the server answered something else than JSON."""
+    def json(self, doing: str = "") -> Any:
+        """The decoded body; ApiFailure, saying what was being done, when it is something else than JSON."""
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
-            raise ApiFailure(Failure(FailureKind.UNEXPECTED, "the API server's answer is not JSON")) from None
+            raise ApiFailure(Failure(FailureKind.UNEXPECTED, "the answer is not JSON"), doing) from None
 
 
 class Connection:
@@ -205,9 +205,8 @@ class Connection:
 
     async def read(self, path: str, *, params: Mapping[str, str] | None = None, deadline: float = DEADLINE) -> Any:
         """GET and decode, for callers who cannot go on without: raises ApiFailure."""
-        return expect(
-            await self.request("GET", path, params=params, deadline=deadline), f"{self.name}: get {path}"
-        ).json()
+        doing = f"{self.name}: get {path}"
+        return expect(await self.request("GET", path, params=params, deadline=deadline), doing).json(doing)
 
     def _open(self) -> aiohttp.ClientSession:
         if self._closed:

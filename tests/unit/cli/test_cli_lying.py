@@ -103,6 +103,8 @@ def test_one_clear_error(
     assert "<html>" not in told.err
     assert "canary" not in told.err + told.out
     assert told.out == ""
+    hints = [line.split("--context ")[1] for line in told.err.splitlines() if "kubectl --context " in line]
+    assert all(hint.startswith("host ") for hint in hints), told.err
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
