@@ -171,7 +171,7 @@ async def request_token(member: Connection, account: ObjectName) -> tuple[str, s
         "POST", f"{SERVICE_ACCOUNTS.path(account)}/token", body=orjson.dumps(body), secret=True
     )
     doing = f"{member.name}: create serviceaccount {account} token"
-    granted = answers.section(answers.mapping(http.expect(answer, doing).json(), doing), "status")
+    granted = answers.section(answers.mapping(http.expect(answer, doing).json(doing), doing), "status")
     if not granted.get("token"):
         raise Refused(f"{member.name}: the API server made no token for serviceaccount {account}")
     return str(granted["token"]), str(granted.get("expirationTimestamp", ""))
@@ -232,5 +232,5 @@ def parse_labels(pairs: tuple[str, ...]) -> dict[str, str]:
         key, equals, value = pair.partition("=")
         if not equals or not key:
             raise Invalid("--label", f"{pair!r} is not KEY=VALUE")
-        found[key] = value
+        found[checks.label_key(key, "--label")] = checks.label_value(value, "--label")
     return found
