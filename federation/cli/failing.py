@@ -35,6 +35,9 @@ def tell(error: BaseException, *, name: str, verbose: int) -> int:
 
 
 def _click(error: click.ClickException, name: str) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     message = error.format_message()
     message = message[:1].lower() + message[1:]
     click.echo(f"error: {message.rstrip('.')}", err=True)

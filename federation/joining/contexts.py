@@ -104,22 +104,33 @@ def _documents(paths: str) -> list[Mapping[str, Any]]:
     """The files' content; those that do not exist are left out, as by kubectl. Unusable when none is left."""
     found: list[Mapping[str, Any]] = []
     for path in filter(None, paths.split(os.pathsep)):
+        content = b""
         try:
-            document = yaml.load(pathlib.Path(path).expanduser().read_bytes(), yaml.CSafeLoader)
+            content = pathlib.Path(path).expanduser().read_bytes()
+            document = yaml.load(content, yaml.CSafeLoader)
         except FileNotFoundError:
             continue
         except OSError as error:
             raise Unusable(f"the kubeconfig {path} cannot be read: {error.strerror}") from None
         except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            where = f"{path}:{mark.line + 1}" if mark else path
-            raise Unusable(f"{where}: not a kubeconfig: {getattr(error, 'problem', None) or 'not YAML'}") from None
+            raise Unusable(_not_yaml(error, path, content)) from None
         if not isinstance(document, dict):
             raise Unusable(f"{path}: not a kubeconfig: it holds no fields")
         found.append(document)
     if not found:
         raise Unusable(f"no kubeconfig at {paths}: set KUBECONFIG or give --kubeconfig")
     return found
+
+
+def _not_yaml(error: yaml.YAMLError, path: str, content: bytes) -> str:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"{path}: not a kubeconfig: {getattr(error, 'problem', None) or 'not YAML'}"
+    lines = content.split(b"\n")
+    line = lines[mark.line] if mark.line < len(lines) else b""
+    tab = b"\t" in line[: len(line) - len(line.lstrip())]
+    problem = "a tab where YAML wants spaces" if tab else getattr(error, "problem", None) or "not YAML"
+    return f"{path}:{mark.line + 1}: not a kubeconfig: {problem}"
 
 
 def _section(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

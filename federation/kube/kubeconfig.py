@@ -7,6 +7,7 @@ a program, reads a file or skips TLS.
 
 import base64
 import binascii
+import logging
 import os
 import pathlib
 import tempfile
@@ -17,10 +18,13 @@ import yaml
 from kubernetes_asyncio.client import Configuration
 from kubernetes_asyncio.config import ConfigException, incluster_config, kube_config
 
+from federation.kube import tls
 from federation.kube.endpoint import Credentials, Endpoint
 from federation.kube.tls import Trust
 from federation.model.errors import Unusable
 
+# What its loader would print about a failed exec plugin is in the error that we raise.
+logging.getLogger("kubernetes_asyncio").addHandler(logging.NullHandler())
 _STORED_USER_KEYS = frozenset({"token", "client-certificate-data", "client-key-data"})
 _STORED_CLUSTER_KEYS = frozenset({"server", "certificate-authority-data", "tls-server-name", "proxy-url"})
 
@@ -53,6 +57,7 @@ async def from_kubeconfig(paths: str, context: str | None = None) -> Endpoint:
 async def _load(paths: str, context: str | None) -> Endpoint:
     merged = _merge(paths)
     configuration = _blank()
+    where = f"context {context!r} of {paths}" if context else f"the current context of {paths}"
     try:
         with tempfile.TemporaryDirectory(prefix="federation-") as directory:
             loader = kube_config.KubeConfigLoader(
@@ -60,12 +65,16 @@ async def _load(paths: str, context: str | None) -> Endpoint:
             )
             await loader.load_and_set(configuration)
             endpoint = _endpoint(configuration)
+            if endpoint.server.startswith("https"):
+                tls.context(endpoint.trust)  # refused here, where the file and the context can be named
             # It remembers the key files it wrote, which go with the directory: make it forget them.
             kube_config._cleanup_temp_files()  # noqa: SLF001
-    except ConfigException as error:
-        where = f"context {context!r}" if context else "the current context"
-        raise Unusable(f"{where} of {paths}: {error}") from None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
+    except (ConfigException, Unusable) as error:
+        raise Unusable(f"{where}: {error}") from None
+    except OSError as error:
+        named = error.filename or "its exec command, or a file that it names"
+        raise Unusable(f"{where}: {named}: {error.strerror or type(error).__name__}") from None
+    except (ValueError, TypeError, KeyError, AttributeError, AssertionError) as error:
         raise Unusable(f"{paths} cannot be used as a kubeconfig: {type(error).__name__}") from None
     return endpoint
 

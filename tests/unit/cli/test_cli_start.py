@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -205,6 +206,34 @@ def test_errors_end_in_one_line_and_a_code(
     assert said in told.err
     assert "Traceback" not in told.err
     assert told.out == ""
+
+
+@pytest.mark.parametrize("arguments", [[], ["get"], ["playground"]], ids=["fedctl", "get", "playground"])
+def test_nothing_said_is_answered_with_the_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert root.run(arguments) == 2
+    told = capsys.readouterr()
+    assert told.err.startswith("Usage: fedctl")
+    assert told.out == ""
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        pytest.param(b"kind: Config\nusers:\n\t- x\n", ":3: not a kubeconfig: a tab where YAML wants spaces", id="tab"),
+        pytest.param(b"\t", ":1: not a kubeconfig: a tab where YAML wants spaces", id="tab-alone"),
+        pytest.param(b"a: [b\n", ":2: not a kubeconfig: did not find expected", id="half"),
+        pytest.param(b"a: b\n---\nc: d\n", ":2: not a kubeconfig: but found another document", id="two-documents"),
+        pytest.param(b"\xff\xfe\xfd", ": not a kubeconfig: ", id="not-text"),
+        pytest.param(b"", ": not a kubeconfig: it holds no fields", id="empty"),
+    ],
+)
+def test_a_kubeconfig_that_is_no_yaml(
+    content: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(content)
+    assert root.run(["get", "clusters", "--kubeconfig", str(path)]) == 2
+    assert f"error: {path}{says}" in capsys.readouterr().err
 
 
 def test_v_shows_the_traceback(capsys: pytest.CaptureFixture[str], tmp_path: object) -> None:

@@ -276,6 +276,31 @@ async def test_a_token_file_is_read_again_when_the_token_is_refused(tmp_path: Pa
             "cannot be used as a kubeconfig",
             id="no-such-user",
         ),
+        pytest.param(
+            base64.b64decode(document({"server": "10.0.0.1"}, {"token": "x"})["kubeconfig"]),
+            None,
+            "config: '10.0.0.1' is not an http(s) URL",
+            id="no-url",
+        ),
+        pytest.param(
+            base64.b64decode(
+                document({"server": SERVER, "certificate-authority-data": b64("x")}, {"token": "x"})["kubeconfig"]
+            ),
+            "c",
+            "config: the CA bundle is not PEM certificates",
+            id="ca-is-text",
+        ),
+        pytest.param(
+            base64.b64decode(
+                document(
+                    {"server": SERVER},
+                    {"exec": {"command": "/no/such-login", "apiVersion": "client.authentication.k8s.io/v1"}},
+                )["kubeconfig"]
+            ),
+            "c",
+            "config: /no/such-login: No such file or directory",
+            id="exec-is-not-installed",
+        ),
     ],
 )
 async def test_broken_files(content: bytes | None, context: str | None, says: str, tmp_path: Path) -> None:
