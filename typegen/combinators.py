@@ -11,10 +11,11 @@ from typing import Any
 from typegen import validation
 
 KEYWORDS = ("allOf", "anyOf", "oneOf", "not")
+_IDENTITY = frozenset({"apiVersion", "kind", "metadata"})
 
 
 class Unclear(Exception):
-    """The branch speaks of a default that is filled in by further defaults; the argument is the field."""
+    """The branch speaks of a default that further defaults fill in, or of the whole object; the argument says what."""
 
 
 def carry(branch: Any, node: Mapping[str, Any]) -> Any:
@@ -39,6 +40,29 @@ def carry(branch: Any, node: Mapping[str, Any]) -> Any:
     for name in KEYWORDS:
         if branch.get(name) is not None:
             result[name] = carry(branch[name], node)
+    return result
+
+
+def without_identity(branch: Any) -> Any:
+    """`branch`, of the target's root, for a template, which has no apiVersion, kind and metadata where objects have.
+
+    Raises Unclear when it says more of them than that they are there.
+    """
+    if isinstance(branch, list):
+        return [without_identity(each) for each in branch]
+    result = dict(branch)
+    for name in ("minProperties", "maxProperties"):
+        if name in branch:
+            raise Unclear("the number of fields")
+    for name in _IDENTITY & set(branch.get("properties") or ()):
+        raise Unclear(name)
+    required = [name for name in branch.get("required") or () if name not in _IDENTITY]
+    result.pop("required", None)
+    if required:
+        result["required"] = required
+    for name in KEYWORDS:
+        if branch.get(name) is not None:
+            result[name] = without_identity(branch[name])
     return result
 
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from typegen import names, structural
-from typegen.model import ApiResource, Caution, Options, Target, Unusable
+from typegen.model import ApiResource, Caution, Options, Schema, Target, Unusable
 
 CRD_KIND = "CustomResourceDefinition"
 API_VERSION = "apiextensions.k8s.io/v1"
 _NAME = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?")
 OLD_API_VERSION = "apiextensions.k8s.io/v1beta1"
+_FREE: Schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+"""What a version without a schema says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,8 @@ def target(crd: Mapping[str, Any], options: Options) -> Target:
     others = {}
     if schema is not None and not options.version:
         for other in (entry for entry in _served(spec) if entry is not version):
-            found = reading.schema(spec, other)
-            if found is not None and found != schema:
+            found = reading.schema(spec, other) or _FREE
+            if found != schema:
                 others[str(other.get("name"))] = found
     return Target(
         resource,

@@ -47,13 +47,16 @@ def generate(target: Target, options: Options) -> Generated:
     root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     if made.root_rules:
         root["x-kubernetes-validations"] = [*root.get("x-kubernetes-validations", ()), *made.root_rules]
+    named, unnamed = schema.name(target)
+    if named:
+        root["properties"]["metadata"] = {"type": "object", "properties": {"name": named}}
     if target.status:
         _describe_status(root, remotestatus.loosened(target.status))
     room = descriptions.ROOM - descriptions.size(crd)
     template, chosen = descriptions.choose(made.schema, room, options.descriptions)
     found = [Caution(f"spec.template{_below(caution.path)}", caution.message) for caution in made.cautions]
     root["properties"]["spec"]["properties"]["template"] = template
-    found += [*shown.cautions, *_remarks(crd, chosen, options)]
+    found += [*unnamed, *shown.cautions, *_remarks(crd, chosen, options)]
     return Generated(target.resource, federated, crd, type_config, tuple(found))
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from typegen import structural
+
 Node = Mapping[str, Any]
 
 _COMBINATORS = ("allOf", "anyOf", "oneOf", "not")
@@ -81,7 +83,7 @@ def validations(old: Node, new: Node) -> Iterator[Change]:
     yield from _flags(old, new)
     yield from _rules(old, new)
     for name in _COMBINATORS:
-        before, after = old.get(name), new.get(name)
+        before, after = structural.branches_of(old, name), structural.branches_of(new, name)
         if before != after:
             told = "is new" if before is None else "is gone" if after is None else "has changed"
             there = "is checked only there" if before is None else "is another there"

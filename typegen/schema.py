@@ -8,13 +8,15 @@ What changes, and why:
 - `status` is accepted and ignored.
 - `required` stays below that: a template that lacks what the target needs is refused at the hub, not in each member.
   Fields that only overrides supply are named by Options.optional.
+- What the root says of apiVersion, kind and metadata in allOf, anyOf, oneOf and not is true of every object; how many
+  fields it has is not the template's to say. metadata.name's schema goes to the federated object's (see name).
 - CEL rules: see typegen.rules. allOf, anyOf, oneOf and not: see typegen.combinators.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from typegen import combinators, metadata, rules
+from typegen import combinators, metadata, rules, structural
 from typegen.cel import ITEM, VALUE, Steps
 from typegen.defaults import Default, Stripped
 from typegen.model import Caution, Options, Schema, Target, Template
@@ -34,6 +36,7 @@ def template(target: Target, options: Options) -> Template:
     node["type"] = "object"
     node.pop("additionalProperties", None)
     node.pop("x-kubernetes-embedded-resource", None)
+    walk.whole(node)
     schema, _ = walk.node(node, "", root=True)
     required = [name for name in schema.get("required", ()) if name not in _IDENTITY]
     schema.pop("required", None)
@@ -50,6 +53,23 @@ def template(target: Target, options: Options) -> Template:
         "status": metadata.status(),
     }
     return Template(schema, tuple(walk.moved), tuple(sorted({*target.cautions, *walk.cautions})))
+
+
+def name(target: Target) -> tuple[Schema, list[Caution]]:
+    """The schema of metadata.name for the federated object, whose name is the same; {} when there is none.
+
+    Kubernetes allows a CRD to restrict its objects' names so.
+    """
+    found = []
+    for each in (target.schema, *target.others.values()):
+        node: Any = (each or {}).get("properties") or {}
+        for step in ("metadata", "name"):
+            node = node.get(step) or {}
+            node = (node.get("properties") or {}) if step == "metadata" else node
+        found.append({key: value for key, value in node.items() if key != "default"})
+    if any(each != found[0] for each in found):
+        return {}, [Caution("metadata.name", "not checked, versions differ in what it may be")]
+    return found[0], []
 
 
 def has_replicas(target: Target) -> bool:
@@ -70,6 +90,21 @@ class _Walk:
         self.cautions: list[Caution] = []
         self.moved: list[dict[str, Any]] = []
 
+    def whole(self, node: Schema) -> None:
+        """Take out of the root, in place, what is said of the object that a template is not."""
+        for keyword in ("minProperties", "maxProperties"):
+            if node.pop(keyword, None) is not None:
+                self.cautions.append(Caution(".", f"{keyword} left out, a template has fewer fields than its object"))
+        for keyword in combinators.KEYWORDS:
+            if node.get(keyword) is None:
+                continue
+            try:
+                node[keyword] = combinators.without_identity(node[keyword])
+            except combinators.Unclear as unclear:
+                del node[keyword]
+                reason = f"it speaks of {unclear}, which a template lacks"
+                self.cautions.append(Caution(".", f"{keyword} left out, {reason}"))
+
     def node(
         self,
         source: Mapping[str, Any],
@@ -84,6 +119,9 @@ class _Walk:
         `keep` leaves the node's own default, `keys` are the properties that are keys of the list it is an item of.
         """
         result = {key: value for key, value in source.items() if key not in _DROPPED and value is not None}
+        for keyword in sorted(result.keys() - structural.KEYWORDS):
+            del result[keyword]
+            self.cautions.append(Caution(path or ".", f"{keyword} left out, Kubernetes knows no such keyword"))
         if keep and "default" in source:
             result["default"] = source["default"]
         stripped: dict[Steps, Default] = {}

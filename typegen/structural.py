@@ -12,16 +12,15 @@ from typegen.model import Caution, Schema
 TYPES = frozenset({"array", "boolean", "integer", "number", "object", "string"})
 FORBIDDEN = (
     "$ref",
+    "additionalItems",
     "definitions",
     "dependencies",
-    "deprecated",
-    "discriminator",
     "id",
     "patternProperties",
-    "readOnly",
 )
 FORBIDDEN_IN_VALUE_VALIDATION = (
     "description",
+    "title",
     "type",
     "default",
     "additionalProperties",
@@ -32,8 +31,19 @@ FORBIDDEN_IN_VALUE_VALIDATION = (
     "x-kubernetes-list-type",
     "x-kubernetes-list-map-keys",
     "x-kubernetes-map-type",
+    "x-kubernetes-validations",
 )
 COMBINATORS = ("allOf", "anyOf", "oneOf", "not")
+KEYWORDS = frozenset((
+    "$ref", "$schema", "additionalItems", "additionalProperties", "allOf", "anyOf", "default", "definitions",
+    "dependencies", "description", "enum", "example", "exclusiveMaximum", "exclusiveMinimum", "externalDocs",
+    "format", "id", "items", "maxItems", "maxLength", "maxProperties", "maximum", "minItems", "minLength",
+    "minProperties", "minimum", "multipleOf", "not", "nullable", "oneOf", "pattern", "patternProperties",
+    "properties", "required", "title", "type", "uniqueItems", "x-kubernetes-embedded-resource",
+    "x-kubernetes-int-or-string", "x-kubernetes-list-map-keys", "x-kubernetes-list-type", "x-kubernetes-map-type",
+    "x-kubernetes-preserve-unknown-fields", "x-kubernetes-validations",
+))  # fmt: skip
+"""apiextensions/v1 JSONSchemaProps: the API server drops every other keyword, and kubectl refuses it."""
 _KEYWORDS: tuple[tuple[tuple[str, ...], tuple[type, ...], str], ...] = (
     (("type", "description", "format", "pattern", "x-kubernetes-list-type", "x-kubernetes-map-type"), (str,), "text"),
     (("enum",), (list,), "a list"),
@@ -53,9 +63,9 @@ def malformed(schema: Any, path: str = "") -> Iterator[Caution]:
         return
     for names, kinds, wanted in _KEYWORDS:
         for name in names:
-            if name not in schema or (schema[name] is None and name != "type"):
+            value = schema.get(name)
+            if value is None:  # as if it were not there, as the API server reads it
                 continue
-            value = schema[name]
             if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
                 yield Caution(here, f"{name} must be {wanted}")
     for name in ("required", "x-kubernetes-list-map-keys"):
@@ -115,7 +125,7 @@ def _node(node: Mapping[str, Any], path: str) -> Iterator[Caution]:
 
 def _own(node: Mapping[str, Any], here: str) -> Iterator[Caution]:
     for keyword in FORBIDDEN:
-        if keyword in node:
+        if node.get(keyword):
             yield Caution(here, f"{keyword} is not allowed")
     if node.get("uniqueItems"):
         yield Caution(here, "uniqueItems is not allowed")
@@ -125,9 +135,7 @@ def _own(node: Mapping[str, Any], here: str) -> Iterator[Caution]:
         yield Caution(here, "type is missing")
     if kind is not None and kind not in TYPES:
         yield Caution(here, f"type is {kind!r}")
-    if either and kind is not None:
-        yield Caution(here, "x-kubernetes-int-or-string goes without a type")
-    if node.get("properties") is not None and node.get("additionalProperties") is not None:
+    if node.get("properties") and node.get("additionalProperties") not in (None, True):
         yield Caution(here, "properties and additionalProperties exclude each other")
     if kind == "array" and not isinstance(node.get("items"), Mapping):
         yield Caution(here, "items is missing")
@@ -147,24 +155,33 @@ def _lists(node: Mapping[str, Any], here: str) -> Iterator[Caution]:
 
 def value_validations(node: Mapping[str, Any], here: str) -> Iterator[Caution]:
     """What the combinators of `node` say that only the node itself may say."""
-    either = bool(node.get("x-kubernetes-int-or-string"))
     for name in COMBINATORS:
-        branches = node.get(name)
-        if branches is None:
-            continue
-        for index, branch in enumerate(branches if isinstance(branches, list) else [branches]):
-            if either and name == "anyOf" and branches == _INT_OR_STRING:
-                continue
-            if either and name == "allOf" and index == 0 and branch.get("anyOf") == _INT_OR_STRING:
-                continue
+        branches = branches_of(node, name)
+        for branch in branches if isinstance(branches, list) else [branches] if branches else []:
             yield from _value_validation(branch, node, here, name)
+
+
+def branches_of(node: Mapping[str, Any], name: str) -> Any:
+    """What `node` says by the combinator `name`, None for nothing; without the spelt-out form of int-or-string.
+
+    `anyOf: [{type: integer}, {type: string}]`, which may also stand in the first branch of allOf, is the one place
+    where a branch may say a type. controller-gen wrote it once and does not any more: it adds nothing.
+    """
+    found = node.get(name)
+    if name == "anyOf" and found == _INT_OR_STRING:
+        return None
+    if name == "allOf" and found and found[0].get("anyOf") == _INT_OR_STRING:
+        first = {key: value for key, value in found[0].items() if key != "anyOf"}
+        return [*([first] if first else []), *found[1:]] or None
+    return found
 
 
 def _value_validation(
     branch: Mapping[str, Any], node: Mapping[str, Any], here: str, combinator: str
 ) -> Iterator[Caution]:
     for keyword in FORBIDDEN_IN_VALUE_VALIDATION:
-        if keyword in branch:
+        value = branch.get(keyword)
+        if value or (value is not None and keyword in ("default", "additionalProperties")):
             yield Caution(here, f"{combinator} must not say {keyword}")
     for name, child in (branch.get("properties") or {}).items():
         known = (node.get("properties") or {}).get(name, node.get("additionalProperties"))

@@ -46,7 +46,7 @@ def problems(schema: Schema, value: Any, path: str = "") -> Iterator[Caution]:
 
 def _wrong_type(schema: Schema, value: Any) -> str:
     if value is None:
-        return "" if schema.get("nullable") or "type" not in schema else f"null, expected {schema['type']}"
+        return "" if schema.get("nullable") or not schema.get("type") else f"null, expected {schema['type']}"
     if schema.get("x-kubernetes-int-or-string"):
         fits = isinstance(value, int | str) and not isinstance(value, bool)
         return "" if fits else f"{_said(value)}, expected an integer or a string"

@@ -3,14 +3,15 @@
 A structural schema cannot change its fields with the value of apiVersion, but it may check values by it. So the
 template has the fields of all served versions, each as loose as the loosest of them; and what a version says beyond
 that stands at the template's root, to be checked when the template names that version (the preferred one when it names
-none). A field that two versions use for different types is not checked at all. CEL rules: see typegen.guards.
+none). A field that two versions use for different types is not checked at all. A version that keeps unknown fields
+makes all versions keep them; what the others know keeps its type. CEL rules: see typegen.guards.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from typegen import guards, narrowing
+from typegen import guards, narrowing, opening, structural
 from typegen.defaults import TYPED_FORMATS
 from typegen.model import ApiResource, Caution, Schema, Template
 
@@ -18,8 +19,7 @@ _UPPER = ("maximum", "maxLength", "maxItems", "maxProperties")
 _LOWER = ("minimum", "minLength", "minItems", "minProperties")
 _SIZES = frozenset({"maxLength", "maxItems", "maxProperties"})
 _EXACT = ("pattern", "format", "multipleOf", "exclusiveMinimum", "exclusiveMaximum", "allOf", "anyOf", "oneOf", "not")
-_MERGED = ("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type", "default")
-_ANY: Schema = {"x-kubernetes-preserve-unknown-fields": True}
+_ANY: Schema = {opening.FREE: True}
 _RULES = "x-kubernetes-validations"
 
 Nodes = Mapping[str, Schema]
@@ -109,7 +109,27 @@ class _Union:
         self._validations(nodes, result, path)
         self._below(nodes, result, path)
         self._rules(nodes, result, path)
+        self._remark(nodes, result, kind, path)
         return result
+
+    def _remark(self, nodes: Nodes, result: Schema, kind: str, path: str) -> None:
+        """Say what one version forbids and a condition upon apiVersion cannot."""
+        free = [version for version, node in nodes.items() if narrowing.is_free(node) and opening.MARK not in node]
+        if free and not all(narrowing.is_free(node) for node in nodes.values()):
+            names = ", ".join(free)
+            self.cautions.add(Caution(path, f"unknown fields are kept for every version, as {names} keeps them"))
+        if kind == "integer or string" and any(narrowing.kind(node) != kind for node in nodes.values()):
+            kinds = ", ".join(f"{narrowing.kind(node)} in {version}" for version, node in nodes.items())
+            self.cautions.add(Caution(path, f"taken as integer and as string, it is {kinds}"))
+        listed = {version: node.get("x-kubernetes-list-type", "atomic") for version, node in nodes.items()}
+        if len(set(listed.values())) > 1 and set(listed.values()) != {"atomic"}:
+            lists = ", ".join(f"{how} in {version}" for version, how in listed.items())
+            self.cautions.add(Caution(path, f"duplicates are not refused, the list is {lists}"))
+        value = result.get("additionalProperties")
+        if isinstance(value, Mapping):
+            values = [node.get("additionalProperties") for node in nodes.values()]
+            if any(isinstance(each, Mapping) and constraint(dict(value), each) for each in values):
+                self.cautions.add(Caution(f"{path}{{}}", f"checked as the loosest of {', '.join(nodes)}"))
 
     def _free(self, nodes: Nodes, path: str) -> Schema:
         self.freed.add(path)
@@ -130,7 +150,7 @@ class _Union:
                     result[key] = loosest(node[key] for node in every)
                 elif key in _SIZES and any(key in node for node in every):
                     self.changed.add(path)
-        for key in (*_EXACT, *_MERGED):
+        for key in (*_EXACT, *opening.LISTS):
             if all(key in node and node[key] == every[0].get(key) for node in every):
                 result[key] = every[0][key]
         if all("enum" in node for node in every):
@@ -138,7 +158,7 @@ class _Union:
         required = set.intersection(*(set(node.get("required") or ()) for node in every))
         if required:
             result["required"] = sorted(required)
-        for key in ("nullable", "x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"):
+        for key in ("nullable", opening.FREE, "x-kubernetes-embedded-resource"):
             if any(node.get(key) for node in every):
                 result[key] = True
 
@@ -146,8 +166,7 @@ class _Union:
         names = dict.fromkeys(name for node in nodes.values() for name in node.get("properties") or ())
         if names:
             result["properties"] = {
-                name: self.node(_having(nodes, "properties", name), f"{path}.{name}" if path else name)
-                for name in names
+                name: self.node(opening.property_of(nodes, name), f"{path}.{name}" if path else name) for name in names
             }
         for key, suffix in (("items", "[]"), ("additionalProperties", "{}")):
             having = {version: node[key] for version, node in nodes.items() if isinstance(node.get(key), Mapping)}
@@ -175,16 +194,14 @@ def _kind(kinds: set[str]) -> str:
     return "integer or string" if kinds <= {"integer", "string", "integer or string"} else "anything"
 
 
-def _having(nodes: Nodes, key: str, name: str) -> dict[str, Schema]:
-    return {version: node[key][name] for version, node in nodes.items() if name in (node.get(key) or {})}
-
-
 def constraint(union: Schema, node: Mapping[str, Any]) -> Schema:
     """What one version's `node` says beyond `union`, in words that a combinator's branch may use; {} for nothing."""
     if union == node:
         return {}
     result: Schema = {
-        key: node[key] for key in (*_UPPER, *_LOWER, *_EXACT, "enum") if key in node and node[key] != union.get(key)
+        key: said
+        for key in (*_UPPER, *_LOWER, *_EXACT, "enum")
+        if (said := structural.branches_of(node, key)) is not None and said != structural.branches_of(union, key)
     }
     if narrowing.kind(union) == "anything" and narrowing.kind(node) != "anything":
         return {}

@@ -58,7 +58,7 @@ SAID = {
         "columns: Revision left out, a template has no .metadata.generation",
     ],
     "composing": ["columns: SYNCED left out, each cluster has a status of its own"],
-    "constraints": [],
+    "constraints": ["spec.template: unknown fields are kept for every version, as v1alpha1 keeps them"],
     "delivery": [
         "columns: Ready left out, each cluster has a status of its own",
     ],
@@ -74,6 +74,7 @@ SAID = {
     "pipelines": [],
     "policing": ["columns: MESSAGE left out, the federated type has a column of that name"],
     "routing": [],
+    "snapshots": [],
     "serving": ["columns: URL, Ready left out, each cluster has a status of its own"],
 }
 """All that is said of each: a new word here is a thing that is no longer carried."""

@@ -51,6 +51,54 @@ def test_identity_metadata_and_status_are_the_templates_own() -> None:
     assert cautions == []
 
 
+@pytest.mark.parametrize(
+    ("root", "wanted", "said"),
+    [
+        pytest.param({"anyOf": [{"required": ["kind"]}]}, {"anyOf": [{}]}, [], id="kind-is-always-there"),
+        pytest.param(
+            {"oneOf": [{"required": ["metadata", "data"]}, {"not": {"required": ["apiVersion", "spec"]}}]},
+            {"oneOf": [{"required": ["data"]}, {"not": {"required": ["spec"]}}]},
+            [],
+            id="beside-others",
+        ),
+        pytest.param(
+            {"anyOf": [{"properties": {"kind": {"enum": ["Thing"]}}}, {"required": ["spec"]}]},
+            {},
+            [".: anyOf left out, it speaks of kind, which a template lacks"],
+            id="value-of-kind",
+        ),
+        pytest.param(
+            {"minProperties": 4}, {}, [".: minProperties left out, a template has fewer fields than its object"],
+            id="count",
+        ),
+        pytest.param(
+            {"not": {"maxProperties": 4}},
+            {},
+            [".: not left out, it speaks of the number of fields, which a template lacks"],
+            id="count-in-a-branch",
+        ),
+        pytest.param({"readOnly": True}, {}, [".: readOnly left out, Kubernetes knows no such keyword"], id="keyword"),
+    ],
+)  # fmt: skip
+def test_what_the_root_says_of_the_whole_object(root: dict[str, Any], wanted: Any, said: list[str]) -> None:
+    known = {name: {"type": "object"} for name in ("spec", "data")}
+    made, cautions = template({"type": "object", "properties": known, **root})
+    assert {key: made[key] for key in made if key not in ("type", "properties")} == wanted
+    assert cautions == said
+
+
+def test_the_name_is_checked_on_the_federated_object() -> None:
+    def root(length: int) -> dict[str, Any]:
+        name = {"type": "string", "maxLength": length}
+        return {"type": "object", "properties": {"metadata": {"type": "object", "properties": {"name": name}}}}
+
+    assert schema.name(Target(RESOURCE, None)) == ({}, [])
+    assert schema.name(Target(RESOURCE, root(5))) == ({"type": "string", "maxLength": 5}, [])
+    assert schema.name(Target(RESOURCE, root(5), others={"v2": root(5)}))[0] == {"type": "string", "maxLength": 5}
+    named, (caution,) = schema.name(Target(RESOURCE, root(5), others={"v2": root(6)}))
+    assert (named, str(caution)) == ({}, "metadata.name: not checked, versions differ in what it may be")
+
+
 def test_a_target_without_schema_keeps_everything() -> None:
     made = schema.template(Target(RESOURCE, None), Options()).schema
     assert made["x-kubernetes-preserve-unknown-fields"] is True

@@ -267,9 +267,14 @@ class TestDefinitions:
             pytest.param({"spec.names.kind": ""}, "spec.names.kind is missing", id="no-kind"),
             pytest.param({"spec.scope": "World"}, "spec.scope is 'World', expected Namespaced or Cluster", id="scope"),
             pytest.param(
-                {"spec.versions.0.schema.openAPIV3Schema.properties.spec.type": None},
+                {"spec.versions.0.schema.openAPIV3Schema.properties.spec.type": ["object", "null"]},
                 "type must be text",
                 id="type",
+            ),
+            pytest.param(
+                {"spec.versions.0.schema.openAPIV3Schema.properties.spec.type": None},
+                "spec: type is missing",
+                id="null-type",
             ),
             pytest.param(
                 {"spec.versions.0.schema.openAPIV3Schema.properties.spec.properties.port": {}},

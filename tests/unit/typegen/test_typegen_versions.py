@@ -11,6 +11,8 @@ from typegen.model import ApiResource, Options, Template
 
 TARGET = ApiResource("x.example.com", "v1", "Shop", "shops", "shop", namespaced=True)
 TEXT = {"type": "string"}
+EITHER: dict[str, Any] = {"x-kubernetes-int-or-string": True}
+SPELT_OUT: dict[str, Any] = {**EITHER, "anyOf": [{"type": "integer"}, {"type": "string"}]}
 
 
 def template(spec: dict[str, Any], rules: list[dict[str, Any]] | None = None, **root: Any) -> Template:
@@ -58,6 +60,14 @@ def test_equal_versions_are_one() -> None:
         ),
         pytest.param(obj(a={"type": "integer"}), obj(a={"type": "number"}), {"a": 1.5}, "v2", id="integer-and-number"),
         pytest.param(obj(a={"type": "integer"}), obj(a=TEXT), {"a": "x"}, "v1 v2", id="integer-and-text-are-either"),
+        pytest.param(obj(a=EITHER), obj(a=SPELT_OUT), {"a": "x"}, "v1 v2", id="int-or-string-spelt-out"),
+        pytest.param(
+            obj(a={**SPELT_OUT, "pattern": "^x"}),
+            obj(a={**EITHER, "allOf": [{"anyOf": SPELT_OUT["anyOf"]}, {"pattern": "^y"}]}),
+            {"a": "y"},
+            "v2",
+            id="int-or-string-spelt-out-in-two-ways",
+        ),
         pytest.param(obj(a=obj(b=TEXT)), obj(a=TEXT), {"a": [1]}, "v1 v2", id="other-types-are-free"),
         pytest.param(
             obj(a={"type": "array", "items": obj(b=TEXT)}),
@@ -103,6 +113,83 @@ def test_what_a_version_accepts_the_template_accepts(one: Any, two: Any, value: 
         valid = not any(validation.problems(obj(x=own), {"x": value}))
         if valid or not made.cautions:
             assert accepts(made, version, {"x": value}) is valid
+
+
+FREE = {**obj(), "x-kubernetes-preserve-unknown-fields": True}
+KEYED = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}
+STRICT = {
+    **obj(
+        a={**TEXT, "enum": ["x"]},
+        l={"type": "array", **KEYED, "items": {**obj(k=TEXT, n=TEXT), "required": ["k", "n"]}},
+    ),
+    "required": ["a"],
+}
+
+
+@pytest.mark.parametrize(
+    ("spec", "fits"),
+    [
+        pytest.param({"a": "x"}, "v1 v2", id="right-for-both"),
+        pytest.param({"a": "y"}, "v2", id="value"),
+        pytest.param({}, "v2", id="required"),
+        pytest.param({"a": "y", "z": {"deep": 1}}, "v2", id="unknown"),
+        pytest.param({"a": "x", "l": [{"k": "1", "z": 1}]}, "v2", id="unknown-in-a-list"),
+        pytest.param({"a": "x", "l": [{"k": "1", "n": "1"}]}, "v1 v2", id="list"),
+        pytest.param({"a": ["x"]}, "", id="type"),
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_version_that_keeps_unknown_fields_is_free_at_every_depth(spec: Any, fits: str, whole: bool) -> None:
+    two = Template({**FREE, "properties": {"apiVersion": TEXT, "kind": TEXT}}, (), ()) if whole else template(FREE)
+    made = merged(v1=template(STRICT), v2=two)
+    assert structural.violations(made.schema) == []
+    assert " ".join(version for version in ("v1", "v2") if accepts(made, version, spec)) == fits
+    path = "" if whole else "spec"
+    assert [str(each) for each in made.cautions] == [
+        f"{path}: unknown fields are kept for every version, as v2 keeps them"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("v1", "v2", "wanted"),
+    [
+        pytest.param(
+            obj(a={"type": "integer"}), obj(a=EITHER),
+            "spec.a: taken as integer and as string, it is integer in v1, integer or string in v2", id="either",
+        ),
+        pytest.param(
+            obj(a={"type": "array", "x-kubernetes-list-type": "set", "items": TEXT}),
+            obj(a={"type": "array", "items": TEXT}),
+            "spec.a: duplicates are not refused, the list is set in v1, atomic in v2", id="set",
+        ),
+        pytest.param(
+            obj(a={"type": "object", "additionalProperties": {**TEXT, "maxLength": 1}}),
+            obj(a={"type": "object", "additionalProperties": TEXT}),
+            "spec.a{}: checked as the loosest of v1, v2", id="map-value",
+        ),
+    ],
+)  # fmt: skip
+def test_what_cannot_depend_on_the_version_is_said(v1: Any, v2: Any, wanted: str) -> None:
+    assert [str(each) for each in merged(v1=template(v1), v2=template(v2)).cautions] == [wanted]
+
+
+def test_a_version_without_a_schema_of_an_old_crd_takes_anything() -> None:
+    schema = {"openAPIV3Schema": {"properties": {"spec": {**obj(a=TEXT), "required": ["a"]}}}}
+    crd = {
+        "apiVersion": "apiextensions.k8s.io/v1beta1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "shops.x.example.com"},
+        "spec": {
+            "group": "x.example.com",
+            "names": {"kind": "Shop", "plural": "shops"},
+            "scope": "Namespaced",
+            "versions": [{"name": "v1", "served": True, "schema": schema}, {"name": "v1alpha1", "served": True}],
+        },
+    }
+    made = federate.from_crd(crd).crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+    node = made["properties"]["template"]
+    assert not list(validation.problems(node, {"apiVersion": "x.example.com/v1alpha1", "spec": {"b": 1}}))
+    assert list(validation.problems(node, {"spec": {"b": 1}}))
 
 
 RULE = {"rule": "self.a != 'x'", "message": "no x"}
