@@ -12,7 +12,7 @@ TYPES = ("NAME", "FEDERATED", "PROPAGATION", "CONTROLLER", "AGE")
 TYPES_WIDE = (*TYPES, "TARGET", "SCOPE", "STATUS-COLLECTION")
 FEDERATED = ("TYPE", "NAME", "CLUSTERS", "READY", "REASON", "AGE")
 FEDERATED_WIDE = (*FEDERATED, "GENERATION", "MESSAGE")
-STATUS = ("CLUSTER", "STATE", "GENERATION", "MESSAGE")
+STATUS = ("CLUSTER", "STATE", "GENERATION", "AGE", "MESSAGE")
 
 RIGHTS_ANNOTATION = "kubefed.io/rights"
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 365 * 86400
@@ -69,13 +69,15 @@ def cluster(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False) -
     if not wide:
         return row
     rights = _text(_map(metadata, "annotations").get(RIGHTS_ANNOTATION))
-    return (
-        *row,
-        _text(ready.get("reason")),
-        _text(_map(found, "spec").get("apiEndpoint")),
-        rights,
-        _text(ready.get("message")),
-    )
+    endpoint = _text(_map(found, "spec").get("apiEndpoint"))
+    return (*row, _text(ready.get("reason")), endpoint, rights, "; ".join(filter(None, _said(found))))
+
+
+def _said(found: Mapping[str, Any]) -> tuple[str, str]:
+    """Why a cluster is ready or not, and what cannot be followed there all the same: a right that is missing."""
+    synced = condition(found, "Synced")
+    told = _text(synced.get("message")) if synced.get("status") == "False" else ""
+    return _text(condition(found, "Ready").get("message")), told
 
 
 def type_config(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False) -> Row:
@@ -115,11 +117,14 @@ def federated(found: Mapping[str, Any], type_name: str, now: dt.datetime, *, wid
 
 
 def lines(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """status.clusters[] as facts for people: name, state, generation held (None: none), message.
+    """status.clusters[] as facts for people: name, state, since when, generation held (None: none), message.
 
-    "Applied" stands for KubeFed's absent word. A line without a generation of its own speaks of observedGeneration.
+    "Applied" stands for KubeFed's absent word. A line without a generation of its own speaks of observedGeneration. A
+    healthy line has no time of its own: it has been so at least since the conditions of the whole last moved.
     """
     observed = _observed(found)
+    ready, propagation = condition(found, "Ready"), condition(found, "Propagation")
+    at_least = _text((ready if ready.get("status") == "True" else propagation).get("lastUpdateTime"))
     told = []
     for line in _clusters(found):
         word = _text(line.get("status"))
@@ -129,15 +134,19 @@ def lines(found: Mapping[str, Any]) -> list[dict[str, Any]]:
                 "cluster": _text(line.get("name")),
                 "state": word or "Applied",
                 "generation": generation,
+                "since": _text(line.get("since")) if word else at_least,
                 "message": _text(line.get("message")),
             }
         )
     return told
 
 
-def status(found: Mapping[str, Any]) -> list[Row]:
+def status(found: Mapping[str, Any], now: dt.datetime) -> list[Row]:
     """The rows of `fedctl status`."""
-    return [(line["cluster"], line["state"], str(line["generation"] or ""), line["message"]) for line in lines(found)]
+    return [
+        (line["cluster"], line["state"], str(line["generation"] or ""), age(line["since"], now), line["message"])
+        for line in lines(found)
+    ]
 
 
 def heading(found: Mapping[str, Any], now: dt.datetime) -> list[str]:

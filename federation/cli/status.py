@@ -23,9 +23,10 @@ EXAMPLES = """
 @options.output("json", "yaml")
 @options.switch("--no-headers", text="Print the rows alone.")
 def command(*, kind: str, name: str, namespace: str, host: Host, output: str | None, no_headers: bool) -> None:
-    """Show what became of the federated object NAME of KIND: state, generation and message in each cluster.
+    """Show what became of the federated object NAME of KIND: state, generation, age and message in each cluster.
 
-    KIND is any name of the target or of its federated type: kind, plural, short name or plural.group.
+    KIND is any name of the target or of its federated type: kind, plural, short name or plural.group. AGE is how long
+    that state has lasted; of Applied, at least so long.
     """
     options.run(_status(host, kind, name, namespace, output=output, headers=not no_headers))
 
@@ -54,10 +55,11 @@ async def _status(host: Host, kind: str, name: str, namespace: str, *, output: s
         }
         printing.emit([facts], output, single=True)
         return
+    now = dt.datetime.now(dt.UTC)
     if headers:
-        for line in rows.heading(found, dt.datetime.now(dt.UTC)):
+        for line in rows.heading(found, now):
             click.echo(line)
-    table = rows.status(found)
+    table = rows.status(found, now)
     if table:
         printing.table(rows.STATUS, table, headers=headers)
     else:

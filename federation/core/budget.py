@@ -1,11 +1,11 @@
 """Keep a status within its budget; used by status.fold.
 
 One status is one etcd value, rewritten at every change: at 400 bytes a cluster 3,500 clusters would come near etcd's
-limit of 1.5 MB (design: decision 12). Messages give way first, then fingerprints of failing clusters, then lines; what
-is left out is counted. What fits depends on the lines alone, so that the same lines always give the same answer.
+limit of 1.5 MB (design: decision 12). Times give way first, then messages, fingerprints of failing clusters and lines;
+what is left out is counted. What fits depends on the lines alone, so that the same lines always give the same answer.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -21,6 +21,7 @@ MESSAGE = 300
 _CONDITIONS = 16 * 1024
 _CAPS = (MESSAGE, 120, 40)
 _REFERENCE = "same as "
+_SINCE = len(',"since":"2026-01-01T00:00:00Z"')
 _MESSAGE_MEMBER = len(',"message":')
 _WORST_LINE = 253 + 6 * MESSAGE + 200
 
@@ -35,6 +36,23 @@ class Fitted(NamedTuple):
 
 def fit(lines: Sequence[ClusterStatus]) -> Fitted:
     """Say equal messages once, cut long ones, and leave out what exceeds the budget. `lines` are sorted by name."""
+    times = {line.name: line.since for line in lines if line.since}
+    if not times:
+        return _fit(lines)
+    fitted = _fit([_replaced(line, since="") for line in lines])
+    # Whether times fit must not depend on which are known, or what is left out now would change the next answer.
+    need = sum(_SINCE for line in fitted.lines if line.status)
+    room = TOTAL - _CONDITIONS - need
+    if len(lines) * _WORST_LINE > room and sum(map(_line_size, fitted.lines)) > room:
+        return fitted
+    return fitted._replace(lines=_timed(fitted.lines, times))
+
+
+def _timed(lines: Sequence[ClusterStatus], times: Mapping[str, str]) -> tuple[ClusterStatus, ...]:
+    return tuple(_replaced(line, since=times[line.name]) if line.name in times else line for line in lines)
+
+
+def _fit(lines: Sequence[ClusterStatus]) -> Fitted:
     room = TOTAL - _CONDITIONS
     for cap in _CAPS:
         fitted = _say_once(lines, cap)
@@ -113,7 +131,9 @@ def _say_while_it_fits(lines: list[ClusterStatus], messages: Sequence[str], room
     return count
 
 
-def _replaced(line: ClusterStatus, *, message: str | None = None, fingerprint: str | None = None) -> ClusterStatus:
+def _replaced(
+    line: ClusterStatus, *, message: str | None = None, fingerprint: str | None = None, since: str | None = None
+) -> ClusterStatus:
     """The line with other texts; built by hand because this runs thousands of times when it runs."""
     return ClusterStatus(
         line.name,
@@ -121,6 +141,7 @@ def _replaced(line: ClusterStatus, *, message: str | None = None, fingerprint: s
         line.message if message is None else message,
         line.generation,
         line.fingerprint if fingerprint is None else fingerprint,
+        line.since if since is None else since,
         line.remote_status,
     )
 
@@ -128,5 +149,5 @@ def _replaced(line: ClusterStatus, *, message: str | None = None, fingerprint: s
 def _line_size(line: ClusterStatus) -> int:
     """Bytes of the line and its comma, without its remoteStatus."""
     if line.remote_status is not msgspec.UNSET:
-        line = ClusterStatus(line.name, line.status, line.message, line.generation, line.fingerprint)
+        line = ClusterStatus(line.name, line.status, line.message, line.generation, line.fingerprint, line.since)
     return len(msgspec.json.encode(line)) + 1

@@ -45,10 +45,11 @@ def fold(
     placed names that are no cluster's. `stalled` are clusters that only a change of the object can help. `now` is RFC
     3339.
     """
-    lines = [_line(line, generation) for line in clusters]
+    before = previous if previous is not None else Status()
+    words = {line.name: line for line in before.clusters if line.status}
+    lines = [_line(line, words.get(line.name), generation, now) for line in clusters]
     lines.sort(key=_by_name)
     kept = budget.fit(lines)
-    before = previous if previous is not None else Status()
     old = {condition.type: condition for condition in before.conditions}
     cause = reason or (Propagation.CHECK_CLUSTERS if any(line.status for line in lines) else Propagation.OK)
     told = budget.cut(message, budget.MESSAGE) if reason else ""
@@ -138,8 +139,11 @@ def _by_name(line: ClusterStatus) -> str:
     return line.name
 
 
-def _line(line: ClusterStatus, generation: int) -> ClusterStatus:
-    return msgspec.structs.replace(line, generation=0) if line.generation == generation else line
+def _line(line: ClusterStatus, before: ClusterStatus | None, generation: int, now: str) -> ClusterStatus:
+    since = "" if not line.status else before.since if before is not None and before.status == line.status else now
+    held = 0 if line.generation == generation else line.generation
+    same = held == line.generation and since == line.since
+    return line if same else msgspec.structs.replace(line, generation=held, since=since)
 
 
 def _condition(old: Condition | None, new: Condition, now: str, *, changed: bool = False) -> Condition:

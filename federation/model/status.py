@@ -18,6 +18,8 @@ class Condition(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
 class ClusterStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
     """One cluster's line. Healthy lines are a name and a fingerprint (design: status has a budget).
 
+    `since` is when a line that is not healthy took its word, RFC 3339.
+
     `generation` is the generation last applied there, written only when it is not the object's observedGeneration.
     `fingerprint` is `<manifest digest>.<managedFields entry digest>` of the last successful apply.
     """
@@ -27,6 +29,7 @@ class ClusterStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     message: str = ""
     generation: int = 0
     fingerprint: str = ""
+    since: str = ""
     remote_status: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 

@@ -57,10 +57,15 @@ READY = {
     "message": "1 of 2 clusters hold generation 4",
     "lastTransitionTime": "2026-01-10T11:59:00Z",
 }
-PROPAGATION = {"type": "Propagation", "status": "False", "reason": "CheckClusters"}
+PROPAGATION = {
+    "type": "Propagation",
+    "status": "False",
+    "reason": "CheckClusters",
+    "lastUpdateTime": "2026-01-10T11:59:20Z",
+}
 LINES = [
     {"name": "east", "fingerprint": "a.b"},
-    {"name": "west", "status": "UpdateFailed", "message": "quota", "generation": 3},
+    {"name": "west", "status": "UpdateFailed", "message": "quota", "generation": 3, "since": "2026-01-10T11:50:00Z"},
 ]
 
 
@@ -76,9 +81,19 @@ def test_federated_whose_status_is_of_an_older_generation_is_unknown() -> None:
     assert rows.federated(found, "deployments.apps", NOW)[3:5] == ("Unknown", "Pending")
 
 
-def test_status_says_state_generation_and_message() -> None:
+def test_status_says_state_generation_age_and_message() -> None:
     found = federated(observedGeneration=4, conditions=[READY, PROPAGATION], clusters=LINES)
-    assert rows.status(found) == [("east", "Applied", "4", ""), ("west", "UpdateFailed", "3", "quota")]
+    west = ("west", "UpdateFailed", "3", "10m", "quota")
+    assert rows.status(found, NOW) == [("east", "Applied", "4", "40s", ""), west]
+    whole = READY | {"status": "True", "lastUpdateTime": "2026-01-10T11:00:00Z"}
+    found = federated(observedGeneration=4, conditions=[whole, PROPAGATION], clusters=LINES[:1])
+    assert rows.status(found, NOW) == [("east", "Applied", "4", "60m", "")]
+
+
+def test_a_line_without_a_time_has_no_age() -> None:
+    lines = [{key: value for key, value in line.items() if key != "since"} for line in LINES]
+    found = federated(observedGeneration=4, conditions=[], clusters=lines)
+    assert [row[3] for row in rows.status(found, NOW)] == ["", ""]
 
 
 def test_heading_says_what_is_true_of_the_whole() -> None:
@@ -113,6 +128,22 @@ def test_cluster_rows() -> None:
     assert rows.cluster({"metadata": {"name": "east"}}, NOW)[1] == "Unknown"
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        pytest.param("False", "ok; services: cannot list", id="a-right-is-missing"),
+        pytest.param("True", "ok", id="followed"),
+    ],
+)
+def test_a_wide_cluster_row_names_what_cannot_be_followed(status: str, said: str) -> None:
+    conditions = [
+        {"type": "Ready", "status": "True", "message": "ok"},
+        {"type": "Synced", "status": status, "reason": "RightMissing", "message": "services: cannot list"},
+    ]
+    found = {"metadata": {"name": "east"}, "status": {"conditions": conditions}}
+    assert rows.cluster(found, NOW, wide=True)[-1] == said
+
+
 def test_type_rows() -> None:
     found = {
         "metadata": {"name": "deployments.apps"},
@@ -139,7 +170,7 @@ def test_whatever_is_stored_there_is_a_row(found: dict[str, Any]) -> None:
     assert len(rows.cluster(found, NOW, wide=True)) == len(rows.CLUSTERS_WIDE)
     assert len(rows.type_config(found, NOW, wide=True)) == len(rows.TYPES_WIDE)
     assert len(rows.federated(found, "t", NOW, wide=True)) == len(rows.FEDERATED_WIDE)
-    assert all(len(row) == len(rows.STATUS) for row in rows.status(found))
+    assert all(len(row) == len(rows.STATUS) for row in rows.status(found, NOW))
 
 
 # -- layout ----------------------------------------------------------------------------------------------------------
