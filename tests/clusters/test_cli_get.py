@@ -123,7 +123,9 @@ def test_get_federated_and_status(hub: Site) -> None:
     enable(hub, "configmaps", "secrets")
     place(hub, "settings", {"a": "1"}, ["m1", "m2"])
     place(hub, "other", {"a": "1"}, ["m1"])
-    lines = [{"name": "m1"}, {"name": "m2", "status": "CreationFailed", "message": "exceeded quota: small"}]
+    since = "2026-01-10T11:58:00Z"
+    failed = {"name": "m2", "status": "CreationFailed", "message": "exceeded quota: small", "since": since}
+    lines = [{"name": "m1"}, failed]
     ready = {
         "type": "Ready",
         "status": "False",
@@ -145,9 +147,11 @@ def test_get_federated_and_status(hub: Site) -> None:
         assert f"FederatedConfigMap {hub.namespace}/settings" in shown
         assert "1 of 2 clusters hold generation 1" in shown
         assert columns(shown)[-1][:2] == ["m2", "CreationFailed"]
+        assert columns(shown)[-1][3] not in ("", "<none>")
         assert "exceeded quota: small" in shown
     facts = json.loads(hub.run("status", "cm", "settings", "-n", hub.namespace, "-o", "json").out)
-    assert facts["clusters"][0] == {"cluster": "m1", "state": "Applied", "generation": 1, "message": ""}
+    assert facts["clusters"][0] == {"cluster": "m1", "state": "Applied", "generation": 1, "since": "", "message": ""}
+    assert facts["clusters"][1]["since"] == since
     assert "did you mean settings?" in hub.run("status", "cm", "setting", "-n", hub.namespace, code=1).err
     assert "not an enabled type" in hub.run("status", "pods", "x", code=1).err
 
