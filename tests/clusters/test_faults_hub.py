@@ -146,9 +146,11 @@ async def test_controller_started_while_the_hub_is_away(faulty: Faulty, namespac
         pytest.param("federatedtypeconfigs.core.kubefed.io", "empty", id="types-empty"),
         pytest.param("federatednamespaces.types.kubefed.io", "status", id="namespaces-refused"),
         pytest.param("federatednamespaces.types.kubefed.io", "cut", id="namespaces-cut"),
+        pytest.param("federatednamespaces.types.kubefed.io", "empty", id="namespaces-empty"),
         pytest.param(FEDERATED, "cut", id="objects-cut"),
         pytest.param(FEDERATED, "empty", id="objects-empty"),
         pytest.param("namespaces", "status", id="host-namespaces-refused"),
+        pytest.param("namespaces", "empty", id="host-namespaces-empty"),
     ],
 )
 async def test_start_lists_before_it_acts(faulty: Faulty, namespace: str, resource: str, kind: str) -> None:

@@ -141,8 +141,9 @@ async def test_member_down_and_back(faulty: Faulty, namespace: str) -> None:
     for name in ("changed", "kept", "new"):
         await faulty.until_ready(namespace, name, within=60.0)
     await faulty.until_held(faulty.m1, namespace, "changed", "g")
-    applied = passed(faulty.to_m1, namespace=namespace)
-    assert sorted((each.verb, each.name) for each in applied) == [("apply", "changed"), ("apply", "new")]
+    # An API server that has just started may refuse for a moment (its roles are not loaded yet): that writes nothing.
+    written = [each for each in passed(faulty.to_m1, namespace=namespace) if each.code < 300]
+    assert sorted((each.verb, each.name) for each in written) == [("apply", "changed"), ("apply", "new")]
 
 
 async def test_flapping_below_the_threshold_moves_nothing(faulty: Faulty, namespace: str) -> None:
