@@ -74,22 +74,37 @@ def _object(found: Found, kind: Kind, findings: list[Finding]) -> Iterator[Broke
             if stated in finding.versions:
                 yield Broken(found.source, title, finding.path, finding.message)
             continue
-        for cluster, path in pointers:
-            if _general(path) == finding.path or _general(path).startswith((f"{finding.path}.", f"{finding.path}[")):
+        for cluster, path, value in pointers:
+            if _sets(_general(path), value, finding):
                 message = f"the override for {cluster} sets it: {finding.message}"
                 yield Broken(found.source, title, path, message, certain=False)
         if "CEL rule" in finding.message and _reaches(found.document, finding.path):
             yield Broken(found.source, title, finding.path, finding.message, certain=False)
 
 
-def _overridden(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(cluster, path) for every override; JSON pointers become paths."""
+def _sets(path: str, value: Any, finding: Finding) -> bool:
+    """Whether an override of `path` with `value` reaches what a finding speaks of.
+
+    Of the fields above it only matters that they are gone or of another type: what else is new there, a required field
+    or a rule, is the template's own.
+    """
+    if path == finding.path:
+        return True
+    if finding.path.startswith((f"{path}.", f"{path}[", f"{path}{{")):
+        return _reaches(value, finding.path[len(path) :])
+    above = path.startswith((f"{finding.path}.", f"{finding.path}["))
+    return above and any(told in finding.message for told in ("the field is gone", "looks renamed", "the type is"))
+
+
+def _overridden(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
+    """(cluster, path, value) for every override; JSON pointers become paths."""
     for cluster in spec.get("overrides") or ():
-        for override in (cluster.get("clusterOverrides") or ()) if isinstance(cluster, Mapping) else ():
-            pointer = str(override.get("path", "")) if isinstance(override, Mapping) else ""
+        for each in (cluster.get("clusterOverrides") or ()) if isinstance(cluster, Mapping) else ():
+            override = each if isinstance(each, Mapping) else {}
+            pointer = str(override.get("path", ""))
             steps = [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
             path = "".join(f"[{step}]" if step.isdigit() or step == "-" else f".{step}" for step in steps)
-            yield str(cluster.get("clusterName")), f"spec.template{path}"
+            yield str(cluster.get("clusterName")), f"spec.template{path}", override.get("value")
 
 
 def _general(path: str) -> str:

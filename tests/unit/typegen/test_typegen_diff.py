@@ -128,6 +128,13 @@ TEXT = {"type": "string"}
             "was free and is now checked",
             id="described",
         ),
+        pytest.param(
+            changed("spec.size", **{"x-kubernetes-int-or-string": True}),
+            "spec.size",
+            "members",
+            "the type is now integer or string",
+            id="either",
+        ),
         pytest.param(changed("spec.size", default=3), "spec.size", "harmless", "the default is now 3", id="default"),
         pytest.param(
             changed("spec.rules.[].name", maxLength=3),
@@ -259,6 +266,25 @@ def test_the_objects_that_break_are_named(folder: Path) -> None:
     assert "may break: the override for east sets it" in text
 
 
+@pytest.mark.parametrize(
+    ("new", "pointer", "value", "told"),
+    [
+        pytest.param(changed("spec.rules.[].name", maxLength=3), "/spec/rules", [{"name": "x"}], True, id="below"),
+        pytest.param(changed("spec.rules.[].name", maxLength=3), "/spec/rules", [{}], False, id="below-and-not-set"),
+        pytest.param(without("rules"), "/spec/rules/0/name", "x", True, id="gone-above"),
+        pytest.param(changed("spec.open", type="string"), "/spec/open/x", 1, True, id="type-above"),
+        pytest.param(changed("spec", required=["host", "size"]), "/spec/tier", "a", False, id="required-above"),
+        pytest.param(changed("spec", rules=[{"rule": "true"}]), "/spec/tier", "a", False, id="rule-above"),
+    ],
+)
+def test_what_an_override_sets_may_break(folder: Path, new: Any, pointer: str, value: Any, told: bool) -> None:
+    (folder / "new.yaml").write_text(yaml.safe_dump(crd(new)))
+    override = {"clusterName": "east", "clusterOverrides": [{"path": pointer, "op": "add", "value": value}]}
+    (folder / "apps.yaml").write_text(yaml.safe_dump(site("shop", {"spec": {"host": "a", "size": 2}}, [override])))
+    text = diff(folder, "--objects", str(folder / "apps.yaml")).stdout
+    assert ("the override for east sets it" in text) is told, text
+
+
 def test_no_object_breaks_is_said(folder: Path) -> None:
     (folder / "apps.yaml").write_text(yaml.safe_dump(site("short", {"spec": {"host": "abc"}})))
     assert diff(folder, "--objects", str(folder / "apps.yaml")).stdout.endswith("no object breaks.\n")
@@ -335,3 +361,10 @@ class TestExplain:
         result = run("explain", field, str(folder / "old.yaml"))
         assert result.exit_code == code
         assert message in result.stderr
+
+
+def test_int_or_string_spelt_out_is_no_change() -> None:
+    either: dict[str, Any] = {"x-kubernetes-int-or-string": True}
+    spelt_out = {**either, "anyOf": [{"type": "integer"}, {"type": "string"}]}
+    old, new = ({"type": "object", "properties": {"a": node}} for node in (either, spelt_out))
+    assert [*upgrades.schemas(old, new), *upgrades.schemas(new, old)] == []
