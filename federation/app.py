@@ -100,7 +100,14 @@ class Controller:
             self.world, hub, gatekeeper, sync=self.sync, fanout=fanout, hub_uid=hub_uid, namespace=namespace
         )
         self.types = Types(
-            self.world, hub, watches, clusters=self.clusters, sync=self.sync, fanout=fanout, namespace=namespace
+            self.world,
+            hub,
+            watches,
+            clusters=self.clusters,
+            sync=self.sync,
+            fanout=fanout,
+            namespace=namespace,
+            now=_now,
         )
         clusters = StoredSink(self.clusters.objects, self.clusters.cluster_heard)
         secrets = StoredSink(self.clusters.secrets, self.clusters.secret_heard)

@@ -9,7 +9,7 @@ Row = tuple[str, ...]
 CLUSTERS = ("NAME", "READY", "VERSION", "REGION", "AGE")
 CLUSTERS_WIDE = (*CLUSTERS, "REASON", "ENDPOINT", "RIGHTS", "MESSAGE")
 TYPES = ("NAME", "FEDERATED", "PROPAGATION", "CONTROLLER", "AGE")
-TYPES_WIDE = (*TYPES, "TARGET", "SCOPE", "STATUS-COLLECTION")
+TYPES_WIDE = (*TYPES, "TARGET", "SCOPE", "STATUS-COLLECTION", "MESSAGE")
 FEDERATED = ("TYPE", "NAME", "CLUSTERS", "READY", "REASON", "AGE")
 FEDERATED_WIDE = (*FEDERATED, "GENERATION", "MESSAGE")
 STATUS = ("CLUSTER", "STATE", "GENERATION", "AGE", "MESSAGE")
@@ -95,7 +95,9 @@ def type_config(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = Fals
         return row
     version = "/".join(filter(None, (_text(target.get("group")), _text(target.get("version")))))
     scope = _text(target.get("scope"))
-    return (*row, f"{version} {_text(target.get('kind'))}", scope, _text(spec.get("statusCollection")) or "Disabled")
+    collection = _text(spec.get("statusCollection")) or "Disabled"
+    message = _text(condition(found, "Ready").get("message"))
+    return (*row, f"{version} {_text(target.get('kind'))}", scope, collection, message)
 
 
 def federated(found: Mapping[str, Any], type_name: str, now: dt.datetime, *, wide: bool = False) -> Row:

@@ -1,10 +1,13 @@
 """Enabled types: a FederatedTypeConfig switched on, changed, off or deleted starts and stops its watches.
 
 On deletion propagation stops first, then our finalizer goes; members' objects stay as they are, as KubeFed leaves
-them: nobody manages them until the type is enabled again.
+them: nobody manages them until the type is enabled again. Condition Ready (ours) says whether a type that is switched
+on can be followed at the hub, and if not, what to do.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import orjson
 import structlog
@@ -27,6 +30,7 @@ from federation.runtime.store import Store
 from federation.runtime.tasks import Tasks
 
 log = structlog.get_logger()
+READY = "Ready"
 
 
 class Types:
@@ -42,6 +46,7 @@ class Types:
         sync: Sync,
         fanout: Fanout,
         namespace: str,
+        now: Callable[[], str],
     ) -> None:
         self.queue: KeyQueue[str] = KeyQueue()
         self.objects: Store[StoredObject] = Store()
@@ -52,6 +57,7 @@ class Types:
         self._sync = sync
         self._fanout = fanout
         self._namespace = namespace
+        self._now = now
         self._running: dict[str, tuple[FederatedType, Watch, Tasks]] = {}
 
     def heard(self, name: str) -> None:
@@ -97,7 +103,7 @@ class Types:
         except Invalid as error:
             log.info("type config invalid", type=name, reason=str(error))
             await self._stop(name)
-            await self._tell(stored, running=False, message=str(error))
+            await self._tell(stored, running=False, ready=("False", "InvalidSpec", str(error)))
             return
         if marks.TYPE_FINALIZER not in stored.metadata.finalizers:
             finalizers = (*stored.metadata.finalizers, marks.TYPE_FINALIZER)
@@ -108,11 +114,16 @@ class Types:
         if running is not None and not _same(running[0], enabled):
             await self._stop(name)
             running = None
-        if enabled.propagation and running is None:
-            self._start(enabled)
-        elif not enabled.propagation:
+        if not enabled.propagation:
             await self._stop(name)
-        await self._tell(stored, running=enabled.propagation)
+            await self._tell(stored, running=False, ready=None)
+            return
+        if running is None:
+            self._start(enabled)
+        watch = self._running[name][1]
+        if watch.synced or watch.failure is not None:  # else it has not been asked yet, and brings us back
+            ready = _ready(enabled, watch.failure) or _stored_ready(stored)
+            await self._tell(stored, running=ready is None or ready[0] == "True", ready=ready)
 
     async def close(self) -> None:
         """Stop following everything."""
@@ -123,7 +134,9 @@ class Types:
         state = TypeState(enabled)
         self._world.types[enabled.name] = state
         watch = self._watches.federated(
-            enabled, FederatedSink(state, self._sync.changed, self._fanout), lambda watch: None
+            enabled,
+            FederatedSink(state, self._sync.changed, self._fanout),
+            lambda _: self.queue.add(enabled.name),
         )
         tasks = Tasks()
         tasks.keep(watch.run, f"watch:hub:{enabled.name}")
@@ -153,18 +166,58 @@ class Types:
         if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
             raise ApiFailure(answer, f"finalizer of FederatedTypeConfig {stored.metadata.name}")
 
-    async def _tell(self, stored: StoredObject, *, running: bool, message: str = "") -> None:
-        status = {
+    async def _tell(self, stored: StoredObject, *, running: bool, ready: tuple[str, str, str] | None) -> None:
+        """Write the status where it differs. `ready` is that condition's status, reason and message; None: none."""
+        told = {
             "observedGeneration": stored.metadata.generation,
             "propagationController": "Running" if running else "NotRunning",
             "statusController": "NotRunning",
+            "conditions": _conditions(stored, ready, self._now()) or None,
         }
-        told = {**status, "message": message or None}
         if all(stored.status.get(key) == value for key, value in told.items()):
             return
         answer = await self._hub.set_status(TYPE_CONFIGS, stored.where, orjson.dumps({"status": told}))
         if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
             raise ApiFailure(answer, f"status of FederatedTypeConfig {stored.metadata.name}")
+
+
+def _ready(enabled: FederatedType, failure: Failure | None) -> tuple[str, str, str] | None:
+    """Ready's status, reason and message; None when a failure says nothing about the type itself (the hub is away)."""
+    if failure is None:
+        return "True", "Following", ""
+    federated = enabled.federated
+    match failure.kind:
+        case FailureKind.TYPE_MISSING:
+            said = f"the host does not serve {federated.qualified} in {federated.version}"
+            return "False", "FederatedTypeMissing", f"{said}: apply its CRD, as fedctl enable {enabled.name} does"
+        case FailureKind.RIGHT_MISSING:
+            return "False", "RightMissing", f"{failure.message}; fedctl enable {enabled.name} grants it"
+    return None
+
+
+def _stored_ready(stored: StoredObject) -> tuple[str, str, str] | None:
+    found = next((each for each in stored.status.get("conditions") or () if each.get("type") == READY), None)
+    return (str(found.get("status")), str(found.get("reason")), str(found.get("message"))) if found else None
+
+
+def _conditions(stored: StoredObject, ready: tuple[str, str, str] | None, now: str) -> list[dict[str, Any]]:
+    """The stored conditions with Ready as it is now; its time moves when its status does."""
+    before: list[dict[str, Any]] = stored.status.get("conditions") or []
+    others = [each for each in before if each.get("type") != READY]
+    if ready is None:
+        return others
+    old: dict[str, Any] = next((each for each in before if each.get("type") == READY), {})
+    status, reason, message = ready
+    since = old.get("lastTransitionTime") if old.get("status") == status else None
+    told = {
+        "type": READY,
+        "status": status,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": since or now,
+        "observedGeneration": stored.metadata.generation,
+    }
+    return before if told == old else [*others, told]
 
 
 def _same(one: FederatedType, other: FederatedType) -> bool:

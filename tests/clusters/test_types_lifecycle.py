@@ -71,7 +71,10 @@ async def test_a_type_that_is_enabled_starts_at_once(
     stored = await host.get(TYPE_CONFIGS, SYSTEM_NAMESPACE, "limitranges")
     assert stored is not None
     assert stored["metadata"]["finalizers"] == [TYPE_FINALIZER]
-    assert stored["status"] == {
+    told = dict(stored["status"])
+    (ready,) = told.pop("conditions")
+    assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "True", "Following")
+    assert told == {
         "observedGeneration": stored["metadata"]["generation"],
         "propagationController": "Running",
         "statusController": "NotRunning",
@@ -197,7 +200,7 @@ async def test_a_type_config_that_is_wrong_says_why(host: Api) -> None:
     said = await attempt(host, TYPE_CONFIGS, SYSTEM_NAMESPACE, body)
     if not said:
         told = await type_status(host, "pods.elsewhere", propagationController="NotRunning")
-        said = told["message"]
+        said = told["conditions"][0]["message"]
         await host.delete(TYPE_CONFIGS, SYSTEM_NAMESPACE, "pods.elsewhere")
         await gone(host, TYPE_CONFIGS, SYSTEM_NAMESPACE, "pods.elsewhere")
     assert "pluralName" in said
@@ -206,7 +209,7 @@ async def test_a_type_config_that_is_wrong_says_why(host: Api) -> None:
 async def test_a_federated_crd_may_come_after_its_type_config(
     fleet: Fleet, host: Api, m1: Api, namespace: str, limits: None
 ) -> None:
-    """As a git tool applies them, in any order: the type starts when its CRD is served, without a restart."""
+    """As a git tool applies them, in any order: the type says what is missing and starts when its CRD is served."""
     name = f"{FEDERATED_LIMITS.plural}.{TYPES}"
     crd = await host.get(CRDS, "", name)
     config = await host.get(TYPE_CONFIGS, SYSTEM_NAMESPACE, "limitranges")
@@ -233,7 +236,9 @@ async def test_a_federated_crd_may_come_after_its_type_config(
         }
 
     await host.apply(TYPE_CONFIGS, bare(config, SYSTEM_NAMESPACE))
-    await type_status(host, "limitranges")
+    told = await type_status(host, "limitranges", propagationController="NotRunning")
+    assert told["conditions"][0]["status"] == "False"
+    assert "fedctl enable limitranges" in told["conditions"][0]["message"]
     await federated_namespace(host, namespace, ["m1"])
     await host.apply(CRDS, bare(crd))
     await fleet.enable("limitranges")  # the controller's right to the type at the hub went with `disable`
@@ -249,6 +254,8 @@ async def test_a_federated_crd_may_come_after_its_type_config(
 
     await eventually(served)
     await holds(m1, LIMITS, namespace, "web")
+    told = await type_status(host, "limitranges", propagationController="Running")
+    assert told["conditions"][0]["status"] == "True"
 
 
 @pytest.mark.parametrize("how", ["propagation-disabled", "type-config-deleted"])

@@ -151,10 +151,18 @@ def test_type_rows() -> None:
             "targetType": {"group": "apps", "version": "v1", "kind": "Deployment", "scope": "Namespaced"},
             "federatedType": {"kind": "FederatedDeployment"},
         },
-        "status": {"propagationController": "Running"},
+        "status": {
+            "propagationController": "Running",
+            "conditions": [{"type": "Ready", "status": "False", "message": "its CRD is missing"}],
+        },
     }
     assert rows.type_config(found, NOW) == ("deployments.apps", "FederatedDeployment", "Enabled", "Running", "")
-    assert rows.type_config(found, NOW, wide=True)[5:] == ("apps/v1 Deployment", "Namespaced", "Disabled")
+    assert rows.type_config(found, NOW, wide=True)[5:] == (
+        "apps/v1 Deployment",
+        "Namespaced",
+        "Disabled",
+        "its CRD is missing",
+    )
 
 
 ANY = st.recursive(

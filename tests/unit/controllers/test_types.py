@@ -30,29 +30,37 @@ UNAVAILABLE = Failure(FailureKind.UNAVAILABLE, "503", 503)
 class HubWatch:
     """Follows a fake hub; while `failure` is set it waits to be kicked, as a reflector does."""
 
-    def __init__(self, follow: Callable[[], None], failure: Failure | None) -> None:
+    def __init__(self, follow: Callable[[], None], failure: Failure | None, on_change: OnChange) -> None:
         self.failure = failure
         self.synced = False
         self.contact = 0.0
         self.running = False
         self.kicked = asyncio.Event()
         self._follow = follow
+        self._on_change = on_change
 
     async def run(self) -> None:
         self.running = True
         try:
             while self.failure is not None:
+                self._on_change(self)
                 await self.kicked.wait()
                 self.kicked.clear()
                 self.failure = None
             self._follow()
             self.synced = True
+            self._on_change(self)
             await asyncio.Event().wait()
         finally:
             self.running = False
 
     def kick(self) -> None:
         self.kicked.set()
+
+    def ends(self, failure: Failure | None) -> None:
+        """From now on the hub answers so."""
+        self.failure = failure
+        self._on_change(self)
 
 
 class HubWatches:
@@ -64,7 +72,7 @@ class HubWatches:
         self.opened: list[HubWatch] = []
 
     def federated(self, enabled: FederatedType, sink: Sink[FederatedObject], on_change: OnChange) -> HubWatch:
-        watch = HubWatch(lambda: self.hub.follow(enabled.federated, sink), self.missing)
+        watch = HubWatch(lambda: self.hub.follow(enabled.federated, sink), self.missing, on_change)
         self.opened.append(watch)
         return watch
 
@@ -82,6 +90,7 @@ class Enabled:
         self.fleet = fleet
         self.watches = HubWatches(fleet.hub)
         self.woken: list[str] = []
+        self.time = "2026-01-01T00:00:00Z"
         fanout = Fanout(fleet.world, lambda key, **_: self.woken.append(str(key)))
         self.types = Types(
             fleet.world,
@@ -91,6 +100,7 @@ class Enabled:
             sync=fleet.sync,
             fanout=fanout,
             namespace=SYSTEM,
+            now=lambda: self.time,
         )
         fleet.hub.follow(TYPE_CONFIGS, StoredSink(self.types.objects, self.types.heard), decoding.stored)
         fleet.tasks.keep(Workers("types", self.types.queue, self.types.process).serve, "types")
@@ -116,6 +126,15 @@ class Enabled:
 
     def status(self, name: str = "configmaps") -> dict[str, Any]:
         return dict((self.stored(name) or {}).get("status", {}))
+
+    def ready(self, name: str = "configmaps") -> tuple[str, str, str, str] | None:
+        """Condition Ready: status, reason, message and the time of its last transition."""
+        found = [each for each in self.status(name).get("conditions", ()) if each["type"] == "Ready"]
+        return (
+            (found[0]["status"], found[0]["reason"], found[0]["message"], found[0]["lastTransitionTime"])
+            if found
+            else None
+        )
 
     @property
     def running(self) -> set[str]:
@@ -152,6 +171,7 @@ async def test_an_enabled_type_is_followed_at_the_hub_and_in_members() -> None:
         assert stored["metadata"]["finalizers"] == [marks.TYPE_FINALIZER]
         assert made.status()["propagationController"] == "Running"
         assert made.status()["observedGeneration"] == 1
+        assert made.ready() == ("True", "Following", "", made.time)
         made.fleet.hub.writes.clear()
         made.types.heard("configmaps")
         await asyncio.sleep(60)
@@ -169,6 +189,7 @@ async def test_propagation_off_stops_it_and_leaves_copies_alone() -> None:
         assert not made.watches.opened[0].running
         assert not made.member_watch()
         assert made.status()["propagationController"] == "NotRunning"
+        assert made.ready() is None  # nothing is wrong with a type that is switched off
         assert REGISTRY.get_sample_value("federation_placements", {"cluster": "m1", "type": "configmaps"}) is None
         made.config(propagation="Enabled")
         await settle()
@@ -228,12 +249,15 @@ async def test_an_invalid_type_is_told_why_and_mended() -> None:
         made.config(targetType={"kind": 7})
         await settle()
         assert made.running == set()
-        assert "targetType.kind" in made.status()["message"]
+        told = made.ready()
+        assert told is not None
+        assert told[:2] == ("False", "InvalidSpec")
+        assert "targetType.kind" in told[2]
         assert made.status()["propagationController"] == "NotRunning"
         made.config()
         await settle()
         assert made.running == {"configmaps"}
-        assert "message" not in made.status()
+        assert made.ready() == ("True", "Following", "", made.time)
 
 
 @virtual
@@ -259,11 +283,43 @@ async def test_a_federated_crd_that_comes_later_is_noticed() -> None:
         await settle()
         watch = made.watches.opened[0]
         assert (watch.synced, made.types.synced) == (False, True)  # one missing type does not hold readiness back
+        told = made.ready()
+        assert told is not None
+        assert told[:2] == ("False", "FederatedTypeMissing")
+        assert "fedctl enable configmaps" in told[2]
+        assert made.status()["propagationController"] == "NotRunning"
+        made.time = "2026-01-01T01:00:00Z"
         made.types.kick()
         await settle()
         assert watch.synced
+        assert made.ready() == ("True", "Following", "", made.time)
+        assert made.status()["propagationController"] == "Running"
         made.types.kick()
         assert not watch.kicked.is_set()  # what is followed is left in peace
+
+
+@virtual
+async def test_a_right_that_is_missing_is_told_and_a_hub_that_is_away_changes_nothing() -> None:
+    async with enabled() as made:
+        made.config()
+        await settle()
+        watch, began = made.watches.opened[0], made.time
+        made.time = "2026-01-01T01:00:00Z"
+        made.fleet.hub.writes.clear()
+        watch.ends(UNAVAILABLE)
+        await settle()
+        assert made.fleet.hub.writes == []
+        assert made.ready() == ("True", "Following", "", began)
+        watch.ends(Failure(FailureKind.RIGHT_MISSING, "cannot list federatedconfigmaps", 403))
+        await settle()
+        message = "cannot list federatedconfigmaps; fedctl enable configmaps grants it"
+        assert made.ready() == ("False", "RightMissing", message, made.time)
+        watch.ends(UNAVAILABLE)
+        await settle()
+        assert made.ready() == ("False", "RightMissing", message, made.time)
+        watch.ends(None)
+        await settle()
+        assert made.ready() == ("True", "Following", "", made.time)
 
 
 @virtual
