@@ -152,7 +152,7 @@ async def test_a_hub_that_is_gone_for_good_is_taken_off_by_hand(world: World) ->
     uid = (await world.read()).uid
     await pushed(world, Claim(uid, OTHER_HUB))
     key = marks.claim_annotation(US).replace("/", "~1")
-    by_hand = [
+    by_hand: list[Mapping[str, Any]] = [
         {"op": "replace", "path": "/metadata/managedFields", "value": [{}]},
         {"op": "remove", "path": f"/metadata/annotations/{key}"},
     ]
