@@ -4,6 +4,7 @@ A user's template is input like any other: what is wrong with it is an Unusable 
 """
 
 import functools
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,18 @@ def documents(name: str, overlay: str = "", /, **values: Any) -> list[dict[str, 
     except jinja2.TemplateSyntaxError as error:
         raise Unusable(f"{where}:{error.lineno}: {error.message}") from error
     except (jinja2.TemplateError, TypeError, UnicodeDecodeError) as error:
-        raise Unusable(f"{where}: {error}") from error
+        raise Unusable(f"{where}{_line(error)}: {error}") from error
     except yaml.YAMLError as error:
         raise Unusable(f"{where}: renders to no YAML: {' '.join(str(error).split())}") from error
     if not all(isinstance(each, dict) and each.get("kind") for each in found):
         raise Unusable(f"{where}: a document in it is no manifest, kind is missing")
     return found
+
+
+def _line(error: Exception) -> str:
+    """`:LINE` of the template where rendering stopped, "" outside of it: Jinja's frames carry the template's lines."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.name == "top-level template code"]
+    return f":{frames[-1].lineno}" if frames else ""
 
 
 @functools.cache

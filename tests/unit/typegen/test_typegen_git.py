@@ -344,6 +344,7 @@ class TestTemplates:
             pytest.param("other.yaml", "", "no template in it; it may hold types/federated.yaml", id="nothing-used"),
             pytest.param("types/federated.yaml", "{% if %}", "types/federated.yaml:1: ", id="syntax"),
             pytest.param("types/federated.yaml", "{{ nothing }}", "'nothing' is undefined", id="undefined"),
+            pytest.param("types/federated.yaml", "a: 1\nb: {{ c.d }}", "types/federated.yaml:2: 'c' is", id="line"),
             pytest.param("types/federated.yaml", "a: [", "renders to no YAML", id="no-yaml"),
             pytest.param("types/federated.yaml", "a: 1", "is no manifest, kind is missing", id="no-manifest"),
             pytest.param("types/federated.yaml", "kind: X", "expected a CustomResourceDefinition", id="no-crd"),
