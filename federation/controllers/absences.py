@@ -38,23 +38,22 @@ class Absences:
         return around.objects.get(where) is None and not await self.confirmed(around, where)
 
     async def vanished(self, state: TypeState, where: ObjectName) -> bool:
-        """Whether an object that is not in the store can be forgotten: one that we had finalized is asked for first."""
-        track = state.tracks.get(where)
-        finalized = track is not None and track.applied and track.plan is not None and not track.plan.deleting
-        return not finalized or await self.confirmed(state, where)
+        """Whether an object that is not in the store can be forgotten: one that a list left out is asked for first."""
+        return where not in state.missing or await self.confirmed(state, where)
 
     async def confirmed(self, state: TypeState, where: ObjectName) -> bool:
         """Whether the hub has no such federated object; one that it has is put back into the store."""
+        state.missing.add(where)
         found = await self._hub.read_federated(state.type.federated, where)
-        if state.objects.get(where) is not None:
-            return False  # its watch has told meanwhile, and knows better
-        if isinstance(found, Failure):
-            if found.kind not in _GONE:
-                raise ApiFailure(found, f"{state.type.federated.kind} {where}")
-            state.vanished(where)
-        elif where not in state.gone:
+        if where not in state.missing:
+            return state.objects.get(where) is None  # its watch has told meanwhile, and knows better
+        if not isinstance(found, Failure):
+            state.missing.discard(where)
             state.objects.put(where, found)
             return False
+        if found.kind not in _GONE:
+            raise ApiFailure(found, f"{state.type.federated.kind} {where}")
+        state.vanished(where)
         return True
 
 

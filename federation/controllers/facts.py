@@ -118,11 +118,13 @@ class Holdings:
 class TypeState:
     """One enabled type: its federated objects, their tracks, and what each member holds of it.
 
-    `gone` are FederatedNamespaces that the hub itself, asked for them or by a DELETED event, says are not there.
+    `missing` are objects that a list has left out and the hub has not been asked for yet; `gone` are federated
+    namespaces that the hub itself, asked for them or by a DELETED event, says are not there.
     """
 
     type: FederatedType
     objects: Store[FederatedObject] = field(default_factory=Store)
+    missing: set[ObjectName] = field(default_factory=set)
     gone: set[ObjectName] = field(default_factory=set)
     tracks: dict[ObjectName, Track] = field(default_factory=dict)
     holdings: dict[str, Holdings] = field(default_factory=dict)
@@ -133,8 +135,14 @@ class TypeState:
         version = versions.followed(self.type, holdings.served if holdings is not None else None)
         return self.type.target if version == self.type.target.version else replace(self.type.target, version=version)
 
+    def heard(self, name: ObjectName) -> None:
+        """The hub has told of an object: it is neither missing nor gone."""
+        self.missing.discard(name)
+        self.gone.discard(name)
+
     def vanished(self, name: ObjectName) -> None:
         """The hub says that there is no such object; where namespaces are federated that must not be forgotten."""
+        self.missing.discard(name)
         if self.type.is_namespace:
             if len(self.gone) >= _REMEMBERED:
                 self.gone.clear()  # they are asked for again

@@ -97,14 +97,15 @@ class FederatedSink:
         self._fanout = fanout
 
     def replace(self, items: Iterable[FederatedObject]) -> None:
-        """A whole list: what is not in it is gone."""
+        """A whole list: what is not in it is gone, unless the hub has it when it is asked (see absences)."""
         first = not self._state.objects.synced
         listed = {item.where: item for item in items}
         for name in [name for name in self._state.objects if name not in listed]:
+            self._state.missing.add(name)
             self._gone(name)
         for name, item in listed.items():
             before = self._state.objects.put(name, item)
-            self._state.gone.discard(name)
+            self._state.heard(name)
             if before is None or _changed(before, item):
                 self._changed(name, urgent=not first)
         self._state.objects.synced = True
@@ -114,7 +115,7 @@ class FederatedSink:
     def upsert(self, item: FederatedObject) -> None:
         """One object, new or changed: a user's change goes first."""
         before = self._state.objects.put(item.where, item)
-        self._state.gone.discard(item.where)
+        self._state.heard(item.where)
         if before is None or _changed(before, item):
             self._changed(item.where, urgent=True)
 
@@ -130,6 +131,7 @@ class FederatedSink:
             self._state.vanished(item.where)
             self._gone(item.where)
             return
+        self._state.heard(item.where)
         deleting = msgspec.structs.replace(meta, deletion_timestamp=_UNKNOWN_TIME)
         self._state.objects.put(item.where, msgspec.structs.replace(item, metadata=deleting))
         self._changed(item.where, urgent=True)

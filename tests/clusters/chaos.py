@@ -11,10 +11,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import orjson
+
 from federation.model.errors import ApiFailure
 from federation.model.marks import MANAGED_LABEL, SYSTEM_NAMESPACE
 from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES
-from federation.playground.faults import Fault
+from federation.playground.faults import Fault, Injected
 from tests.clusters.faulty import Faulty
 from tests.clusters.harness import (
     CONFIGMAPS,
@@ -41,6 +43,7 @@ class Chaos:
         self._namespaces = namespaces
         self._random = random.Random(seed)
         self._down: dict[str, str] = {}
+        self._lies: list[Injected] = []
         self._acts: tuple[tuple[int, Callable[[], Awaitable[str]]], ...] = (
             (14, self._create),
             (12, self._update),
@@ -55,6 +58,7 @@ class Chaos:
             (7, self._fault),
             (3, self._clear),
             (3, self._outage),
+            (3, self._lie),
             (2, self._kill_controller),
         )
 
@@ -277,6 +281,20 @@ class Chaos:
             proxy.cut_watches()
         return f"fault at {proxy.cluster.name}: {fault.kind} {fault.code or ''} x {times}"
 
+    async def _lie(self) -> str:
+        """The next list of a collection is empty, and its watch goes on from there as if that were true."""
+        hub = [(self._faulty.to_host, self._faulty.host, each) for each in (FEDERATED_CONFIGMAPS, FEDERATED_NAMESPACES)]
+        standing = [member for member in MEMBERS if member not in self._down]
+        members = [(self._proxy(member), self._api(member), CONFIGMAPS) for member in standing]
+        proxy, api, resource = self._random.choice([*hub, *members])
+        head = await api.connection.read(resource.collection(), params={"limit": "1"})
+        empty = {"kind": "List", "apiVersion": "v1", "items": []}
+        body = orjson.dumps({**empty, "metadata": {"resourceVersion": head["metadata"]["resourceVersion"]}})
+        lie = Fault("status", verb="list", resource=resource.qualified, code=200, body=body, times=1)
+        self._lies.append(proxy.inject(lie))
+        proxy.inject(Fault("expire", verb="watch", resource=resource.qualified, times=1))
+        return f"{proxy.cluster.name} lists no {resource.qualified}"
+
     async def _clear(self) -> str:
         for proxy in self._faulty.proxies:
             proxy.clear()
@@ -312,6 +330,8 @@ class Chaos:
         return self._faulty.to_m1 if member == "m1" else self._faulty.to_m2
 
     async def _kill_controller(self) -> str:
+        for lie in self._lies:
+            lie.cleared = True  # what a start has never heard of it can hear of from a watch only
         await self._faulty.restart(wait=False)
         return "controller killed and started"
 

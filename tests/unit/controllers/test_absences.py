@@ -10,9 +10,9 @@ import pytest
 from federation.controllers.gathering import Gatherer
 from federation.model.clusters import Missing
 from federation.model.failures import Failure, FailureKind
-from federation.model.federated import FederatedType, Metadata
+from federation.model.federated import FederatedObject, FederatedType, Metadata
 from federation.model.marks import SYNC_FINALIZER
-from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, ObjectName
+from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, ObjectName, Resource
 from tests.unit.controllers.fleet import SYSTEM, Fleet
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, WEB, Rig
 from tests.unit.virtualtime import settle, virtual
@@ -207,3 +207,41 @@ async def test_a_cluster_leaves_when_the_hub_has_it_no_more(erased: bool) -> Non
         await asyncio.sleep(5)
         assert ("m1" in fleet.world.members) is not erased
         assert gate.closed is erased
+
+
+@virtual
+async def test_an_object_that_was_never_pushed_is_not_lost_to_a_list_either() -> None:
+    """It has no finalizer and selects nobody yet: a cluster that joins later must still find it."""
+    async with Rig("m1", types=BOTH) as rig:
+        await filled(rig)
+        rig.put(ObjectName("ns", "idle"), spec={}, clusters=("m2",))
+        await asyncio.sleep(1)
+        lie(rig, CONFIGMAPS)
+        await asyncio.sleep(5)
+        rig.join("m2").namespaces.clear()
+        rig.put(NS, clusters=("m1", "m2"), enabled=FEDERATED_NAMESPACES)
+        await asyncio.sleep(5)
+        assert rig.data("m2", name=ObjectName("ns", "idle")) == "b"
+
+
+@virtual
+async def test_a_deletion_that_is_told_while_the_hub_is_asked_is_believed() -> None:
+    """The answer is older than the event: what it says is there must not come back."""
+    async with Rig("m1", types=BOTH) as rig:
+        idle = ObjectName("ns", "idle")
+        rig.put(idle, clusters=())
+        await settle()
+        read = rig.hub.read_federated
+
+        async def slowly(resource: Resource, name: ObjectName) -> FederatedObject | Failure:
+            found = await read(resource, name)
+            await asyncio.sleep(1)
+            return found
+
+        rig.hub.read_federated = slowly  # type: ignore[method-assign]
+        lie(rig, CONFIGMAPS)
+        await settle()
+        rig.delete(idle)
+        await asyncio.sleep(5)
+        state = rig.world.types["configmaps"]
+        assert (state.objects.get(idle), dict(state.tracks), state.missing) == (None, {}, set())
