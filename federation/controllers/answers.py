@@ -55,7 +55,9 @@ def applied(turn: Turn, action: Apply, observed: Observed, outcome: push.Outcome
         # The same manifest again: somebody had changed or removed what is ours.
         manager, fields = (", ".join(contest.managers[:3]), contest.fields) if contest else ("", ())
         _contended(turn, manager=manager, fields=fields)
-        log.info("drift put back", key=str(key), cluster=cluster, manager=manager, fields=fields[:5])
+        gone = "fields of ours, or our label, had been removed" if action.uid else "the object had been deleted"
+        what = {"manager": manager, "fields": fields[:5]} if contest else {"reason": gone}
+        log.info("drift put back", key=str(key), cluster=cluster, **what)
     if outcome.dropped:
         track.dropped[cluster] = outcome.dropped
     elif outcome.dropped is not None:

@@ -413,6 +413,26 @@ async def test_drift_is_put_back_and_the_hub_hears_nothing_of_it_twice() -> None
 
 
 @virtual
+async def test_the_log_says_what_drifted_and_by_whom() -> None:
+    async with Rig("m1") as rig:
+        rig.put()
+        await settle()
+        with capture_logs() as logs:
+            rig.members["m1"].post(TARGET, WEB, {"data": {"a": "drifted"}}, manager="kubectl-edit")
+            await settle()
+            rig.members["m1"].unset(TARGET, WEB, ("data", "a"))
+            await settle()
+            rig.members["m1"].remove(TARGET, WEB)
+            await settle()
+        told = [entry for entry in logs if entry["event"] == "drift put back"]
+        assert [(entry.get("manager"), entry.get("fields"), entry.get("reason")) for entry in told] == [
+            ("kubectl-edit", (".data.a",), None),
+            (None, None, "fields of ours, or our label, had been removed"),
+            (None, None, "the object had been deleted"),
+        ]
+
+
+@virtual
 async def test_what_is_not_ours_is_no_drift() -> None:
     async with Rig("m1") as rig:
         rig.put()
