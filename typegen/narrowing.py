@@ -37,6 +37,12 @@ def own(schema: Node) -> Node:
     return {**schema, "properties": known, "required": required}
 
 
+def name(schema: Node) -> Node:
+    """Of a whole target's schema what it says of metadata.name."""
+    metadata = (schema.get("properties") or {}).get("metadata") or {}
+    return {"type": "string", **((metadata.get("properties") or {}).get("name") or {})}
+
+
 def shape(node: Node) -> Any:
     """What kind of value a node holds, without its bounds and words: equal for a field that was only renamed."""
     below = node.get("items") or node.get("additionalProperties")

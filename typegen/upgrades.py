@@ -99,6 +99,7 @@ def _names(name: str, old: Form, new: Form) -> Iterator[Finding]:
 def schemas(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Severity, str]]:
     """What changes from one schema of a whole target to another, as (path in the federated object, severity, text)."""
     yield from _node(narrowing.own(old), narrowing.own(new), "spec.template")
+    yield from _node(narrowing.name(old), narrowing.name(new), "metadata.name")
 
 
 def _node(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator[tuple[str, Severity, str]]:

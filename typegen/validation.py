@@ -112,6 +112,8 @@ def _object(schema: Schema, value: dict[str, Any], path: str) -> Iterator[Cautio
         if embedded and name == "metadata":
             if not isinstance(child, dict | None):
                 yield Caution(below, f"{_said(child)}, expected object")
+            elif child and child.get("name") is not None:
+                yield from problems(_name(schema), child["name"], f"{below}.name")
         elif name in known:
             if child is not None:
                 yield from problems(known[name], child, below)
@@ -120,6 +122,13 @@ def _object(schema: Schema, value: dict[str, Any], path: str) -> Iterator[Cautio
         elif not free and not (embedded and name in _META) and _closed(schema):
             near = difflib.get_close_matches(str(name), known, n=1)
             yield Caution(below, f"unknown field{f', did you mean {near[0]}?' if near else ''}")
+
+
+def _name(schema: Schema) -> Schema:
+    """What an API object's schema says of metadata.name, the one part of metadata that it may restrict."""
+    metadata = (schema.get("properties") or {}).get("metadata") or {}
+    found: Schema = (metadata.get("properties") or {}).get("name") or {}
+    return found
 
 
 def _closed(schema: Schema) -> bool:

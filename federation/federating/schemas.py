@@ -110,6 +110,9 @@ def _whole(schema: Schema) -> Schema:
     """The schema with what the API server adds to every object's: apiVersion, kind and all of metadata."""
     properties = schema.get("properties") or {}
     every = {"apiVersion": _TEXT, "kind": _TEXT, "metadata": metadata.nested()}
+    named = ((properties.get("metadata") or {}).get("properties") or {}).get("name")
+    if named:
+        every["metadata"]["properties"]["name"] = named
     return {**schema, "type": "object", "properties": {**properties, **every}}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from federation.core import manifest, parsing
+from federation.core import checks, manifest, parsing
 from federation.federating import catalogue, schemas
 from federation.federating.catalogue import Catalogue
 from federation.federating.findings import Finding, Rule, Severity
@@ -91,6 +91,10 @@ def _schema(found: Document, kind: Kind) -> Iterator[Finding]:
 def _controller(found: Document, metadata: Document, type_: FederatedType, kind: Kind | None) -> Iterator[Finding]:
     """What the controller would say, step by step; a step that fails is the last one."""
     name, namespace = str(metadata["name"]), str(metadata.get("namespace") or "")
+    try:  # the hub's rule for custom resources, whatever a target such as ClusterRole may be called
+        checks.dns_1123(name, "metadata.name")
+    except Invalid as error:
+        yield Finding(Rule.SCHEMA, error.field, error.message)
     if type_.is_namespace and namespace and namespace != name:
         yield Finding(
             Rule.NAMESPACE, "metadata.namespace", f"a FederatedNamespace lives in the namespace it names: {name}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from federation.core import manifest, overrides, parsing
+from federation.core import checks, manifest, overrides, parsing
 from federation.federating import cleaning
 from federation.federating.cleaning import Cleaned
 from federation.federating.wishes import Change, Wish
@@ -87,7 +87,8 @@ def _operations(body: Body, cluster: str, changes: tuple[Change, ...]) -> list[B
 
 
 def _prove(document: Body, cleaned: Cleaned, type: FederatedType) -> None:  # noqa: A002
-    """Raise Invalid where the controller would: the object as a whole, then each cluster's overrides."""
+    """Raise Invalid where the hub or the controller would: the object as a whole, then each cluster's overrides."""
+    checks.dns_1123(cleaned.name, "metadata.name")  # the hub's rule for custom resources: no ClusterRole system:x
     try:
         raw = orjson.dumps(document["spec"])
     except TypeError as error:  # a whole number of more than 64 bits

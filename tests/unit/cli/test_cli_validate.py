@@ -184,6 +184,7 @@ def test_what_is_right_is_silent_and_cel_is_named(repository: Path) -> None:
         pytest.param("v1beta1", "v1", 1, "error", "apiVersion", "v1beta1 is", id="version"),
         pytest.param("FederatedWidget", "FederatedGadget", 2, "error", "kind", "no type FederatedGadget", id="kind"),
         pytest.param("namespace: shop", "namespace: store", 5, "warning", "metadata.namespace", "store", id="homeless"),
+        pytest.param("name: w\n", "name: W\n", 4, "error", "metadata.name", "must be lower case", id="name"),
         pytest.param("  name: w\n", "", 3, "error", "metadata", "metadata.name is required", id="nameless"),
     ],
 )  # fmt: skip

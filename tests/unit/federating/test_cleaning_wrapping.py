@@ -320,3 +320,10 @@ def test_what_cannot_be_federated(document: dict[str, Any], field: str) -> None:
 def test_a_number_no_server_takes_is_refused() -> None:
     with pytest.raises(Invalid, match="cannot be sent"):
         wrap({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a"}, "data": {"a": 2**80}})
+
+
+def test_a_name_that_no_custom_resource_may_have_is_refused() -> None:
+    """A ClusterRole may be called so, the FederatedClusterRole in which it would stand may not."""
+    role = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": "system:x"}}
+    with pytest.raises(Invalid, match=r"metadata.name: .*system:x.* must be lower case"):
+        wrap(role)

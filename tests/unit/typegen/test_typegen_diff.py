@@ -368,3 +368,17 @@ def test_int_or_string_spelt_out_is_no_change() -> None:
     spelt_out = {**either, "anyOf": [{"type": "integer"}, {"type": "string"}]}
     old, new = ({"type": "object", "properties": {"a": node}} for node in (either, spelt_out))
     assert [*upgrades.schemas(old, new), *upgrades.schemas(new, old)] == []
+
+
+def test_a_name_may_be_narrowed() -> None:
+    def named(length: int) -> dict[str, Any]:
+        name = {"type": "string", "maxLength": length}
+        return {**OLD, "properties": {**OLD["properties"], "metadata": obj(name)}}
+
+    def obj(name: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "object", "properties": {"name": name}}
+
+    assert list(upgrades.schemas(named(9), named(4))) == [
+        ("metadata.name", "stored", "maxLength is now 4, until now 9")
+    ]
+    assert list(upgrades.schemas(OLD, named(4))) == [("metadata.name", "stored", "maxLength is now 4")]

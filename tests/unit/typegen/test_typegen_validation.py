@@ -126,3 +126,14 @@ def test_what_is_wrong_and_where(value: Any, wanted: list[str]) -> None:
 )
 def test_a_whole_api_object(value: Any, wanted: list[str]) -> None:
     assert [str(problem) for problem in validation.resource(SCHEMA, value)] == wanted
+
+
+def test_the_name_of_a_whole_object_may_be_restricted() -> None:
+    name = {"type": "string", "maxLength": 3}
+    schema = {"type": "object", "properties": {"metadata": {"type": "object", "properties": {"name": name}}}}
+    body = {"apiVersion": "v1", "kind": "Thing"}
+    short, long = ({**body, "metadata": {"name": each, "labels": {"a": "b"}}} for each in ("abc", "abcd"))
+    assert list(validation.resource(schema, short)) == []
+    assert [str(each) for each in validation.resource(schema, long)] == [
+        "metadata.name: 4 characters, at most 3 are allowed"
+    ]
