@@ -191,3 +191,36 @@ def test_health_of_clusters(probes: list[health.Probe], argo: str) -> None:
     assert gitops.argo(found)[0] == argo
     del found["status"]
     assert gitops.argo(found)[0] == "Progressing"
+
+
+MISSING = {"type": "Ready", "status": "False", "reason": "FederatedTypeMissing", "message": "apply its CRD"}
+
+
+@pytest.mark.parametrize(
+    ("propagation", "told", "argo", "said"),
+    [
+        pytest.param("Enabled", None, "Progressing", "not seen it", id="not-seen"),
+        pytest.param("Enabled", {"observedGeneration": 1}, "Progressing", "not seen it", id="older-generation"),
+        pytest.param(
+            "Enabled",
+            {"observedGeneration": 2, "conditions": [{"type": "Ready", "status": "True", "message": ""}]},
+            "Healthy",
+            "",
+            id="followed",
+        ),
+        pytest.param(
+            "Enabled", {"observedGeneration": 2, "conditions": [MISSING]}, "Degraded", "apply its CRD", id="no-crd"
+        ),
+        pytest.param("Disabled", {"observedGeneration": 2}, "Healthy", "switched off", id="off"),
+    ],
+)
+def test_health_of_types(propagation: str, told: dict[str, Any] | None, argo: str, said: str) -> None:
+    found: dict[str, Any] = {
+        "apiVersion": "core.kubefed.io/v1beta1",
+        "kind": "FederatedTypeConfig",
+        "metadata": {"name": "configmaps", "generation": 2},
+        "spec": {"propagation": propagation},
+    }
+    shown, message = gitops.argo(found | ({"status": told} if told is not None else {}))
+    assert shown == argo
+    assert said in message
