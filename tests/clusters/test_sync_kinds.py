@@ -28,7 +28,7 @@ FEDERATED_WEBSITES = Resource(TYPES, "v1beta1", "FederatedWebsite", "federatedwe
 TIERS = Resource("tests.example.com", "v1", "Tier", "tiers", namespaced=False)
 FEDERATED_TIERS = Resource(TYPES, "v1beta1", "FederatedTier", "federatedtiers", namespaced=False)
 FEDERATED_CLUSTER_ROLES = Resource(TYPES, "v1beta1", "FederatedClusterRole", "federatedclusterroles", namespaced=False)
-WEBSITE_CRD = Path(__file__).parents[2] / "e2e" / "demo" / "crds" / "websites.yaml"
+WEBSITE_CRD = Path(__file__).parents[2] / "e2e" / "gitops" / "crds" / "websites.yaml"
 TIER_CRD: dict[str, Any] = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
