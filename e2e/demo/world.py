@@ -47,14 +47,14 @@ def differences(expected: World, seen: Mapping[Where, Mapping[str, Any]], silent
         if wanted is None:
             found.append(Difference(where, "nothing", "an object"))
         elif item is None:
-            found.append(Difference(where, "an object" + _said(wanted), "nothing"))
+            found.append(Difference(where, "an object" + _said(where, wanted), "nothing"))
         elif item["metadata"].get("deletionTimestamp"):
-            found.append(Difference(where, "an object" + _said(wanted), "one that is being deleted"))
+            found.append(Difference(where, "an object" + _said(where, wanted), "one that is being deleted"))
         else:
             for pointer, value in wanted.items():
                 actual = read(item, pointer)
                 if actual != value:
-                    found.append(Difference(where, f"{pointer} = {value!r}", f"{actual!r}"))
+                    found.append(Difference(where, f"{pointer} = {_shown(where, value)}", _shown(where, actual)))
     return found
 
 
@@ -70,5 +70,11 @@ def read(item: Any, pointer: str) -> Any:
     return item
 
 
-def _said(fields: Fields) -> str:
-    return " with " + ", ".join(f"{pointer} = {value!r}" for pointer, value in fields.items()) if fields else ""
+def _said(where: Where, fields: Fields) -> str:
+    told = ", ".join(f"{pointer} = {_shown(where, value)}" for pointer, value in fields.items())
+    return f" with {told}" if told else ""
+
+
+def _shown(where: Where, value: Any) -> str:
+    """A value as the demo may print it: of a Secret only whether there is one."""
+    return repr(value) if value is None or not where[0].startswith("Secret ") else "(not shown)"

@@ -49,6 +49,15 @@ def test_differences(seen: dict[Where, dict[str, Any]], silent: tuple[str, ...],
     assert all(text in line for text, line in zip(said, found, strict=True))
 
 
+@pytest.mark.parametrize("seen", [{}, {"key": "other-canary"}], ids=["missing", "another-value"])
+def test_a_secrets_values_are_not_shown(seen: dict[str, str]) -> None:
+    where: Where = ("Secret payment", "berlin")
+    wanted = world.holding(where[0], [where[1]], {"/data/key": "canary"})
+    (found,) = world.differences(wanted, {where: item(data=seen)} if seen else {}, ())
+    assert "/data/key" in str(found)
+    assert "canary" not in str(found)
+
+
 @pytest.mark.parametrize(
     ("pointer", "value"),
     [
