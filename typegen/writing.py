@@ -1,11 +1,18 @@
 """Write what was generated as YAML for git: stable to the byte, readable, with what could not be carried on top."""
 
 import functools
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from typegen.model import ApiResource, Caution, Generated
 
+_OTHER_WORDS = (
+    ("bool", "[yYnN]", list("yYnN")),
+    ("int", "[-+]?0o[0-7]+", list("-+0")),
+    ("float", r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),
+)
+"""Bare words that kubectl's YAML takes for more than text and PyYAML does not: a field `y` would become `true`."""
 MARK = "# Written by typegen; change the source and write it again."
 """The second line of every file that typegen writes: how `check` and `--prune` know its own."""
 
@@ -73,6 +80,8 @@ def _dumper() -> type[Any]:
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
     Dumper.add_representer(str, string)
+    for tag, pattern, starts in _OTHER_WORDS:
+        Dumper.add_implicit_resolver(f"tag:yaml.org,2002:{tag}", re.compile(f"^(?:{pattern})$"), starts)
     return Dumper
 
 

@@ -11,6 +11,7 @@ from federation.joining.applying import Outcome
 from federation.joining.contexts import Contexts
 from federation.joining.errors import Refused
 from federation.kube.connection import Connection
+from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
 from federation.model.resources import ObjectName, Resource
 
@@ -110,7 +111,13 @@ class Run:
                 )
                 continue
             for found in held.objects:
-                await self._make(found, type_, again=True)
+                try:
+                    await self._make(found, type_, again=True)
+                except Invalid as error:
+                    if error.field.startswith("override"):
+                        raise
+                    self.code = failing.PARTIAL  # such as a RoleBinding system:x, a name that no custom resource has
+                    options.report(f"warning: {catalogue.title(found)} is left out: {error}")
 
     async def _one(self, type_: FederatedType, namespace: str, name: str, *, again: bool) -> None:
         found = await lookups.one(self._host, type_.target, namespace, name)

@@ -3,6 +3,7 @@
 import functools
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -53,6 +54,8 @@ def _dumper() -> type[Any]:
 
     Dumper.add_representer(str, Dumper.represent_text)
     reading.add_resolvers(Dumper)
+    # kubectl reads YAML 1.1, where these are bools too; PyYAML, which forgot them, would leave them bare.
+    Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^[yYnN]$"), list("yYnN"))
     return Dumper
 
 

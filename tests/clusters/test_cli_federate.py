@@ -88,6 +88,18 @@ def test_a_namespace_with_everything_in_it(shop: Site) -> None:
     assert again.err.count("is there already, left as it is") == 3
 
 
+def test_a_name_that_no_federated_object_may_have_stops_nothing(shop: Site) -> None:
+    enable(shop, "rolebindings.rbac.authorization.k8s.io")
+    bindings = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{shop.namespace}/rolebindings"
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"}
+    for name in ("a:b", "plain"):
+        shop.create("host", bindings, {"metadata": {"name": name}, "roleRef": role, "subjects": []})
+    ran = shop.run("federate", "namespace", shop.namespace, "--contents", "-s", "secrets,serviceaccounts", code=3)
+    assert f"RoleBinding {shop.namespace}/a:b is left out: metadata.name" in ran.err
+    assert federated(shop, "federatedrolebindings", "plain") is not None
+    assert federated(shop, "federatedservices", "web") is not None
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -91,6 +91,14 @@ def test_text_that_looks_like_something_else_stays_text(text: str) -> None:
     assert values(printing.yaml_documents([{"value": text}])) == [{"value": text}]
 
 
+@pytest.mark.parametrize(
+    "text", ["y", "Y", "n", "N", "yes", "off", "1_000", "0b1", "08", "1e5", "0o7", "1:30", "2001-01-01"]
+)
+def test_what_kubectl_would_take_for_more_than_text_is_quoted(text: str) -> None:
+    """kubectl reads YAML 1.1, and some of 1.2."""
+    assert printing.yaml_documents([{text: text}]) == f"'{text}': '{text}'\n"
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text() | st.floats(allow_nan=False, allow_infinity=False),

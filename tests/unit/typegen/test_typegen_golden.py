@@ -105,3 +105,13 @@ def test_both_yaml_emitters_write_the_same(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_written_is_what_was_generated() -> None:
     for generated in everything().values():
         assert list(yaml.safe_load_all(writing.text(generated))) == generated.manifests
+
+
+@pytest.mark.parametrize(
+    "text", ["y", "Y", "n", "N", "yes", "off", "1_000", "0b1", "08", "1e5", "0o7", ".5", "1.", "~", "<<"]
+)
+def test_words_that_kubectl_takes_for_more_than_text_are_quoted(text: str) -> None:
+    """A CRD with a field `y` would have a field `true`, an enum of "1e5" a number."""
+    assert writing.dump([{text: [text, 1, 1.5, True, None]}]) == (
+        f"---\n'{text}':\n- '{text}'\n- 1\n- 1.5\n- true\n- null\n"
+    )
