@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -48,11 +48,12 @@ class Run:
         for name in GUARDS:
             self._story.wishes[name] = Wish(1, frozenset(self._healthy))
         self._began = time.monotonic()
-        self._took: list[float] = []
+        self._took: list[tuple[float, float]] = []
         self._wanted: Counter[tuple[str, str]] = Counter()
         self._acts: Counter[str] = Counter()
         self._samples: list[Sample] = []
         self._ready: list[tuple[float, str, str]] = []
+        self._told: list[str] = []
 
     async def measure(self) -> dict[str, Any]:
         """All of it; what was seen."""
@@ -63,7 +64,7 @@ class Run:
             self._host = self._bench.host
             await self._begin()
             collection = f"{FEDERATED}/{NAMESPACE}/federatedconfigmaps"
-            self._hub = await stack.enter_async_context(Tally(self._host, collection))
+            self._hub = await stack.enter_async_context(Tally(self._host, collection, notice=self._object_heard))
             self._clusters = await stack.enter_async_context(Tally(self._host, SYSTEM, notice=self._cluster_heard))
             self._copies = {
                 client.name: await stack.enter_async_context(Tally(client, self._path()))
@@ -100,7 +101,7 @@ class Run:
             "not_ready_after_s": next((round(at - killed, 1) for at, word, _ in self._ready if word == "False"), None),
             "ready_moves": [f"{word} {reason}" for _, word, reason in self._ready],
             "acts": dict(self._acts),
-            "latency": samples.percentiles(self._took),
+            "latency": self._latency(),
             "cluster_writes": self._clusters.count(self._absent),
             "still_hub_writes": sorted({self._hub.count(name) for name in self._story.still}),
             "status_writes": made.get("PATCH federatedconfigmaps.types.kubefed.io/status", 0),
@@ -142,9 +143,12 @@ class Run:
                 "applies": made["APPLY configmaps"],
                 "deletes": made["DELETE configmaps"],
                 "most_in_flight": inflight.result(),
-                "healthy_latency": samples.percentiles(self._took),
+                "healthy_latency_until_ready": self._latency(until=ready or returned),
+                "healthy_latency_catching_up": self._latency(since=ready or returned),
                 "healthy_surprises": self._surprises(),
+                "ready_moves": [f"{word} {reason}" for _, word, reason in self._ready],
                 "still_hub_writes": sorted({self._hub.count(name) for name in self._story.still}),
+                "still_is_told": list(self._told),
             }
             return found | await self._rest(copies)
 
@@ -168,7 +172,11 @@ class Run:
         for _ in range(acts):
             await self._act(members=self._fleet.members)
             await asyncio.sleep(pause)
-        return samples.percentiles(self._took)
+        return self._latency()
+
+    def _latency(self, since: float = 0.0, until: float = float("inf")) -> Mapping[str, float]:
+        """How long users' acts that ended in this time took to show in every member that answers."""
+        return samples.percentiles([took for at, took in self._took if since <= at < until])
 
     async def _act(self, members: tuple[str, ...] = ()) -> None:
         """One act of a user, until every member that answers shows it."""
@@ -195,7 +203,7 @@ class Run:
                 await self._bench.sight.until({act.name: _held(act.after, member)}, members=[member], within=120)
                 for member in moved
             ]
-            self._took.append(max(seen) - began)
+            self._took.append((time.monotonic(), max(seen) - began))
 
     async def _create(self, name: str, wish: Wish) -> None:
         template = {"metadata": {"labels": {"app": "outage"}}, "data": {"version": str(wish.version), "pad": "x" * 512}}
@@ -243,11 +251,18 @@ class Run:
             if not self._ready or self._ready[-1][1:] != word:
                 self._ready.append((time.monotonic(), *word))
 
+    def _object_heard(self, _: str, item: Any) -> None:
+        """One object that nobody touches tells what all of its kind are told about the member."""
+        if item["metadata"]["name"] == min(self._story.still):
+            lines = (item.get("status") or {}).get("clusters") or []
+            found = next((each.get("status", "") for each in lines if each["name"] == self._absent), None)
+            self._told.append("applied" if found == "" else str(found))
+
     def _forget(self) -> None:
         """Count from here."""
         for tally in (self._hub, self._clusters, *self._copies.values()):
             tally.forget()
-        for counted in (self._took, self._wanted, self._acts, self._ready):
+        for counted in (self._took, self._wanted, self._acts, self._ready, self._told):
             counted.clear()
 
     def _surprises(self) -> list[str]:
