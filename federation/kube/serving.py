@@ -7,12 +7,17 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from federation.model.errors import Unusable
 
+_LAST_PORT = 65535
+
 Check = Callable[[], str]
 """Answers "" when all is well, else what is not."""
 
 
 class Endpoint:
-    """One listening address with its paths. `checks` maps a path to its check; /metrics is served when asked for."""
+    """One listening address with its paths. `checks` maps a path to its check; /metrics is served when asked for.
+
+    The address is HOST:PORT, :PORT for every interface, or 0 for none (controller-runtime's word).
+    """
 
     def __init__(self, address: str, checks: Mapping[str, Check], *, metrics: bool = False) -> None:
         self._address = address
@@ -22,6 +27,9 @@ class Endpoint:
 
     async def start(self) -> None:
         """Listen. Unusable when the address is malformed or taken."""
+        if self._address == "0":
+            return
+        host, port = _place(self._address)
         application = web.Application()
         for path in self._checks:
             application.router.add_get(path, self._check)
@@ -29,10 +37,9 @@ class Endpoint:
             application.router.add_get("/metrics", _metrics)
         self._runner = web.AppRunner(application, access_log=None)
         await self._runner.setup()
-        host, _, port = self._address.rpartition(":")
         try:
-            await web.TCPSite(self._runner, host.strip("[]") or None, int(port)).start()
-        except (OSError, ValueError, OverflowError) as error:
+            await web.TCPSite(self._runner, host, port).start()
+        except (OSError, ValueError) as error:
             await self.stop()
             raise Unusable(f"cannot listen on {self._address!r}: {error}") from None
 
@@ -45,6 +52,14 @@ class Endpoint:
     async def _check(self, request: web.Request) -> web.Response:
         problem = self._checks[request.path]()
         return web.Response(text=f"{problem or 'ok'}\n", status=503 if problem else 200)
+
+
+def _place(address: str) -> tuple[str | None, int]:
+    host, colon, port = address.rpartition(":")
+    # uvloop would take a port above 65535 for another one.
+    if not colon or not (port.isascii() and port.isdigit()) or int(port) > _LAST_PORT:
+        raise Unusable(f"cannot listen on {address!r}: it must be HOST:PORT, with a port of at most {_LAST_PORT}, or 0")
+    return host.strip("[]") or None, int(port)
 
 
 async def _metrics(_: web.Request) -> web.Response:

@@ -47,7 +47,21 @@ async def test_a_taken_port_is_named() -> None:
             await Endpoint(address, {}).start()
 
 
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:70000", "256.0.0.1:1"])
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:70000", "256.0.0.1:1", "", "8080", "a:-1"]
+)
 async def test_addresses_that_cannot_be(address: str) -> None:
     with pytest.raises(Unusable, match="cannot listen on"):
         await Endpoint(address, {}).start()
+
+
+async def test_a_port_that_cannot_be_is_refused_by_us() -> None:
+    """uvloop would listen on another one, without a word."""
+    with pytest.raises(Unusable, match="at most 65535"):
+        await Endpoint("127.0.0.1:99999", {}).start()
+
+
+async def test_nothing_listens_where_nothing_should() -> None:
+    endpoint = Endpoint("0", {}, metrics=True)
+    await endpoint.start()
+    await endpoint.stop()
