@@ -7,6 +7,7 @@ import pytest
 
 from federation.kube.serving import Endpoint
 from federation.model.errors import Unusable
+from federation.runtime import metrics
 
 
 def free_port() -> int:
@@ -20,6 +21,7 @@ async def test_checks_and_metrics() -> None:
     address = f"127.0.0.1:{free_port()}"
     endpoint = Endpoint(address, {path: lambda path=path: problems[path] for path in problems}, metrics=True)  # type: ignore[misc]
     await endpoint.start()
+    metrics.LOOP_LAG.set(0)
     try:
         async with aiohttp.ClientSession(f"http://{address}") as session:
             seen = {}
@@ -28,7 +30,7 @@ async def test_checks_and_metrics() -> None:
                     seen[path] = (response.status, await response.text())
             assert seen["/livez"] == (200, "ok\n")
             assert seen["/readyz"] == (503, "not listed yet\n")
-            assert "workqueue_depth" in seen["/metrics"][1]
+            assert "federation_event_loop_lag_seconds" in seen["/metrics"][1]
             assert seen["/"][0] == 404
             problems["/readyz"] = ""
             async with session.get("/readyz") as response:
