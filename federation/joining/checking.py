@@ -188,7 +188,7 @@ async def _fit(  # noqa: PLR0917 - private, called once
 async def _schema(connection: Connection, resource: ApiResource, url: str, *, custom: bool) -> Mapping[str, Any]:
     if not url:
         raise NotFederable(f"no OpenAPI v3 document for {resource.api_version}")
-    document = await applying.read(connection, url, deadline=LIMIT)
+    document = await discovery.read_document(connection, url, deadline=LIMIT)
     own = published.schema(document, resource) if custom else None
     return own if own is not None else openapi.target(document, resource).schema or {}
 

@@ -101,7 +101,16 @@ async def document(connection: Connection, resource: ApiResource) -> dict[str, A
     url = (await documents(connection)).get(resource.api_version)
     if url is None:
         raise Refused(f"{connection.name}: no OpenAPI v3 document for {resource.api_version}")
-    return await applying.read(connection, url, deadline=30.0)
+    return await read_document(connection, url, deadline=30.0)
+
+
+async def read_document(connection: Connection, url: str, *, deadline: float) -> dict[str, Any]:
+    """What stands at a URL of `documents` now.
+
+    Asked for without the hash: just after a CRD has changed the index still has the old one, and a server that is
+    asked for a hash which is not its document's own answers 301.
+    """
+    return await applying.read(connection, url.partition("?")[0], deadline=deadline)
 
 
 def _verbs(document: Mapping[str, Any]) -> dict[tuple[str, str, str], frozenset[str]]:
