@@ -63,7 +63,7 @@ PROPAGATION = {
     "reason": "CheckClusters",
     "lastUpdateTime": "2026-01-10T11:59:20Z",
 }
-LINES = [
+LINES: list[dict[str, Any]] = [
     {"name": "east", "fingerprint": "a.b"},
     {"name": "west", "status": "UpdateFailed", "message": "quota", "generation": 3, "since": "2026-01-10T11:50:00Z"},
 ]
