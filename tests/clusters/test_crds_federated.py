@@ -10,6 +10,7 @@ import pytest
 
 from federation.playground.clusters import Playground
 from tests.clusters.crds_server import DEFINITIONS, Object, Server
+from typegen import definitions as typegen_definitions
 from typegen import discovery, documents, federate, openapi
 from typegen.model import Generated, Options
 
@@ -46,7 +47,8 @@ def built_in(bare: Server) -> list[Generated]:
 
 @pytest.fixture(scope="module")
 def definitions() -> list[Object]:
-    return [found.document for found in documents.read([str(folder) for folder in CRDS])]
+    found = (each.document for each in documents.read([str(folder) for folder in CRDS]))
+    return [document for document in found if typegen_definitions.is_definition(document)]
 
 
 @pytest.fixture(scope="module")
