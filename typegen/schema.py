@@ -118,7 +118,7 @@ class _Walk:
 
         `keep` leaves the node's own default, `keys` are the properties that are keys of the list it is an item of.
         """
-        result = {key: value for key, value in source.items() if key not in _DROPPED and value is not None}
+        result = {key: value for key, value in source.items() if key not in _DROPPED and not _says_nothing(key, value)}
         for keyword in sorted(result.keys() - structural.KEYWORDS):
             del result[keyword]
             self.cautions.append(Caution(path or ".", f"{keyword} left out, Kubernetes knows no such keyword"))
@@ -181,6 +181,11 @@ class _Walk:
         del node["x-kubernetes-validations"]
         if carried.kept:
             node["x-kubernetes-validations"] = carried.kept
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    """Whether an API server would store the schema without this keyword."""
+    return value is None or (value in ([], {}) and key not in ("items", "additionalProperties", "not"))
 
 
 def _default(node: Mapping[str, Any]) -> Default:

@@ -77,6 +77,7 @@ def test_identity_metadata_and_status_are_the_templates_own() -> None:
             [".: not left out, it speaks of the number of fields, which a template lacks"],
             id="count-in-a-branch",
         ),
+        pytest.param({"definitions": {}, "anyOf": [], "title": None}, {}, [], id="nothing"),
         pytest.param({"readOnly": True}, {}, [".: readOnly left out, Kubernetes knows no such keyword"], id="keyword"),
     ],
 )  # fmt: skip
