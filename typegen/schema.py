@@ -21,7 +21,8 @@ from typegen.cel import ITEM, VALUE, Steps
 from typegen.defaults import Default, Stripped
 from typegen.model import Caution, Options, Schema, Target, Template
 
-_DROPPED = frozenset({"default", "example", "externalDocs", "id", "$schema"})
+_CARRIED = structural.KEYWORDS - {"default", "example", "externalDocs", "id", "$schema"}
+_EVEN_EMPTY = frozenset({"items", "additionalProperties", "not"})
 _IDENTITY = ("apiVersion", "kind", "metadata", "status")
 
 
@@ -118,9 +119,13 @@ class _Walk:
 
         `keep` leaves the node's own default, `keys` are the properties that are keys of the list it is an item of.
         """
-        result = {key: value for key, value in source.items() if key not in _DROPPED and not _says_nothing(key, value)}
-        for keyword in sorted(result.keys() - structural.KEYWORDS):
-            del result[keyword]
+        # An API server would store the schema without what is empty, so it is not written.
+        result = {
+            key: value
+            for key, value in source.items()
+            if key in _CARRIED and (value or value in (False, 0) or (key in _EVEN_EMPTY and value is not None))
+        }
+        for keyword in () if structural.KEYWORDS.issuperset(source) else sorted(source.keys() - structural.KEYWORDS):
             self.cautions.append(Caution(path or ".", f"{keyword} left out, Kubernetes knows no such keyword"))
         if keep and "default" in source:
             result["default"] = source["default"]
@@ -181,11 +186,6 @@ class _Walk:
         del node["x-kubernetes-validations"]
         if carried.kept:
             node["x-kubernetes-validations"] = carried.kept
-
-
-def _says_nothing(key: str, value: Any) -> bool:
-    """Whether an API server would store the schema without this keyword."""
-    return value is None or (value in ([], {}) and key not in ("items", "additionalProperties", "not"))
 
 
 def _default(node: Mapping[str, Any]) -> Default:
