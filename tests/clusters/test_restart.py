@@ -107,6 +107,7 @@ async def test_killed_in_the_middle_of_fifty_creates(
     """The next start finishes the rest; what was there is not written again, and what was told is not even sent."""
     await federated_namespace(host, namespace, ["m1", "m2"])
     await Federated(host, FEDERATED_NAMESPACES, namespace, namespace).settled()
+    await alone(host, namespace)  # the members' counters count for everybody
     creating = asyncio.create_task(make_many(host, namespace, MANY, ["m1", "m2"]))
 
     async def begun() -> bool:
