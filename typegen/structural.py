@@ -104,7 +104,9 @@ def _malformed_below(schema: Mapping[str, Any], path: str) -> Iterator[Caution]:
 def violations(schema: Mapping[str, Any]) -> list[Caution]:
     """What keeps `schema`, a whole object's, from being structural; empty when it is."""
     found = list(_node(schema, ""))
-    if schema.get("type") != "object":
+    if schema.get("type") != "object" and (
+        schema.get("type") or not schema.get("x-kubernetes-preserve-unknown-fields")
+    ):
         found.insert(0, Caution(".", "the root must have type object"))
     return found
 

@@ -103,6 +103,10 @@ def test_structural(node: dict[str, Any]) -> None:
     assert structural.violations({**OBJECT, "properties": {"metadata": {}, "a": node}}) == []
 
 
+def test_a_root_that_keeps_everything_needs_no_type() -> None:
+    assert structural.violations({"x-kubernetes-preserve-unknown-fields": True}) == []
+
+
 @pytest.mark.parametrize(
     ("schema", "wanted"),
     [
