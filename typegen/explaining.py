@@ -21,13 +21,16 @@ def choose(made: tuple[Piece, ...], kind: str) -> Piece:
 
 
 def text(piece: Piece, path: str, *, recursive: bool = False) -> str:
-    """The field at `path` below spec.template ("" is the template itself). Raises Unusable when there is none."""
+    """The field at `path` below spec.template ("" is the template itself), also as notes and `typegen diff` write it.
+
+    Raises Unusable when there is none.
+    """
     import yaml  # noqa: PLC0415 (typegen --help must not pay for it)
 
     crd = next(iter(yaml.load_all(piece.text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))))
     spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     node: Mapping[str, Any] = spec["properties"]["template"]
-    steps = [step for step in path.split(".") if step]
+    steps = [step for step in path.replace("[]", "").replace("{}", "").split(".") if step]
     for depth, step in enumerate(steps):
         known = _fields(node)
         if step not in known:

@@ -341,8 +341,9 @@ class TestExplain:
         assert "  rules\t<[]Object>\n" in result.stdout
         assert "  tier\t<string>\n  enum: a, b\n" in result.stdout
 
-    def test_lists_are_looked_through(self, folder: Path) -> None:
-        result = run("explain", "sites.spec.rules.name", str(folder / "old.yaml"))
+    @pytest.mark.parametrize("path", ["sites.spec.rules.name", "Site.spec.rules[].name"])
+    def test_lists_are_looked_through(self, folder: Path, path: str) -> None:
+        result = run("explain", path, str(folder / "old.yaml"))
         assert "FIELD: spec.template.spec.rules.name <string>" in result.stdout
 
     def test_recursive(self, folder: Path) -> None:
