@@ -27,6 +27,7 @@ _RIGHT_MISSING = re.compile(
 _POLICY = re.compile(
     r"\badmission webhook \"[^\"]*\" denied the request|\bValidatingAdmissionPolicy '[^']*' .*denied request", re.DOTALL
 )
+_UNDECLARED = "field not declared in schema"
 _BAD_MANIFEST = re.compile(r"failed to (?:create typed|convert) \w+ object")
 _TOO_LARGE = re.compile(
     r"etcdserver: request is too large|code = ResourceExhausted|larger than max|Too long: .*\b1048576\b", re.DOTALL
@@ -64,6 +65,7 @@ _RETRY: Mapping[FailureKind, Retry] = {
     FailureKind.ALREADY_EXISTS: "slow",
     FailureKind.NAMESPACE_TERMINATING: "slow",
     FailureKind.TYPE_MISSING: "slow",
+    FailureKind.UNDECLARED: "slow",
     FailureKind.DENIED: "slow",
     FailureKind.RIGHT_MISSING: "slow",
     FailureKind.UNTRUSTED: "slow",
@@ -249,7 +251,7 @@ def _invalid(text: str, causes: list[dict[str, Any]]) -> FailureKind:
 
 def _server_error(reason: str, text: str) -> FailureKind:
     if _BAD_MANIFEST.match(text) and not reason:
-        return FailureKind.INVALID
+        return FailureKind.UNDECLARED if _UNDECLARED in text else FailureKind.INVALID
     if _TOO_LARGE.search(text):
         return FailureKind.TOO_LARGE
     # The webhook is down, not the member: other types go on.

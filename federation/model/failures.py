@@ -16,6 +16,7 @@ class FailureKind(enum.Enum):
     NAMESPACE_TERMINATING = enum.auto()
     TYPE_MISSING = enum.auto()  # group, version or resource is not served
     INVALID = enum.auto()  # the manifest is wrong; only a changed manifest is worth another try
+    UNDECLARED = enum.auto()  # a field that the type does not have there; the hub's has it, so an upgrade will bring it
     TOO_LARGE = enum.auto()
     DENIED = enum.auto()  # quota, LimitRange, policy, webhook: the object's own, may pass later
     RIGHT_MISSING = enum.auto()  # RBAC: our credentials lack a right, the message names it

@@ -204,6 +204,7 @@ async def test_a_rolling_upgrade_of_three_members_loses_nothing_and_flaps_nowher
             kept = await gears.held(at, names[1])
             assert kept is not None
             assert kept["spec"] == {"teeth": 1}
+        assert condition(await painted.get(), "Stalled") == {}  # upgrades will mend it, not its user
         await painted.says("m3")
         await holds(
             gears.members["m3"], GEARS, gears.namespace, names[1], lambda found: found["spec"]["colour"] == "red"

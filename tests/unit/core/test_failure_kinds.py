@@ -125,7 +125,7 @@ ROWS = [
     ("grpc limit", _status(500, "rpc error: code = ResourceExhausted desc = trying to send message larger than max"), "TOO_LARGE", "never"),
     ("body limit", _status(413, "Request entity too large: limit is 3145728", "RequestEntityTooLarge"), "TOO_LARGE", "never"),
     ("duplicate env", _status(500, TYPED + '.spec.containers[name="c"].env: duplicate entries for key [name="A"]'), "INVALID", "never"),
-    ("undeclared", _status(500, TYPED + ".spec.foo: field not declared in schema"), "INVALID", "never"),
+    ("undeclared", _status(500, TYPED + ".spec.foo: field not declared in schema"), "UNDECLARED", "slow"),
     ("wrong type", _status(500, TYPED + ".spec.n: expected numeric (int or float), got string"), "INVALID", "never"),
     ("bad base64", _status(500, "failed to convert new object (n/s; /v1, Kind=Secret) to proper version: illegal base64"), "INVALID", "never"),
     ("etcd leader", _status(500, "etcdserver: leader changed"), "UNAVAILABLE", "soon"),
