@@ -62,7 +62,8 @@ async def carry_out(action: Push, target: Target) -> Outcome:
     """Do it. A member's failure is in the Outcome; only bugs raise."""
     match action:
         case Apply():
-            at = replace(target, resource=at_version(target.resource, action.api_version))
+            resource = at_version(target.resource, action.api_version)
+            at = target if resource is target.resource else replace(target, resource=resource)
             outcome = await _apply(action, at)
             if outcome.word or outcome.metadata is None or not drops.may_drop(target.resource):
                 return outcome
