@@ -19,12 +19,11 @@ from federation.joining.contexts import Contexts
 from federation.joining.enabling import Request
 from federation.joining.errors import Refused
 from federation.joining.fleet import Member
-from federation.kube import kubeconfig
 from federation.kube.connection import Connection
 from federation.model import resources
 from federation.model.errors import ApiFailure, FederationError, Invalid, Unusable
 from federation.model.failures import FailureKind
-from federation.model.resources import KUBEFED_CLUSTERS, ObjectName
+from federation.model.resources import ObjectName
 from typegen import definitions, fitting, openapi, published
 from typegen.fitting import Misfit, Served, Wanted
 from typegen.model import ApiResource, Options
@@ -208,7 +207,7 @@ async def _reached(contexts: Contexts, host: Connection, namespace: str, member:
         yield own
         return
     try:
-        connection = await _stored(host, namespace, member)
+        connection = await roles.stored_connection(host, namespace, member)
     except FederationError as error:
         raise failure or error from None
     try:
@@ -217,11 +216,3 @@ async def _reached(contexts: Contexts, host: Connection, namespace: str, member:
         yield connection
     finally:
         await connection.close()
-
-
-async def _stored(host: Connection, namespace: str, member: Member) -> Connection:
-    cluster = await applying.find(host, KUBEFED_CLUSTERS, ObjectName(namespace, member.name))
-    secret = await fleet.secret(host, namespace, member.secret)
-    if cluster is None or secret is None:
-        raise Unusable("no context of your kubeconfig reaches it, and no credentials are stored for it")
-    return Connection(member.name, kubeconfig.stored(cluster["spec"], secret.get("data") or {}))

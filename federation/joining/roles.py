@@ -108,6 +108,15 @@ async def member_connection(contexts: Contexts, member: Member) -> Connection | 
     return None
 
 
+async def stored_connection(host: Connection, namespace: str, member: Member) -> Connection:
+    """The controller's way to a member, by the credentials that the hub has stored. Raises Unusable."""
+    cluster = await applying.find(host, KUBEFED_CLUSTERS, ObjectName(namespace, member.name))
+    secret = await fleet.secret(host, namespace, member.secret)
+    if cluster is None or secret is None:
+        raise Unusable("no context of your kubeconfig reaches it, and no credentials are stored for it")
+    return Connection(member.name, kubeconfig.stored(cluster["spec"], secret.get("data") or {}))
+
+
 def needed(types: Iterable[FederatedType]) -> list[Right]:
     """What the controller does in a member for these types."""
     return [
@@ -125,12 +134,8 @@ async def _lacking(
     host: Connection, namespace: str, member: Member, types: Iterable[FederatedType]
 ) -> list[Right] | None:
     """The rights that the member's stored token lacks; None when it cannot be asked."""
-    stored = await fleet.secret(host, namespace, member.secret)
-    cluster = await applying.find(host, KUBEFED_CLUSTERS, ObjectName(namespace, member.name))
-    if stored is None or cluster is None:
-        return None
     try:
-        connection = Connection(member.name, kubeconfig.stored(cluster["spec"], stored.get("data") or {}))
+        connection = await stored_connection(host, namespace, member)
     except Unusable:
         return None
     try:
