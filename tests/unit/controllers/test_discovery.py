@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from federation.controllers.discovery import MISSING_PERIOD
-from federation.controllers.facts import Setback, Track
+from federation.controllers.facts import Setback, Track, TypeState
 from federation.controllers.pacing import RETRY
 from federation.core import status
 from federation.model.clusters import Missing
@@ -44,6 +44,19 @@ async def test_an_idle_member_is_read_once() -> None:
         holdings = fleet.world.types[NAME].holdings["m1"]
         assert (holdings.served, holdings.observe(WEB)) == (("v2",), Missing.ABSENT)
         assert fleet.gates[0].watches[NAME].enabled.target.version == "v2"
+
+
+@virtual
+async def test_core_types_alone_are_no_reason_to_read() -> None:
+    async with Fleet(CONFIGMAPS) as fleet:
+        fleet.join().serves = serves("v2")
+        await asyncio.sleep(60)
+        assert fleet.gates[0].readings == 0
+        fleet.world.types[NAME] = TypeState(WIDGETS)
+        fleet.clusters.follow(fleet.world.types[NAME])
+        await asyncio.sleep(1)
+        assert fleet.gates[0].readings == 1
+        assert fleet.gates[0].watches[NAME].running
 
 
 @virtual
