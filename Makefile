@@ -16,7 +16,7 @@ venv: $(READY) ## make .venv, or bring it up to date with setup.cfg
 $(READY): setup.cfg pyproject.toml scripts/venv
 	@PYTHON='$(PYTHON)' scripts/venv
 
-binaries: $(READY) ## find, fetch or build etcd, kube-apiserver and kube-controller-manager (once)
+binaries: $(READY) ## find, fetch or build etcd, kube-apiserver, kube-controller-manager and the server of simulated members (once)
 	@$(PY) scripts/binaries.py
 
 demo: $(READY) ## a host and three members on this machine, and what federation does (KEEP=1 leaves it up)
@@ -34,14 +34,17 @@ check: $(READY) ## static checks only: format, lint, types, import contracts, ge
 bench: $(READY) ## measure a controller from outside, beside a bare client and KubeFed's figures; QUICK=1 is short
 	@QUICK='$(QUICK)' $(PY) -m e2e.bench
 
+bench-scale: $(READY) ## the same with MEMBERS (default 100) simulated members, OBJECTS (default 50) on each; PARTS chooses
+	@$(foreach each,MEMBERS OBJECTS IDLE PARTS,$(each)='$($(each))') $(PY) -m e2e.bench.scale
+
 bench-typegen: $(READY) ## typegen's speed and memory on COUNT (default 500) generated CRDs, beside a plain YAML load and dump
 	@$(PY) -m e2e.bench.typegen_bench --count $(or $(COUNT),500)
 
-soak: $(READY) ## the randomised test for SOAK_MINUTES (default 30); OUTAGE=3600: one member down so many seconds; FEDERATION_SEED repeats
+soak: $(READY) ## the randomised tests and fuzz for SOAK_MINUTES (default 30); OUTAGE=3600: one member down so many seconds; FEDERATION_SEED repeats
 	@SOAK_MINUTES='$(or $(SOAK_MINUTES),30)' OUTAGE='$(OUTAGE)' $(foreach each,OBJECTS MEMBERS EVERY,OUTAGE_$(each)='$(OUTAGE_$(each))') $(if $(FEDERATION_SEED),FEDERATION_SEED='$(FEDERATION_SEED)') $(PY) -m e2e.soak
 
 clean: ## remove .venv, caches and build output (control-plane binaries stay in the user's cache)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help venv binaries demo demo-stop test check bench bench-typegen soak clean
+.PHONY: help venv binaries demo demo-stop test check bench bench-scale bench-typegen soak clean

@@ -1,7 +1,7 @@
-"""The composition root: the only place that builds clients, stores, queues and tasks, and the order they live in.
+"""The composition root: the only place that creates clients, stores, queues and tasks, and starts and stops them.
 
 Start: hub connection -> lists of clusters, types, Secrets, settings -> members and type watches -> workers.
-Stop (SIGTERM): intake stops, lanes take nothing more, what is in flight ends or is abandoned within 10 s, exit 0.
+Stop (SIGTERM): watches end, lanes accept nothing more, writes in progress end or are abandoned within 10 s, exit 0.
 """
 
 import asyncio
@@ -17,19 +17,21 @@ import structlog
 
 from federation import logs
 from federation.controllers.clusters import Clusters, StoredSink
-from federation.controllers.configuration import ConfigurationSink
 from federation.controllers.events import Events
-from federation.controllers.facts import World
+from federation.controllers.kubefedconfig import NAME as CONFIGURATION
+from federation.controllers.kubefedconfig import Configuration
 from federation.controllers.sync import Sync
 from federation.controllers.triggers import ChangeSink, Fanout, HostNamespaceSink
 from federation.controllers.types import Types
+from federation.controllers.world import World
 from federation.kube import decoding, kubeconfig
 from federation.kube.connection import METADATA, Connection
 from federation.kube.endpoint import Endpoint
 from federation.kube.gates import AGENT, Gatekeeper
 from federation.kube.hub import HubWriter
 from federation.kube.reflector import Reflector
-from federation.kube.serving import Endpoint as Listener
+from federation.kube.serving import Listener
+from federation.kube.sockets import descriptors, sockets
 from federation.kube.watches import Watches
 from federation.model import marks
 from federation.model.errors import ApiFailure, FederationError
@@ -44,16 +46,17 @@ from federation.model.resources import (
     Key,
     ObjectName,
 )
-from federation.runtime import backoff, metrics
+from federation.runtime import backoff, metrics, openfiles
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.tasks import Tasks
-from federation.runtime.workers import Workers
+from federation.runtime.workers import Crew, Workers
 
-SYNC_WORKERS = 16
 GRACE = 8.0
-"""Seconds that writes in flight get at the end; the rest of the promised 10 is for closing."""
+"""Seconds that writes in progress get at the end; the rest of the 10 is for closing connections."""
+HUB_CONNECTIONS = 8
+"""Connections for requests to the hub, which has to do with every object."""
 LONGEST_LAG = 5.0
-"""Seconds the event loop may be late before /livez says so."""
+"""Seconds the event loop may be late before /livez fails."""
 
 T = TypeVar("T")
 
@@ -62,7 +65,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What `fedctl controller run` was told. Without kubeconfig and context: the pod's own, else kubectl's rule."""
+    """The options of `fedctl controller run`. Without kubeconfig and context: the pod's own, else kubectl's rule."""
 
     kubeconfig: str | None = None
     context: str | None = None
@@ -76,6 +79,7 @@ class Options:
 def main(options: Options) -> int:
     """Run the controller until SIGTERM or SIGINT; the exit code."""
     logs.configure(json=options.log_format == "json", level=options.log_level)
+    openfiles.raise_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         try:
             return runner.run(_run(options))
@@ -88,16 +92,26 @@ class Controller:
     """One running controller on one hub."""
 
     def __init__(self, connection: Connection, hub_uid: str, namespace: str) -> None:
-        self.world = World()
+        self.world = World(system_namespaces=marks.SYSTEM_NAMESPACES | {namespace})
         self.queue: KeyQueue[Key] = KeyQueue()
         hub = HubWriter(connection)
         watches = Watches(connection, namespace)
         self.events = Events(self.world, hub)
         self.sync = Sync(self.world, hub, self.queue, now=_now, events=self.events)
-        fanout = Fanout(self.world, self.sync.changed)
-        gatekeeper = Gatekeeper(marks.field_manager(hub_uid))
+        self._fanout = fanout = Fanout(self.world, self.sync.changed)
+        self.configuration = Configuration(
+            self.world, hub, events=self.events, namespace=namespace, changed=self._reconfigured
+        )
+        gatekeeper = Gatekeeper(marks.field_manager(hub_uid, namespace))
         self.clusters = Clusters(
-            self.world, hub, gatekeeper, sync=self.sync, fanout=fanout, hub_uid=hub_uid, namespace=namespace
+            self.world,
+            hub,
+            gatekeeper,
+            sync=self.sync,
+            fanout=fanout,
+            events=self.events,
+            hub_uid=hub_uid,
+            namespace=namespace,
         )
         self.types = Types(
             self.world,
@@ -109,12 +123,13 @@ class Controller:
             namespace=namespace,
             now=_now,
         )
-        clusters = StoredSink(self.clusters.objects, self.clusters.cluster_heard)
-        secrets = StoredSink(self.clusters.secrets, self.clusters.secret_heard)
-        types = StoredSink(self.types.objects, self.types.heard)
+        clusters = StoredSink(self.clusters.objects, self.clusters.cluster_observed)
+        secrets = StoredSink(self.clusters.secrets, self.clusters.secret_observed)
+        types = StoredSink(self.types.objects, self.types.observed)
+        configs = StoredSink(self.configuration.objects, self.configuration.observed)
         self._listed = (clusters.listed, secrets.listed, types.listed)
         self._reflectors: tuple[Reflector[Any], ...] = (
-            watches.system(KUBEFED_CONFIGS, ConfigurationSink(self.world, fanout.everything)),
+            watches.system(KUBEFED_CONFIGS, configs),
             watches.system(SECRETS, secrets),
             watches.system(KUBEFED_CLUSTERS, clusters),
             watches.system(TYPE_CONFIGS, types),
@@ -123,25 +138,27 @@ class Controller:
         )
         self._intake = Tasks()
         self._workers = Tasks()
+        self._syncing = Crew(Workers("sync", self.queue, self.sync.process), self._workers)
         self.started = False
         self.lag = 0.0
 
     async def start(self) -> None:
-        """Follow the hub, know every cluster and type, and only then begin to act."""
+        """Watch the hub, wait until every cluster and type is listed, and only then begin to act."""
         for reflector in self._reflectors:
             self._intake.keep(reflector.run, f"watch:hub:{reflector.collection.what}")
+        self._workers.keep(self.events.serve, "events")
+        await self.configuration.begin()
         for listed in self._listed:
             await listed.wait()
         await _drain(self.clusters.queue, self.clusters.process)
         await _drain(self.types.queue, self.types.process)
         self._workers.keep(Workers("kubefedcluster", self.clusters.queue, self.clusters.process).serve, "clusters")
         self._workers.keep(Workers("federatedtypeconfig", self.types.queue, self.types.process).serve, "types")
-        workers = Workers("sync", self.queue, self.sync.process)
-        for number in range(max(SYNC_WORKERS, self.world.settings.sync_concurrency)):
-            self._workers.keep(workers.serve, f"sync:{number}")
+        configurations = Workers("kubefedconfig", self.configuration.queue, self.configuration.process)
+        self._workers.keep(configurations.serve, "configuration")
+        self._syncing.resize(self.world.settings.sync_concurrency)
         self._workers.keep(self.sync.sweep, "sweep")
         self._workers.keep(self.sync.reassert, "reassert")
-        self._workers.keep(self.events.serve, "events")
         self._workers.keep(self._measure, "lag")
         self.started = True
         log.info("controller started", clusters=len(self.world.members), types=len(self.world.types))
@@ -150,7 +167,7 @@ class Controller:
         """End in order: intake, lanes, the last statuses, connections."""
         self.started = False
         await self._intake.cancel()
-        self.clusters.intake_ends()
+        self.clusters.close_lanes()
         abandoned = await self.clusters.finish(GRACE)
         await self.queue.rest(1.0)
         await self._workers.cancel()
@@ -159,14 +176,23 @@ class Controller:
         log.info("controller stopped", abandoned=abandoned)
 
     def ready(self) -> str:
-        """ "" when every list that decisions rest on has been read; never depends on members."""
+        """ "" when every list that decisions depend on has been read, else which has not; never depends on members."""
+        if not self.configuration.known:
+            return f"the KubeFedConfig {CONFIGURATION} has not been read yet"
         if not self.started:
             return "clusters and types have not been listed yet"
         return "" if self.types.synced else "federated objects have not been listed yet"
 
     def live(self) -> str:
-        """ "" while the event loop turns."""
+        """ "" unless the event loop is late by more than LONGEST_LAG."""
         return "" if self.lag < LONGEST_LAG else f"the event loop is {self.lag:.1f} s late"
+
+    def _reconfigured(self) -> None:
+        self._fanout.everything()
+        self.clusters.resize()
+        self.types.rescoped()
+        if self.started:
+            self._syncing.resize(self.world.settings.sync_concurrency)
 
     async def _measure(self) -> None:
         while True:
@@ -174,28 +200,31 @@ class Controller:
             await asyncio.sleep(1.0)
             self.lag = time.monotonic() - before - 1.0
             metrics.LOOP_LAG.set(self.lag)
+            metrics.LOOP_LATE.inc(max(0.0, self.lag))
 
 
 async def _run(options: Options) -> int:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    connection = Connection("hub", await _endpoint(options), agent=AGENT)
+    log.info("connections are limited", open_files=descriptors(), most=sockets.most)
+    connection = Connection("hub", await _endpoint(options), agent=AGENT, few=HUB_CONNECTIONS)
     controller: Controller | None = None
     listeners = [
-        Listener(options.metrics_address, {}, metrics=True),
+        Listener(options.metrics_address, {}, metrics=True, flag="--metrics-bind-address"),
         Listener(
             options.health_address,
             {
                 "/livez": lambda: controller.live() if controller else "",
                 "/readyz": lambda: controller.ready() if controller else "the hub has not answered yet",
             },
+            flag="--health-probe-bind-address",
         ),
     ]
     running = Tasks()
     try:
-        for listener in listeners:
-            await listener.start()
+        for listener, serves in zip(listeners, ("/metrics", "/livez and /readyz"), strict=True):
+            log.info("listens" if (at := await listener.start()) else "not served", serves=serves, address=at or "none")
         stopping = running.spawn(_until(stop), "stop")
         identity = await _first(_identify(connection), stopping)
         if identity is not None:
@@ -218,7 +247,7 @@ async def _endpoint(options: Options) -> Endpoint:
 
 
 async def _identify(connection: Connection) -> str:
-    """The hub's kube-system UID; waits for as long as the hub does not answer."""
+    """The UID of the hub's kube-system namespace; tried again until the hub answers."""
     attempt = 0
     while True:
         answer = await connection.request("GET", NAMESPACES.path(ObjectName("", "kube-system")), accept=METADATA)
@@ -233,7 +262,7 @@ async def _identify(connection: Connection) -> str:
 
 
 async def _first(work: Coroutine[Any, Any, T], stopping: asyncio.Task[None]) -> T | None:
-    """The work's result, or None when we are told to stop before."""
+    """The work's result, or None when the controller is to stop before it has one."""
     task = asyncio.ensure_future(work)
     await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
@@ -248,15 +277,15 @@ async def _until(event: asyncio.Event) -> None:
 
 
 async def _drain(queue: KeyQueue[str], process: Callable[[str], Awaitable[None]]) -> None:
-    """Process what waits before any worker runs; what the hub refuses now is left to the worker."""
+    """Process what is in the queue before any worker runs; what fails is added again, for the workers."""
     while (name := queue.take_nowait()) is not None:
         try:
             await process(name)
         except ApiFailure as error:
-            log.info("comes again", name=name, reason=str(error))
+            log.warning("will be tried again", name=name, reason=str(error))
             queue.add_after(name, 1.0)
         except Exception:
-            log.exception("comes again", name=name)  # one object that meets a bug must not keep the rest from starting
+            log.exception("will be tried again", name=name)  # a bug that one object triggers must not stop the start
             queue.add_after(name, 1.0)
         finally:
             queue.done(name)

@@ -1,9 +1,10 @@
-"""Logs: structlog, one line per decision worth reading, JSON or for a console, never a secret.
+"""Logs: structlog, one line for each decision that may matter to a reader, as JSON or for a console, without secrets.
 
-Modules say `log.info("constant event", key=..., cluster=...)`. What they bind is ours and free of secrets by
-construction; as a last guard, values of suspicious names and anything that looks like a token are replaced.
+Modules call `log.info("constant event", key=..., cluster=...)`. They bind no secrets; as a last guard, values with
+names such as `token`, and everything that looks like a token, are replaced.
 """
 
+import functools
 import logging
 import re
 import sys
@@ -29,7 +30,7 @@ def configure(*, json: bool, level: str) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        # Frames' locals would hold credentials: exceptions are rendered without them.
+        # Local variables may hold credentials: tracebacks are rendered without them.
         structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
         if json
         else structlog.processors.format_exc_info,
@@ -38,10 +39,10 @@ def configure(*, json: bool, level: str) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=getattr(sys.stderr, "raw", sys.stderr)),
         cache_logger_on_first_use=True,
     )
-    # What other libraries and the event loop itself log comes out in the same form, or a log reader would stumble.
+    # Other libraries' and the event loop's log lines get the same form, so that a program can read the whole log.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -50,27 +51,35 @@ def configure(*, json: bool, level: str) -> None:
         )
     )
     logging.basicConfig(level=max(number, logging.WARNING), handlers=[handler], force=True)
-    # It prints response bodies, Secrets included, at DEBUG.
+    # It logs response bodies, Secrets included, at DEBUG.
     logging.getLogger("kubernetes_asyncio").setLevel(logging.WARNING)
 
 
 def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Replace what must never be printed; a structlog processor."""
+    texts = [value for value in event.values() if isinstance(value, str)]
+    if len(texts) == len(event) and not any(map(_is_secret, event)) and not _SECRET_VALUE.search("\n".join(texts)):
+        return event  # most lines: one search instead of seven, 2 us instead of 6
     for name, value in event.items():
-        event[name] = _HIDDEN if name != "event" and _SECRET_NAME.search(name) else _clean(value)
+        event[name] = _HIDDEN if name != "event" and _is_secret(name) else _clean(value)
     return event
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return _SECRET_NAME.search(name) is not None
 
 
 def _clean(value: Any) -> Any:
     """The value, with secrets hidden at any depth: a JSON traceback is a list of dicts."""
+    if isinstance(value, str):
+        return _SECRET_VALUE.sub(_HIDDEN, value)
     match value:
         case None | bool() | int() | float():
             return value
-        case str():
-            return _SECRET_VALUE.sub(_HIDDEN, value)
         case dict():
             return {
-                name: _HIDDEN if isinstance(name, str) and _SECRET_NAME.search(name) else _clean(item)
+                name: _HIDDEN if isinstance(name, str) and _is_secret(name) else _clean(item)
                 for name, item in value.items()
             }
         case list() | tuple():

@@ -1,4 +1,4 @@
-"""Get the control plane's binaries, so that nothing after this waits for a compiler.
+"""Get the control plane's binaries, so that no test has to wait for a compiler.
 
 Where they come from: federation.playground.binaries.
 
@@ -13,19 +13,19 @@ from federation.playground.errors import PlaygroundError
 
 
 def main() -> int:
-    """Find, fetch or build all of them; 1 with the reason when that cannot be done, 130 when interrupted."""
+    """Find, download or build all of them; 1 with the reason when that is not possible, 130 when interrupted."""
     began = time.monotonic()
 
     def report(line: str) -> None:
         print(f"[{time.monotonic() - began:4.0f} s] {line}", file=sys.stderr, flush=True)  # noqa: T201
 
     try:
-        found = binaries.ensure(binaries.NAMES, report)
+        found = binaries.ensure((*binaries.NAMES, binaries.MANY), report)
     except PlaygroundError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
     except KeyboardInterrupt:
-        print("interrupted; run it again, it goes on where it was", file=sys.stderr)  # noqa: T201
+        print("interrupted; run it again to continue", file=sys.stderr)  # noqa: T201
         return 130
     for name, path in found.items():
         print(f"{name}: {path}", file=sys.stderr)  # noqa: T201

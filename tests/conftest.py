@@ -2,6 +2,11 @@
 
 import signal
 
+import hypothesis
+
+hypothesis.settings.register_profile("house", deadline=None)  # a busy machine is no finding
+hypothesis.settings.load_profile("house")
+
 
 def pytest_configure() -> None:
     """A shell's background job ignores SIGINT and passes that on: what tests start here must hear Ctrl-C."""

@@ -2,7 +2,7 @@
 
 What it does not know: schemas, admission, fields that may not change (but data where `immutable` is true), list
 merging (a list is one value), other API versions of one object. Every event goes to the sinks at once, before its
-write's answer, or with `hold` when `deliver` is called.
+write's answer, or with `delay_events` when `deliver` is called.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ import orjson
 
 from federation.controllers.ports import Sink
 from federation.core.managedfields import PartialMetadata
-from federation.kube.members import Written
+from federation.kube.members import Whole, Written
 from federation.model.failures import Cause, Failure, FailureKind
 from federation.model.resources import ObjectName, Resource
 from tests.ownership import IDENTITY, LABEL, REPLICAS, Entry, Path, Stored, conflict, leaves, not_found, paths_of
@@ -37,23 +37,35 @@ class FakeMember:
         self.lost: Callable[[str, ObjectName], Failure | None] = lambda verb, name: None
         self.gate = asyncio.Event()
         self.gate.set()
-        self.hold = False
+        self.delay_events = False
         self.drops: set[Path] = set()
+        self.rewrites: dict[Path, Any] = {}
         self._shown: set[tuple[str, ObjectName]] = set()
-        self._held: list[tuple[str, str, PartialMetadata]] = []
+        self._delayed: list[tuple[str, str, PartialMetadata]] = []
         self._versions = itertools.count(2)
         self._uids = itertools.count(1)
 
     # --- MemberPort
 
     async def apply(
-        self, resource: Resource, name: ObjectName, body: bytes, *, force: bool, manager: str | None = None
+        self,
+        resource: Resource,
+        name: ObjectName,
+        body: bytes,
+        *,
+        force: bool,
+        manager: str | None = None,
+        whole: bool = False,
     ) -> Written | Failure:
         manager = manager or self.manager
         verb = f"apply{'!' if force else ''}{manager.removeprefix(self.manager)}"
         if (failure := await self._asked(verb, name)) is not None:
             return failure
         answer = self._apply(resource, name, orjson.loads(body), manager, force=force)
+        if whole and isinstance(answer, Written):
+            answer = Written(
+                answer.created, answer.metadata, orjson.dumps(self._content(self.objects[resource.qualified, name]))
+            )
         return self.lost(verb, name) or answer
 
     async def patch(
@@ -71,7 +83,13 @@ class FakeMember:
             if operation["path"] == "/metadata/managedFields":
                 entries = [entry for entry in operation["value"] if entry]
                 stored.entries = [
-                    Entry(entry["manager"], entry["operation"], set(paths_of(entry["fieldsV1"]))) for entry in entries
+                    Entry(
+                        entry["manager"],
+                        entry["operation"],
+                        set(paths_of(entry["fieldsV1"])),
+                        entry.get("subresource", ""),
+                    )
+                    for entry in entries
                 ]
             elif operation["op"] == "remove":
                 self._drop(stored, tuple(part.replace("~1", "/") for part in operation["path"].split("/")[1:]))
@@ -113,20 +131,35 @@ class FakeMember:
         stored = self.objects.get((resource.qualified, name))
         return int(stored.values[REPLICAS]) if stored is not None else not_found(name)
 
-    async def read_whole(self, resource: Resource, name: ObjectName) -> Mapping[str, Any] | Failure:
+    async def read_whole(self, resource: Resource, name: ObjectName) -> Whole | Failure:
         if (failure := await self._asked("whole", name)) is not None:
+            return failure
+        stored = self.objects.get((resource.qualified, name))
+        return (
+            not_found(name) if stored is None else Whole(stored.metadata(resource.api_version), self._content(stored))
+        )
+
+    async def would_become(
+        self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]]
+    ) -> Mapping[str, Any] | Failure:
+        if (failure := await self._asked("would-become", name)) is not None:
             return failure
         stored = self.objects.get((resource.qualified, name))
         if stored is None:
             return not_found(name)
-        found: dict[str, Any] = {}
-        for path, value in stored.values.items():
-            if path not in self.drops:
-                node = found
-                for step in path[:-1]:
-                    node = node.setdefault(step, {})
-                node[path[-1]] = value
-        return found
+        content = self._content(stored)
+        for operation in operations:
+            *parents, last = operation["path"].split("/")[1:]
+            node = content
+            for parent in parents:
+                node = node.setdefault(parent, {})
+            if operation["op"] == "remove":
+                del node[last]
+            else:
+                node[last] = operation["value"]
+        if resource.plural == "deployments":
+            content.setdefault("spec", {}).setdefault("replicas", 1)
+        return content
 
     # --- somebody in the member
 
@@ -147,6 +180,14 @@ class FakeMember:
         self._changed(resource, stored)
         return stored
 
+    def report(self, resource: Resource, name: ObjectName, *fields: str) -> None:
+        """A controller writes these fields of its status, and no others any more."""
+        stored = self.objects[resource.qualified, name]
+        stored.entries = [entry for entry in stored.entries if entry.subresource != "status"]
+        paths: set[Path] = {("status", field) for field in fields}
+        stored.entries.append(Entry("kube-controller-manager", "Update", paths, "status"))
+        self._changed(resource, stored)
+
     def unset(self, resource: Resource, name: ObjectName, path: Path) -> None:
         """Take a field away."""
         stored = self.objects[resource.qualified, name]
@@ -162,7 +203,7 @@ class FakeMember:
             return
         del self.objects[resource.qualified, name]
         stored.version = next(self._versions)
-        self._tell(resource, stored, held=False)
+        self._notify(resource, stored, labelled=False)
 
     def value(self, resource: Resource, name: ObjectName, *path: str) -> Any:
         """One field; None when it or the object is not there."""
@@ -177,14 +218,24 @@ class FakeMember:
         )
 
     def deliver(self) -> None:
-        """Tell the sinks what was held back."""
-        held, self._held = self._held, []
-        for kind, what, metadata in held:
+        """Deliver the delayed events to the sinks."""
+        delayed, self._delayed = self._delayed, []
+        for kind, what, metadata in delayed:
             sink = self.sinks.get(what)
             if sink is not None:
                 (sink.remove if kind == "DELETED" else sink.upsert)(metadata)
 
     # ---
+
+    def _content(self, stored: Stored) -> dict[str, Any]:
+        found: dict[str, Any] = {"metadata": {"name": stored.name.name}}
+        for path, value in stored.values.items():
+            if path not in self.drops:
+                node = found
+                for step in path[:-1]:
+                    node = node.setdefault(step, {})
+                node[path[-1]] = self.rewrites.get(path, value)
+        return found
 
     async def _asked(self, verb: str, name: ObjectName) -> Failure | None:
         self.calls.append(f"{verb} {name}")
@@ -257,14 +308,14 @@ class FakeMember:
         stored.version = next(self._versions)
         if resource.plural == "deployments":
             stored.values.setdefault(REPLICAS, 1)
-        self._tell(resource, stored, held=LABEL in stored.values)
+        self._notify(resource, stored, labelled=LABEL in stored.values)
 
-    def _tell(self, resource: Resource, stored: Stored, *, held: bool) -> None:
+    def _notify(self, resource: Resource, stored: Stored, *, labelled: bool) -> None:
         where = (resource.qualified, stored.name)
-        if not held and where not in self._shown:
+        if not labelled and where not in self._shown:
             return
-        kind = ("MODIFIED" if where in self._shown else "ADDED") if held else "DELETED"
-        (self._shown.add if held else self._shown.discard)(where)
-        self._held.append((kind, resource.qualified, stored.metadata()))
-        if not self.hold:
+        kind = ("MODIFIED" if where in self._shown else "ADDED") if labelled else "DELETED"
+        (self._shown.add if labelled else self._shown.discard)(where)
+        self._delayed.append((kind, resource.qualified, stored.metadata()))
+        if not self.delay_events:
             self.deliver()

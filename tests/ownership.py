@@ -24,6 +24,7 @@ class Entry:
     manager: str
     operation: str
     paths: set[Path]
+    subresource: str = ""
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Stored:
                 "operation": entry.operation,
                 "apiVersion": api_version,
                 "fieldsV1": tree(entry.paths),
+                **({"subresource": entry.subresource} if entry.subresource else {}),
             }
             for entry in self.entries
         ]

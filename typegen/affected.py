@@ -1,7 +1,7 @@
-"""Which federated objects in git a new form of their type breaks: `typegen diff --objects`.
+"""Which federated objects in git break with a new form of their type: `typegen diff --objects`.
 
-Each object's template is checked against the federated type as it is and as it will be; what only the second refuses is
-told. An override that reaches into what changes, and a CEL rule that only a server can judge, are told as "may".
+Each object's template is checked against the old and the new federated type; what only the new one refuses is reported.
+An override of a part that changes, and a CEL rule, which only a server can evaluate, are reported as "may break".
 """
 
 import re
@@ -17,7 +17,7 @@ from typegen.upgrades import Finding
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A federated type before and after: the schema of its whole object, None on the side where it is missing."""
+    """A federated type before and after: the schema of its whole object, None where the type does not exist."""
 
     type: str
     api_version: str
@@ -38,7 +38,7 @@ class Broken:
 
 
 def objects(found: Iterable[Found], kinds: Iterable[Kind], findings: Iterable[Finding]) -> list[Broken]:
-    """The objects among the documents that break, sorted by file and name; objects of other types are passed over."""
+    """The objects among the documents that break, sorted by file and name; objects of other types are ignored."""
     known = {(each.api_version, each.kind): each for each in kinds}
     bad = [finding for finding in findings if finding.severity == "stored"]
     broken = set()
@@ -55,19 +55,19 @@ def _object(found: Found, kind: Kind, findings: list[Finding]) -> Iterator[Broke
     name = "/".join(str(metadata[key]) for key in ("namespace", "name") if metadata.get(key))
     title = f"{kind.kind} {name}"
     if kind.new is None:
-        yield Broken(found.source, title, ".", "the type is no longer there")
+        yield Broken(found.source, title, ".", "the type does not exist any more")
         return
     before = set(validation.resource(kind.old, found.document)) if kind.old is not None else set()
-    told = set()
+    reported = set()
     for problem in validation.resource(kind.new, found.document):
         if problem not in before:
-            told.add(_general(problem.path))
+            reported.add(_general(problem.path))
             yield Broken(found.source, title, problem.path, problem.message)
     spec = found.document.get("spec")
     spec = spec if isinstance(spec, Mapping) else {}
     pointers = list(_overridden(spec))
     for finding in findings:
-        if finding.path in told or finding.path == ".":
+        if finding.path in reported or finding.path == ".":
             continue
         if finding.path == "spec.template.apiVersion":
             stated = str((spec.get("template") or {}).get("apiVersion", "")).rpartition("/")[2]
@@ -83,17 +83,17 @@ def _object(found: Found, kind: Kind, findings: list[Finding]) -> Iterator[Broke
 
 
 def _sets(path: str, value: Any, finding: Finding) -> bool:
-    """Whether an override of `path` with `value` reaches what a finding speaks of.
+    """Whether an override of `path` with `value` changes what a finding is about.
 
-    Of the fields above it only matters that they are gone or of another type: what else is new there, a required field
-    or a rule, is the template's own.
+    A finding about a field above `path` matters only if the field is gone or has another type: a new required field or
+    rule there concerns the template and not the override.
     """
     if path == finding.path:
         return True
     if finding.path.startswith((f"{path}.", f"{path}[", f"{path}{{")):
         return _reaches(value, finding.path[len(path) :])
     above = path.startswith((f"{finding.path}.", f"{finding.path}["))
-    return above and any(told in finding.message for told in ("the field is gone", "looks renamed", "the type is"))
+    return above and any(text in finding.message for text in ("the field is gone", "looks renamed", "the type is"))
 
 
 def _overridden(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
@@ -108,7 +108,7 @@ def _overridden(spec: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
 
 
 def _general(path: str) -> str:
-    """`spec.rules[3].name` as findings write it, `spec.rules[].name`."""
+    """`spec.rules[3].name` in the form of findings, `spec.rules[].name`."""
     return re.sub(r"\[(?:\d+|-)\]", "[]", path)
 
 

@@ -5,7 +5,7 @@
     DIR/kustomization.yaml      all of the above: kubectl apply -k DIR at the hub
     DIR/members/rbac.yaml       for the members' admins, where `fedctl join` does not make their roles
 
-members/ is a folder of its own so that no tool applies it to the hub by accident.
+members/ is a separate folder, so that no tool applies it to the hub by accident.
 """
 
 import difflib
@@ -26,7 +26,7 @@ def files(made: tuple[Piece, ...], options: Options) -> dict[str, str]:
     if not made:
         return {}
     types = {f"{piece.target.qualified}.yaml": piece.text for piece in made}
-    member = rights.member_role(made, options.system_namespace, options.templates)
+    member = rights.member_role(made, options.system_namespace, options.member_account, options.templates)
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -54,7 +54,7 @@ def printed(made: tuple[Piece, ...], options: Options) -> str:
 
 
 def write(folder: Path, wanted: Mapping[str, str]) -> None:
-    """Write the files; one that is right already is not touched. Raises Unusable when the folder cannot be written."""
+    """Write the files that differ. Raises Unusable when the folder cannot be written."""
     try:
         for name, content in wanted.items():
             path = folder / name
@@ -66,7 +66,7 @@ def write(folder: Path, wanted: Mapping[str, str]) -> None:
 
 
 def stale(folder: Path, wanted: Mapping[str, str]) -> list[str]:
-    """Files below `folder` that typegen wrote once and would not write now."""
+    """Files below `folder` that an earlier run of typegen wrote and this one would not write."""
     if not folder.is_dir():
         return []
     found = [*folder.glob("*.yaml"), *(folder / "members").glob("*.yaml")]
@@ -75,7 +75,7 @@ def stale(folder: Path, wanted: Mapping[str, str]) -> list[str]:
 
 
 def differences(folder: Path, wanted: Mapping[str, str]) -> Iterator[str]:
-    """A unified diff per file that is not as it would be written, from what is in the folder to what should be."""
+    """A unified diff for each file that differs, from what is in the folder to what would be written."""
     gone = dict.fromkeys(stale(folder, wanted), "")
     for name, content in sorted({**wanted, **gone}.items()):
         current = _read(folder / name) or ""

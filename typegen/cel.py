@@ -1,13 +1,15 @@
-"""Find where a CEL expression reads fields: enough of a reader to rewrite single readings, no more.
+"""Parse CEL as far as it is needed to rewrite how an expression reads fields: its tokens, and the chains of fields.
 
-A reading is a chain such as `self.spec.ports[0].name`. Variables of macros (`self.ports.all(p, p.name != '')`) are
-followed to what they range over, so that `p.name` is known to be `ports[].name`. What cannot be followed (the result of
-a function, `cel.bind`) is a chain without a path.
+Tokens are those of the language: strings of all forms, comments and quoted names are never mistaken for code. A chain
+is an expression such as `self.spec.ports[0].name`. Variables of macros (`self.ports.all(p, p.name != '')`) are resolved
+to what they range over, so `p.name` is known to be `ports[].name`. A chain that cannot be resolved (the result of a
+function, `cel.bind`) has no path. Everything takes linear time.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Steps = tuple[str, ...]
 """A path relative to a node: property names, ITEM and VALUE for what is inside a list or a map."""
@@ -15,22 +17,55 @@ Steps = tuple[str, ...]
 ITEM = "[]"
 VALUE = "{}"
 EITHER = "[*]"
-"""An index: into a list or a map, the expression does not say."""
+"""An index; the expression does not show whether into a list or a map."""
 
-_LITERAL = re.compile(r"""[rR]?(?:'''.*?'''|\"\"\".*?\"\"\"|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")""", re.DOTALL)
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_FIELD = re.compile(r"\s*\.\s*(?P<optional>\??)\s*(?P<name>[A-Za-z_]\w*)")
-_CALL = re.compile(r"\s*\(")
-_INDEX = re.compile(r"\s*\[")
-_ONE_VARIABLE = re.compile(r"\s*([A-Za-z_]\w*)\s*,")
-_TWO_VARIABLES = re.compile(r"\s*[A-Za-z_]\w*\s*,\s*([A-Za-z_]\w*)\s*,")
+_TOKEN = re.compile(
+    r"""
+      (?P<space>[\t\n\f\r ]+)
+    | (?P<comment>//[^\n]*)
+    | (?P<string>[bB]?(?:
+        [rR](?: \'\'\'.*?\'\'\' | \"\"\".*?\"\"\" | '[^'\r\n]*' | "[^"\r\n]*" )
+        | \'\'\'(?:\\.|[^\\])*?\'\'\' | \"\"\"(?:\\.|[^\\])*?\"\"\"
+        | '(?:\\.|[^'\\\r\n])*' | "(?:\\.|[^"\\\r\n])*" ))
+    | (?P<word>[A-Za-z_][A-Za-z0-9_]*)
+    | (?P<quoted>`[A-Za-z0-9_./\- ]+`)
+    | (?P<number>0[xX][0-9a-fA-F]+[uU]?
+        | [0-9]*\.[0-9]+(?:[eE][-+]?[0-9]+)? | [0-9]+[eE][-+]?[0-9]+ | [0-9]+[uU]?)
+    | (?P<sign>==|!=|<=|>=|&&|\|\||[-+*/%<>!?:.,()\[\]{}])
+    """,
+    re.VERBOSE | re.DOTALL,
+)
 _MACROS = frozenset({"all", "exists", "exists_one", "existsOne", "map", "filter", "transformList", "transformMap"})
 _NO_FIELDS = frozenset({"true", "false", "null", "in"})
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
+_RESERVED = frozenset(
+    {
+        *("true", "false", "null", "in", "as", "break", "const", "continue", "else", "for", "function", "if"),
+        *("import", "let", "loop", "package", "namespace", "return", "var", "void", "while"),
+    }
+)
+_ROOTS = ("self", "oldSelf")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Unreadable(ValueError):
+    """The text is not CEL: no API server would accept it."""
+
+
+class Token(NamedTuple):
+    """A token other than space or a comment; `kind` is string, word, quoted, number or sign."""
+
+    kind: str
+    text: str
+    start: int
+    end: int
+
+    @property
+    def name(self) -> str:
+        """For a word or a quoted name, the field as Kubernetes escapes it; else ""."""
+        return self.text if self.kind == "word" else identifier(self.text[1:-1]) if self.kind == "quoted" else ""
+
+
+class Step(NamedTuple):
     """One `.name` or `[index]`; `end` is where its text ends, `number` a literal index."""
 
     name: str
@@ -41,10 +76,13 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A reading: from `start`, through `steps`. `base` is the path that its head stands for, None when unknown.
+    """A chain of fields: from `start`, through `steps`. `base` is the path of its head, None when unknown.
 
-    `method` is what is called on the value ("" for nothing) and `method_end` where that call's text ends. `head` is ""
-    when the chain begins at the result of something else.
+    `method` is the method that is called on the value ("" for none) and `method_end` where that call's text ends.
+    `head` is "" when the chain begins at another expression's result. `call` is the function whose first argument the
+    chain is, from `call_start`; `call_end` is where that call ends when the chain is its only content, else 0.
+    `searched`: it is the right side of `in`. `counted`: of the method's result only the size or single entries are
+    used.
     """
 
     head: str
@@ -53,97 +91,218 @@ class Chain:
     base: Steps | None
     method: str = ""
     method_end: int = 0
+    call: str = ""
+    call_start: int = 0
+    call_end: int = 0
+    searched: bool = False
+    counted: bool = False
 
     def path(self, count: int) -> Steps:
         """The path to the first `count` steps; only of a chain with a base."""
         return (*(self.base or ()), *(step.name or EITHER for step in self.steps[:count]))
 
+    def is_whole(self) -> bool:
+        """Whether the value is used with everything in it: compared, or passed on."""
+        if self.is_presence_test() or (self.call == "size" and self.call_end):
+            return False
+        if self.method == "filter":
+            return not self.counted
+        return self.method != "size" and self.method not in _MACROS
 
-def code(expression: str) -> str:
-    """The expression with its string literals blanked out, so that names in them are not taken for fields."""
-    return _LITERAL.sub(lambda literal: " " * len(literal[0]), expression)
+    def is_presence_test(self) -> bool:
+        """Whether this is `has(...)` of the field, which does not read its value."""
+        return self.call == "has" and bool(self.call_end) and not self.method
+
+
+class Root(NamedTuple):
+    """A `self` or `oldSelf`: where its text ends, and the field of it that is read ("" for the value as a whole)."""
+
+    name: str
+    end: int
+    field: str
+    indexed: bool
+
+
+def tokens(expression: str) -> list[Token]:
+    """The tokens without space and comments. Raises Unreadable."""
+    return [token for token in _all(expression) if token.kind not in ("space", "comment")]
+
+
+def without_comments(expression: str) -> str:
+    """The expression without comments, to be put into another one, where a comment would hide what follows."""
+    return "".join(" " if token.kind == "comment" else token.text for token in _all(expression)).strip()
+
+
+def unless(condition: str, expression: str) -> str:
+    """An expression that is true unless the condition is true and the expression false."""
+    return f"!({condition}) || ({without_comments(expression)})"
+
+
+def _all(expression: str) -> Iterator[Token]:
+    position = 0
+    while position < len(expression):
+        found = _TOKEN.match(expression, position)
+        if found is None:
+            raise Unreadable(expression[position : position + 40])
+        yield Token(str(found.lastgroup), found[0], position, found.end())
+        position = found.end()
+
+
+def roots(expression: str) -> list[Root]:
+    """Every `self` and `oldSelf` in the expression. Raises Unreadable."""
+    found = tokens(expression)
+    result = []
+    for at, token in enumerate(found):
+        if token.text in _ROOTS and not _after_dot(found, at):
+            _, name = _field(found, at + 1)
+            indexed = at + 1 < len(found) and found[at + 1].text == "["
+            result.append(Root(token.text, token.end, name.name if name else "", indexed))
+    return result
 
 
 def chains(expression: str) -> list[Chain]:
-    """Every reading in the expression, in the order in which they stand."""
-    text = code(expression)
-    found: list[Chain] = []
-    scopes: list[tuple[int, int, str, Steps | None]] = [(0, len(text), name, ()) for name in ("self", "oldSelf")]
-    taken: set[int] = set()
-    for word in _WORD.finditer(text):
-        if word.start() in taken or word[0] in _NO_FIELDS:
-            continue
-        after_dot = text[: word.start()].rstrip(" \t\n?").endswith(".")
-        if _CALL.match(text, word.end()) and not after_dot:
-            continue  # a function's name
-        chain = _chain(text, word, scopes, taken, floating=after_dot)
-        if chain.method in _MACROS:
-            scopes += _bound(text, chain)
-        if chain.steps or chain.method:
-            found.append(chain)
-    return found
+    """Every chain in the expression, in order. Raises Unreadable."""
+    return list(_Reader(tokens(expression)).chains())
 
 
-def _chain(
-    text: str, word: re.Match[str], scopes: list[tuple[int, int, str, Steps | None]], taken: set[int], *, floating: bool
-) -> Chain:
-    base: Steps | None = None
-    steps: list[Step] = []
-    position, start = word.end(), word.start()
-    if floating:
-        if _CALL.match(text, word.end()):
-            return Chain("", start, (), None, word[0], _after_call(text, word.end()))
-        steps.append(Step(word[0], word.end()))
-    else:
-        inner = [scope for scope in scopes if scope[0] <= start < scope[1] and scope[2] == word[0]]
-        base = inner[-1][3] if inner else None
-    while True:
-        field = _FIELD.match(text, position)
-        index = None if field else _INDEX.match(text, position)
-        if field:
-            taken.add(field.start("name"))
-            if _CALL.match(text, field.end()):
-                end = _after_call(text, field.end())
-                return Chain("" if floating else word[0], start, tuple(steps), base, field["name"], end)
-            steps.append(Step(field["name"], field.end(), optional=bool(field["optional"])))
-            position = field.end()
-        elif index:
-            position = _matching(text, index.end() - 1) + 1
-            inside = text[index.end() : position - 1].strip()
-            number = int(inside) if inside.isdecimal() else None
-            steps.append(Step("", position, optional=inside.startswith("?"), number=number))
+class _Reader:
+    """The tokens of one expression with their brackets paired, and the known variables at each position."""
+
+    def __init__(self, found: Sequence[Token]) -> None:
+        self.tokens = found
+        self.pairs = _pairs(found)
+        self.taken: set[int] = set()
+        self.known: dict[str, list[Steps | None]] = {name: [()] for name in _ROOTS}
+        self.scopes: list[tuple[int, str]] = []
+
+    def chains(self) -> Iterator[Chain]:
+        for at, token in enumerate(self.tokens):
+            while self.scopes and self.scopes[-1][0] <= at:
+                self.known[self.scopes.pop()[1]].pop()
+            if not token.name or at in self.taken or token.text in _NO_FIELDS:
+                continue
+            floating = _after_dot(self.tokens, at)
+            if self.is_sign(at + 1, "(") and not floating:
+                continue  # a function's name
+            chain, method = self.chain(at, floating=floating)
+            if chain.method in _MACROS:
+                self.bind(chain, method + 1)
+            if chain.steps or chain.method or chain.base is not None:
+                yield chain
+
+    def is_sign(self, at: int, text: str) -> bool:
+        return at < len(self.tokens) and self.tokens[at].text == text and self.tokens[at].kind == "sign"
+
+    def chain(self, at: int, *, floating: bool) -> tuple[Chain, int]:
+        """The chain that begins at a name, and the position of its method's name."""
+        token = self.tokens[at]
+        head, base = "", None
+        steps: list[Step] = []
+        after = at + 1
+        if not floating:
+            known = self.known.get(token.text)
+            head, base = token.text, known[-1] if known else None
+        elif self.is_sign(after, "("):
+            return Chain("", token.start, (), None, token.name, self.end_of(after)), at
         else:
-            return Chain("" if floating else word[0], start, tuple(steps), base)
+            steps.append(Step(token.name, token.end))
+        while True:
+            place, name = _field(self.tokens, after)
+            if name is not None:
+                self.taken.add(place)
+                if self.is_sign(place + 1, "("):
+                    end, call = self.end_of(place + 1), self.call(at, after)
+                    searched, counted = self.is_searched(at), self.is_counted(call[0], place + 1)
+                    return Chain(head, token.start, tuple(steps), base, name.name, end, *call, searched, counted), place
+                steps.append(Step(name.name, name.end, optional=self.tokens[place - 1].text == "?"))
+                after = place + 1
+            elif self.is_sign(after, "["):
+                closing = self.pairs.get(after, len(self.tokens))
+                inside = self.tokens[after + 1 : min(closing, after + 3)]
+                number = int(inside[0].text) if len(inside) == 1 and inside[0].text.isdecimal() else None
+                optional = bool(inside) and inside[0].text == "?"
+                steps.append(Step("", self.end_of(after), optional=optional, number=number))
+                after = closing + 1
+            else:
+                call, searched = self.call(at, after), self.is_searched(at)
+                return Chain(head, token.start, tuple(steps), base, "", 0, *call, searched), 0
+
+    def is_searched(self, first: int) -> bool:
+        return first > 0 and self.tokens[first - 1].text == "in" and self.tokens[first - 1].kind == "word"
+
+    def is_counted(self, function: str, opening: int) -> bool:
+        """Whether only the size or single entries of a method's result are used; its brackets begin at `opening`."""
+        after = self.pairs.get(opening, len(self.tokens)) + 1
+        _, name = _field(self.tokens, after)
+        if name is not None:
+            return name.name == "size" or name.name in _MACROS - {"filter"}
+        return function == "size" and self.is_sign(after, ")")
+
+    def call(self, first: int, after: int) -> tuple[str, int, int]:
+        """The function whose first argument begins at `first`, and where its call begins and, right `after`, ends."""
+        name = self.tokens[first - 2] if first >= 2 else None
+        if (
+            name is None
+            or name.kind != "word"
+            or not self.is_sign(first - 1, "(")
+            or _after_dot(self.tokens, first - 2)
+        ):
+            return "", 0, 0
+        return name.text, name.start, self.tokens[after].end if self.is_sign(after, ")") else 0
+
+    def end_of(self, opening: int) -> int:
+        """Where the text of a bracket ends; for one that is never closed, where the expression ends."""
+        return self.tokens[min(self.pairs.get(opening, len(self.tokens)), len(self.tokens) - 1)].end
+
+    def bind(self, chain: Chain, opening: int) -> None:
+        """Make a macro's variable known inside its brackets, with the path that it ranges over."""
+        names = [self.tokens[place] for place in (opening + 1, opening + 3) if place < len(self.tokens)]
+        if not (names and names[0].kind == "word" and self.is_sign(opening + 2, ",")):
+            return
+        two = chain.method not in ("map", "filter") and len(names) == 2 and names[1].kind == "word"
+        variable = names[-1] if two and self.is_sign(opening + 4, ",") else names[0]
+        self.taken |= {opening + 1, opening + 3} if variable is not names[0] else {opening + 1}
+        # For a map, a single variable is the key; the second of two is the value (for a list, the entry).
+        entry = EITHER if variable is not names[0] else ITEM
+        path = None if chain.base is None else (*chain.path(len(chain.steps)), entry)
+        self.known.setdefault(variable.text, []).append(path)
+        self.scopes.append((self.pairs.get(opening, len(self.tokens)), variable.text))
 
 
-def _bound(text: str, chain: Chain) -> Iterator[tuple[int, int, str, Steps | None]]:
-    """The variable of a macro: where it is known, and what it stands for."""
-    opening = text.rindex("(", 0, text.index("(", _name_end(text, chain)) + 1)
-    two = _TWO_VARIABLES.match(text, opening + 1) if chain.method not in ("map", "filter") else None
-    one = _ONE_VARIABLE.match(text, opening + 1)
-    variable = two or one
-    if variable:
-        path = None if chain.base is None else (*chain.path(len(chain.steps)), ITEM)
-        yield variable.end(), chain.method_end, variable[1], path
+def _pairs(found: Sequence[Token]) -> dict[int, int]:
+    """Each opening bracket and its closing one."""
+    opened: list[int] = []
+    pairs: dict[int, int] = {}
+    for at, token in enumerate(found):
+        if token.kind != "sign":
+            continue
+        if token.text in _CLOSING:
+            opened.append(at)
+        elif token.text in ")]}" and opened:
+            pairs[opened.pop()] = at
+    return pairs
 
 
-def _name_end(text: str, chain: Chain) -> int:
-    """Where the text before the macro's name ends."""
-    return chain.steps[-1].end if chain.steps else chain.start + len(chain.head)
+def _after_dot(found: Sequence[Token], at: int) -> bool:
+    """Whether a name is a field's: it comes after `.` or `.?`."""
+    before = found[at - 1].text if at else ""
+    return before == "." or (before == "?" and at >= 2 and found[at - 2].text == ".")
 
 
-def _after_call(text: str, position: int) -> int:
-    return _matching(text, text.index("(", position)) + 1
+def _field(found: Sequence[Token], at: int) -> tuple[int, Token | None]:
+    """The name after `.` or `.?` at that position, and where it stands."""
+    if at >= len(found) or found[at].text != ".":
+        return 0, None
+    place = at + 2 if at + 1 < len(found) and found[at + 1].text == "?" else at + 1
+    return (place, found[place]) if place < len(found) and found[place].name else (0, None)
 
 
-def _matching(text: str, opening: int) -> int:
-    """Where the bracket at `opening` is closed; the end of the text when it never is."""
-    depth = 0
-    for position in range(opening, len(text)):
-        if text[position] in _CLOSING:
-            depth += 1
-        elif text[position] in ")]}":
-            depth -= 1
-            if depth == 0:
-                return position
-    return len(text)
+def identifier(name: str) -> str:
+    """A property's name as CEL in Kubernetes spells it (`x-y` is `x__dash__y`, `in` is `__in__`)."""
+    if name in (ITEM, VALUE):
+        return name
+    if name in _RESERVED:
+        return f"__{name}__"
+    for plain, escaped in (("__", "__underscores__"), (".", "__dot__"), ("-", "__dash__"), ("/", "__slash__")):
+        name = name.replace(plain, escaped)
+    return name

@@ -1,7 +1,7 @@
-"""The command line `typegen`: CRDs and OpenAPI documents in, files for git out. Thin: the other modules do the work.
+"""The command line `typegen`: CRDs and OpenAPI documents in, files for git out; the other modules do the work.
 
-Heavy imports happen inside commands, so that --help and completion stay quick. Exit codes: 0 done, 1 something could
-not be federated or differs (the rest is done), 2 wrong usage or a source that cannot be read.
+Commands import what is heavy by themselves, so that --help and completion stay fast. Exit codes: 0 done, 1 something
+could not be federated or differs (the rest is done), 2 wrong usage or a source that cannot be read.
 """
 
 import sys
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from typegen import cli_sources, cli_upgrades
+from typegen import cli_errors, cli_sources, cli_upgrades
 
 if TYPE_CHECKING:
     from typegen.gathering import Gathered
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=cli_errors.PlainGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Make federated types from CRDs and built-in types, offline, for git."""
 
@@ -25,14 +25,14 @@ def main() -> None:
 @cli_sources.arguments
 @cli_sources.options
 @click.option("-o", "--output", default="", metavar="DIR|-", help="Folder to write to; - prints.  [default: -]")
-@click.option("--prune", is_flag=True, help="Remove files that typegen wrote to DIR once and no longer would.")
+@click.option("--prune", is_flag=True, help="Remove files of earlier runs from DIR that this one does not write.")
 def write(sources: tuple[str, ...], output: str, prune: bool, **chosen: Any) -> None:
     """Write the federated types for the CRDs in SOURCE.
 
-    Per type one file with its federated CRD and FederatedTypeConfig; RBAC for the hub and for members; a
-    kustomization.yaml. SOURCE is a file, a folder, or - for standard input; other objects between the CRDs (as in what
-    Helm and kustomize render) are passed over. Built-in types come from --openapi or --context, named by --only or
-    --group. Without SOURCE, ./typegen.yaml says everything.
+    Writes one file per type with its federated CRD and FederatedTypeConfig, RBAC for the hub and for members, and a
+    kustomization.yaml. SOURCE is a file, a folder, or - for standard input; other objects among the CRDs (as in the
+    output of Helm and kustomize) are ignored. Built-in types come from --openapi or --context, and are selected by
+    --only or --group. Without SOURCE, all settings come from ./typegen.yaml.
 
     \b
     typegen write crds/ -o federated/
@@ -49,7 +49,7 @@ def write(sources: tuple[str, ...], output: str, prune: bool, **chosen: Any) -> 
         else:
             folder, wanted = Path(settings.output), bundle.files(gathered.made, settings.options)
             bundle.write(folder, wanted)
-            if not gathered.refused:  # the file of a type that was refused is not one that nobody wants
+            if not gathered.refused:  # the file of a type that was refused must not count as no longer wanted
                 _leftover(folder, wanted, prune=prune)
     for piece in gathered.made:
         for caution in piece.cautions:
@@ -75,14 +75,14 @@ def _leftover(folder: Path, wanted: dict[str, str], *, prune: bool) -> None:
 def check(folder: str | None, sources: tuple[str, ...], **chosen: Any) -> None:
     """Compare DIR with what would be written there from SOURCE; print the difference and exit 1 if there is one.
 
-    Without arguments, ./typegen.yaml says both. For CI and pre-commit.
+    Without arguments, both come from ./typegen.yaml. For CI and pre-commit.
     """
     from typegen import bundle  # noqa: PLC0415
 
     with cli_sources.plain_errors():
         settings, gathered = cli_sources.gather(sources, output=folder or "", **chosen)
         if settings.output == "-":
-            raise click.UsageError("name the DIR to check")
+            raise click.UsageError("give the DIR to check")
         wanted = bundle.files(gathered.made, settings.options)
         found = False
         for line in bundle.differences(Path(settings.output), wanted):
@@ -96,7 +96,7 @@ def check(folder: str | None, sources: tuple[str, ...], **chosen: Any) -> None:
 @cli_sources.options
 @click.option("-o", "--output", "form", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def list_types(sources: tuple[str, ...], form: str, **chosen: Any) -> None:
-    """Show what is in SOURCE: each type, what it would be called, and why it cannot be federated if it cannot."""
+    """List the types in SOURCE, with the names of their federated types, or the reason why there can be none."""
     from typegen import tables  # noqa: PLC0415
 
     with cli_sources.plain_errors():

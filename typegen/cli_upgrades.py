@@ -1,4 +1,4 @@
-"""`typegen diff` and `typegen explain`: what a type is, and what its next form does to objects."""
+"""`typegen diff` and `typegen explain`: what a new form of a type does to objects, and what fields a type has."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--objects", multiple=True, metavar="PATH", help="Federated YAML in git: name the objects that break.")
 @click.option("-o", "--output", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def diff(old: str, new: str, objects: tuple[str, ...], form: str, **chosen: Any) -> None:
-    """Tell what the CRDs in NEW, instead of those in OLD, do to federated objects.
+    """Show what the CRDs in NEW, instead of those in OLD, do to federated objects.
 
     Each finding names type, path and severity: breaks stored objects, breaks some members during the roll-out, or
     harmless. Exit code 0: nothing changes; 1: something does; 2: a source cannot be read.

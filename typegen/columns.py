@@ -1,7 +1,7 @@
-"""What `kubectl get` shows and selects by, carried to the federated type: JSON paths moved below spec.template.
+"""The target's printer columns and selectable fields for the federated type: JSON paths moved below spec.template.
 
-What reads the status is left out: each cluster has a status of its own, and a column shows one value. Metadata that a
-server sets (uid, generation, ...) is the federated object's own at the hub, so a column of it would say something else.
+Those that read the status are left out: each cluster has a status of its own, and a column shows one value. So are
+those that read metadata set by a server (uid, generation): the federated object has other values.
 """
 
 import re
@@ -11,11 +11,11 @@ from typing import Any
 
 from typegen.model import Caution, Schema, Target
 
-OWN = frozenset({"name", "ready", "reason", "age", "message"})
-"""Columns of every federated type, in lower case; kubectl itself prints NAME."""
+OWN = frozenset({"name", "applied", "reason", "age", "message"})
+"""Columns of every federated type, in lower case; kubectl adds NAME."""
 
 LIMIT = 8
-"""Selectable fields that Kubernetes allows a version."""
+"""The most selectable fields of a version that Kubernetes allows."""
 
 _FIRST = re.compile(r"^\.?(?:\['?)?(?P<name>[A-Za-z_][A-Za-z0-9_-]*)")
 _KEPT_METADATA = re.compile(r"^\.metadata\.(labels|annotations)\b")
@@ -24,7 +24,7 @@ _SELECTABLE = frozenset({"string", "boolean", "integer"})
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Columns and selectable fields of the federated type, as its CRD has them, and what was left out."""
+    """Columns and selectable fields for the federated CRD, and what was left out."""
 
     columns: list[dict[str, Any]] = field(default_factory=list)
     selectable: list[dict[str, str]] = field(default_factory=list)

@@ -1,8 +1,8 @@
-"""Carry allOf, anyOf, oneOf and not into a template that has no defaults.
+"""Rewrite allOf, anyOf, oneOf and not for a template, which has no defaults.
 
-The target checks them after its defaults are filled in, so a branch may count on a field that a template lacks. Both
-ways of speaking of such a field can be said without it: `required` of it is always true, and a check of its value is,
-while the field is absent, what it is for the default: true, or false, which is said by requiring the field there.
+The target checks them after its defaults were filled in, so a branch may rely on a field that a template lacks. Where
+such a field is `required`, that is always true, and is left out. A check of its value has, while the field is absent,
+the result for the default: if that is true, the check is kept as it is; if false, the field is made required.
 """
 
 from collections.abc import Mapping
@@ -15,20 +15,24 @@ _IDENTITY = frozenset({"apiVersion", "kind", "metadata"})
 
 
 class Unclear(Exception):
-    """The branch speaks of a default that further defaults fill in, or of the whole object; the argument says what."""
+    """The branch depends on a default with further defaults in it, or on the whole object; the argument names it."""
 
 
 def carry(branch: Any, node: Mapping[str, Any]) -> Any:
-    """`branch`, what a combinator of the target's `node` says, for the template. Raises Unclear."""
+    """`branch`, a branch of a combinator of the target's `node`, for the template. Raises Unclear."""
     if isinstance(branch, list):
         return [carry(each, node) for each in branch]
     result = dict(branch)
     known: Mapping[str, Any] = node.get("properties") or {}
+    defaulted = any("default" in child for child in known.values())
+    if defaulted and any(name in branch for name in ("minProperties", "maxProperties")):
+        raise Unclear("the number of fields")
     required = [name for name in branch.get("required") or () if "default" not in (known.get(name) or {})]
     if branch.get("properties"):
         result["properties"] = {}
         for name, check in branch["properties"].items():
-            own = known.get(name) or node.get("additionalProperties") or {}
+            own = known.get(name, node.get("additionalProperties"))
+            own = own if isinstance(own, Mapping) else {}  # a field that is in no schema
             result["properties"][name] = carry(check, own)
             if "default" in own and not _holds(check, own, name) and name not in required:
                 required.append(name)
@@ -44,9 +48,9 @@ def carry(branch: Any, node: Mapping[str, Any]) -> Any:
 
 
 def without_identity(branch: Any) -> Any:
-    """`branch`, of the target's root, for a template, which has no apiVersion, kind and metadata where objects have.
+    """`branch`, of the target's root, for a template, which may lack apiVersion, kind and metadata.
 
-    Raises Unclear when it says more of them than that they are there.
+    Raises Unclear when it checks more of them than that they exist.
     """
     if isinstance(branch, list):
         return [without_identity(each) for each in branch]

@@ -13,7 +13,7 @@ API_VERSION = "apiextensions.k8s.io/v1"
 _NAME = re.compile(r"[A-Za-z0-9]([-.A-Za-z0-9]*[A-Za-z0-9])?")
 OLD_API_VERSION = "apiextensions.k8s.io/v1beta1"
 _FREE: Schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-"""What a version without a schema says."""
+"""The schema for a version that has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,6 @@ class Version:
     name: str
     served: bool
     storage: bool
-    deprecated: bool
     schema: Mapping[str, Any] | None
 
 
@@ -37,7 +36,7 @@ def is_definition(document: Any) -> bool:
 
 
 def qualified(crd: Mapping[str, Any]) -> str:
-    """`plural.group` as the CRD says it, "" where it does not; good enough to name the CRD in what goes wrong."""
+    """`plural.group` from the CRD's spec, "" where that is incomplete; for names in error messages."""
     spec = crd.get("spec")
     called = spec.get("names") if isinstance(spec, Mapping) else None
     plural = called.get("plural") if isinstance(called, Mapping) else None
@@ -46,13 +45,13 @@ def qualified(crd: Mapping[str, Any]) -> str:
 
 
 def resource(crd: Mapping[str, Any], options: Options) -> ApiResource:
-    """The target's names alone, without a look at its schema. Raises Unusable naming what is missing."""
+    """The target's names only, without reading its schema. Raises Unusable naming what is missing."""
     title, spec = _opened(crd)
     return _resource(title, spec, _version(title, spec, options))
 
 
 def versions(crd: Mapping[str, Any]) -> tuple[Version, ...]:
-    """Every version of the CRD, served or not, in its order. Raises Unusable when a schema in it is none."""
+    """Every version of the CRD, served or not, in its order. Raises Unusable for a malformed schema."""
     title, spec = _opened(crd)
     found = []
     for entry in _entries(spec):
@@ -61,7 +60,7 @@ def versions(crd: Mapping[str, Any]) -> tuple[Version, ...]:
         if nonsense is not None:
             raise Unusable(f"{title}: the schema of {entry.get('name')} cannot be read: {nonsense}")
         served, storage = bool(entry.get("served", True)), bool(entry.get("storage"))
-        found.append(Version(str(entry.get("name")), served, storage, bool(entry.get("deprecated")), schema))
+        found.append(Version(str(entry.get("name")), served, storage, schema))
     return tuple(found)
 
 
@@ -80,7 +79,8 @@ def _opened(crd: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 def target(crd: Mapping[str, Any], options: Options) -> Target:
     """The target that `crd` defines.
 
-    The version is `options.version`, else the served one that Kubernetes prefers among those not deprecated.
+    The version is `options.version`, else `options.enabled_version` where it is served, else the one that Kubernetes
+    prefers among those served and not deprecated.
     Raises Unusable naming what is missing.
     """
     title, spec = _opened(crd)
@@ -109,7 +109,7 @@ def target(crd: Mapping[str, Any], options: Options) -> Target:
 
 
 def _equivalent(spec: Mapping[str, Any]) -> tuple[str, ...]:
-    """Versions that differ in their name alone: without a webhook the API server changes nothing but apiVersion."""
+    """Versions between which the API server converts by changing apiVersion only: all, if there is no webhook."""
     conversion = spec.get("conversion")
     strategy = conversion.get("strategy") if isinstance(conversion, Mapping) else None
     found = sorted({str(entry.get("name")) for entry in _entries(spec)}, key=names.priority)
@@ -117,12 +117,12 @@ def _equivalent(spec: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _is_loose(api_version: str, spec: Mapping[str, Any]) -> bool:
-    """Whether the API server keeps fields that the schema does not have, wherever they stand."""
+    """Whether the API server keeps fields that the schema does not have, at every depth."""
     return bool(spec.get("preserveUnknownFields", api_version == OLD_API_VERSION))
 
 
 def _listed(spec: Mapping[str, Any], version: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
-    """Entries of a list that v1beta1 could have for all versions together, with its JSONPath for jsonPath."""
+    """Entries of a list that v1beta1 could have for all versions together, with its JSONPath renamed to jsonPath."""
     found = version.get(key) or spec.get(key)
     for entry in found if isinstance(found, list) else ():
         if isinstance(entry, Mapping):
@@ -130,7 +130,7 @@ def _listed(spec: Mapping[str, Any], version: Mapping[str, Any], key: str) -> It
 
 
 class _Reading:
-    """The schemas of one CRD, read, checked and, where they are older than the rules, repaired."""
+    """Reads and checks the schemas of one CRD, and repairs those that may be older than the rules."""
 
     def __init__(self, title: str, *, loose: bool) -> None:
         self.title = title
@@ -176,7 +176,12 @@ def _version(title: str, spec: Mapping[str, Any], options: Options) -> Mapping[s
                 return version
         offered = ", ".join(str(version.get("name")) for version in served)
         raise Unusable(f"{title}: version {options.version} is not served, only {offered}")
-    return min(served, key=lambda version: (bool(version.get("deprecated")), names.priority(str(version.get("name")))))
+
+    def order(version: Mapping[str, Any]) -> tuple[Any, ...]:
+        name = str(version.get("name"))
+        return name != options.enabled_version, bool(version.get("deprecated")), names.priority(name)
+
+    return min(served, key=order)
 
 
 def _resource(title: str, spec: Mapping[str, Any], version: Mapping[str, Any]) -> ApiResource:

@@ -1,6 +1,6 @@
-"""Descriptions are most of a big CRD: keep them, cut them to their first sentence, or leave them out.
+"""Keep descriptions, cut them to their first sentence, or leave them out; they are the largest part of a big CRD.
 
-kubectl apply stores the whole object in an annotation, and an object's annotations may hold 256 KiB.
+kubectl apply stores the whole object in an annotation, and an object's annotations may have 256 KiB.
 """
 
 import json
@@ -14,7 +14,7 @@ ANNOTATION_LIMIT = 262_144
 """Kubernetes' limit for all annotations of an object together, in bytes."""
 
 ROOM = 240_000
-"""What a CRD may measure as compact JSON to be applied with kubectl apply, other annotations included."""
+"""The most bytes of a CRD as compact JSON for which kubectl apply works, with room for other annotations."""
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z`\"'(\[])|\n\s*\n")
 _SHORT = 160
@@ -26,7 +26,7 @@ def size(document: Mapping[str, Any]) -> int:
 
 
 def choose(schema: Schema, room: int, wish: Descriptions) -> tuple[Schema, Descriptions]:
-    """`schema` with descriptions as wished; "auto" takes the fullest that measures at most `room` bytes."""
+    """`schema` with descriptions as wished; "auto" keeps as much as fits into `room` bytes."""
     match wish:
         case "keep":
             return schema, "keep"

@@ -1,6 +1,6 @@
-"""Read API resources from what an API server says at /api/v1, /apis/<group>/<version> or as aggregated discovery.
+"""Read API resources from a discovery document: of /api/v1, /apis/<group>/<version>, or aggregated discovery.
 
-An OpenAPI document alone knows a type's plural and scope (see openapi.resources) but not its short names.
+An OpenAPI document has a type's plural and scope (see openapi.resources) but not its short names.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,7 +20,7 @@ def is_document(document: Mapping[str, Any]) -> bool:
 def resources(document: Mapping[str, Any]) -> tuple[ApiResource, ...]:
     """The resources of an APIResourceList (one group version) or of an APIGroupDiscoveryList (all of them).
 
-    Raises Unusable for anything else, and for a list that lacks what it should say.
+    Raises Unusable for anything else, and for a list that is incomplete.
     """
     try:
         match document.get("kind"):
@@ -34,10 +34,10 @@ def resources(document: Mapping[str, Any]) -> tuple[ApiResource, ...]:
 
 
 def find(known: Iterable[ApiResource], name: str) -> ApiResource:
-    """The resource that `name` means: a kind, plural, singular or short name, or `plural.group`.
+    """The resource of this `name`: a kind, plural, singular or short name, or `plural.group`.
 
-    Raises Unusable when none or more than one group has it; of several versions of one resource the first is taken
-    (discovery lists the preferred one first).
+    Raises Unusable when no group or more than one has it. Of several versions the first is returned; discovery lists
+    the preferred one first.
     """
     wanted = name.lower()
     found = [
@@ -50,7 +50,7 @@ def find(known: Iterable[ApiResource], name: str) -> ApiResource:
         raise Unusable(f"no API resource is called {name!r}")
     names = sorted({resource.qualified for resource in found})
     if len(names) > 1:
-        raise Unusable(f"{name!r} is ambiguous: say one of {', '.join(names)}")
+        raise Unusable(f"{name!r} is ambiguous: name one of {', '.join(names)}")
     return found[0]
 
 

@@ -1,4 +1,4 @@
-"""What `typegen explain` prints: one field of a federated type's template, in the words of `kubectl explain`."""
+"""What `typegen explain` prints: one field of a federated type's template, as `kubectl explain` would."""
 
 import difflib
 import textwrap
@@ -7,13 +7,14 @@ from typing import Any
 
 from typegen import narrowing
 from typegen.gathering import Piece
+from typegen.kubeyaml import reading
 from typegen.model import Unusable
 
 _WIDTH = 76
 
 
 def choose(made: tuple[Piece, ...], kind: str) -> Piece:
-    """The one type that was meant. Raises Unusable when several groups have the kind."""
+    """The only type. Raises Unusable when several groups have the kind."""
     if len(made) > 1:
         groups = ", ".join(piece.target.group or "core" for piece in made)
         raise Unusable(f"{kind} is in several groups, choose one with --group: {groups}")
@@ -21,13 +22,11 @@ def choose(made: tuple[Piece, ...], kind: str) -> Piece:
 
 
 def text(piece: Piece, path: str, *, recursive: bool = False) -> str:
-    """The field at `path` below spec.template ("" is the template itself), also as notes and `typegen diff` write it.
+    """The field at `path` below spec.template ("" is the template itself); paths of `typegen diff` are accepted, too.
 
     Raises Unusable when there is none.
     """
-    import yaml  # noqa: PLC0415 (typegen --help must not pay for it)
-
-    crd = next(iter(yaml.load_all(piece.text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))))
+    crd = next(reading.documents(piece.text)).value
     spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     node: Mapping[str, Any] = spec["properties"]["template"]
     steps = [step for step in path.replace("[]", "").replace("{}", "").split(".") if step]
@@ -61,7 +60,7 @@ def _missing(piece: Piece, above: list[str], step: str, known: Mapping[str, Any]
 
 
 def _fields(node: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The fields below a node; lists and maps are looked through, as kubectl does."""
+    """The fields of a node, or of the entries of its lists and maps, as kubectl shows them."""
     while True:
         inner = node.get("items") or node.get("additionalProperties")
         if node.get("properties") or not isinstance(inner, Mapping):

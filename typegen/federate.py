@@ -1,14 +1,26 @@
-"""The core of typegen: a target type in, its federated CRD and FederatedTypeConfig out. Pure, offline, repeatable.
+"""The core of typegen: make the federated CRD and FederatedTypeConfig of a target type. Pure, offline, repeatable.
 
-Flow: CRD -> definitions.target, or OpenAPI document -> openapi.target; then here: names + schema.template of every
-served version, merged by versions + columns + remotestatus + the frame in templates/types/federated.yaml -> Generated.
-`typegen write` prints it, `fedctl enable` applies it.
+A CRD becomes a target by definitions.target, an OpenAPI document by openapi.target. Then, here: names; schema.template
+of every served version, merged by versions; columns; remotestatus; and the manifest templates/types/federated.yaml.
+`typegen write` prints the result, `fedctl enable` applies it.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from typegen import columns, definitions, descriptions, frames, names, openapi, remotestatus, schema, versions
+from typegen import (
+    columns,
+    definitions,
+    descriptions,
+    frames,
+    names,
+    openapi,
+    remotestatus,
+    rules,
+    schema,
+    userroles,
+    versions,
+)
 from typegen.model import ApiResource, Caution, Generated, Options, Schema, Target, Template, Unusable
 
 
@@ -21,7 +33,7 @@ def from_crd(crd: Mapping[str, Any], options: Options | None = None) -> Generate
 def from_openapi(document: Mapping[str, Any], resource: ApiResource, options: Options | None = None) -> Generated:
     """The federated type for a built-in type, from an API server's /openapi/v3/... document of its group version.
 
-    `resource` says which one, best as discovery tells it (discovery.resources), else from openapi.resources.
+    `resource` is the type: from discovery.resources, which has short names, else from openapi.resources.
     """
     return generate(openapi.target(document, resource), options or Options())
 
@@ -43,6 +55,7 @@ def generate(target: Target, options: Options) -> Generated:
         template_optional=target.resource.is_namespace,
         equivalent=target.equivalent,
         system_namespace=options.system_namespace,
+        aggregate_to="" if options.aggregate_to is None else userroles.record(options.aggregate_to),
     )
     root = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     if made.root_rules:
@@ -56,8 +69,9 @@ def generate(target: Target, options: Options) -> Generated:
     template, chosen = descriptions.choose(made.schema, room, options.descriptions)
     found = [Caution(f"spec.template{_below(caution.path)}", caution.message) for caution in made.cautions]
     root["properties"]["spec"]["properties"]["template"] = template
+    rules.drop_dangling_paths(root)
     found += [*unnamed, *shown.cautions, *_remarks(crd, chosen, options)]
-    return Generated(target.resource, federated, crd, type_config, tuple(found))
+    return Generated(target.resource, federated, crd, type_config, tuple(found), options.aggregate_to)
 
 
 def _template(target: Target, options: Options) -> Template:
@@ -71,7 +85,7 @@ def _template(target: Target, options: Options) -> Template:
 
 
 def _describe_status(root: dict[str, Any], status: Schema) -> None:
-    """Put the target's status where the frame, which may be a user's own, keeps a place for it."""
+    """Put the target's status into the CRD, if its template, which may be a user's own, has remoteStatus."""
     node: Any = root["properties"].get("status") or {}
     for step in ("properties", "clusters", "items", "properties", "remoteStatus"):
         node = node.get(step) or {}

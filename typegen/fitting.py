@@ -1,9 +1,9 @@
-"""Whether a member takes what the hub would let through: a type as the hub has it, and as a member serves it. Pure.
+"""Whether a member would accept what the hub accepts: compare a type at the hub with the same type in a member. Pure.
 
-Flow: the hub's form from a CRD (`definitions`) or an OpenAPI document (`openapi`), the member's from the documents that
-it serves (`published`, `openapi`) -> `compare` -> `fedctl enable --check`. Members may be wider than the hub: what only
-they know, no template of the hub can have. Text that cannot be compared (patterns, CEL rules, anyOf and the like)
-counts as stricter when it differs: "may refuse" is what a person wants to hear before a roll-out, not after it.
+The hub's form comes from a CRD (`definitions`) or an OpenAPI document (`openapi`), the member's from the documents that
+it serves (`published`, `openapi`); `fedctl enable --check` calls `compare`. Members may accept more than the hub,
+because no template can have fields that only members know. Keywords that cannot be compared (patterns, CEL rules, anyOf
+and the like) count as stricter when they differ, because it is better to warn too often than too late.
 """
 
 import enum
@@ -33,7 +33,7 @@ class Kind(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """One thing that the member would refuse: for templates of which versions, and where in the federated object."""
+    """One thing that the member would refuse: where in the federated object, for templates of which versions."""
 
     kind: Kind
     path: str
@@ -43,9 +43,9 @@ class Misfit:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The type as the hub has it: the schema of every version that a template may name.
+    """The type at the hub: the schema of every version that a template may name.
 
-    `equivalent` versions (model.Target) stand for each other: the controller pushes one where the member does not serve
+    `equivalent` versions (model.Target) can replace each other: the controller pushes one where a member does not serve
     the other.
     """
 
@@ -55,14 +55,14 @@ class Wanted:
 
     @classmethod
     def of(cls, target: Target, versions: Iterable[str] = ()) -> "Wanted":
-        """A target; `versions` are all that its CRD serves, of which only those that differ are in the target."""
+        """From a target; `versions` are all that its CRD serves (the target has only those that differ)."""
         free: Schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
         own = free if target.schema is None else target.schema
         names = dict.fromkeys((target.resource.version, *versions))
         return cls(target.resource, {name: target.others.get(name, own) for name in names}, target.equivalent)
 
     def counterpart(self, version: str, served: Collection[str]) -> str | None:
-        """The version under which the controller pushes a template of `version` to a member; None: it cannot."""
+        """The version in which the controller pushes a template of `version` to a member; None when it cannot."""
         if version in served:
             return version
         known = self.equivalent if version in self.equivalent else ()
@@ -71,7 +71,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """The type as a member serves it: its versions, best first, and the schemas of those that have a counterpart."""
+    """The type in a member: its versions, the preferred one first, and the schemas of those with a counterpart."""
 
     resource: ApiResource
     versions: tuple[str, ...]
@@ -79,7 +79,7 @@ class Served:
 
 
 def compare(wanted: Wanted, served: Served | None) -> list[Misfit]:
-    """What of the hub's type does not fit a member; None is a member without the type.
+    """What of the hub's type does not fit a member; `served` None is a member without the type.
 
     Sorted by kind as above, then by path.
     """
@@ -121,7 +121,7 @@ def _unserved(wanted: Wanted, version: str, served: Served) -> Misfit:
 
 
 def schemas(wanted: Node, served: Node) -> Iterator[Misfit]:
-    """What a template that fits the hub's schema of a whole target may have and the member's refuses."""
+    """What a template may have by the hub's schema of a whole target, and the member's schema refuses."""
     yield from _node(narrowing.own(wanted), narrowing.own(served), TEMPLATE)
 
 
@@ -133,7 +133,7 @@ def _node(wanted: Node, served: Node, path: str) -> Iterator[Misfit]:
     if changed is not None:
         if changed.narrower:
             yield Misfit(Kind.STRICTER, path, changed.there)
-        return  # what is wider takes everything below, too
+        return  # a wider type accepts everything below, too
     for change in narrowing.validations(wanted, served):
         if change.narrower:
             yield Misfit(Kind.STRICTER, path, change.there)
@@ -144,7 +144,7 @@ def _node(wanted: Node, served: Node, path: str) -> Iterator[Misfit]:
 
 
 def _plain(node: Node) -> Node:
-    """A node of int-or-string without the anyOf that says so again: some CRDs write it, and all servers publish it."""
+    """A node of int-or-string without the redundant anyOf that some CRDs have, and all servers publish."""
     if not node.get("x-kubernetes-int-or-string"):
         return node
     left = {key: value for key, value in node.items() if (key, value) != ("anyOf", _EITHER)}
@@ -156,7 +156,7 @@ def _properties(wanted: Node, served: Node, path: str) -> Iterator[Misfit]:
     known: Mapping[str, Any] = wanted.get("properties") or {}
     there: Mapping[str, Any] = served.get("properties") or {}
     values = served.get("additionalProperties")
-    if served.get("x-kubernetes-embedded-resource"):  # of an API object these are the server's own to check
+    if served.get("x-kubernetes-embedded-resource"):  # the server itself checks these fields of an API object
         known, there = ({name: node[name] for name in node if name not in _IDENTITY} for node in (known, there))
     for name, child in known.items():
         if name in there:

@@ -1,4 +1,4 @@
-"""Types as a source has them, for `typegen diff`: every served version's schema, and the federated type."""
+"""The types of a source, for `typegen diff`: every served version's schema, and the federated type."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from typegen.upgrades import Form
 
 @dataclass(frozen=True, slots=True)
 class Forms:
-    """What one source holds, by `plural.group`; `refused` is what cannot be read as a type."""
+    """The types of one source, by `plural.group`; `refused` are messages about what cannot be read as a type."""
 
     forms: dict[str, Form] = field(default_factory=dict)
     made: dict[str, Generated] = field(default_factory=dict)

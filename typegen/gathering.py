@@ -1,29 +1,29 @@
-"""From documents to federated types: who is wanted, what each becomes, and what stands in the way of the others.
+"""From documents to federated types: which are selected, what is made of each, and why others cannot be made.
 
-One bad type never stops the rest. The outcome does not depend on the order of the documents: types are sorted by name,
-and of two that clash neither is made. Each type becomes text at once: 500 CRDs as Python objects would fill a gigabyte.
+An invalid type never stops the others. The result does not depend on the order of the documents: types are sorted by
+name, and of two that clash neither is made. Each type is converted to text at once, because 500 CRDs as Python objects
+would take a gigabyte.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from typegen import clashes, definitions, discovery, federate, names, openapi, writing
+from typegen import clashes, definitions, discovery, federate, installed, names, openapi, writing
 from typegen.documents import Found
-from typegen.model import ApiResource, Caution, Generated, Options, Unusable
+from typegen.installed import TARGET_ANNOTATION, Hub
+from typegen.model import ApiResource, Caution, Generated, Options, Unusable, short_names_taken
 from typegen.settings import Settings
 
 OWN_GROUPS = frozenset({"core.kubefed.io", "scheduling.kubefed.io", "types.kubefed.io"})
-TARGET_ANNOTATION = "types.kubefed.io/target"
-"""What the frame writes on every federated CRD."""
 
 _NEEDED = {"list": "listed", "post": "created", "patch": "patched", "delete": "deleted"}
-"""What the controller does with a target, by OpenAPI's word for it."""
+"""What the controller does with a target, by the action's name in OpenAPI."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Refusal:
-    """A type that was wanted and cannot be made; `name` is `plural.group`, or "" when not even that can be read."""
+    """A selected type that cannot be made; `name` is `plural.group`, or "" when it cannot be read."""
 
     name: str
     source: str
@@ -35,18 +35,19 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One federated type, ready to be written: its names, what could not be carried over, and its file's text."""
+    """One federated type: its names, what could not be carried over, and its file's text."""
 
     source: str
     target: ApiResource
     federated: ApiResource
     cautions: tuple[Caution, ...]
     text: str
+    aggregate_to: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Gathered:
-    """What came of all documents, each part sorted by name."""
+    """The result for all documents, each part sorted by name."""
 
     made: tuple[Piece, ...] = ()
     refused: tuple[Refusal, ...] = ()
@@ -57,7 +58,8 @@ def gather(found: Iterable[Found], settings: Settings) -> Gathered:
     made: dict[str, Piece] = {}
     refused: set[Refusal] = set()
     seen: set[ApiResource] = set()
-    for outcome in _outcomes(found, settings, seen):
+    existing = _Existing()
+    for outcome in _outcomes(found, settings, seen, existing):
         if isinstance(outcome, Refusal):
             refused.add(outcome)
             continue
@@ -69,16 +71,51 @@ def gather(found: Iterable[Found], settings: Settings) -> Gathered:
     for refusal in refused:
         made.pop(refusal.name, None)
     refused |= set(_unknown(settings, seen, {refusal.name for refusal in refused}))
-    clashing = clashes.refused(made.values())
-    refused |= {Refusal(name, made.pop(name).source, reason) for name, reason in clashing.items()}
+    hub = existing.hub()
+    for name, reason in {**clashes.refused(made.values()), **_taken(made, hub)}.items():
+        refused.add(Refusal(name, made.pop(name).source, reason))
     kept = [made[name] for name in sorted(made)]
-    for name, taken in clashes.short_names(kept).items():
-        made[name] = _without(made[name], taken)
+    within = clashes.short_names(kept)
+    for name in sorted(made):
+        taken = {**hub.short_names(made[name].federated), **within.get(name, {})}
+        if taken:
+            made[name] = _without(made[name], taken)
     return Gathered(tuple(made[name] for name in sorted(made)), tuple(sorted(refused)))
 
 
+def _taken(made: Mapping[str, Piece], hub: Hub) -> dict[str, str]:
+    """Types that conflict with CRDs of a hub among the sources, with a message what to do."""
+    found = {}
+    for name, piece in made.items():
+        conflict = hub.conflict(piece)
+        if conflict is not None:
+            renaming = f"give it another name, such as --name {clashes.suggestion([piece])}"
+            found[name] = f"{conflict.reason}: {conflict.hint or renaming}"
+    return found
+
+
+@dataclass
+class _Existing:
+    """The federated CRDs and FederatedTypeConfigs of a hub among the sources."""
+
+    definitions: list[dict[str, Any]] = field(default_factory=list)
+    configs: list[dict[str, Any]] = field(default_factory=list)
+
+    def hub(self) -> Hub:
+        return installed.hub(self.definitions, self.configs)
+
+    def note(self, document: dict[str, Any], settings: Settings) -> None:
+        """Keep the document's names, if a federated type could conflict with them."""
+        if document.get("kind") == "FederatedTypeConfig":
+            self.configs.append(document)
+        elif definitions.is_definition(document):
+            group = definitions.qualified(document).partition(".")[2]
+            if group in settings.federated_groups:
+                self.definitions.append({**document, "spec": {**document["spec"], "versions": []}})  # names are small
+
+
 def _unknown(settings: Settings, seen: Iterable[ApiResource], refused: set[str]) -> Iterator[Refusal]:
-    """What was named and is nowhere in the sources: more likely misspelt than meant."""
+    """Names that no type in the sources has, probably by a typo."""
     resources = list(seen)
     known = {name for resource in resources for name in resource.names} | refused
     for name in sorted(settings.only - known):
@@ -90,9 +127,7 @@ def _unknown(settings: Settings, seen: Iterable[ApiResource], refused: set[str])
 
 def _without(piece: Piece, taken: Mapping[str, str]) -> Piece:
     left = tuple(name for name in piece.federated.short_names if name not in taken)
-    cautions = tuple(
-        Caution("metadata", f"short name {name} left out, {owner} has it") for name, owner in taken.items()
-    )
+    cautions = short_names_taken(taken)
     federated = replace(piece.federated, short_names=left)
     return replace(
         piece,
@@ -102,10 +137,13 @@ def _without(piece: Piece, taken: Mapping[str, str]) -> Piece:
     )
 
 
-def _outcomes(found: Iterable[Found], settings: Settings, seen: set[ApiResource]) -> Iterator[Piece | Refusal]:
+def _outcomes(
+    found: Iterable[Found], settings: Settings, seen: set[ApiResource], existing: _Existing
+) -> Iterator[Piece | Refusal]:
     later = []
     known: dict[tuple[str, str], ApiResource] = {}
     for each in found:
+        existing.note(each.document, settings)
         if definitions.is_definition(each.document):
             yield from _definition(each, settings, seen)
         elif openapi.is_document(each.document):
@@ -132,13 +170,20 @@ def _definition(found: Found, settings: Settings, seen: set[ApiResource]) -> Ite
 
 
 def _is_ours(crd: Mapping[str, Any], resource: ApiResource, options: Options) -> bool:
-    """Whether this is a federated type itself, or one of KubeFed's own: a hub as a source has them all."""
+    """Whether this is a federated type itself, or one of KubeFed's own, which a hub as a source has as well."""
     annotations = (crd.get("metadata") or {}).get("annotations") or {}
     return TARGET_ANNOTATION in annotations or resource.group in (options.federated_group, *OWN_GROUPS)
 
 
 def _piece(source: str, generated: Generated) -> Piece:
-    return Piece(source, generated.target, generated.federated, generated.cautions, writing.text(generated))
+    return Piece(
+        source,
+        generated.target,
+        generated.federated,
+        generated.cautions,
+        writing.text(generated),
+        generated.aggregate_to,
+    )
 
 
 def _built_ins(
@@ -147,7 +192,7 @@ def _built_ins(
     settings: Settings,
     seen: set[ApiResource],
 ) -> Iterator[Piece | Refusal]:
-    """The built-in types of all OpenAPI documents together: the versions of a type may stand in several of them."""
+    """The built-in types of all OpenAPI documents together: a type's versions may be in several of them."""
     offered: dict[ApiResource, tuple[Found, frozenset[str]]] = {}
     for each in found:
         try:
@@ -175,7 +220,7 @@ def _built_ins(
 
 
 def _preferred(resources: Iterable[ApiResource], settings: Settings) -> list[ApiResource]:
-    """Of each type that is wanted one version: the one asked for, else the one Kubernetes prefers."""
+    """One version of each selected type: the one in the options, else the one that Kubernetes prefers."""
     best: dict[str, ApiResource] = {}
 
     def rank(resource: ApiResource) -> tuple[bool, tuple[int, int, int, str]]:

@@ -1,56 +1,80 @@
-"""CEL rules that only some versions of a target have, for a template that takes all of them.
+"""CEL rules that only some versions of a target have, for a template that accepts all versions.
 
-A rule below the template's root does not see apiVersion. What stands on a path of plain fields is said at the root
-instead, with the version and the fields on its way as conditions; what stands inside a list or a map is left out, and
-so is a rule that reads what is no longer checked (it would not compile) or no longer bounded (it would cost too much).
+A rule below the template's root cannot read apiVersion. A rule on a path of plain fields is moved to the root, with the
+version and the existence of these fields as conditions. A rule inside a list or a map is left out, and so is one that
+reads what is not checked any more (it would not compile) or has no size limit any more (it would cost too much).
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
 from typegen import cel, rules
-from typegen.defaults import identifier
+from typegen.cel import ITEM, VALUE, Steps, identifier
 from typegen.model import ApiResource, Caution
 
 Rule = dict[str, Any]
-_HAS = re.compile(r"\bhas\(\s*$")
-_PLAIN = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_WHOLE = re.compile(r"\b(?:self|oldSelf)\b(?!\s*[.\[])")
+_PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_TEMPLATE: Steps = ("spec", "template")
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
-    """A rule of one version at `path` ("" is the template itself)."""
+    """A rule of one version at `path` (() is the template itself)."""
 
     version: str
-    path: str
+    path: Steps
     rule: Rule
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where versions differ so that a rule cannot be kept: names may hold dots, so they are steps, never joined.
+
+    `freed` are fields that have no type any more: CEL does not know them, and cannot even ask whether they are there.
+    `changed` have lost the bound that kept rules over them cheap, or the type that they are written for.
+    """
+
+    freed: set[Steps] = field(default_factory=set)
+    changed: set[Steps] = field(default_factory=set)
+
+    def below(self, path: Steps) -> "Places":
+        """Those at or below a path, relative to it."""
+        size = len(path)
+        return Places(
+            *({each[size:] for each in places if each[:size] == path} for places in (self.freed, self.changed))
+        )
+
+
+def shown(path: Steps) -> str:
+    """A path for messages: `spec.list[].name`."""
+    return "".join(step if step in (ITEM, VALUE) else f".{step}" for step in path).removeprefix(".")
+
+
 def api_version(target: ApiResource, version: str) -> str:
-    """As an object of that version says it."""
+    """An object's apiVersion in that version."""
     return f"{target.group}/{version}" if target.group else version
 
 
-def reaches(found: Iterable[Rule], path: str, places: Iterable[str]) -> bool:
+def reaches(found: Iterable[Rule], path: Steps, places: Places) -> bool:
     """Whether one of the rules at `path` reads the value of one of the `places` at or below it, or something in it."""
-    below = [
-        place
-        for place in places
-        if not path or place == path or place.startswith((f"{path}.", f"{path}[", f"{path}{{"))
-    ]
-    relative = [tuple(_steps(place[len(path) :])) for place in below]
-    return bool(relative) and any(
-        _reads(text, relative)
+    near = places.below(path)
+    freed, changed = (frozenset(map(_spelled, each)) for each in (near.freed, near.changed))
+    return bool(freed or changed) and any(
+        _reads(text, freed, changed)
         for rule in found
         for text in (str(rule.get("rule", "")), str(rule.get("messageExpression", "")))
     )
 
 
-def _reads(expression: str, places: Sequence[cel.Steps]) -> bool:
-    if () in places or _WHOLE.search(cel.code(expression)):
+def _spelled(path: Steps) -> Steps:
+    return tuple(identifier(step) for step in path)
+
+
+def _reads(expression: str, freed: Set[Steps], changed: Set[Steps]) -> bool:
+    places = freed | changed
+    if () in places or any(not root.field and not root.indexed for root in cel.roots(expression)):
         return True
     names = {place[-1] for place in places}
     for chain in cel.chains(expression):
@@ -59,74 +83,76 @@ def _reads(expression: str, places: Sequence[cel.Steps]) -> bool:
                 return True
             continue
         read = chain.path(len(chain.steps))
-        asked = bool(_HAS.search(expression, 0, chain.start)) and not chain.method
+        tested = chain.is_presence_test()
         for place in places:
             depth = min(len(place), len(read))
             if not all(other in (one, cel.EITHER) for one, other in zip(place[:depth], read, strict=False)):
                 continue
-            if len(read) > len(place) or (len(read) == len(place) and not asked):
+            if len(read) > len(place) or (len(read) == len(place) and (not tested or place in freed)):
                 return True
-            if len(read) < len(place) and not asked and not chain.method:
+            if len(read) < len(place) and not tested and not chain.method:
                 return True  # an object as a whole, with the place somewhere in it
     return False
 
 
-def _steps(place: str) -> Iterator[str]:
-    for name, inside in re.findall(r"([^.\[\]{}]+)|(\[\]|\{\})", place):
-        yield inside or identifier(name)
-
-
 @dataclass
 class Guards:
-    """The versions of one target, the first of `versions` being what a template without apiVersion is."""
+    """The versions of one target; a template without apiVersion is of the first."""
 
     target: ApiResource
     versions: Sequence[str]
-    freed: set[str]
-    changed: set[str]
+    places: Places
     cautions: set[Caution] = field(default_factory=set)
 
     def at_root(self, leftover: Leftover) -> Rule | None:
-        """The rule for the template's root; None when it is left out, with a caution."""
+        """The rule for the template's root; None, with a caution, when it is left out."""
         rule, path = leftover.rule, leftover.path
         reason = self._why_not(leftover)
         if reason:
             self._left_out(leftover, reason)
             return None
-        steps = [identifier(step) for step in path.split(".") if step]
+        steps = _spelled(path)
         moved = rules.below(rule, "".join(f".{step}" for step in steps), whole=True)
+        moved.pop("fieldPath", None)  # which has names as they are, where CEL has them escaped
         present = [f"has({'.'.join(('self', *steps[:count]))})" for count in range(1, len(steps) + 1)]
-        if "oldSelf" in cel.code(str(rule.get("rule"))):
+        if any(root.name == "oldSelf" for root in cel.roots(str(rule.get("rule")))):
             present += [each.replace("has(self", "has(oldSelf") for each in present]
         condition = " && ".join([self._applies(leftover.version, "self"), *present])
-        # Without it the message would name the template as a whole.
-        where = {"fieldPath": f".{path}"} if path and "fieldPath" not in rule and _PLAIN.fullmatch(path) else {}
-        return {**moved, **where, "rule": f"!({condition}) || ({moved['rule']})"}
+        # Without fieldPath the message would name the template as a whole.
+        within = str(rule.get("fieldPath", ""))
+        plain = (path or within) and all(map(_PLAIN.fullmatch, path))
+        where = {"fieldPath": f"{''.join(f'.{step}' for step in path)}{within}"} if plain else {}
+        return {**moved, **where, "rule": cel.unless(condition, moved["rule"])}
 
     def _why_not(self, leftover: Leftover) -> str:
         path = leftover.path
-        if "[" in path or "{" in path:
-            return "inside a list or a map a rule cannot tell versions apart"
-        if any(path == place or path.startswith(f"{place}.") for place in self.freed if place):
+        if ITEM in path or VALUE in path:
+            return "inside a list or a map a rule cannot distinguish versions"
+        if any(path[: len(place)] == place for place in self.places.freed):
             return "what it reads is not checked"
-        if reaches([leftover.rule], path, self.freed | self.changed):
+        if reaches([leftover.rule], path, self.places):
             return "it reads what differs between versions"
         return "it looks for an old value that may be absent" if leftover.rule.get("optionalOldSelf") else ""
 
     def federated(self, by_version: Mapping[str, Sequence[Rule]]) -> list[Rule]:
-        """The rules for the federated object's root, those of single versions under their condition."""
+        """The rules for the federated object's root, those of single versions with a condition."""
         first = by_version[self.versions[0]]
-        common = [rule for rule in first if all(rule in found for found in by_version.values())]
+        places = Places(*({(*_TEMPLATE, *each) for each in of} for of in (self.places.freed, self.places.changed)))
+        common = [
+            rule
+            for rule in first
+            if all(rule in found for found in by_version.values()) and not reaches([rule], (), places)
+        ]
         result = list(common)
         for version, found in by_version.items():
             condition = self._applies(version, "self.spec.template")
             for rule in found:
                 if rule in common:
                     continue
-                if reaches([rule], "", self.freed | self.changed):
-                    self._left_out(Leftover(version, "", rule), "it reads what differs between versions")
+                if reaches([rule], (), places):
+                    self._left_out(Leftover(version, (), rule), "it reads what differs between versions")
                 else:
-                    result.append({**rule, "rule": f"!({condition}) || ({rule['rule']})"})
+                    result.append({**rule, "rule": cel.unless(condition, rule["rule"])})
         return result
 
     def _applies(self, version: str, template: str) -> str:
@@ -138,4 +164,6 @@ class Guards:
 
     def _left_out(self, leftover: Leftover, reason: str) -> None:
         text = rules.brief(str(leftover.rule.get("rule")))
-        self.cautions.add(Caution(leftover.path or ".", f"CEL rule of {leftover.version} left out, {reason}: {text}"))
+        self.cautions.add(
+            Caution(shown(leftover.path) or ".", f"CEL rule of {leftover.version} left out, {reason}: {text}")
+        )

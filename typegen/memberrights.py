@@ -1,7 +1,7 @@
-"""What the controller does with an enabled type in a member, as RBAC rules: one source for `fedctl` and for typegen.
+"""The controller's RBAC rules in a member for the enabled types, for `fedctl` and for typegen.
 
-Apart from typegen.rights, and without an import, because federation's pure core uses it too: the rules that `join` puts
-into a member and the file that typegen writes for git must never differ.
+The rules that `join` applies in a member and those that typegen writes for git must never differ. Separate from
+typegen.rights and without imports, because federation's pure core uses it, too.
 """
 
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ _VERBS = ("create", "delete", "get", "list", "patch", "watch")
 
 
 def rules(targets: Iterable[tuple[str, str]], *, escalate: bool = False) -> list[dict[str, Any]]:
-    """Rules for these targets, each (API group, plural): a stable order, one rule per API group.
+    """Rules for these targets, each (API group, plural): one rule per API group, in a stable order.
 
-    `escalate` adds the verbs `bind` and `escalate` on RBAC types, without which a member lets the controller grant only
-    what it holds itself.
+    `escalate` adds the verbs `bind` and `escalate` on RBAC types; without them the controller can only grant rights
+    that it has itself.
     """
     groups: dict[str, set[str]] = {}
     for group, plural in targets:
@@ -30,7 +30,7 @@ def rules(targets: Iterable[tuple[str, str]], *, escalate: bool = False) -> list
 
 
 def identity_rules() -> list[dict[str, Any]]:
-    """What is read in every member: kube-system's uid (the member's identity) and nodes (its region and zones)."""
+    """Rules for what is read in every member: kube-system's uid (its identity) and nodes (its region and zones)."""
     return [
         {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]},

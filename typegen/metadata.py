@@ -1,4 +1,4 @@
-"""The schema of metadata inside a template: the target's own, of which only some fields are propagated.
+"""The schema of metadata in a template: all fields of the target's, of which only some are propagated.
 
 Every field of Kubernetes' ObjectMeta is declared, so that YAML exported from a cluster (`creationTimestamp: null`,
 `uid`, `managedFields`) passes strict validation and server-side apply, while a misspelt field does not.

@@ -1,22 +1,26 @@
-"""The facts typegen works on: what a target type is, what the user chose, and what came out of it."""
+"""typegen's data types: targets, options and results."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 Schema = dict[str, Any]
-"""A JSON schema node as decoded JSON. Nodes are never changed in place once they have been returned."""
+"""A JSON schema node as decoded JSON. Nodes are not changed in place after they were returned."""
 
 Descriptions = Literal["auto", "keep", "short", "drop"]
 
 
 class Unusable(Exception):
-    """The input cannot become a federated type; the message says what is wrong and what would help."""
+    """The input cannot become a federated type; the message has the reason, `hint` what to do where it does not."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Caution:
-    """Something that could not be carried over; `path` is the place in the federated object's schema."""
+    """Something that could not be carried over; `path` is its path in the federated object's schema."""
 
     path: str
     message: str
@@ -27,15 +31,19 @@ class Caution:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user may choose. The defaults are KubeFed's names and the fullest schema that still applies.
+    """What the user may choose. The defaults are KubeFed's names, and as many descriptions as kubectl apply can store.
 
-    `version` picks one of the target's served versions ("" = the one Kubernetes prefers). `optional` names fields, as
-    paths into the target (`spec.host`, `*` for all), that only overrides supply: their `required` is lifted.
-    `descriptions` "auto" keeps them, shortens them or drops them so that the CRD fits kubectl apply's annotation.
-    `templates` is a folder whose files stand in for typegen's own of the same name ("" = none).
+    `version` selects one of the target's served versions. "": `enabled_version`, in which it is federated already, if
+    that is served, else the one that Kubernetes prefers. `optional` are fields, as paths into the target
+    (`spec.host`, `*` for all), that only overrides set: they are not required.
+    `descriptions` "auto" keeps, shortens or drops them so that the CRD fits kubectl apply's annotation. `templates` is
+    a folder whose files replace typegen's own of the same name ("" = none). `aggregate_to` are those of Kubernetes'
+    roles view, edit and admin that get rights on the federated type (None = as on the target, see userroles).
+    `member_account` is the controller's service account in members, to which their role is bound.
     """
 
     version: str = ""
+    enabled_version: str = ""
     federated_group: str = "types.kubefed.io"
     federated_version: str = "v1beta1"
     federated_kind: str = ""
@@ -44,11 +52,13 @@ class Options:
     descriptions: Descriptions = "auto"
     optional: tuple[str, ...] = ()
     templates: str = ""
+    aggregate_to: tuple[str, ...] | None = None
+    member_account: str = "kubefed-controller"
 
 
 @dataclass(frozen=True, slots=True)
 class ApiResource:
-    """An API resource as discovery, a CRD or an OpenAPI document describes it.
+    """An API resource, from discovery, a CRD or an OpenAPI document.
 
     `scale` is the path of the desired number of replicas (`.spec.replicas`) when there is a scale subresource.
     """
@@ -70,12 +80,12 @@ class ApiResource:
 
     @property
     def api_version(self) -> str:
-        """`v1` or `group/version`, as an object's apiVersion says it."""
+        """`v1` or `group/version`, as in an object's apiVersion."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
     def names(self) -> frozenset[str]:
-        """What a person may call it: kind in lower case, plural, `plural.group`, short names."""
+        """Its names on a command line: kind in lower case, plural, `plural.group`, short names."""
         return frozenset({self.kind.lower(), self.plural, self.qualified, *self.short_names})
 
     @property
@@ -120,7 +130,7 @@ class Template:
 
 
 class Pair(Protocol):
-    """A target and its federated type: all that RBAC depends on."""
+    """A target, its federated type, and the roles with rights on it: what RBAC depends on."""
 
     @property
     def target(self) -> ApiResource:
@@ -130,18 +140,48 @@ class Pair(Protocol):
     def federated(self) -> ApiResource:
         """The type at the hub."""
 
+    @property
+    def aggregate_to(self) -> tuple[str, ...] | None:
+        """As Options.aggregate_to."""
+
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """What a target became: two manifests for the hub, and what could not be carried over."""
+    """The result for a target: two manifests for the hub, and what could not be carried over."""
 
     target: ApiResource
     federated: ApiResource
     crd: dict[str, Any]
     type_config: dict[str, Any]
     cautions: tuple[Caution, ...] = field(default=())
+    aggregate_to: tuple[str, ...] | None = None
 
     @property
     def manifests(self) -> list[dict[str, Any]]:
         """Both manifests in the order in which they are applied."""
         return [self.crd, self.type_config]
+
+    def without_short_names(self, taken: Mapping[str, str]) -> "Generated":
+        """The type without the short names that are taken (short name -> the type that has it), with cautions."""
+        if not taken:
+            return self
+        left = tuple(name for name in self.federated.short_names if name not in taken)
+        called = {key: value for key, value in self.crd["spec"]["names"].items() if key != "shortNames"}
+        spec = {**self.crd["spec"], "names": {**called, **({"shortNames": list(left)} if left else {})}}
+        return replace(
+            self,
+            federated=replace(self.federated, short_names=left),
+            crd={**self.crd, "spec": spec},
+            cautions=(*self.cautions, *short_names_taken(taken)),
+        )
+
+
+def brief(text: str, longest: int) -> str:
+    """A text for messages: on one line, cut if it has more than `longest` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= longest else f"{line[: longest - 3]}..."
+
+
+def short_names_taken(taken: Mapping[str, str]) -> tuple[Caution, ...]:
+    """The cautions for short names that are left out."""
+    return tuple(Caution("metadata", f"short name {name} left out, {owner} has it") for name, owner in taken.items())

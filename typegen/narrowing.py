@@ -1,7 +1,7 @@
-"""Whether one schema node lets through less than another, keyword by keyword. Pure.
+"""Whether one schema node accepts less than another, keyword by keyword. Pure.
 
-What `typegen diff` is made of, where the two are an old and a new form of a type, and `fitting`, where they are what
-the hub has and what a member serves. A change is worded for both.
+Used by `typegen diff` for an old and a new form of a type, and by `fitting` for the hub's and a member's form. Every
+change has a message for each of the two uses.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from typegen import structural
+from typegen import model, structural
 
 Node = Mapping[str, Any]
 
@@ -19,9 +19,10 @@ _BRIEF = 100
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """How one keyword differs; `narrower` says that something valid before may not be now.
+    """The difference in one keyword; `narrower`: something that was valid may be refused.
 
-    `message` tells it of an old and a new form; `there`, only of what is narrower, of a member's beside the hub's.
+    `message` describes it for an old and a new form; `there`, only if it is narrower, for a member compared with the
+    hub.
     """
 
     narrower: bool
@@ -30,7 +31,7 @@ class Change:
 
 
 def own(schema: Node) -> Node:
-    """Of a whole target's schema what is the target's in a template: see typegen.schema for the rest."""
+    """The part of a whole target's schema that is the same in a template: see typegen.schema for the rest."""
     skipped = ("apiVersion", "kind", "metadata", "status")
     known = {name: child for name, child in (schema.get("properties") or {}).items() if name not in skipped}
     required = [name for name in schema.get("required") or () if name not in skipped]
@@ -38,13 +39,13 @@ def own(schema: Node) -> Node:
 
 
 def name(schema: Node) -> Node:
-    """Of a whole target's schema what it says of metadata.name."""
+    """The schema of metadata.name in a whole target's schema."""
     metadata = (schema.get("properties") or {}).get("metadata") or {}
     return {"type": "string", **((metadata.get("properties") or {}).get("name") or {})}
 
 
 def shape(node: Node) -> Any:
-    """What kind of value a node holds, without its bounds and words: equal for a field that was only renamed."""
+    """A node's type and structure, without limits and descriptions: equal for a field that was only renamed."""
     below = node.get("items") or node.get("additionalProperties")
     return (
         kind(node),
@@ -54,7 +55,7 @@ def shape(node: Node) -> Any:
 
 
 def kind(node: Node) -> str:
-    """The node's type as a person would call it."""
+    """The node's type, in words."""
     if node.get("x-kubernetes-int-or-string"):
         return "integer or string"
     return str(node.get("type", "anything"))
@@ -91,17 +92,17 @@ def validations(old: Node, new: Node) -> Iterator[Change]:
     for name in _COMBINATORS:
         before, after = structural.branches_of(old, name), structural.branches_of(new, name)
         if before != after:
-            told = "is new" if before is None else "is gone" if after is None else "has changed"
-            there = "is checked only there" if before is None else "is another there"
+            change = "is new" if before is None else "is gone" if after is None else "has changed"
+            there = "is checked only there" if before is None else "is different there"
             yield Change(
                 after is not None,
-                f"{name} {told}{'' if after is None else ': ' + said(after)}",
-                f"{name} {there}: {said(after)}",
+                f"{name} {change}{'' if after is None else ': ' + describe(after)}",
+                f"{name} {there}: {describe(after)}",
             )
 
 
 def needed(node: Node) -> set[str]:
-    """The required properties that no default supplies: those that a template must have."""
+    """The required properties without a default: those that a template must have."""
     known = node.get("properties") or {}
     return {name for name in node.get("required") or () if "default" not in known.get(name, {})}
 
@@ -123,14 +124,14 @@ def _enum(old: Node, new: Node) -> Iterator[Change]:
         if after is None:
             yield Change(False, "any value is allowed now")
         else:
-            yield Change(True, f"only {said(after)} are allowed now", f"only {said(after)} are allowed there")
+            yield Change(True, f"only {describe(after)} are allowed now", f"only {describe(after)} are allowed there")
         return
     gone = [value for value in before if value not in after]
     more = [value for value in after if value not in before]
     if gone:
-        yield Change(True, f"{said(gone)} no longer allowed", f"{said(gone)} not allowed there")
+        yield Change(True, f"{describe(gone)} no longer allowed", f"{describe(gone)} not allowed there")
     if more:
-        yield Change(False, f"{said(more)} allowed now")
+        yield Change(False, f"{describe(more)} allowed now")
 
 
 def _bounds(old: Node, new: Node) -> Iterator[Change]:
@@ -149,43 +150,43 @@ def _bounds(old: Node, new: Node) -> Iterator[Change]:
             continue
         upper = name.startswith("max")
         narrower = after is not None and (before is None or (after < before if upper else after > before))
-        told = "is gone" if after is None else f"is now {after}"
+        change = "is gone" if after is None else f"is now {after}"
         yield Change(
-            narrower, f"{name} {told}{'' if before is None else f', until now {before}'}", _there(name, before, after)
+            narrower, f"{name} {change}{'' if before is None else f', until now {before}'}", _there(name, before, after)
         )
     for name in ("exclusiveMinimum", "exclusiveMaximum"):
         if bool(old.get(name)) != bool(new.get(name)):
-            told = f"{name} is now {'true' if new.get(name) else 'false'}"
-            yield Change(bool(new.get(name)), told, f"{name} is true there")
+            change = f"{name} is now {'true' if new.get(name) else 'false'}"
+            yield Change(bool(new.get(name)), change, f"{name} is true there")
 
 
 def _texts(old: Node, new: Node) -> Iterator[Change]:
     for name in ("pattern", "format", "multipleOf"):
         before, after = old.get(name), new.get(name)
         if before != after:
-            told = "is gone" if after is None else f"is now {said(after)}"
+            change = "is gone" if after is None else f"is now {describe(after)}"
             yield Change(
                 after is not None,
-                f"{name} {told}{'' if before is None else f', until now {said(before)}'}",
+                f"{name} {change}{'' if before is None else f', until now {describe(before)}'}",
                 _there(name, before, after),
             )
 
 
 def _there(name: str, before: Any, after: Any) -> str:
-    return f"{name} is {said(after)} there, {said(before)} at the hub"
+    return f"{name} is {describe(after)} there, {describe(before)} at the hub"
 
 
 def _flags(old: Node, new: Node) -> Iterator[Change]:
     if bool(old.get("nullable")) != bool(new.get("nullable")):
-        told = f"null is {'now' if new.get('nullable') else 'no longer'} allowed"
-        yield Change(not new.get("nullable"), told, "null is not allowed there")
+        change = f"null is {'now' if new.get('nullable') else 'no longer'} allowed"
+        yield Change(not new.get("nullable"), change, "null is not allowed there")
     if is_free(old) != is_free(new):
-        told = f"unknown fields are {'kept now' if is_free(new) else 'no longer kept'}"
-        yield Change(not is_free(new), told, "fields that the schema does not name are not allowed there")
+        change = f"unknown fields are {'kept now' if is_free(new) else 'no longer kept'}"
+        yield Change(not is_free(new), change, "fields that the schema does not name are not allowed there")
     whole = "x-kubernetes-embedded-resource"
     if bool(old.get(whole)) != bool(new.get(whole)):
-        told = f"it is {'now' if new.get(whole) else 'no longer'} an API object, with apiVersion and kind"
-        yield Change(bool(new.get(whole)), told, "it is an API object there, with apiVersion and kind")
+        change = f"it is {'now' if new.get(whole) else 'no longer'} an API object, with apiVersion and kind"
+        yield Change(bool(new.get(whole)), change, "it is an API object there, with apiVersion and kind")
     before = (old.get("x-kubernetes-list-type", "atomic"), tuple(old.get("x-kubernetes-list-map-keys") or ()))
     after = (new.get("x-kubernetes-list-type", "atomic"), tuple(new.get("x-kubernetes-list-map-keys") or ()))
     if before != after:
@@ -209,15 +210,15 @@ def _rules(old: Node, new: Node) -> Iterator[Change]:
         yield Change(False, f"CEL rule is gone: {_brief(text)}")
 
 
-def said(value: Any) -> str:
-    """A value as messages show it."""
+def describe(value: Any) -> str:
+    """A value for messages."""
     if value is None:
         return "none"
     if isinstance(value, list):
-        return ", ".join(map(said, value)) if value and not isinstance(value[0], dict) else _brief(json.dumps(value))
+        plain = value and not isinstance(value[0], dict)
+        return ", ".join(map(describe, value)) if plain else _brief(json.dumps(value))
     return _brief(value if isinstance(value, str) else json.dumps(value, sort_keys=True))
 
 
 def _brief(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _BRIEF else f"{line[: _BRIEF - 3]}..."
+    return model.brief(text, _BRIEF)

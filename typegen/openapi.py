@@ -1,8 +1,8 @@
-"""From an API server's OpenAPI document, v3 or v2, to a target: references inlined, the schema made structural.
+"""Make a target of an API server's OpenAPI document, v3 or v2: inline references, and make the schema structural.
 
-Flow: document at /openapi/v3/... or /openapi/v2 -> `resources` (which types it serves) -> `target` -> typegen.federate.
-What Kubernetes' own documents say in ways a CRD may not is put into a CRD's words here, once, so that the rest of
-typegen sees one kind of schema.
+The document is that of /openapi/v3/... or /openapi/v2; `resources` lists its types, `target` is passed on to
+typegen.federate. Keywords that Kubernetes' documents use and a CRD may not have are converted here, so that the rest of
+typegen has only one kind of schema.
 """
 
 from collections.abc import Mapping
@@ -20,13 +20,18 @@ KEPT = frozenset(
         *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type", "x-kubernetes-validations"),
     }
 )
-"""The keywords that mean the same in a CRD; all others (patch strategies, unions) have no meaning there."""
+"""The keywords with the same meaning in a CRD; all others (patch strategies, unions) have none there."""
 
 QUANTITY = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[numkMGTPE]|[eE][+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+))?$"
 _REFERENCES = ("#/components/schemas/", "#/definitions/")
 _QUANTITY = "io.k8s.apimachinery.pkg.api.resource.Quantity"
 _OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 _FREE: Schema = {"x-kubernetes-preserve-unknown-fields": True}
+_MOST_NODES = 50_000
+"""Nodes of one type with its references inlined: a few thousand in Kubernetes' own."""
+_DEEPEST = 100
+"""Levels of them; Kubernetes' own have less than 25."""
+_SHOWN = 100
 
 
 def is_document(document: Mapping[str, Any]) -> bool:
@@ -40,7 +45,7 @@ def _is_index(document: Mapping[str, Any]) -> bool:
 
 
 def verbs(document: Mapping[str, Any]) -> dict[tuple[str, str], frozenset[str]]:
-    """What may be done with each resource, by (apiVersion, plural), in OpenAPI's words (list, post, watchlist, ...)."""
+    """The actions for each resource, by (apiVersion, plural), with OpenAPI's names (list, post, watchlist, ...)."""
     found: dict[tuple[str, str], set[str]] = {}
     for path, item in (document.get("paths") or {}).items():
         steps = [step for step in path.split("/") if step and step != "watch"]
@@ -57,7 +62,7 @@ def verbs(document: Mapping[str, Any]) -> dict[tuple[str, str], frozenset[str]]:
 
 
 def resources(document: Mapping[str, Any]) -> tuple[ApiResource, ...]:
-    """The resources whose paths the document lists, without short names (only discovery knows them)."""
+    """The resources whose paths the document lists, without short names (only discovery has them)."""
     if _is_index(document):
         raise Unusable("this is only the index of /openapi/v3: save /openapi/v2, or one of the paths that it names")
     try:
@@ -99,7 +104,7 @@ def _resources(paths: Mapping[str, Any]) -> tuple[ApiResource, ...]:
 def target(document: Mapping[str, Any], resource: ApiResource) -> Target:
     """The target for `resource` with the schema that `document` gives its kind.
 
-    Raises Unusable when the document is no OpenAPI v3 document or does not define the kind.
+    Raises Unusable when the document is not an OpenAPI document or does not define the kind.
     """
     if not str(document.get("openapi", document.get("swagger", ""))).startswith(("3.", "2.")):
         raise Unusable("not an OpenAPI document: save one with `kubectl get --raw /openapi/v3/apis/apps/v1`")
@@ -123,7 +128,7 @@ def _schemas(document: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _add_status(schema: Schema, schemas: Mapping[str, Any], name: str) -> None:
-    """The status, converted apart: typegen.remotestatus loosens it anyway, so what it loses is not worth a word."""
+    """The status, without cautions about it: typegen.remotestatus removes most checks anyway."""
     status = (schemas[name].get("properties") or {}).get("status")
     if isinstance(status, Mapping):
         schema["properties"]["status"] = _Conversion(schemas).node(status, "status", (name,))
@@ -136,21 +141,35 @@ def _check(schema: Schema, resource: ApiResource) -> None:
 
 
 class _Conversion:
-    """One walk over the definitions that a kind reaches."""
+    """Converts the definitions that a kind refers to."""
 
     def __init__(self, schemas: Mapping[str, Any]) -> None:
         self.schemas = schemas
         self.cautions: set[Caution] = set()
+        self._nodes = self._level = 0
 
     def root(self, name: str) -> Schema:
-        # Identity and status are replaced by typegen.schema; converting them would only bring cautions about them.
+        # typegen.schema replaces metadata and status; converting them would only produce cautions about them.
         source = dict(self.schemas[name])
         known = source.get("properties") or {}
         source["properties"] = {key: child for key, child in known.items() if key not in ("metadata", "status")}
         return self.node(source, "", (name,))
 
     def node(self, source: Mapping[str, Any], path: str, stack: tuple[str, ...], keys: tuple[str, ...] = ()) -> Schema:
-        """The node at `path`; `keys` are its properties that tell the items of a list apart."""
+        """The node at `path`; `keys` are its properties that are keys of the list that it is an item of."""
+        self._nodes += 1
+        if self._nodes > _MOST_NODES or self._level >= _DEEPEST:
+            raise Unusable(
+                f"{path[:_SHOWN]}: what its definition refers to is more than any type has: "
+                f"{_MOST_NODES} fields, {_DEEPEST} levels"
+            )
+        self._level += 1
+        try:
+            return self._node(source, path, stack, keys)
+        finally:
+            self._level -= 1
+
+    def _node(self, source: Mapping[str, Any], path: str, stack: tuple[str, ...], keys: tuple[str, ...]) -> Schema:
         reference = _reference(source)
         if reference:
             resolved = self._referenced(reference, path, stack, keys)
@@ -178,7 +197,7 @@ class _Conversion:
                 continue
             carried = {**result, combinator: source[combinator]}
             if any(structural.value_validations(carried, path)):
-                self.cautions.add(Caution(path, f"{combinator} left out, a CRD cannot say it"))
+                self.cautions.add(Caution(path, f"{combinator} left out, a CRD cannot express it"))
             else:
                 result = carried
         return result
@@ -186,7 +205,7 @@ class _Conversion:
     def _referenced(self, name: str, path: str, stack: tuple[str, ...], keys: tuple[str, ...]) -> Schema:
         if name == _OBJECT_META:
             return metadata.nested()
-        if name == _QUANTITY:  # the v2 document calls it a string, but a number is one too
+        if name == _QUANTITY:  # the v2 document calls it a string, but it may be a number, too
             return _quantity({key: self.schemas[name][key] for key in ("description",) if key in self.schemas[name]})
         if name in stack:
             self.cautions.add(Caution(path, f"{name.rpartition('.')[2]} contains itself: unchecked from here on"))
@@ -200,7 +219,7 @@ class _Conversion:
         self, child: Mapping[str, Any], path: str, stack: tuple[str, ...], required: bool, key: bool
     ) -> Schema:
         node = self.node(child, path, stack)
-        # Go's zero values stand here as defaults ("name": "" of a required name); the server knows no such default.
+        # The document has Go's zero values as defaults ("" for a required name); the server has no such defaults.
         if "default" in node and not node["default"] and (required or not key):
             node = {name: value for name, value in node.items() if name != "default"}
         return node
@@ -219,7 +238,7 @@ class _Conversion:
             node["x-kubernetes-preserve-unknown-fields"] = True
         for keyword, kind in (("x-kubernetes-list-type", "array"), ("x-kubernetes-map-type", "object")):
             if node.get("type") != kind:
-                node.pop(keyword, None)  # caBundle is bytes, a list to Go and text to everybody else
+                node.pop(keyword, None)  # caBundle is bytes: a list in Go, text in JSON
         if node.get("type") == "array":
             node.setdefault("items", dict(_FREE))
             node["items"].pop("default", None)
@@ -242,7 +261,7 @@ def _reference(source: Mapping[str, Any]) -> str:
 
 
 def _special(source: Mapping[str, Any]) -> Schema | None:
-    """IntOrString and Quantity, which the document writes as `oneOf` without a type."""
+    """IntOrString and Quantity, which have `oneOf` and no type in the document."""
     types = {branch.get("type") for branch in source.get("oneOf") or ()}
     own = {key: source[key] for key in ("description", "default") if key in source}
     if source.get("format") == "int-or-string" or types == {"integer", "string"}:
@@ -253,5 +272,5 @@ def _special(source: Mapping[str, Any]) -> Schema | None:
 
 
 def _quantity(own: Schema) -> Schema:
-    # It may be 0.5, which int-or-string refuses: untyped, but what is a string must look like one.
+    # It may be 0.5, which int-or-string refuses: so it has no type, but a string must match the pattern.
     return {**own, "x-kubernetes-preserve-unknown-fields": True, "pattern": QUANTITY, "maxItems": 0}

@@ -1,9 +1,9 @@
-"""The schema of a custom type in the CRD's own words, from the OpenAPI v3 document that an API server publishes of it.
+"""The schema of a custom type as in its CRD, from the OpenAPI v3 document that an API server publishes.
 
-Every authenticated user may read that document, and hardly anybody a member's CRDs. It is the CRD's schema but for what
-apiextensions (pkg/controller/openapi/builder) adds for clients, metadata by reference and what embedded resources must
-have; that is taken back here, so that a CRD fits the member that serves it. The reader of built-in types (`openapi`)
-would not do: it drops defaults that look like Go's zero values, which in a CRD are meant.
+Every authenticated user may read that document, but hardly anybody a member's CRDs. It has the CRD's schema and what
+apiextensions (pkg/controller/openapi/builder) adds for clients: metadata by reference, and required fields of embedded
+resources. That is removed here, so that a CRD fits the member that serves it. `openapi`, which reads built-in types,
+cannot be used: it drops defaults that are Go's zero values, which are intended in a CRD.
 """
 
 from collections.abc import Mapping
@@ -16,9 +16,9 @@ _OBJECT_META = "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.Object
 
 
 def schema(document: Mapping[str, Any], resource: ApiResource) -> Schema | None:
-    """The schema of the whole object; None when it refers to other definitions, so that it was made from no CRD.
+    """The schema of the whole object; None when it refers to other definitions, and so was not made from a CRD.
 
-    Raises Unusable when `document` does not define the kind, or in words that are no schema.
+    Raises Unusable when `document` does not define the kind, or its definition is malformed.
     """
     wanted = {"group": resource.group, "version": resource.version, "kind": resource.kind}
     try:
@@ -32,6 +32,8 @@ def schema(document: Mapping[str, Any], resource: ApiResource) -> Schema | None:
 
 
 def _own(definition: Mapping[str, Any], resource: ApiResource) -> Schema | None:
+    if structural.is_too_deep(definition):
+        raise Unusable(f"the OpenAPI document's definition of {resource.kind} cannot be used: it nests too deep")
     try:
         found = _node(definition)
     except _RefersToAnother:

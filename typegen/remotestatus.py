@@ -1,10 +1,10 @@
-"""The schema of `status.clusters[].remoteStatus`: the target's status, for readers rather than as a check.
+"""The schema of `status.clusters[].remoteStatus`: the target's status, as a description and hardly as a check.
 
-A member may run another version of the type, and its status must never be what makes the hub refuse the whole status of
-a federated object. So everything that could refuse goes (required, enums, bounds, patterns, formats, rules, list types)
-and every object keeps fields that are not described; what stays says which fields there are and of which type, for
-`kubectl explain`, for JSON paths and for typed clients. A status whose very types differ is the one thing that the hub
-still refuses: the controller then leaves remoteStatus out for that cluster (federation.core.status.spared).
+A member may run another version of the type, and its status must not make the hub refuse the whole status of a
+federated object. So all checks are removed (required, enums, limits, patterns, formats, rules, list types), and every
+object keeps unknown fields. What stays are fields and their types, for `kubectl explain`, JSON paths and typed clients.
+Only a status with other types is still refused by the hub: the controller then leaves remoteStatus out for that cluster
+(federation.core.summary.spared).
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _FREE: Schema = {"x-kubernetes-preserve-unknown-fields": True}
 
 
 def loosened(node: Mapping[str, Any]) -> Schema:
-    """`node` without descriptions and without all that refuses a value for more than its type."""
+    """`node` without descriptions and without checks of anything but types."""
     if node.get("x-kubernetes-int-or-string"):
         return {"x-kubernetes-int-or-string": True}
     kind = node.get("type")

@@ -1,17 +1,13 @@
-"""Rewrite one CEL expression so that it means without defaults what it meant with them; see typegen.rules for how."""
+"""Rewrite one CEL expression so that it has the same meaning without defaults as with them; see typegen.rules."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from typegen import cel
-from typegen.cel import EITHER, Chain
+from typegen.cel import EITHER, VALUE, Chain
 from typegen.defaults import Context, literal
 
-_HAS = re.compile(r"\bhas\(\s*$")
-_SIZE = re.compile(r"\bsize\(\s*$")
-_CLOSED = re.compile(r"\s*\)")
 _ABSENT = object()
 
 
@@ -21,13 +17,16 @@ class Unclear(Exception):
 
 @dataclass
 class Rewriting:
-    """One CEL expression on its way into the template; `guards` is what must hold for it to be evaluated."""
+    """Rewrites one CEL expression for the template; `guards` are conditions under which it may be evaluated."""
 
     context: Context
     guards: list[str] = field(default_factory=list)
 
     def text(self, expression: str) -> str:
-        """The expression for the template. Raises Unclear when a reading in it cannot be rewritten."""
+        """The expression for the template. Raises Unclear when a chain in it cannot be rewritten.
+
+        Raises cel.Unreadable when it is not CEL.
+        """
         if not self.context.stripped:
             return expression
         result: list[str] = []
@@ -39,13 +38,16 @@ class Rewriting:
                 result += [expression[done:start], text]
                 done = end
             elif replaced:
-                raise Unclear(expression[chain.start : replaced[1]])  # inside a reading that is replaced itself
+                raise Unclear(expression[chain.start : replaced[1]])  # it is inside a chain that is replaced itself
         return "".join([*result, expression[done:]])
 
     def _chain(self, chain: Chain, expression: str) -> tuple[int, int, str] | None:
-        """What replaces which part of the expression, if anything."""
+        """Which part of the expression is replaced by what: (start, end, text); None for nothing."""
         if chain.base is None:
             return self._unfollowed(chain, expression)
+        below = self.context.below(chain.path(len(chain.steps))) if chain.is_whole() else frozenset()
+        if below and not (chain.searched and below == {VALUE}):  # `in` a map depends on its keys only
+            raise Unclear(f"{_named(chain) or chain.head} as a whole")
         parents: list[int] = []
         for count in range(1, len(chain.steps) + 1):
             gone = self.context.at(chain.path(count))
@@ -53,6 +55,11 @@ class Rewriting:
                 continue
             if any(step.optional for step in chain.steps):
                 raise Unclear(_named(chain))
+            if gone.nullable:
+                further = range(count + 1, len(chain.steps) + 1)
+                lower = [each for each in further if self.context.at(chain.path(each)) is not None]
+                self._guard(chain, expression, [*parents, count, *lower])
+                return None
             if gone.literal and self._value(chain, parents, count) == gone.value:
                 return self._substitute(chain, expression, parents, count, gone.literal)
             last = count == len(chain.steps)
@@ -64,31 +71,35 @@ class Rewriting:
         return self._below(chain, expression, parents) if parents else None
 
     def _below(self, chain: Chain, expression: str, parents: list[int]) -> tuple[int, int, str] | None:
-        """A reading through fields with defaults that are not plain, down to a field without one (or to such a one)."""
+        """A chain through fields whose defaults are not simple, to a field without a default or with such a one."""
         whole = len(chain.steps)
         value = self._value(chain, parents, whole) if parents[-1] < whole else None
-        has = _HAS.search(expression, 0, chain.start) if not chain.method else None
+        has = chain.is_presence_test()
         above = " && ".join(self._has(chain, expression, count) for count in parents)
         if has and parents[-1] == whole:
             return self._substitute(chain, expression, parents[:-1], whole, "")
         if value is _ABSENT:
             if not has:
-                return None  # the target has no such field either when the default applies
-            end = expression.index(")", chain.steps[-1].end) + 1
-            return has.start(), end, f"({above} && {expression[has.start() : end]})"
+                return None  # the target does not have the field, either, when the default applies
+            start, end = chain.call_start, chain.call_end
+            return start, end, f"({above} && {expression[start:end]})"
         plain = literal(value, "string" if isinstance(value, str) else "boolean")
         if plain and not has:
             reading = expression[chain.start : chain.steps[-1].end]
             return chain.start, chain.steps[-1].end, f"({above} ? {reading} : {plain})"
-        if chain.head not in ("self", "oldSelf") or any(not step.name for step in chain.steps):
-            raise Unclear(_named(chain))
-        self.guards += [self._has(chain, expression, count) for count in parents]
+        self._guard(chain, expression, parents)
         return None
 
-    def _value(self, chain: Chain, parents: list[int], count: int) -> Any:
-        """What the target sees after `count` steps where a default applies to the first of `parents`, or to it itself.
+    def _guard(self, chain: Chain, expression: str, parents: list[int]) -> None:
+        """Skip the rule while one of these fields is absent, if that condition can be put before it."""
+        if chain.base != () or chain.head not in ("self", "oldSelf") or any(not step.name for step in chain.steps):
+            raise Unclear(_named(chain))
+        self.guards += [self._has(chain, expression, count) for count in parents]
 
-        None when that cannot be told or differs from parent to parent, _ABSENT when there is nothing.
+    def _value(self, chain: Chain, parents: list[int], count: int) -> Any:
+        """The target's value after `count` steps where a default applies to one of `parents`, or to the field itself.
+
+        None when that is unknown or differs between them, _ABSENT when there is none.
         """
         found = []
         for parent in [*parents, *([count] if self.context.at(chain.path(count)) else [])]:
@@ -110,37 +121,33 @@ class Rewriting:
         self, chain: Chain, expression: str, parents: list[int], count: int, default: str
     ) -> tuple[int, int, str]:
         end = chain.steps[count - 1].end
-        last = count == len(chain.steps) and not chain.method
-        has = _HAS.search(expression, 0, chain.start) if last else None
-        if has:
-            return has.start(), expression.index(")", end) + 1, "true"
+        if chain.is_presence_test() and count == len(chain.steps):
+            return chain.call_start, chain.call_end, "true"
         present = " && ".join(self._has(chain, expression, each) for each in (*parents, count))
         return chain.start, end, f"({present} ? {expression[chain.start : end]} : {default})"
 
     def _sized(self, chain: Chain, expression: str, parents: list[int], size: str) -> tuple[int, int, str] | None:
-        """`x.size()` and `size(x)` of a field whose default is not plain."""
+        """`x.size()` and `size(x)` of a field whose default is not simple."""
         count = len(chain.steps)
         start, end = chain.start, chain.steps[-1].end
-        function = _SIZE.search(expression, 0, chain.start)
-        closing = _CLOSED.match(expression, end)
         if chain.method == "size":
             end = chain.method_end
-        elif function and closing and not chain.method:
-            start, end = function.start(), closing.end()
+        elif chain.call == "size" and chain.call_end and not chain.method:
+            start, end = chain.call_start, chain.call_end
         else:
             return None
         present = " && ".join(self._has(chain, expression, each) for each in (*parents, count))
         return start, end, f"({present} ? {expression[start:end]} : {size})"
 
     def _unfollowed(self, chain: Chain, expression: str) -> tuple[int, int, str] | None:
-        """A reading whose field is known by name only: left alone unless a field of that name had a default."""
+        """A chain of which only names are known: it is unchanged unless a field of that name had a default."""
         for count, step in enumerate(chain.steps, 1):
             gone = self.context.named(step.name)
             if not gone:
                 continue
             literals = {each.literal for each in gone}
-            plain = literals.pop() if len(literals) == 1 else ""
-            has = _HAS.search(expression, 0, chain.start) if count == len(chain.steps) else None
+            plain = literals.pop() if len(literals) == 1 and not any(each.nullable for each in gone) else ""
+            has = chain.is_presence_test() and count == len(chain.steps)
             if not plain or step.optional or not chain.head or (has and self.context.may_be_absent(step.name)):
                 raise Unclear(_named(chain))
             return self._substitute(chain, expression, [], count, plain)

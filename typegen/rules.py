@@ -1,19 +1,19 @@
-"""Carry a target's CEL rules (x-kubernetes-validations) into the template, as far as they still mean the same.
+"""Carry a target's CEL rules (x-kubernetes-validations) over into the template, as far as they keep their meaning.
 
-Two things change on the way. The template is not an API object: name and namespace are not in it, status and often
-apiVersion and kind neither. Rules at the target's root that read metadata.name are moved to the federated object's own
-root, whose name is the same; those that read status, apiVersion or kind are left out. And the template has no defaults
-(they would be stored and pushed as if asked for), so a rule that reads a defaulted field would fail with "no such key"
-where the target sees the default. Four answers, the first that holds:
+Two things are different there. The template is not an API object: it has no name and namespace, no status, and often no
+apiVersion and kind. Rules at the target's root that read metadata.name are moved to the federated object's own root,
+where the name is the same; those that read status, apiVersion or kind are left out. And the template has no defaults
+(they would be stored, and pushed as if the user had set them), so a rule that reads a field with a default would fail
+with "no such key" where the target has the default. The first of these that applies is done:
 
-1. The default is plain (text, number, boolean, or a list of such): the reading becomes `(has(self.x) ? self.x :
-   default)` and `has(self.x)` becomes `true`; of any other list or text only its size may be read so. The rule means
-   what it meant.
-2. A field below a default that does not have it is read: `has` of it asks for the fields above first.
-3. The field is read by its path from self or oldSelf: the rule is skipped while the field is absent. A caution says so.
-4. The rule is left out. A caution says so.
+1. The default is simple (text, number, boolean, or a list of these): `self.x` becomes `(has(self.x) ? self.x :
+   default)`, and `has(self.x)` becomes `true`; for other lists and texts this is done for their size only. The rule
+   keeps its meaning.
+2. The field is below one with a default, and is not in that default: `has` of it first tests the fields above.
+3. The field is read by its path from self or oldSelf: the rule is skipped while the field is absent, with a caution.
+4. The rule is left out, with a caution.
 
-Whatever is decided here, each member checks every rule in full.
+In any case each member checks all rules.
 """
 
 import re
@@ -21,21 +21,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from typegen import cel
-from typegen.defaults import Context, Stripped, identifier
+from typegen import cel, model
+from typegen.cel import identifier
+from typegen.defaults import Context, Stripped
 from typegen.model import Caution
 from typegen.rewriting import Rewriting, Unclear
 
-_AT_ROOT = re.compile(r"\b(?:self|oldSelf)\s*\.\s*\??(metadata|status|apiVersion|kind)\b")
-_ROOT = re.compile(r"\b(self|oldSelf)\b(?!\s*\.\s*metadata\b)")
-_HEAD = re.compile(r"\b(self|oldSelf)\b")
-_BARE = re.compile(r"\b(?:self|oldSelf)\b(?!\s*\.\s*[A-Za-z_])")
+_NOT_IN_TEMPLATES = frozenset({"metadata", "status", "apiVersion", "kind"})
 _BRIEF = 160
+_STEP = re.compile(r"\.(?P<name>[^.\[\]]+)|\['(?P<quoted>(?:\\.|[^'\\])*)'\]")
 
 
 @dataclass(frozen=True, slots=True)
 class Carried:
-    """The rules of one node: those that stay with it, those for the federated object's root, and what is to be said."""
+    """The rules of one node: those that stay at it, those for the federated object's root, and cautions."""
 
     kept: list[dict[str, Any]]
     moved: list[dict[str, Any]]
@@ -43,15 +42,20 @@ class Carried:
 
 
 def carry(node: Mapping[str, Any], stripped: Stripped, path: str, *, root: bool = False) -> Carried:
-    """The rules of the target's `node` for the template, and what became of the others.
+    """The rules of the target's `node` for the template, with cautions about the others.
 
-    `stripped` are the fields below the node whose default was taken away; `root` says it is the target's own root.
+    `stripped` are the fields below the node whose default was removed; `root`: it is the target's root.
     """
     result = Carried([], [], [])
     context = Context(node, {tuple(identifier(step) for step in steps): gone for steps, gone in stripped.items()})
     for rule in node.get("x-kubernetes-validations") or ():
         text, message = str(rule.get("rule", "")), str(rule.get("messageExpression", ""))
-        about = {found[1] for found in _AT_ROOT.finditer(cel.code(f"{text}\n{message}"))} if root else set()
+        try:
+            fields = {found.field for each in (text, message) for found in cel.roots(each)}
+        except cel.Unreadable as error:
+            result.cautions.append(Caution(path, f"CEL rule left out, it is not CEL at {error}: {brief(text)}"))
+            continue
+        about = fields & _NOT_IN_TEMPLATES if root else set()
         absent = about - {"metadata"}
         if absent:
             lacking = ", ".join(sorted(absent))
@@ -72,13 +76,13 @@ def carry(node: Mapping[str, Any], stripped: Stripped, path: str, *, root: bool 
         guards = list(dict.fromkeys([*rewritten.guards, *spoken.guards]))
         if guards:
             condition = " && ".join(guards)
-            carried["rule"] = f"!({condition}) || ({carried['rule']})"
+            carried["rule"] = cel.unless(condition, carried["rule"])
             result.cautions.append(
                 Caution(path, f"CEL rule applies only where {condition}, defaults are not kept: {brief(text)}")
             )
         if not about:
             result.kept.append(carried)
-        elif any(_BARE.search(cel.code(each)) for each in (text, message)):
+        elif "" in fields:
             result.cautions.append(
                 Caution(path, f"CEL rule left out, it reads metadata and the object as a whole: {brief(text)}")
             )
@@ -88,14 +92,14 @@ def carry(node: Mapping[str, Any], stripped: Stripped, path: str, *, root: bool 
 
 
 def below(rule: Mapping[str, Any], path: str, *, whole: bool = False) -> dict[str, Any]:
-    """A rule as a node `path` (`.spec.template`) further up says it; metadata is that node's own unless `whole`."""
-    heads = _HEAD if whole else _ROOT
+    """A rule moved up by `path` (`.spec.template`); metadata is read from the upper node itself unless `whole`."""
 
     def moved(text: str) -> str:
         result, done = [], 0
-        for word in heads.finditer(cel.code(text)):
-            result += [text[done : word.end()], path]
-            done = word.end()
+        for head in cel.roots(text):
+            if whole or head.field != "metadata":
+                result += [text[done : head.end], path]
+                done = head.end
         return "".join([*result, text[done:]])
 
     changed = {key: moved(str(rule[key])) for key in ("rule", "messageExpression") if rule.get(key)}
@@ -104,7 +108,38 @@ def below(rule: Mapping[str, Any], path: str, *, whole: bool = False) -> dict[st
     return {**rule, **changed}
 
 
+def drop_dangling_paths(node: dict[str, Any]) -> None:
+    """Remove, in place, each fieldPath below `node` that leads to no field any more.
+
+    It only says where the message belongs, but an API server refuses the whole CRD because of one that leads nowhere: a
+    field of the status, or one that has no type because versions differ in it.
+    """
+    found = node.get("x-kubernetes-validations") or ()
+    if any(not _leads(str(rule["fieldPath"]), node) for rule in found if rule.get("fieldPath")):
+        node["x-kubernetes-validations"] = [
+            rule
+            if not rule.get("fieldPath") or _leads(str(rule["fieldPath"]), node)
+            else {key: value for key, value in rule.items() if key != "fieldPath"}
+            for rule in found
+        ]
+    children = [*(node.get("properties") or {}).values(), node.get("items"), node.get("additionalProperties")]
+    for child in children:
+        if isinstance(child, dict):
+            drop_dangling_paths(child)
+
+
+def _leads(path: str, node: Mapping[str, Any]) -> bool:
+    """Whether a fieldPath leads to a field with a schema, as an API server follows it."""
+    here: Any = node
+    for step in _STEP.finditer(path):
+        name = step["name"] if step["quoted"] is None else re.sub(r"\\(.)", r"\1", step["quoted"])
+        known = here.get("properties")
+        here = known.get(name) if known else here.get("additionalProperties")
+        if not isinstance(here, Mapping):
+            return False
+    return True
+
+
 def brief(text: str) -> str:
-    """An expression as messages show it: on one line, its beginning only when it is long."""
-    line = " ".join(text.split())
-    return line if len(line) <= _BRIEF else f"{line[: _BRIEF - 3]}..."
+    """An expression for messages: on one line, cut if it is long."""
+    return model.brief(text, _BRIEF)

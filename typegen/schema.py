@@ -1,16 +1,14 @@
-"""From the schema of a target to the schema of `spec.template`: the same fields, as a wish rather than an object.
+"""Make the schema of `spec.template` from the schema of a target. These things change:
 
-What changes, and why:
-
-- `default` goes, except for keys of map lists, which must have one: a default would be stored in the template and
-  pushed as if the user had asked for it. A field that is required *and* defaulted is then no longer required.
-- apiVersion, kind and metadata.name come from the federated object and its FederatedTypeConfig, so they may be absent.
-- `status` is accepted and ignored.
-- `required` stays below that: a template that lacks what the target needs is refused at the hub, not in each member.
-  Fields that only overrides supply are named by Options.optional.
-- What the root says of apiVersion, kind and metadata in allOf, anyOf, oneOf and not is true of every object; how many
-  fields it has is not the template's to say. metadata.name's schema goes to the federated object's (see name).
-- CEL rules: see typegen.rules. allOf, anyOf, oneOf and not: see typegen.combinators.
+- `default` is removed, because defaults would be stored in the template, and pushed as if the user had set them. It
+stays for keys of map lists, which must have one, and for entries of lists and maps, where it replaces an explicit null.
+So a field that is required *and* has a default is no longer required, and minProperties is reduced by one for each
+field with a default. - apiVersion, kind and metadata.name come from the federated object and its FederatedTypeConfig,
+so they may be absent. - `status` is accepted and ignored. - `required` stays everywhere else: a template that lacks a
+field is refused at the hub, not in each member. Fields that only overrides set are named by Options.optional. - Checks
+of apiVersion, kind and metadata in allOf, anyOf, oneOf and not at the root are removed, because they are true for every
+object; so are limits for the number of its fields. The schema of metadata.name goes to the federated object's metadata
+(see name). - CEL rules: see typegen.rules. allOf, anyOf, oneOf and not: see typegen.combinators.
 """
 
 from collections.abc import Mapping
@@ -27,7 +25,7 @@ _IDENTITY = ("apiVersion", "kind", "metadata", "status")
 
 
 def template(target: Target, options: Options) -> Template:
-    """What `target` becomes inside a federated object."""
+    """The template's schema for `target`."""
     walk = _Walk(options)
     node: Schema = (
         dict(target.schema) if target.schema else {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -59,7 +57,7 @@ def template(target: Target, options: Options) -> Template:
 def name(target: Target) -> tuple[Schema, list[Caution]]:
     """The schema of metadata.name for the federated object, whose name is the same; {} when there is none.
 
-    Kubernetes allows a CRD to restrict its objects' names so.
+    A CRD may restrict its objects' names in this way.
     """
     found = []
     for each in (target.schema, *target.others.values()):
@@ -74,7 +72,7 @@ def name(target: Target) -> tuple[Schema, list[Caution]]:
 
 
 def has_replicas(target: Target) -> bool:
-    """Whether the target has spec.replicas as a number, so that retainReplicas means something."""
+    """Whether the target has spec.replicas as a number, so that retainReplicas has an effect."""
     if target.resource.scale == ".spec.replicas":
         return True
     node: Any = target.schema or {}
@@ -84,7 +82,7 @@ def has_replicas(target: Target) -> bool:
 
 
 class _Walk:
-    """One pass from the root down; collects cautions on its way."""
+    """Converts a schema from the root down, and collects cautions."""
 
     def __init__(self, options: Options) -> None:
         self.optional = frozenset(options.optional)
@@ -92,7 +90,7 @@ class _Walk:
         self.moved: list[dict[str, Any]] = []
 
     def whole(self, node: Schema) -> None:
-        """Take out of the root, in place, what is said of the object that a template is not."""
+        """Remove from the root, in place, checks of the object as a whole, which a template is not."""
         for keyword in ("minProperties", "maxProperties"):
             if node.pop(keyword, None) is not None:
                 self.cautions.append(Caution(".", f"{keyword} left out, a template has fewer fields than its object"))
@@ -103,7 +101,7 @@ class _Walk:
                 node[keyword] = combinators.without_identity(node[keyword])
             except combinators.Unclear as unclear:
                 del node[keyword]
-                reason = f"it speaks of {unclear}, which a template lacks"
+                reason = f"it checks {unclear}, which a template lacks"
                 self.cautions.append(Caution(".", f"{keyword} left out, {reason}"))
 
     def node(
@@ -115,20 +113,20 @@ class _Walk:
         keys: tuple[str, ...] = (),
         root: bool = False,
     ) -> tuple[Schema, dict[Steps, Default]]:
-        """The node for the template, and the fields below it (relative) whose default was taken away.
+        """The node for the template, and the fields below it (relative) whose default was removed.
 
-        `keep` leaves the node's own default, `keys` are the properties that are keys of the list it is an item of.
+        `keep` keeps the node's own default; `keys` are those of the list that it is an item of.
         """
-        # An API server would store the schema without what is empty, so it is not written.
+        # An API server stores the schema without empty keywords, so they are left out.
         result = {
             key: value
             for key, value in source.items()
             if key in _CARRIED and (value or value in (False, 0) or (key in _EVEN_EMPTY and value is not None))
         }
         for keyword in () if structural.KEYWORDS.issuperset(source) else sorted(source.keys() - structural.KEYWORDS):
-            self.cautions.append(Caution(path or ".", f"{keyword} left out, Kubernetes knows no such keyword"))
+            self.cautions.append(Caution(path or ".", f"{keyword} left out, Kubernetes does not know this keyword"))
         if keep and "default" in source:
-            result["default"] = source["default"]
+            result["default"] = _without_nulls(source, source["default"])
         stripped: dict[Steps, Default] = {}
         own: set[str] = set()
         if source.get("properties"):
@@ -142,12 +140,17 @@ class _Walk:
             result["properties"] = children
         if isinstance(source.get("items"), Mapping):
             item_keys = tuple(source.get("x-kubernetes-list-map-keys") or ())
-            result["items"], below = self.node(source["items"], f"{path}[]", keys=item_keys)
+            result["items"], below = self.node(source["items"], f"{path}[]", keep=True, keys=item_keys)
             stripped.update(((ITEM, *steps), gone) for steps, gone in below.items())
         if isinstance(source.get("additionalProperties"), Mapping):
-            result["additionalProperties"], below = self.node(source["additionalProperties"], f"{path}{{}}")
+            result["additionalProperties"], below = self.node(source["additionalProperties"], f"{path}{{}}", keep=True)
             stripped.update(((VALUE, *steps), gone) for steps, gone in below.items())
         self._required(result, path, own)
+        if own and "minProperties" in result:
+            # The target counts its fields after defaults were filled in, so fewer may be enough.
+            result["minProperties"] = max(result["minProperties"] - len(own), 0)
+            if not result["minProperties"]:
+                del result["minProperties"]
         if stripped:
             self._combinators(source, result, path)
         if source.get("x-kubernetes-validations"):
@@ -176,7 +179,7 @@ class _Walk:
             except combinators.Unclear as unclear:
                 del node[name]
                 self.cautions.append(
-                    Caution(path or ".", f"{name} left out, it speaks of {unclear}, whose default is not kept")
+                    Caution(path or ".", f"{name} left out, it checks {unclear}, whose default is not kept")
                 )
 
     def _rules(self, source: Mapping[str, Any], node: Schema, path: str, stripped: Stripped, *, root: bool) -> None:
@@ -188,7 +191,28 @@ class _Walk:
             node["x-kubernetes-validations"] = carried.kept
 
 
+def _without_nulls(node: Mapping[str, Any], value: Any) -> Any:
+    """The default of `node` without nulls that stood for the defaults of its fields, which are removed."""
+    if isinstance(value, list) and isinstance(node.get("items"), Mapping):
+        return [_without_nulls(node["items"], entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    known = node.get("properties") or {}
+    result = {}
+    for name, child in value.items():
+        own = known.get(name) or {}
+        if child is not None or "default" not in own or own.get("nullable"):
+            result[name] = _without_nulls(own or _values(node), child)
+    return result
+
+
+def _values(node: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = node.get("additionalProperties")
+    return found if isinstance(found, Mapping) else {}
+
+
 def _default(node: Mapping[str, Any]) -> Default:
     items = node.get("items")
     entries = "" if not isinstance(items, Mapping) or items.get("format") else str(items.get("type", ""))
-    return Default(node["default"], str(node.get("type", "")), str(node.get("format", "")), entries)
+    nullable = bool(node.get("nullable"))
+    return Default(node["default"], str(node.get("type", "")), str(node.get("format", "")), entries, nullable)

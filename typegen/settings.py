@@ -1,6 +1,6 @@
-"""What a run of typegen is told: by flags, or by a typegen.yaml in git that repeats everything.
+"""The settings of a run of typegen: from flags, or from a typegen.yaml in git.
 
-Flow: flags and file -> `Settings` -> gathering (which types, under which names) -> bundle (what is written).
+Flags and file become `Settings`, by which gathering selects and names types, and bundle writes files.
 """
 
 import dataclasses
@@ -13,18 +13,20 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from typegen import documents, validation
+from typegen import documents, userroles, validation
 from typegen.model import ApiResource, Options, Unusable
 
 FILE = "typegen.yaml"
 CORE = "core"
-"""How the API group without a name is called on the command line."""
+"""The name on the command line of the API group without a name."""
 
 _OPTIONS = {
     "version": "version",
     "federatedGroup": "federated_group",
     "federatedVersion": "federated_version",
     "systemNamespace": "system_namespace",
+    "memberAccount": "member_account",
+    "aggregateTo": "aggregate_to",
     "descriptions": "descriptions",
     "templates": "templates",
 }
@@ -34,12 +36,13 @@ _TYPE_OPTIONS = {
     "version": "version",
     "descriptions": "descriptions",
     "optional": "optional",
+    "aggregateTo": "aggregate_to",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One run. `types` holds what differs for single types: fields of Options by the target's `plural.group`."""
+    """The settings of one run. `types` has the fields of Options that differ for single types, by `plural.group`."""
 
     sources: tuple[str, ...] = ()
     output: str = "-"
@@ -51,7 +54,7 @@ class Settings:
 
     @property
     def choosing(self) -> bool:
-        """Whether anything says which types are wanted: built-in types are never taken all together."""
+        """Whether types are selected by name or group; without that, built-in types are not used."""
         return bool(self.only or self.groups)
 
     def options_for(self, qualified: str) -> Options:
@@ -59,8 +62,14 @@ class Settings:
         own = self.types.get(qualified)
         return dataclasses.replace(self.options, **own) if own else self.options
 
+    @property
+    def federated_groups(self) -> frozenset[str]:
+        """The API groups that types are federated in."""
+        own = (each.get("federated_group") for each in self.types.values())
+        return frozenset({self.options.federated_group, *filter(None, own)})
+
     def selects(self, resource: ApiResource) -> bool:
-        """Whether this type is wanted."""
+        """Whether this type is selected."""
         names = resource.names
         if self.only and self.only.isdisjoint(names):
             return False
@@ -92,7 +101,7 @@ def load(path: str) -> Settings:
     if wrong is not None:
         raise Unusable(f"{path}: {wrong}")
     base = Path(path).parent
-    chosen = {ours: content[theirs] for theirs, ours in _OPTIONS.items() if theirs in content}
+    chosen = _chosen(content, _OPTIONS)
     if "templates" in chosen:
         chosen["templates"] = str(base / chosen["templates"])
     return Settings(
@@ -102,13 +111,16 @@ def load(path: str) -> Settings:
         groups=tuple(content.get("groups", ())),
         exclude=tuple(pattern.lower() for pattern in content.get("exclude", ())),
         options=Options(**chosen),
-        types={
-            name.lower(): {
-                _TYPE_OPTIONS[key]: tuple(value) if isinstance(value, list) else value for key, value in own.items()
-            }
-            for name, own in (content.get("types") or {}).items()
-        },
+        types={name.lower(): _chosen(own, _TYPE_OPTIONS) for name, own in (content.get("types") or {}).items()},
     )
+
+
+def _chosen(content: Mapping[str, Any], known: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of Options that a part of the file sets."""
+    found = {ours: content[theirs] for theirs, ours in known.items() if theirs in content}
+    if "aggregate_to" in found:
+        found["aggregate_to"] = userroles.parse(found["aggregate_to"], "aggregateTo")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
 
 
 @functools.cache
@@ -119,7 +131,7 @@ def schema() -> dict[str, Any]:
 
 
 def _structural(node: dict[str, Any]) -> dict[str, Any]:
-    """JSON schema's `additionalProperties: false` is what a structural schema means by saying nothing."""
+    """Without JSON schema's `additionalProperties: false`, which is the default of a structural schema."""
     result = {key: value for key, value in node.items() if key != "additionalProperties" or value is not False}
     for key in ("items", "additionalProperties"):
         if isinstance(result.get(key), dict):

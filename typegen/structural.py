@@ -1,4 +1,4 @@
-"""Kubernetes' rules for structural schemas, checked offline, and repairs for schemas older than the rules.
+"""Check Kubernetes' rules for structural schemas offline, and repair schemas that are older than the rules.
 
 Source: "Specifying a structural schema" in the CRD documentation, and apiextensions' schema/validation.go.
 """
@@ -52,11 +52,35 @@ _KEYWORDS: tuple[tuple[tuple[str, ...], tuple[type, ...], str], ...] = (
     (("nullable", "exclusiveMinimum", "exclusiveMaximum", "x-kubernetes-int-or-string"), (bool,), "true or false"),
     (("x-kubernetes-preserve-unknown-fields", "x-kubernetes-embedded-resource"), (bool,), "true or false"),
 )
+_DEEPEST = 200
+"""Levels of lists and maps in a schema, as in YAML that is read; a field is two."""
 _INT_OR_STRING = [{"type": "integer"}, {"type": "string"}]
 
 
-def malformed(schema: Any, path: str = "") -> Iterator[Caution]:
-    """Where `schema` is no JSON schema at all; everything else in typegen relies on there being no such place."""
+def is_too_deep(value: Any) -> bool:
+    """Whether it nests deeper than whoever walks it can bear."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, Mapping) else outer)
+            if isinstance(inner, Mapping | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def malformed(schema: Any) -> Iterator[Caution]:
+    """Where `schema` is not a valid JSON schema; everything else in typegen expects a valid one."""
+    if isinstance(schema, Mapping) and is_too_deep(schema):
+        yield Caution(".", f"it nests deeper than {_DEEPEST} levels")
+        return
+    yield from _malformed(schema, "")
+
+
+def _malformed(schema: Any, path: str) -> Iterator[Caution]:
     here = path or "."
     if not isinstance(schema, Mapping):
         yield Caution(here, f"expected a schema, found {type(schema).__name__}")
@@ -83,27 +107,27 @@ def _malformed_below(schema: Mapping[str, Any], path: str) -> Iterator[Caution]:
     properties = schema.get("properties")
     if isinstance(properties, Mapping):
         for name, child in properties.items():
-            yield from malformed(child, f"{path}.{name}" if path else str(name))
+            yield from _malformed(child, f"{path}.{name}" if path else str(name))
     elif properties is not None:
         yield Caution(here, "properties must be a mapping")
     if schema.get("items") is not None:
-        yield from malformed(schema["items"], f"{path}[]")
+        yield from _malformed(schema["items"], f"{path}[]")
     if not isinstance(schema.get("additionalProperties"), bool | None):
-        yield from malformed(schema["additionalProperties"], f"{path}{{}}")
+        yield from _malformed(schema["additionalProperties"], f"{path}{{}}")
     for name in ("allOf", "anyOf", "oneOf"):
         branches = schema.get(name)
         if isinstance(branches, list):
             for branch in branches:
-                yield from malformed(branch, path)
+                yield from _malformed(branch, path)
         elif branches is not None:
             yield Caution(here, f"{name} must be a list of schemas")
     if schema.get("not") is not None:
-        yield from malformed(schema["not"], path)
+        yield from _malformed(schema["not"], path)
 
 
 def violations(schema: Mapping[str, Any]) -> list[Caution]:
-    """What keeps `schema`, a whole object's, from being structural; empty when it is."""
-    found = list(_node(schema, ""))
+    """Why `schema`, a whole object's, is not structural; empty when it is."""
+    found = [*_node(schema, ""), *_incomplete(schema)]
     if schema.get("type") != "object" and (
         schema.get("type") or not schema.get("x-kubernetes-preserve-unknown-fields")
     ):
@@ -156,18 +180,47 @@ def _lists(node: Mapping[str, Any], here: str) -> Iterator[Caution]:
 
 
 def value_validations(node: Mapping[str, Any], here: str) -> Iterator[Caution]:
-    """What the combinators of `node` say that only the node itself may say."""
+    """Keywords in the combinators of `node` that are allowed in the node itself only."""
     for name in COMBINATORS:
         branches = branches_of(node, name)
         for branch in branches if isinstance(branches, list) else [branches] if branches else []:
-            yield from _value_validation(branch, node, here, name)
+            yield from _value_validation(branch, here, name)
+
+
+def _incomplete(schema: Mapping[str, Any]) -> Iterator[Caution]:
+    """Fields that the combinators of the root name, and its properties do not.
+
+    The API server looks at those of the root only; in a node below, they may name any field.
+    """
+    for name in COMBINATORS:
+        branches = schema.get(name)
+        for branch in branches if isinstance(branches, list) else [branches] if branches else []:
+            yield from _unnamed(branch, schema, "", name)
+
+
+def _unnamed(branch: Mapping[str, Any], node: Mapping[str, Any], path: str, combinator: str) -> Iterator[Caution]:
+    for name, child in (branch.get("properties") or {}).items():
+        known = (node.get("properties") or {}).get(name)
+        if known is None:
+            yield Caution(path or ".", f"{combinator} names {name}, which properties does not")
+        else:
+            yield from _unnamed(child, known, f"{path}.{name}" if path else name, combinator)
+    if isinstance(branch.get("items"), Mapping):
+        if isinstance(node.get("items"), Mapping):
+            yield from _unnamed(branch["items"], node["items"], f"{path}[]", combinator)
+        else:
+            yield Caution(path or ".", f"{combinator} has items, which {path or 'the object'} has not")
+    for name in COMBINATORS:
+        nested = branch.get(name)
+        for inner in nested if isinstance(nested, list) else [nested] if nested else []:
+            yield from _unnamed(inner, node, path, combinator)
 
 
 def branches_of(node: Mapping[str, Any], name: str) -> Any:
-    """What `node` says by the combinator `name`, None for nothing; without the spelt-out form of int-or-string.
+    """The branches of the combinator `name` in `node`, None for none; without the redundant form of int-or-string.
 
-    `anyOf: [{type: integer}, {type: string}]`, which may also stand in the first branch of allOf, is the one place
-    where a branch may say a type. controller-gen wrote it once and does not any more: it adds nothing.
+    `anyOf: [{type: integer}, {type: string}]`, which may also be in the first branch of allOf, is the only place where
+    a branch may have a type. Older versions of controller-gen wrote it; it has no effect.
     """
     found = node.get(name)
     if name == "anyOf" and found == _INT_OR_STRING:
@@ -178,32 +231,28 @@ def branches_of(node: Mapping[str, Any], name: str) -> Any:
     return found
 
 
-def _value_validation(
-    branch: Mapping[str, Any], node: Mapping[str, Any], here: str, combinator: str
-) -> Iterator[Caution]:
+def _value_validation(branch: Mapping[str, Any], here: str, combinator: str) -> Iterator[Caution]:
     for keyword in FORBIDDEN_IN_VALUE_VALIDATION:
         value = branch.get(keyword)
         if value or (value is not None and keyword in ("default", "additionalProperties")):
-            yield Caution(here, f"{combinator} must not say {keyword}")
+            yield Caution(here, f"{combinator} must not have {keyword}")
     for name, child in (branch.get("properties") or {}).items():
-        known = (node.get("properties") or {}).get(name, node.get("additionalProperties"))
-        if not isinstance(known, Mapping):
-            yield Caution(here, f"{combinator} speaks of {name}, which properties does not")
-        else:
-            yield from _value_validation(child, known, f"{here}.{name}", combinator)
-    if isinstance(branch.get("items"), Mapping) and isinstance(node.get("items"), Mapping):
-        yield from _value_validation(branch["items"], node["items"], f"{here}[]", combinator)
+        if name == "metadata":
+            yield Caution(here, f"{combinator} must not name metadata")
+        yield from _value_validation(child, f"{here}.{name}", combinator)
+    if isinstance(branch.get("items"), Mapping):
+        yield from _value_validation(branch["items"], f"{here}[]", combinator)
     for name in COMBINATORS:
         nested = branch.get(name)
         for inner in nested if isinstance(nested, list) else [nested] if nested else []:
-            yield from _value_validation(inner, node, here, combinator)
+            yield from _value_validation(inner, here, combinator)
 
 
 def repair(schema: Mapping[str, Any]) -> tuple[Schema, list[Caution]]:
     """`schema` made structural, for CRDs with preserveUnknownFields (the default of apiextensions v1beta1).
 
-    They did not have to be, and their API server keeps unknown fields at every depth, so every object here does.
-    A node that breaks a rule by itself keeps its description only and lets everything through; the caution names it.
+    Their schemas did not have to be structural, and their API server keeps unknown fields at every depth, so every
+    object here does. A node that violates a rule keeps only its description and accepts everything, with a caution.
     """
     cautions: list[Caution] = []
     return _repaired(schema, "", cautions), cautions

@@ -9,14 +9,14 @@ _HEAD = ("TYPE", "VERSION", "SCOPE", "FEDERATED AS", "NOTES")
 
 
 def types(gathered: Gathered) -> str:
-    """A table in kubectl's style; what stands in the way of a type is its note."""
+    """A table as kubectl prints them; the note of a type is why it cannot be made."""
     rows = [
         (
             piece.target.qualified,
             piece.target.version,
             "Namespaced" if piece.target.namespaced else "Cluster",
             f"{piece.federated.kind}.{piece.federated.group}",
-            f"{len(piece.cautions)} not carried as it was" if piece.cautions else "",
+            f"{len(piece.cautions)} not carried over" if piece.cautions else "",
         )
         for piece in gathered.made
     ]
@@ -25,7 +25,7 @@ def types(gathered: Gathered) -> str:
 
 
 def types_json(gathered: Gathered) -> str:
-    """The same for programs: a list of objects, sorted by type; `reason` is there when a type cannot be federated."""
+    """The same for programs: a list of objects, sorted by type; with a `reason` when a type cannot be federated."""
     found = [
         {
             "type": piece.target.qualified,
@@ -44,7 +44,7 @@ def types_json(gathered: Gathered) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:
-    """Columns with three spaces between; no trailing blanks."""
+    """Columns with three spaces between them, without trailing spaces."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "".join(f"{line}\n" for line in lines)

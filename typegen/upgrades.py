@@ -1,11 +1,10 @@
-"""What a new form of a type does to federated objects: two forms of it in, findings out. Pure.
+"""Compare two forms of a type, and find what the new one does to federated objects. Pure.
 
-Every finding has one of three severities, seen from the hub, where the new federated CRD is applied first:
+Every finding has one of three severities. The new federated CRD is applied at the hub first:
 
 - `stored`: an object that is valid now may be refused, or lose a field, at its next write.
-- `members`: nothing at the hub breaks, but a template that uses what is new is refused by each member that has not
-  been upgraded yet.
-- `harmless`: worth knowing, breaks nothing.
+- `members`: nothing at the hub breaks, but members that are not upgraded yet refuse a template that uses what is new.
+- `harmless`: breaks nothing.
 """
 
 import difflib
@@ -26,7 +25,7 @@ SEVERITIES: Mapping[Severity, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A type as one source has it: its names, which version is preferred, and the schema of each served version."""
+    """A type in one source: its names, with the preferred version, and the schema of each served version."""
 
     resource: ApiResource
     schemas: Mapping[str, Mapping[str, Any]]
@@ -35,7 +34,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One difference: which type and versions, where in the federated object, how bad, and what."""
+    """One difference: type and versions, path in the federated object, severity, and message."""
 
     type: str
     versions: tuple[str, ...]
@@ -49,7 +48,7 @@ def compare(old: Mapping[str, Form], new: Mapping[str, Form]) -> list[Finding]:
     found = []
     for name in sorted({*old, *new}):
         if name not in new:
-            found.append(Finding(name, (), ".", "stored", "the type is no longer there"))
+            found.append(Finding(name, (), ".", "stored", "the type does not exist any more"))
         elif name not in old:
             found.append(Finding(name, (), ".", "harmless", "the type is new"))
         else:
@@ -83,7 +82,7 @@ def _names(name: str, old: Form, new: Form) -> Iterator[Finding]:
         severity: Severity = "harmless" if after.version in old.schemas else "members"
         yield Finding(name, (), "spec.template.apiVersion", severity, message)
     if old.storage != new.storage:
-        message = f"members store objects as {new.storage}, until now as {old.storage}; the hub is not concerned"
+        message = f"members store objects as {new.storage}, until now as {old.storage}; nothing changes at the hub"
         yield Finding(name, (), ".", "harmless", message)
     if before.namespaced != after.namespaced:
         yield Finding(
@@ -92,12 +91,12 @@ def _names(name: str, old: Form, new: Form) -> Iterator[Finding]:
     if before.kind != after.kind:
         yield Finding(name, (), ".", "stored", f"the kind is now {after.kind}, until now {before.kind}")
     if before.scale != after.scale:
-        told = f"is now {after.scale}" if after.scale else "is gone"
-        yield Finding(name, (), ".", "harmless", f"the scale subresource {told}: kubectl scale follows it")
+        change = f"is now {after.scale}" if after.scale else "is gone"
+        yield Finding(name, (), ".", "harmless", f"the scale subresource {change}: kubectl scale uses it")
 
 
 def schemas(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tuple[str, Severity, str]]:
-    """What changes from one schema of a whole target to another, as (path in the federated object, severity, text)."""
+    """The changes between two schemas of a whole target: (path in the federated object, severity, message)."""
     yield from _node(narrowing.own(old), narrowing.own(new), "spec.template")
     yield from _node(narrowing.name(old), narrowing.name(new), "metadata.name")
 
@@ -114,7 +113,7 @@ def _node(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> Iterator
         yield path, "stored" if change.narrower else "members", change.message
     before, after = old.get("default"), new.get("default")
     if before != after:
-        message = f"the default is now {narrowing.said(after)}, until now {narrowing.said(before)}"
+        message = f"the default is now {narrowing.describe(after)}, until now {narrowing.describe(before)}"
         yield path, "harmless", f"{message}; members differ until all are upgraded"
     yield from _properties(old, new, path)
     for key, suffix in (("items", "[]"), ("additionalProperties", "{}")):
@@ -141,14 +140,18 @@ def _properties(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> It
         if open_before:
             yield f"{path}.{name}", "stored", "the field was free and is now checked"
         else:
-            yield f"{path}.{name}", "members", "the field is new; members that lag refuse a template that has it"
+            yield (
+                f"{path}.{name}",
+                "members",
+                "the field is new; members without it refuse a template that has it",
+            )
     for name in before:
         if name in after:
             yield from _node(before[name], after[name], f"{path}.{name}")
 
 
 def _renamed(removed: Mapping[str, Any], added: Mapping[str, Any]) -> dict[str, str]:
-    """Removed fields that stand under another name now, as far as names and shapes can tell; each name once."""
+    """Removed fields that probably have another name now, by similar names and structure; each new name once."""
     found: dict[str, str] = {}
     for name in sorted(removed):
         shape = narrowing.shape(removed[name])

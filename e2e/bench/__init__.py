@@ -1,6 +1,7 @@
-"""`make bench`: a controller measured from outside, beside a bare client in the same run and KubeFed's figures.
+"""`make bench`: measure the controller from outside, and compare it with a bare client and with KubeFed's figures.
 
-`fleet` brings up real control planes and the controller; `phases` and `hang` make load and wait at the members;
-`meter` reads CPU, memory and request counters; `yardstick` is the bare client; `memory` counts what the controller
-keeps; `report` sets it all beside the bars. Milliseconds drift between machines: every figure is also a multiple.
+`fleet` starts real control planes and the controller; `phases` and `hang` make load, and `observer` sees when the
+members have it; `meter` reads CPU, memory and request counters; `yardstick` is the bare client (`configmaps` is what it
+does); `memory` measures what the controller keeps in memory; `report` compares everything with its limit. Times differ
+between machines, so every figure is also given as a multiple of the bare client's.
 """

@@ -1,19 +1,17 @@
-"""Run the benchmark and print its table; everything that was counted goes to bench-<date>.json.
+"""Run the benchmark and print its table; all figures go to bench-<date>.json.
 
 usage: [QUICK=1] [PARTS=2,hang,8,memory] python -m e2e.bench
 """
 
 import asyncio
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from rich.console import Console
 
+from e2e import running
 from e2e.bench import hang, memory, report, yardstick
 from e2e.bench.fleet import Fleet
 from e2e.bench.phases import Bench, Size
@@ -26,8 +24,10 @@ QUICK = {"2": Size(60, 10, 4.0), "hang": Size(0, 30, 0.0)}
 MEMBERS = tuple(f"m{number}" for number in range(1, 9))
 
 
-def main() -> int:
-    """Measure, show, save. 0 whatever the figures: they are for people to judge."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Measure, show, save. The exit code is 0 whatever the figures are."""
+    if (code := running.explained(__doc__, arguments)) is not None:
+        return code
     quick = os.environ.get("QUICK", "") not in {"", "0"}
     sizes = QUICK if quick else FULL
     chosen = os.environ.get("PARTS") or ",".join((*sizes, "memory"))
@@ -36,26 +36,25 @@ def main() -> int:
     if unknown:
         sys.stderr.write(f"error: no such part: {', '.join(unknown)}; there are {', '.join(PARTS)}\n")
         return 2
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    running.interrupt_on_signals()
     results: dict[str, Any] = {"quick": quick, **report.machine()}
     try:
         with Fleet() as fleet:
             _measure_all(fleet, [part for part in parts if part != "memory"], sizes, results)
         if "memory" in parts:
-            _say("memory: what the controller keeps per placement")
+            running.report("memory: what the controller keeps per placement")
             results["memory"] = memory.measure(quick=quick)
     except KeyboardInterrupt:
-        _say("interrupted; everything has been taken down")
+        running.report("interrupted; everything has been taken down")
         return 130
     except (RuntimeError, TimeoutError, FederationError, PlaygroundError, ExceptionGroup) as error:
-        _say(f"error: {error}")
+        running.report(f"error: {error}")
         for each in error.exceptions if isinstance(error, ExceptionGroup) else ():
-            _say(f"  {each}")
+            running.report(f"  {each}")
         return 1
     known = report.baselines()
     report.show(results, known, Console(width=None if sys.stdout.isatty() else 160))
-    print(f"raw figures: {report.save(results, Path.cwd())}")  # noqa: T201
+    print(f"raw figures: {running.save(results, 'bench')}")  # noqa: T201
     return 0
 
 
@@ -65,19 +64,19 @@ def _measure_all(fleet: Fleet, parts: Sequence[str], sizes: Mapping[str, Size], 
             _measure(fleet, part, sizes.get(part, FULL[part]), results)
     except Exception:
         if fleet.runs:
-            _say(f"the end of the controller's log:\n{fleet.log_tail()}")
+            running.report(f"the end of the controller's log:\n{fleet.log_tail()}")
         raise
 
 
 def _measure(fleet: Fleet, part: str, size: Size, results: dict[str, Any]) -> None:
     members = MEMBERS if part == "8" else MEMBERS[:2]
     if fleet.members != members:
-        _say(f"control planes: host and {len(members)} members")
+        running.report(f"control planes: host and {len(members)} members")
         fleet.grow(members)
     if not fleet.runs:
         fleet.start_controller()
     work: dict[str, Callable[[Fleet, Size], Coroutine[Any, Any, dict[str, Any]]]] = {"hang": _hang}
-    _say({"hang": "one of two members hangs"}.get(part, f"{size.objects} objects in {part} members"))
+    running.report({"hang": "one of two members hangs"}.get(part, f"{size.objects} objects in {part} members"))
     results[part] = asyncio.run(work.get(part, _phases)(fleet, size))
 
 
@@ -94,14 +93,5 @@ async def _hang(fleet: Fleet, size: Size) -> dict[str, Any]:
         return await hang.measure(bench)
 
 
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
-"""The least a client can be: aiohttp, orjson, a token. For the load, the meter and the yardstick.
+"""A minimal client (aiohttp, orjson, a token), for the load, the meter and the yardstick.
 
-It is not the controller's own client on purpose: what is measured must not measure itself.
+It does not use the controller's own client, because that is part of what is measured.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class Client:
     async def ask(
         self, method: str, path: str, body: Any = None, content_type: str = "application/json"
     ) -> tuple[int, bytes]:
-        """One request, whatever comes of it."""
+        """One request, also one that fails: status and body."""
         data = body if isinstance(body, bytes) else orjson.dumps(body) if body is not None else None
         headers = {"Content-Type": content_type} if data is not None else {}
         async with self._session.request(method, self._url + path, data=data, headers=headers) as response:
@@ -71,7 +71,7 @@ class Client:
 
 
 async def together(work: Iterable[Awaitable[Any]], at_once: int = AT_ONCE) -> None:
-    """Run all of it, so many at a time; the first failure ends it."""
+    """Run all of it, `at_once` at a time; the first failure ends it."""
     waiting = iter(work)
 
     async def some() -> None:

@@ -1,4 +1,4 @@
-"""What is measured: a host, members and a controller process, all real, in a directory that goes when it ends."""
+"""What is measured: a real host, real members and a controller process, in a directory that is removed at the end."""
 
 import asyncio
 import os
@@ -9,8 +9,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
+from e2e import running
 from e2e.bench.client import Client
 from e2e.bench.meter import Meter
 from federation.joining import setup
@@ -33,7 +34,7 @@ class Fleet:
         self.members: tuple[str, ...] = ()
         self.metrics_url = ""
 
-    def __enter__(self) -> "Fleet":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -42,13 +43,13 @@ class Fleet:
         shutil.rmtree(self._directory)
 
     def grow(self, members: Sequence[str]) -> None:
-        """Bring up the host and these members, as far as they do not run yet; install and join."""
+        """Start the host and these members, unless they run already; install and join."""
         self.playground = Playground.up(self._directory / "playground", (HOST, *members), report=report)
         self.members = tuple(members)
         asyncio.run(setup.everything(str(self.playground.kubeconfig), HOST, members, TYPES))
 
     def start_controller(self) -> None:
-        """As its users run it: `fedctl controller run`, JSON log to a file; returns when /readyz says ok."""
+        """As its users run it: `fedctl controller run`, JSON log to a file; returns when /readyz answers ok."""
         health, metrics = processes.free_port(set()), processes.free_port(set())
         self.metrics_url = f"http://127.0.0.1:{metrics}/metrics"
         self._log = (self._directory / "controller.log").open("ab")
@@ -73,7 +74,7 @@ class Fleet:
             time.sleep(0.1)
 
     def stop_controller(self) -> None:
-        """SIGTERM, and SIGKILL for one that does not obey within 15 s."""
+        """SIGTERM, and SIGKILL if it has not ended within 15 s."""
         if self._controller is not None:
             self._controller.terminate()
             try:
@@ -118,10 +119,9 @@ class Fleet:
 
 
 def report(line: str) -> None:
-    """One line of progress, on stderr."""
-    sys.stderr.write(f"  {line}\n")
-    sys.stderr.flush()
+    """One line of progress below a part's, on stderr."""
+    running.report(f"  {line}")
 
 
 def quiet(_: str) -> None:
-    """What nobody needs to read."""
+    """A report that prints nothing."""

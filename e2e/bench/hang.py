@@ -10,7 +10,7 @@ from e2e.bench.fleet import report
 from e2e.bench.phases import Bench, Figures
 
 PAUSE = 0.4
-"""Seconds between two updates: the hang must outlast the deadline of a push, or a held worker would not be seen."""
+"""Seconds between two updates: the hang must last longer than a push's deadline, or a blocked worker would not show."""
 
 
 async def measure(bench: Bench) -> Figures:
@@ -19,7 +19,7 @@ async def measure(bench: Bench) -> Figures:
     names = [f"hang-{number}" for number in range(bench.size.trials)]
     for name in names:
         await bench.create(name)
-    await bench.sight.until(dict.fromkeys(names, "1"))
+    await bench.observer.until(dict.fromkeys(names, "1"))
 
     async def update(version: int) -> Figures:
         return await bench.timed(
@@ -34,8 +34,8 @@ async def measure(bench: Bench) -> Figures:
         during = await update(3)
     finally:
         await asyncio.to_thread(playground.resume, hanging)
-    await bench.sight.until(dict.fromkeys(names, "3"), within=180)
+    await bench.observer.until(dict.fromkeys(names, "3"), within=180)
     for name in names:
         await bench.delete(name)
-    await bench.sight.until(dict.fromkeys(names), within=180)
+    await bench.observer.until(dict.fromkeys(names), within=180)
     return {"before": before, "during": during}

@@ -1,7 +1,7 @@
-"""How many bytes the controller keeps for one placement: the slope between a small fleet and a large one.
+"""How many bytes the controller keeps for one placement: the difference between a small and a large fleet, divided.
 
-Each size runs in a process of its own over `road`: once counted by tracemalloc (what Python objects take), once by
-the kernel (resident memory, with what allocators keep for later).
+Each size runs in a process of its own, by `pipeline`: once measured by tracemalloc (what Python objects take), once by
+the kernel (resident memory, including what allocators keep).
 
 usage: python -m e2e.bench.memory OBJECTS MEMBERS traced|resident
 """
@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 
 from e2e.bench import meter
-from e2e.bench.road import Road
+from e2e.bench.pipeline import Pipeline
 
 SHAPES = {"1000s of objects in 2 members": (1000, 10_000, 2), "100s of objects in 100 members": (20, 200, 100)}
 """Few objects, many objects, members: 2,000 and 20,000 placements each."""
@@ -26,7 +26,7 @@ _TOP = 6
 
 
 def measure(*, quick: bool = False) -> dict[str, dict[str, Any]]:
-    """Per shape: `bytes_per_placement` (traced), `resident_per_placement`, and by module what it is made of."""
+    """Per shape: `bytes_per_placement` (traced), `resident_per_placement`, and the bytes by module."""
     found = {}
     for shape, (few, many, members) in (QUICK if quick else SHAPES).items():
         extra = (many - few) * members
@@ -53,13 +53,13 @@ def _child(objects: int, members: int, how: str) -> dict[str, Any]:
 
 
 async def keep(objects: int, members: int, *, traced: bool) -> dict[str, Any]:
-    """Place the objects and count what stays. RuntimeError when they were not all placed."""
-    road = Road(members)
+    """Place the objects and measure what stays in memory. Raises RuntimeError when they were not all placed."""
+    pipeline = Pipeline(members)
     if traced:
         tracemalloc.start()
-    await road.place(objects)
-    if road.placed() != objects * members:
-        raise RuntimeError(f"{road.placed()} of {objects * members} placements were made")
+    await pipeline.place(objects)
+    if pipeline.placed() != objects * members:
+        raise RuntimeError(f"{pipeline.placed()} of {objects * members} placements were made")
     gc.collect()
     if not traced:
         return {"bytes": meter.resident(os.getpid()) * 1e6}

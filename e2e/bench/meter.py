@@ -1,4 +1,4 @@
-"""What processes and API servers say of themselves: CPU and memory from /proc, requests from /metrics. Linux only."""
+"""Read CPU and memory of processes from /proc, and API servers' requests from /metrics. Linux only."""
 
 import os
 import re
@@ -14,7 +14,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _REQUEST = re.compile(r"^apiserver_request_total\{([^}]*)\} (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _NOT_OURS = {"leases", "apiservices", "endpointslices", "ipaddresses", "servicecidrs", "flowschemas"}
-"""What API servers write to themselves."""
+"""Resources that API servers write by themselves."""
 WRITES = ("POST", "PUT", "PATCH", "APPLY", "DELETE")
 
 Requests = Mapping[str, int]
@@ -40,17 +40,17 @@ async def requests(client: Client) -> Counter[str]:
     text = (await client.send("GET", "/metrics")).decode()
     counted: Counter[str] = Counter()
     for labels, value in _REQUEST.findall(text):
-        said = dict(_LABEL.findall(labels))
-        resource = ".".join(filter(None, (said["resource"], said["group"])))
+        own = dict(_LABEL.findall(labels))
+        resource = ".".join(filter(None, (own["resource"], own["group"])))
         if resource.partition(".")[0] in _NOT_OURS:
             continue
-        name = f"{said['verb']} {resource}" + (f"/{said['subresource']}" if said["subresource"] else "")
+        name = f"{own['verb']} {resource}" + (f"/{own['subresource']}" if own["subresource"] else "")
         counted[name] += int(float(value))
     return counted
 
 
 def writes(made: Requests, resources: Sequence[str]) -> int:
-    """How many of these requests were writes to one of the resources (`configmaps`, `events.`), subresources too."""
+    """How many of these requests were writes to one of the resources (`configmaps`, `events.`) or its subresources."""
     return sum(
         count
         for name, count in made.items()
@@ -95,5 +95,5 @@ class Meter:
 
 
 def between(before: Counter[str], after: Counter[str]) -> dict[str, int]:
-    """What was counted meanwhile, the most frequent first."""
+    """The difference of two readings, the most frequent first."""
     return {name: count - before[name] for name, count in after.most_common() if count > before[name]}

@@ -1,7 +1,7 @@
-"""The load, and what it cost: single objects one after another, then many at once, then nothing at all.
+"""The load, and what it costs: single objects one after another, then many at once, then no load at all.
 
-Every phase ends when the members' own watches have shown all of it; the counters are read `SETTLE` seconds later, so
-that the status writes that follow belong to the phase that caused them.
+Every phase ends when all of it was observed in the members; the counters are read `SETTLE` seconds later, so that the
+status writes that follow are counted in the phase that caused them.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any
 from e2e.bench import meter
 from e2e.bench.client import MERGE, Client, together
 from e2e.bench.fleet import HOST, Fleet, report
-from e2e.bench.sight import Sight
+from e2e.bench.observer import Observer
 
 SETTLE = 2.0
 BETWEEN = 0.12
@@ -51,7 +51,7 @@ class Bench:
             await self._stack.enter_async_context(Client(self.fleet.cluster(name))) for name in self.fleet.members
         ]
         await self._federate_namespace()
-        self.sight = await self._stack.enter_async_context(Sight(self.members, self.namespace))
+        self.observer = await self._stack.enter_async_context(Observer(self.members, self.namespace))
         self.meter = self.fleet.meter(self.host, self.members)
         return self
 
@@ -132,7 +132,7 @@ class Bench:
         for name in names:
             began = time.perf_counter()
             await act(name)
-            took.append((await self.sight.until({name: version}, members=members, within=120) - began) * 1e3)
+            took.append((await self.observer.until({name: version}, members=members, within=120) - began) * 1e3)
             await asyncio.sleep(pause)
         return {
             "p50_ms": round(statistics.median(took), 1),
@@ -148,15 +148,15 @@ class Bench:
 
         async def create() -> float:
             await together(self.create(name) for name in names)
-            return await self.sight.until(dict.fromkeys(names, "1"))
+            return await self.observer.until(dict.fromkeys(names, "1"))
 
         async def update() -> float:
             await together(self.update(name, 2) for name in names)
-            return await self.sight.until(dict.fromkeys(names, "2"))
+            return await self.observer.until(dict.fromkeys(names, "2"))
 
         async def delete() -> float:
             await together(self.delete(name) for name in names)
-            await self.sight.until(dict.fromkeys(names))
+            await self.observer.until(dict.fromkeys(names))
             await self._host_is_clean()
             return time.perf_counter()
 
@@ -172,7 +172,7 @@ class Bench:
             await asyncio.sleep(0.1)
 
     async def measure(self, phase: str, work: Callable[[], Awaitable[float]]) -> Figures:
-        """Run one phase and say what it cost, per object and per placement."""
+        """Run one phase; returns what it cost, per object and per placement."""
         report(f"{phase}: {self.size.objects} objects in {len(self.members)} members")
         before = await self.meter.read()
         ended = await work()

@@ -1,9 +1,8 @@
-"""Set what was measured beside the bars and KubeFed's figures: rows for the table, and a file with everything.
+"""Compare what was measured with the limits and KubeFed's figures: rows for the table.
 
-A figure in milliseconds means little on another machine, so each stands with its multiple of the bare client's.
+A figure in milliseconds means little on another machine, so each is shown with its multiple of the bare client's.
 """
 
-import datetime as dt
 import importlib.metadata
 import os
 import platform
@@ -23,14 +22,14 @@ from federation.playground import binaries
 BASELINES = Path(__file__).with_name("baselines.json")
 PHASES = ("create", "update", "delete")
 BARE = {"create": "create", "update": "update", "delete": "update"}
-"""Which apply of the bare client a phase is compared with: the one that creates, or the (cheaper) one that changes."""
+"""The apply of the bare client that a phase is compared with: one that creates, or a (cheaper) one that changes."""
 Results = Mapping[str, Any]
 _NONE = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `multiple` is of the bare client in the same run; `ok` None where there is no bar."""
+    """One figure. `multiple` is of the bare client in the same run; `ok` is None where there is no limit (`bar`)."""
 
     name: str
     ours: float
@@ -42,7 +41,7 @@ class Row:
 
     @property
     def ok(self) -> bool | None:
-        """Whether it is within the bar and within the multiple that is allowed."""
+        """Whether it is within its limit and within its allowed multiple."""
         within = [
             value <= limit
             for value, limit in ((self.ours, self.bar), (self.multiple, self.times_bar))
@@ -52,13 +51,13 @@ class Row:
 
 
 def baselines() -> dict[str, Any]:
-    """Bars and KubeFed's figures."""
+    """The limits, and KubeFed's figures."""
     found: dict[str, Any] = orjson.loads(BASELINES.read_bytes())
     return found
 
 
 def rows(results: Results, known: Mapping[str, Any]) -> Iterator[Row]:
-    """Every figure that has a place in the table, in its order."""
+    """Every figure of the table, in its order."""
     for members in ("2", "8"):
         if members in results:
             yield from _part(members, results[members], known)
@@ -157,7 +156,7 @@ def machine() -> dict[str, Any]:
     """Where this was measured, and with which versions."""
     cpus = Path("/proc/cpuinfo").read_text().split("\n")
     model = next((line.partition(":")[2].strip() for line in cpus if line.startswith("model name")), "unknown")
-    packages = ("aiohttp", "msgspec", "orjson", "uvloop", "structlog", "prometheus-client")
+    packages = ("aiohttp", "httptools", "msgspec", "orjson", "uvloop", "structlog", "prometheus-client")
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"],  # noqa: S607
         capture_output=True,
@@ -180,10 +179,3 @@ def machine() -> dict[str, Any]:
             **{name: importlib.metadata.version(name) for name in packages},
         },
     }
-
-
-def save(results: Results, folder: Path) -> Path:
-    """Write everything to bench-<date>.json."""
-    path = folder / f"bench-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}.json"
-    path.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2))
-    return path

@@ -146,15 +146,15 @@ def write_crds(folder: Path, count: int) -> float:
 
 
 def cost(command: Sequence[str]) -> Cost:
-    """Run a command to its end and say what it took. Raises CalledProcessError when it fails."""
+    """What a command costs, run to its end. Raises CalledProcessError when it fails."""
     before = os.times()
-    with tempfile.TemporaryFile() as told:
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=told)  # noqa: S603
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)  # noqa: S603
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
-            told.seek(0)
-            raise subprocess.CalledProcessError(process.returncode, command, stderr=told.read())
+            errors.seek(0)
+            raise subprocess.CalledProcessError(process.returncode, command, stderr=errors.read())
     per_mebibyte = 1024 if sys.platform != "darwin" else 1024 * 1024
     return Cost(usage.ru_utime + usage.ru_stime, os.times().elapsed - before.elapsed, usage.ru_maxrss / per_mebibyte)
 

@@ -1,4 +1,4 @@
-"""Run the demo, or take down one that was kept. Exit code 0, 1 for a step that did not happen, 130 for Ctrl-C.
+"""Run the demo, or take down one that was kept. Exit code 0, 1 for a step that failed, 130 for Ctrl-C.
 
 usage: python -m e2e.demo [stop]
 """
@@ -6,12 +6,11 @@ usage: python -m e2e.demo [stop]
 import asyncio
 import io
 import os
-import signal
 import sys
 import time
 from collections.abc import Sequence
-from types import FrameType
 
+from e2e import running
 from e2e.demo import scenario, table, world
 from e2e.demo.checkout import APP
 from e2e.demo.clusters import HOST, MEMBERS, NAME, Clusters, DemoError
@@ -24,20 +23,18 @@ Times = list[tuple[str, float]]
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run it all; whatever happens, nothing keeps running (unless KEEP=1 and all went well)."""
+    """Run the demo; afterwards nothing keeps running, unless KEEP=1 and all went well."""
+    if list(arguments) != ["stop"] and (code := running.explained(__doc__, arguments)) is not None:
+        return code
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a member's message may hold what a plain terminal cannot show
+            stream.reconfigure(errors="replace")  # a member's message may have characters that a terminal cannot show
     screen = table.screen()
-    clusters = Clusters(screen.say)
+    clusters = Clusters(screen.report)
     if list(arguments) == ["stop"]:
         clusters.down()
         return 0
-    if arguments:
-        sys.stderr.write((__doc__ or "") + "\n")
-        return 2
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    running.interrupt_on_signals()
     times: Times = []
     with clusters.alone():
         try:
@@ -47,6 +44,8 @@ def main(arguments: Sequence[str]) -> int:
         for title, seconds in times:
             print(f"{seconds:6.1f} s  {title}")  # noqa: T201
         print(f"{sum(seconds for _, seconds in times):6.1f} s  in all")  # noqa: T201
+        if code == 0 and not _keep():
+            print(NEXT)  # noqa: T201
     return code
 
 
@@ -66,7 +65,7 @@ def _show(clusters: Clusters, screen: table.Screen, times: Times) -> int:
             clusters.log.unlink(missing_ok=True)
         return 0
     except KeyboardInterrupt:
-        screen.say("interrupted: taking everything down")
+        screen.report("interrupted: taking everything down")
         return 130
     except (DemoError, FederationError, PlaygroundError) as error:
         screen.close()
@@ -80,8 +79,8 @@ def _show(clusters: Clusters, screen: table.Screen, times: Times) -> int:
 
 
 async def _play(clusters: Clusters, screen: table.Screen, times: Times) -> None:
-    async with Stage(clusters, screen.say) as stage:
-        screen.watch(stage.sight)
+    async with Stage(clusters, screen.report) as stage:
+        screen.watch(stage.observer)
         for number, step in enumerate((*scenario.SETUP, *scenario.STEPS), 2):
             began = time.monotonic()
             screen.begin(number, step.title)
@@ -90,21 +89,21 @@ async def _play(clusters: Clusters, screen: table.Screen, times: Times) -> None:
             if step.after is not None:
                 await step.after(stage)
             times.append((step.title, time.monotonic() - began))
-            screen.done(times[-1][1], stage.sight)
+            screen.done(times[-1][1], stage.observer)
             await asyncio.sleep(screen.pace)
         if _keep():
-            await stage.apply(APP)  # something to look at
+            await stage.apply(APP)  # so that there are objects to look at
 
 
 async def observe(stage: Stage, step: Step) -> None:
-    """Wait until every member holds exactly what it should; DemoError with every difference when it does not."""
+    """Wait until every member has exactly what it should. Raises DemoError with every difference."""
 
     def missing() -> list[world.Difference]:
-        silent = sorted(stage.sight.silent.difference(step.down))
-        found = world.differences(step.world, stage.sight.objects, step.down)
+        silent = sorted(stage.observer.silent.difference(step.down))
+        found = world.differences(step.world, stage.observer.objects, step.down)
         return found + [world.Difference(("API server", name), "an answer", "none") for name in silent]
 
-    if not await stage.sight.until(lambda: not missing(), step.within):
+    if not await stage.observer.until(lambda: not missing(), step.within):
         raise DemoError(f"{step.title}, within {step.within:g} s", "\n  ".join(["", *map(str, missing())]))
 
 
@@ -112,18 +111,23 @@ def _keep() -> bool:
     return os.environ.get("KEEP", "") not in {"", "0"}
 
 
+NEXT = """
+next:
+  make demo KEEP=1           the same, and the clusters stay for you to play with
+  docs/tutorial.md           do it yourself, step by step: . .venv/bin/activate, then fedctl playground up
+  docs/compatibility.md      if you ran KubeFed
+"""
+
+
 def _how_to_use(clusters: Clusters) -> None:
     print(  # noqa: T201
         f"\nkept: {HOST}, {', '.join(MEMBERS)} and the controller (its log: {clusters.log})\n"
         f"  use:   . .venv/bin/activate; export KUBECONFIG=$(fedctl playground kubeconfig --name {NAME})\n"
         "         fedctl get clusters; fedctl get federated -A; fedctl status deployment web -n shop\n"
-        "         kubectl --context paris --namespace shop get deployments,services,configmaps,secrets,websites\n"
+        f"         fedctl playground kubectl --name {NAME} --context paris -n shop "
+        "get deployments,services,configmaps,secrets,websites\n"
         "  stop:  make demo-stop\n"
     )
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The git user's working tree: e2e/gitops read as `kubectl apply -k` reads it, and edits made to it step by step.
+"""A user's git working tree: e2e/gitops as `kubectl apply -k` reads it, with the edits of the steps so far.
 
-Files are only read: an edit of changes/ is a JSON merge patch (RFC 7386) of the documents that the tree has by then, so
-that what is applied is always a whole document, as from git. Used by `stage`.
+No file is written: each file of changes/ is a JSON merge patch (RFC 7386) for the documents as they are by then, so
+that whole documents are applied, as from git. Used by `stage`.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,7 +35,7 @@ class Checkout:
         return [self._now.get(_identity(each), each) for each in found]
 
     def edit(self, path: str) -> list[Document]:
-        """Change the tree as a file of changes/ says; the documents that result. One that nobody has yet is new."""
+        """Apply a file of changes/ to the tree; the documents that result, also new ones."""
         for patch in documents(HERE / path):
             self._now[_identity(patch)] = merged(self._now.get(_identity(patch), {}), patch)
         return self.read(path)
@@ -44,7 +44,7 @@ class Checkout:
 def documents(path: Path) -> Iterator[Document]:
     """The objects of a YAML file, or of the files and folders that a folder's kustomization lists, in its order.
 
-    Raises DemoError when that changes them on the way.
+    Raises DemoError when the kustomization would change them.
     """
     if not path.is_dir():
         for document in reading.read(str(path)):

@@ -1,6 +1,6 @@
 """The processes of the demo: control planes by `fedctl playground`, the controller by `fedctl controller run`.
 
-Everything carries the playground's mark, so that `fedctl playground down --name demo` ends whatever a killed demo left.
+All processes have the playground's mark, so that `fedctl playground down --name demo` also ends those of a killed demo.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ Report = Callable[[str], None]
 
 
 class DemoError(Exception):
-    """A step did not happen: what was expected, and what was seen instead."""
+    """A step failed: what was expected, and what was observed instead."""
 
     def __init__(self, expected: str, seen: str) -> None:
         super().__init__(f"expected: {expected}\nseen: {seen}")
@@ -34,8 +34,8 @@ class DemoError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a command answered."""
+class Result:
+    """What a command returned."""
 
     code: int
     out: str
@@ -55,19 +55,12 @@ class Clusters:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """One demo at a time; another one waits for its turn."""
-        told = False
-
-        def waiting(_: float) -> None:
-            nonlocal told
-            if not told:
-                self._report("another demo is running; waiting for its end")
-                told = True
-
+        waiting = locks.once(self._report, "another demo is running; waiting for its end")
         with locks.hold(self.directory.with_name(f"{NAME}.demo.lock"), waiting, remove=True):
             yield
 
-    def fedctl(self, *arguments: str, fails: bool = False) -> Said:
-        """Run one fedctl command, as a user would; DemoError when it fails (unless `fails`)."""
+    def fedctl(self, *arguments: str) -> Result:
+        """Run one fedctl command, as a user would. Raises DemoError when it fails."""
         shown = shlex.join(["fedctl", *arguments])
         self._report(f"$ {shown}")
         done = subprocess.run(  # noqa: S603 - our own command
@@ -78,12 +71,12 @@ class Clusters:
             text=True,
             check=False,
         )
-        if done.returncode and not fails:
+        if done.returncode:
             raise DemoError(f"{shown} to succeed", f"exit code {done.returncode}: {done.stderr.strip()}")
-        return Said(done.returncode, done.stdout, done.stderr)
+        return Result(done.returncode, done.stdout, done.stderr)
 
     def up(self) -> None:
-        """All control planes, showing what is fetched or built; ends at first what an earlier run left."""
+        """Start all control planes, and show their progress; first ends what an earlier run left."""
         if self.directory.exists():
             self._report("taking down what an earlier demo left")
             self.down()
@@ -101,7 +94,7 @@ class Clusters:
             raise DemoError("the playground to come up", f"exit code {running.returncode}: {last}")
 
     def start_controller(self, within: float = 30.0) -> None:
-        """Start the controller in a session of its own, and wait until /readyz says ok."""
+        """Start the controller in a session of its own, and wait until /readyz answers ok."""
         health, metrics = (processes.free_port(set()) for _ in range(2))
         arguments = ["controller", "run", "--log-format", "console"]
         arguments += [f"--health-probe-bind-address=127.0.0.1:{health}", f"--metrics-bind-address=127.0.0.1:{metrics}"]
@@ -141,7 +134,7 @@ class Clusters:
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """A second Ctrl-C must not leave half of it running; the commands run inside inherit that."""
+    """Ignore signals: a second Ctrl-C must not leave processes running. Commands that run inside inherit that."""
     before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

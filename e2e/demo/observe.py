@@ -1,7 +1,7 @@
-"""Watch what the members really hold, and what the host says of them; independent of the controller under show.
+"""Observe what the members really have, and what the host reports about them, independently of the controller.
 
-`scenario` waits here until every member holds exactly what it should; `table` draws from here. Each collection has
-one list+watch loop of its own, without any of the controller's machinery but its HTTP connection.
+The demo waits here until every member has exactly what it should; `table` draws from here. Each collection has a
+list+watch loop of its own; of the controller's code only the HTTP connection is used.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from federation.model.resources import KUBEFED_CLUSTERS, Resource
 
 NAMESPACE = "shop"
 MADE_BY_KUBERNETES = frozenset({"kube-root-ca.crt"})
-"""ConfigMaps that a controller manager puts into every namespace."""
+"""ConfigMaps that a controller manager creates in every namespace."""
 CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
 SECRETS = Resource("", "v1", "Secret", "secrets", namespaced=True)
 SERVICES = Resource("", "v1", "Service", "services", namespaced=True)
@@ -35,14 +35,14 @@ Where = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """What the host's KubeFedCluster says."""
+    """A member, from the host's KubeFedCluster."""
 
     labels: Mapping[str, str]
     ready: bool
 
 
-class Sight:
-    """What is seen now: `objects` by where they are, `silent` members, `members` as the host tells of them.
+class Observer:
+    """What is observed now: the members' `objects`, `silent` members, and `members` as the host reports them.
 
     Use as an async context manager: leaving it ends every watch.
     """
@@ -56,8 +56,9 @@ class Sight:
         self._changed = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> "Sight":
-        self._keep(self._host, KUBEFED_CLUSTERS.collection("kube-federation-system"), self._told, self._told_all)
+    async def __aenter__(self) -> "Observer":
+        path = KUBEFED_CLUSTERS.collection("kube-federation-system")
+        self._keep(self._host, path, self._member_observed, self._members_listed)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -66,20 +67,20 @@ class Sight:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def look(self, resources: Iterable[Resource] = OBSERVED) -> None:
-        """Begin to watch these in every member; call it once they are served."""
+        """Begin to watch these resources in every member; call it when they are served."""
         for name, connection in self._connections.items():
             for resource in resources:
                 self._follow(name, connection, resource)
 
     async def until(self, check: Callable[[], bool], within: float) -> bool:
-        """Wait until `check` holds, asked again at every change; False when it never did."""
+        """Wait until `check`, called at every change, returns True; False when it never does."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within), self._changed:
                 await self._changed.wait_for(check)
         return check()
 
     def version(self, where: Where) -> int:
-        """resourceVersion of what is seen there; 0 when nothing is."""
+        """The resourceVersion of the object there; 0 when there is none."""
         return int(self.objects.get(where, {}).get("metadata", {}).get("resourceVersion", 0))
 
     # --- one member's objects --------------------------------------------------------------------------------------
@@ -92,7 +93,7 @@ class Sight:
             name = item["metadata"]["name"]
             return name == NAMESPACE if resource is NAMESPACES else name not in MADE_BY_KUBERNETES
 
-        def heard(kind: str, item: dict[str, Any]) -> None:
+        def observed(kind: str, item: dict[str, Any]) -> None:
             if not ours(item):
                 return
             if kind == "DELETED":
@@ -106,14 +107,14 @@ class Sight:
             for known in [each for each in self.objects if each[1] == member and each[0].startswith(prefix)]:
                 del self.objects[known]
             for item in items:
-                heard("ADDED", item)
+                observed("ADDED", item)
 
         path = resource.collection("" if resource is NAMESPACES else NAMESPACE)
-        self._keep(connection, path, heard, listed, lambda: self.silent.add(member))
+        self._keep(connection, path, observed, listed, lambda: self.silent.add(member))
 
-    # --- what the host says of members -----------------------------------------------------------------------------
+    # --- members, as the host reports them -------------------------------------------------------------------------
 
-    def _told(self, kind: str, item: dict[str, Any]) -> None:
+    def _member_observed(self, kind: str, item: dict[str, Any]) -> None:
         name = item["metadata"]["name"]
         if kind == "DELETED":
             self.members.pop(name, None)
@@ -122,10 +123,10 @@ class Sight:
         ready = any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
         self.members[name] = Member(item["metadata"].get("labels") or {}, ready)
 
-    def _told_all(self, items: list[dict[str, Any]]) -> None:
+    def _members_listed(self, items: list[dict[str, Any]]) -> None:
         self.members.clear()
         for item in items:
-            self._told("ADDED", item)
+            self._member_observed("ADDED", item)
 
     # --- list and watch --------------------------------------------------------------------------------------------
 
@@ -133,14 +134,14 @@ class Sight:
         self,
         connection: Connection,
         path: str,
-        heard: Callable[[str, dict[str, Any]], None],
+        observed: Callable[[str, dict[str, Any]], None],
         listed: Callable[[list[dict[str, Any]]], None],
         lost: Callable[[], None] = lambda: None,
     ) -> None:
         async def once() -> None:
             answer = await connection.read(path, deadline=2.0)
             listed(answer["items"])
-            await self._tell()
+            await self._notify()
             params = {"watch": "1", "resourceVersion": answer["metadata"]["resourceVersion"], "timeoutSeconds": "300"}
             async with connection.stream(path, params, accept=JSON) as stream:
                 if isinstance(stream, Failure):
@@ -149,22 +150,22 @@ class Sight:
                     event = orjson.loads(line)
                     if event["type"] == "ERROR":
                         return
-                    heard(event["type"], event["object"])
-                    await self._tell()
+                    observed(event["type"], event["object"])
+                    await self._notify()
 
         async def forever() -> None:
             while True:
-                # A broken watch (a member that was killed) is listed anew, until the member answers again.
+                # After a broken watch (a member was killed) the collection is listed until the member answers again.
                 with contextlib.suppress(aiohttp.ClientError, OSError, ValueError):
                     try:
                         await once()
                     except ApiFailure:
                         lost()
-                        await self._tell()
+                        await self._notify()
                 await asyncio.sleep(0.2)
 
         self._tasks.append(asyncio.create_task(forever(), name=f"look:{connection.name}:{path}"))
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()

@@ -1,7 +1,7 @@
-"""The demo's story: what is done, step by step, and what every member must hold afterwards.
+"""The demo's steps, and what every member must have after each.
 
-`SETUP` makes a federation of empty clusters; `STEPS` show what it does. A step is over when the members' own APIs show
-exactly its world, and what `after` asks of the host holds too.
+`SETUP` makes a federation of empty clusters; `STEPS` show what it does. A step has ended when the members' own APIs
+show exactly its World, and `after` has checked the host.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ WEB = "registry.example.com/shop/web"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to see. `down` are members that are meant not to answer; `within` is the longest it may take, in s."""
+    """One step. `down` are members that are not meant to answer; `within` is the longest time it may take, in s."""
 
     title: str
     act: Act
@@ -47,7 +47,7 @@ class Step:
 
 
 async def install(stage: Stage) -> None:
-    """The federation's API on the host; the CRD of the custom resource everywhere, as its vendor would install it."""
+    """The federation API on the host; and the CRD of the custom resource everywhere, as its vendor would install it."""
     await stage.fedctl("init")
     await stage.apply("settings.yaml")
     for connection in (stage.host, *stage.members.values()):
@@ -56,37 +56,37 @@ async def install(stage: Stage) -> None:
 
 
 async def start_controller(stage: Stage) -> None:
-    """The controller, ready before there is anything to control."""
+    """Start the controller, before there are any objects."""
     await asyncio.to_thread(stage.clusters.start_controller)
 
 
 async def enable(stage: Stage) -> None:
-    """Federated types, made from what the host serves."""
+    """Enable federated types, made from what the host serves."""
     await stage.fedctl("enable", *ENABLED)
-    stage.sight.look()
+    stage.observer.look()
 
 
 async def join(stage: Stage) -> None:
-    """The members; `--wait` until the controller finds each one Ready."""
+    """Join the members; `--wait` until the controller reports each as Ready."""
     for member in MEMBERS:
         await stage.fedctl("join", member, "--wait")
 
 
 async def take_over(stage: Stage) -> None:
-    """From here on git says what there is: the types as `typegen write` made them, the clusters with their labels."""
+    """From here on all comes from git: the types as `typegen write` made them, the clusters with their labels."""
     await stage.apply("types")
     await stage.apply("clusters")
 
 
 async def all_ready(stage: Stage) -> None:
-    """The host's KubeFedClusters are Ready, and say the regions that git gave them."""
+    """The host's KubeFedClusters are Ready, and have the region labels from git."""
 
     def ready() -> bool:
-        told = stage.sight.members
-        return all(name in told and told[name].ready and "region" in told[name].labels for name in MEMBERS)
+        members = stage.observer.members
+        return all(name in members and members[name].ready and "region" in members[name].labels for name in MEMBERS)
 
-    if not await stage.sight.until(ready, within=20.0):
-        raise DemoError("every KubeFedCluster to be Ready, with its region", str(stage.sight.members))
+    if not await stage.observer.until(ready, within=20.0):
+        raise DemoError("every KubeFedCluster to be Ready, with its region", str(stage.observer.members))
 
 
 SETUP = (
@@ -142,27 +142,27 @@ async def label_tokyo(stage: Stage) -> None:
     await stage.edit("changes/move.yaml")
 
 
-async def meddle(stage: Stage) -> None:
+async def change_copies(stage: Stage) -> None:
     """Somebody changes one copy and deletes another."""
     edit = {"spec": {"replicas": 50, "template": {"spec": {"containers": [_container(f"{WEB}:hacked")]}}}}
-    await stage.meddle("berlin", DEPLOYMENTS, "web", edit)
-    await stage.meddle("paris", SERVICES, "web", None)
-    await stage.meddle("tokyo", CONFIGMAPS, "settings", {"data": {"currency": "XXX"}})
+    await stage.change_as_somebody("berlin", DEPLOYMENTS, "web", edit)
+    await stage.change_as_somebody("paris", SERVICES, "web", None)
+    await stage.change_as_somebody("tokyo", CONFIGMAPS, "settings", {"data": {"currency": "XXX"}})
 
 
 async def kill_tokyo(stage: Stage) -> None:
-    """A member dies as in a power cut, and a release is made meanwhile."""
+    """A member is killed as by a power cut, and a release is made meanwhile."""
     await stage.fedctl("playground", "kill", "tokyo", "--name", "demo")
     await stage.edit("changes/release.yaml")
 
 
 async def tokyo_is_missed(stage: Stage) -> None:
-    """The host says which cluster does not have it, and why."""
-    await _told(stage, FEDERATED_DEPLOYMENTS, "web", {"tokyo": ""})
+    """The host's status names the cluster that does not have it, and why."""
+    await _status_names(stage, FEDERATED_DEPLOYMENTS, "web", {"tokyo": ""})
 
 
 async def resume_tokyo(stage: Stage) -> None:
-    """It comes back with what it had when it died."""
+    """It comes back with what it had when it was killed."""
     await stage.fedctl("playground", "resume", "tokyo", "--name", "demo")
 
 
@@ -172,20 +172,20 @@ async def apply_wrong_schema(stage: Stage) -> None:
         await stage.apply("wrong/schema.yaml")
     except ApiFailure as error:
         _names_all(str(error), "host", "typo", "spec.replicas")
-        stage.say(f"refused: {error}")
+        stage.report(f"refused: {error}")
     else:
         raise DemoError("the host to refuse wrong/schema.yaml", "it was stored")
 
 
 async def apply_wrong_template(stage: Stage) -> None:
-    """Refused by each member, in its own words."""
+    """Refused by each member, with its own message."""
     await stage.apply("wrong/template.yaml")
     field = "spec.template.metadata.labels"
-    await _told(stage, FEDERATED_DEPLOYMENTS, "mismatch", dict.fromkeys(EU, field))
+    await _status_names(stage, FEDERATED_DEPLOYMENTS, "mismatch", dict.fromkeys(EU, field))
 
 
 async def wrong_templates(stage: Stage) -> None:
-    """Both kinds; the second is deleted again, which must work although no member has it."""
+    """Both kinds; the second object is deleted again, which must work although no member has it."""
     await apply_wrong_schema(stage)
     await apply_wrong_template(stage)
     await stage.delete("wrong/template.yaml")
@@ -194,7 +194,7 @@ async def wrong_templates(stage: Stage) -> None:
 async def wrong_override(stage: Stage) -> None:
     """Right for berlin, impossible for paris."""
     await stage.apply("wrong/override.yaml")
-    await _told(stage, FEDERATED_CONFIGMAPS, "banner", {"paris": "/data/colour"})
+    await _status_names(stage, FEDERATED_CONFIGMAPS, "banner", {"paris": "/data/colour"})
 
 
 async def remove(stage: Stage) -> None:
@@ -210,7 +210,7 @@ async def delete_all(stage: Stage) -> None:
 
 
 async def host_is_clean(stage: Stage) -> None:
-    """The host keeps nothing of it either: every finalizer was removed once the members were clean."""
+    """Nothing is left at the host, either: every finalizer was removed when the members were clean."""
     await stage.gone(FEDERATED_DEPLOYMENTS, "web")
     await stage.gone(FEDERATED_NAMESPACES, NAMESPACE)
     await stage.gone(NAMESPACES, NAMESPACE)
@@ -220,7 +220,7 @@ STEPS = (
     Step("placement by name and by label", apply_apps, PLACED),
     Step("an override: paris runs 5 replicas", apply_override, OVERRIDDEN),
     Step("a label put on tokyo moves objects there", label_tokyo, LABELLED),
-    Step("copies edited and deleted by somebody else are put back", meddle, LABELLED),
+    Step("copies edited and deleted by somebody else are put back", change_copies, LABELLED),
     Step("tokyo is killed, a release reaches the others", kill_tokyo, RELEASED, ("tokyo",), tokyo_is_missed),
     Step("tokyo comes back and catches up, nothing is lost", resume_tokyo, RELEASED, within=60.0),
     Step("wrong templates are refused: by the host, or by the members", wrong_templates, RELEASED),
@@ -234,10 +234,10 @@ def _container(image: str) -> dict[str, str]:
     return {"name": "web", "image": image}
 
 
-async def _told(stage: Stage, resource: Resource, name: str, clusters: dict[str, str]) -> None:
-    """The host's status must name each of these clusters with a message that holds the text; then fedctl shows it.
+async def _status_names(stage: Stage, resource: Resource, name: str, clusters: dict[str, str]) -> None:
+    """Wait until the status at the host has a message with the text for each of these clusters; then show it by fedctl.
 
-    A message that two clusters share is stored once; the second line says `same as <cluster>`.
+    A message that two clusters share is stored once; the second line refers to it by `same as <cluster>`.
     """
     ends = time.monotonic() + 20.0
     for cluster, text in clusters.items():
@@ -247,12 +247,13 @@ async def _told(stage: Stage, resource: Resource, name: str, clusters: dict[str,
             if message and (text in message or message.removeprefix("same as ") in clusters):
                 break
             if time.monotonic() > ends:
-                raise DemoError(f"the status of {name} to say why {cluster} refused {text or 'it'}", str(line))
+                expected = f"the status of {name} to have the reason why {cluster} refused {text or 'it'}"
+                raise DemoError(expected, str(line))
             await asyncio.sleep(0.1)
-    said = await stage.fedctl("status", resource.kind.lower(), name, "-n", NAMESPACE)
-    _names_all(said.out, name, *clusters, *clusters.values())
-    for shown in said.out.splitlines():
-        stage.say(f"  {shown}")
+    result = await stage.fedctl("status", resource.kind.lower(), name, "-n", NAMESPACE)
+    _names_all(result.out, name, *clusters, *clusters.values())
+    for shown in result.out.splitlines():
+        stage.report(f"  {shown}")
 
 
 def _names_all(text: str, *words: str) -> None:

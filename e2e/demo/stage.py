@@ -1,6 +1,6 @@
-"""What a person does in the demo: apply folders of a git repository, edit them, edit a member's copy behind our back.
+"""What users do in the demo: apply folders of a git repository, edit them, and edit a member's copy directly.
 
-`kubectl apply --server-side`, `patch` and `delete` do the same; it may not be installed here.
+`kubectl apply --server-side`, `patch` and `delete` would do the same, but kubectl may not be installed here.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from e2e.demo.checkout import Checkout, Document
-from e2e.demo.clusters import HOST, MEMBERS, Clusters, DemoError, Said
-from e2e.demo.observe import NAMESPACE, Sight, Where
+from e2e.demo.clusters import HOST, MEMBERS, Clusters, DemoError, Result
+from e2e.demo.observe import NAMESPACE, Observer, Where
 from federation.joining.contexts import Contexts
 from federation.kube.connection import APPLY_PATCH, MERGE_PATCH, Connection, expect
 from federation.model.errors import ApiFailure
@@ -22,16 +22,16 @@ from federation.model.resources import KUBEFED_CLUSTERS, ObjectName, Resource
 USER = "demo-user"
 """The field manager of what is applied from git."""
 SOMEBODY = "somebody-else"
-"""The field manager of whoever edits a member's copy."""
+"""The field manager of the user who edits a member's copy."""
 _OF_THIS_MACHINE = ("apiEndpoint", "caBundle", "secretRef")
 
 
 class Stage:
-    """Clusters, connections as their admin, and eyes. Use as an async context manager."""
+    """The clusters, connections as their admin, and an observer. Use as an async context manager."""
 
-    def __init__(self, clusters: Clusters, say: Callable[[str], None]) -> None:
+    def __init__(self, clusters: Clusters, report: Callable[[str], None]) -> None:
         self.clusters = clusters
-        self.say = say
+        self.report = report
         self.checkout = Checkout()
         self._contexts = Contexts(str(clusters.kubeconfig))
         self._served: dict[tuple[str, str], dict[str, Resource]] = {}
@@ -39,61 +39,63 @@ class Stage:
     async def __aenter__(self) -> "Stage":
         self.host = await self._contexts.open(HOST)
         self.members = {name: await self._contexts.open(name) for name in MEMBERS}
-        self.sight = await Sight(self.host, self.members).__aenter__()
+        self.observer = await Observer(self.host, self.members).__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.sight.__aexit__()
+        await self.observer.__aexit__()
         await self._contexts.__aexit__(None, None, None)
 
-    async def fedctl(self, *arguments: str, fails: bool = False) -> Said:
+    async def fedctl(self, *arguments: str) -> Result:
         """One fedctl command."""
-        return await asyncio.to_thread(self.clusters.fedctl, *arguments, fails=fails)
+        return await asyncio.to_thread(self.clusters.fedctl, *arguments)
 
     async def apply(self, path: str, *, to: Connection | None = None) -> None:
         """Apply every document of a file or folder; ApiFailure when the API server refuses one."""
         connection = to or self.host
-        self.say(f"apply {path} to {connection.name}")
+        self.report(f"apply {path} to {connection.name}")
         await self._apply(connection, self.checkout.read(path))
 
     async def edit(self, path: str) -> None:
-        """Change the git repository as a file of changes/ says, and apply what was changed."""
-        self.say(f"edit as {path} says, and apply to {self.host.name}")
+        """Apply a file of changes/ to the git repository, and the changed documents to the host."""
+        self.report(f"edit by {path}, and apply to {self.host.name}")
         await self._apply(self.host, self.checkout.edit(path))
 
     async def delete(self, path: str) -> None:
-        """Delete every object of a file or folder, the last first, each gone before the next, as kubectl waits.
+        """Delete every object of a file or folder, the last first, and wait for each, as kubectl does.
 
-        So a namespace goes empty: one that still has content is looked at again only after many seconds.
+        So the namespace is empty when it is deleted: otherwise Kubernetes checks it again only after many seconds.
         """
-        self.say(f"delete {path} from {HOST}")
+        self.report(f"delete {path} from {HOST}")
         for document in reversed(self.checkout.read(path)):
             resource, name = await self._named(self.host, document)
             answer = await self.host.request("DELETE", resource.path(name))
             if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
                 expect(answer, f"{HOST}: delete {resource.kind.lower()} {name}")
             await self.gone(resource, name.name)
-            self.say(f"  {resource.kind.lower()} {name} is gone")
+            self.report(f"  {resource.kind.lower()} {name} is gone")
 
     async def gone(self, resource: Resource, name: str, within: float = 40.0) -> None:
-        """Wait until the host has this object no more; DemoError when it stays."""
+        """Wait until the host does not have this object any more. Raises DemoError when it stays."""
         ends = time.monotonic() + within
         while await self.exists(resource, name):
             if time.monotonic() > ends:
                 raise DemoError(f"{resource.kind} {name} to be gone from the host", "it is still there")
             await asyncio.sleep(0.05)
 
-    async def meddle(self, member: str, resource: Resource, name: str, patch: Mapping[str, Any] | None) -> None:
-        """Edit (or, without a patch, delete) a member's copy as somebody else, and see that it has happened."""
+    async def change_as_somebody(
+        self, member: str, resource: Resource, name: str, patch: Mapping[str, Any] | None
+    ) -> None:
+        """Edit (or, without a patch, delete) a member's copy as another user, and wait until that is observed."""
         where: Where = (f"{resource.kind} {name}", member)
         path, connection = resource.path(ObjectName(NAMESPACE, name)), self.members[member]
-        uid = self.sight.objects[where]["metadata"]["uid"]
-        self.say(f"somebody {'edits' if patch else 'deletes'} {where[0]} in {member}")
+        uid = self.observer.objects[where]["metadata"]["uid"]
+        self.report(f"somebody {'edits' if patch else 'deletes'} {where[0]} in {member}")
         if patch is None:
             expect(await connection.request("DELETE", path), f"{member}: delete {where[0]}")
 
             def noticed() -> bool:
-                item = self.sight.objects.get(where)
+                item = self.observer.objects.get(where)
                 return item is None or item["metadata"]["uid"] != uid
         else:
             answer = await connection.request(
@@ -106,13 +108,13 @@ class Stage:
             edited = int(expect(answer, f"{member}: patch {where[0]}").json()["metadata"]["resourceVersion"])
 
             def noticed() -> bool:
-                return self.sight.version(where) >= edited
+                return self.observer.version(where) >= edited
 
-        if not await self.sight.until(noticed, within=10.0):
+        if not await self.observer.until(noticed, within=10.0):
             raise DemoError(f"the change to {where[0]} in {member} to be seen", "the object as it was before")
 
     async def line(self, resource: Resource, name: str, cluster: str) -> Mapping[str, Any]:
-        """What the host's status says of one object in one cluster; {} when it says nothing yet."""
+        """The line of one cluster in an object's status at the host; {} when there is none yet."""
         stored = await self.host.read(resource.path(ObjectName(NAMESPACE, name)))
         lines = (stored.get("status") or {}).get("clusters") or []
         return next((each for each in lines if each["name"] == cluster), {})

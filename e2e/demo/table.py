@@ -1,6 +1,6 @@
 """Show the members: a live table of clusters by objects on a terminal, plain lines anywhere else.
 
-`scenario` tells what it does through `say` and `done`; the table is drawn from what `observe` sees, as it changes.
+The steps report their progress by `report` and `done`; the table is drawn from what `observe` has, as it changes.
 """
 
 import sys
@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from e2e.demo.clusters import MEMBERS
-from e2e.demo.observe import Sight
+from e2e.demo.observe import Observer
 from e2e.demo.world import read
 
 NOTHING = "-"
@@ -22,21 +22,21 @@ _WIDEST = 120
 
 
 class Screen(Protocol):
-    """Where the demo is shown. `pace` is how many seconds each step stays to be looked at."""
+    """Where the demo is shown. `pace` is how many seconds each step stays on the screen."""
 
     pace: float
 
-    def say(self, line: str) -> None:
-        """What is being done now."""
+    def report(self, line: str) -> None:
+        """One line of progress."""
 
     def begin(self, number: int, title: str) -> None:
         """A step begins."""
 
-    def done(self, seconds: float, sight: Sight | None) -> None:
+    def done(self, seconds: float, observer: Observer | None) -> None:
         """A step has been observed to be complete."""
 
-    def watch(self, sight: Sight) -> None:
-        """From now on there are members to look at."""
+    def watch(self, observer: Observer) -> None:
+        """From now on there are members to show."""
 
     def close(self) -> None:
         """Nothing more is shown."""
@@ -56,7 +56,7 @@ class Plain:
     def __init__(self) -> None:
         self._began = time.monotonic()
 
-    def say(self, line: str) -> None:
+    def report(self, line: str) -> None:
         """One line, with the time since the start."""
         self._print(f"[{time.monotonic() - self._began:5.1f} s]   {line}")
 
@@ -64,14 +64,14 @@ class Plain:
         """A headline."""
         self._print(f"[{time.monotonic() - self._began:5.1f} s] {number}. {title}")
 
-    def done(self, seconds: float, sight: Sight | None) -> None:
+    def done(self, seconds: float, observer: Observer | None) -> None:
         """What the members hold now."""
         self._print(f"[{time.monotonic() - self._began:5.1f} s]   observed after {seconds:.1f} s")
-        for row in rows(sight) if sight is not None else ():
+        for row in rows(observer) if observer is not None else ():
             cells = "  ".join(f"{name}: {cell}" for name, cell in zip(MEMBERS, row[1:], strict=True))
             self._print(f"{'':12}{row[0]:<20} {cells}")
 
-    def watch(self, sight: Sight) -> None:
+    def watch(self, observer: Observer) -> None:
         """Plain lines show it at the end of each step."""
 
     def close(self) -> None:
@@ -84,17 +84,17 @@ class Plain:
 
 
 class Terminal:
-    """A table that follows the members, with what is done scrolling by above it."""
+    """A live table of the members, with the lines of progress above it."""
 
     pace = 1.2
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._sight: Sight | None = None
+        self._observer: Observer | None = None
         self._live = Live(console=console, get_renderable=self._draw, refresh_per_second=8, transient=False)
         self._live.start()
 
-    def say(self, line: str) -> None:
+    def report(self, line: str) -> None:
         """A line above the table."""
         self._console.print(Text(f"   {line}", style="dim"))
 
@@ -102,51 +102,51 @@ class Terminal:
         """A headline above the table."""
         self._console.print(Text(f"{number}. {title}", style="bold"))
 
-    def done(self, seconds: float, sight: Sight | None) -> None:
-        """That it was observed, and when."""
+    def done(self, seconds: float, observer: Observer | None) -> None:
+        """A line that the step was observed, and when."""
         self._console.print(Text(f"   observed after {seconds:.1f} s", style="green"))
 
-    def watch(self, sight: Sight) -> None:
+    def watch(self, observer: Observer) -> None:
         """Draw the table from now on."""
-        self._sight = sight
+        self._observer = observer
 
     def close(self) -> None:
         """Leave the last table where it is."""
         self._live.stop()
 
     def _draw(self) -> Table | Text:
-        if self._sight is None:
+        if self._observer is None:
             return Text("")
         width = min(self._console.width, _WIDEST)
         table = Table(title="what the members hold", title_justify="left", width=width)
         table.add_column("object", no_wrap=True, width=18)
         for name in MEMBERS:
-            table.add_column(Text(heading(self._sight, name)), ratio=1, no_wrap=True, overflow="ellipsis")
-        for row in rows(self._sight):
+            table.add_column(Text(heading(self._observer, name)), ratio=1, no_wrap=True, overflow="ellipsis")
+        for row in rows(self._observer):
             table.add_row(*(Text(cell, style="dim" if cell in {NOTHING, "?"} else "") for cell in row))
         return table
 
 
-def heading(sight: Sight, member: str) -> str:
+def heading(observer: Observer, member: str) -> str:
     """A member's name, labels and state."""
-    told = sight.members.get(member)
-    if told is None:
+    found = observer.members.get(member)
+    if found is None:
         return f"{member}\nnot joined"
-    labels = ",".join(f"{key}={value}" for key, value in sorted(told.labels.items()))
-    state = "does not answer" if member in sight.silent else "Ready" if told.ready else "not Ready"
+    labels = ",".join(f"{key}={value}" for key, value in sorted(found.labels.items()))
+    state = "does not answer" if member in observer.silent else "Ready" if found.ready else "not Ready"
     return f"{member}\n{labels or 'no labels'}\n{state}"
 
 
-def rows(sight: Sight) -> list[tuple[str, ...]]:
+def rows(observer: Observer) -> list[tuple[str, ...]]:
     """One row for every object that any member holds: its name, then a cell for each member."""
-    names = sorted({name for name, _ in sight.objects})
-    return [(name, *(_cell(sight, name, member) for member in MEMBERS)) for name in names]
+    names = sorted({name for name, _ in observer.objects})
+    return [(name, *(_cell(observer, name, member) for member in MEMBERS)) for name in names]
 
 
-def _cell(sight: Sight, name: str, member: str) -> str:
-    if member in sight.silent:
+def _cell(observer: Observer, name: str, member: str) -> str:
+    if member in observer.silent:
         return "?"
-    item = sight.objects.get((name, member))
+    item = observer.objects.get((name, member))
     if item is None:
         return NOTHING
     if item["metadata"].get("deletionTimestamp"):
@@ -155,7 +155,7 @@ def _cell(sight: Sight, name: str, member: str) -> str:
 
 
 def summary(kind: str, item: Mapping[str, Any]) -> str:
-    """The few words by which a person tells one state of an object from another. Never a Secret's values."""
+    """A few words that show an object's state. Never a Secret's values."""
     match kind:
         case "ConfigMap":
             text = " ".join(f"{key}={value}" for key, value in sorted((item.get("data") or {}).items()))

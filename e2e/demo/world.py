@@ -1,7 +1,7 @@
-"""What every member should hold, as data, and how it differs from what is seen. Pure.
+"""What every member should have, as data, and how it differs from what is observed. Pure.
 
-A World names every object of the demo in every member; whatever it does not name must not be there. `scenario` makes
-one from another, step by step.
+A World names every object of the demo in every member; no other objects may be there. `scenario` derives each World
+from the one before.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from e2e.demo.observe import Where
 
 Fields = Mapping[str, Any]
-"""JSON pointers with the value that is expected there."""
+"""JSON pointers, each with the expected value."""
 World = Mapping[Where, Fields]
 
 
@@ -38,7 +38,7 @@ def without(world: World, name: str, clusters: Collection[str]) -> dict[Where, F
 
 
 def differences(expected: World, seen: Mapping[Where, Mapping[str, Any]], silent: Collection[str]) -> list[Difference]:
-    """Everything that is not as it should be; of members that are meant to be down nothing is asked."""
+    """Everything that is not as it should be; members that are meant to be down are left out."""
     found = []
     for where in sorted({*expected, *seen}):
         if where[1] in silent:
@@ -47,9 +47,9 @@ def differences(expected: World, seen: Mapping[Where, Mapping[str, Any]], silent
         if wanted is None:
             found.append(Difference(where, "nothing", "an object"))
         elif item is None:
-            found.append(Difference(where, "an object" + _said(where, wanted), "nothing"))
+            found.append(Difference(where, "an object" + _with(where, wanted), "nothing"))
         elif item["metadata"].get("deletionTimestamp"):
-            found.append(Difference(where, "an object" + _said(where, wanted), "one that is being deleted"))
+            found.append(Difference(where, "an object" + _with(where, wanted), "one that is being deleted"))
         else:
             for pointer, value in wanted.items():
                 actual = read(item, pointer)
@@ -70,11 +70,11 @@ def read(item: Any, pointer: str) -> Any:
     return item
 
 
-def _said(where: Where, fields: Fields) -> str:
-    told = ", ".join(f"{pointer} = {_shown(where, value)}" for pointer, value in fields.items())
-    return f" with {told}" if told else ""
+def _with(where: Where, fields: Fields) -> str:
+    listed = ", ".join(f"{pointer} = {_shown(where, value)}" for pointer, value in fields.items())
+    return f" with {listed}" if listed else ""
 
 
 def _shown(where: Where, value: Any) -> str:
-    """A value as the demo may print it: of a Secret only whether there is one."""
+    """A value as the demo may print it: for a Secret only whether there is one."""
     return repr(value) if value is None or not where[0].startswith("Secret ") else "(not shown)"

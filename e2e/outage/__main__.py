@@ -1,39 +1,35 @@
-"""One member down for OUTAGE seconds, then back; the figures, and a verdict by exit code.
+"""One member down for OUTAGE seconds, then back; prints the figures, exit code 1 if one is beyond its limit.
 
 usage: OUTAGE=3600 [OUTAGE_OBJECTS=400] [OUTAGE_MEMBERS=3] [OUTAGE_EVERY=7] [FEDERATION_SEED=1] python -m e2e.outage
 
-OUTAGE_EVERY is the pause in seconds between two acts of users. Everything that was seen goes to outage-<date>.json.
+OUTAGE_EVERY is the pause in seconds between two acts of users. All figures go to outage-<date>.json.
 """
 
 import asyncio
-import datetime as dt
 import os
-import signal
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from types import FrameType
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import orjson
-
+from e2e import running
 from e2e.bench import report as machines
 from e2e.bench.fleet import Fleet
-from e2e.outage import verdict
+from e2e.outage import assessing
 from e2e.outage.run import Options, Run
 from federation.model.errors import FederationError
 from federation.playground.errors import PlaygroundError
 
 
-def main() -> int:
-    """Run, tell, save. 0 when nothing is wrong, 1 when something is, 2 for options that are no numbers."""
+def main(arguments: Sequence[str] = ()) -> int:
+    """Run, print, save. 0 when all is well, 1 when something is wrong, 2 for options that are not numbers."""
+    if (code := running.explained(__doc__, arguments)) is not None:
+        return code
     try:
         options = read(os.environ)
     except ValueError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    running.interrupt_on_signals()
     try:
         with Fleet() as fleet:
             fleet.grow(tuple(f"m{number}" for number in range(1, options.members + 1)))
@@ -41,31 +37,32 @@ def main() -> int:
             try:
                 measured = asyncio.run(Run(fleet, options).measure())
             except Exception:
-                _say(f"the end of the controller's log:\n{fleet.log_tail()}")
+                running.report(f"the end of the controller's log:\n{fleet.log_tail()}")
                 raise
     except KeyboardInterrupt:
-        _say("interrupted; everything has been taken down")
+        running.report("interrupted; everything has been taken down")
         return 130
     except (RuntimeError, TimeoutError, FederationError, PlaygroundError, ExceptionGroup) as error:
-        _say(f"error: {error}")
+        running.report(f"error: {error}")
         return 1
-    _save({**machines.machine(), "options": options, **measured})
-    _tell(measured)
-    wrong = verdict.findings(measured, options.objects * 2)
+    path = running.save({**machines.machine(), "options": options, **measured}, "outage")
+    print(f"raw figures: {path}")  # noqa: T201
+    _print(measured)
+    wrong = assessing.findings(measured, options.objects * 2)
     for each in wrong:
         print(f"WRONG: {each}")  # noqa: T201
     return 1 if wrong else 0
 
 
 def read(environment: Mapping[str, str]) -> Options:
-    """The options of a run. ValueError names the variable that is no number, or too small."""
+    """The options of a run. Raises ValueError for a variable that is not a number, or too small."""
 
     def number(name: str, default: str, least: float) -> float:
         text = environment.get(name) or default
         try:
             value = float(text)
         except ValueError:
-            raise ValueError(f"{name} is {text!r}, no number") from None
+            raise ValueError(f"{name} is {text!r}, not a number") from None
         if value < least:
             raise ValueError(f"{name} is {text}: it must be at least {least:g}")
         return value
@@ -79,7 +76,7 @@ def read(environment: Mapping[str, str]) -> Options:
     )
 
 
-def _tell(measured: Mapping[str, Any]) -> None:
+def _print(measured: Mapping[str, Any]) -> None:
     for part, found in measured.items():
         for name, value in found.items():
             if name != "samples":
@@ -95,20 +92,5 @@ def _tell(measured: Mapping[str, Any]) -> None:
     print(f"outage: at most: {most}")  # noqa: T201
 
 
-def _save(results: Mapping[str, Any]) -> None:
-    path = Path.cwd() / f"outage-{dt.datetime.now(dt.UTC):%Y%m%d-%H%M%S}.json"
-    path.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
-    print(f"raw figures: {path}")  # noqa: T201
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,4 +1,4 @@
-"""Bring it about: a fleet at work, a member killed, users who go on, the member's return, and rest."""
+"""Carry out an outage: users work, a member is killed, users go on, the member returns, and all rest."""
 
 import asyncio
 import itertools
@@ -20,10 +20,10 @@ from e2e.outage.tally import Tally
 
 NAMESPACE = "outage"
 GUARDS = tuple(f"guard-{number}" for number in range(5))
-"""Objects of the healthy members alone: changed while the returned one catches up, to see whether anybody waits."""
+"""Objects in the healthy members only: changed while the returned one catches up, to see whether they have to wait."""
 SYSTEM = "/apis/core.kubefed.io/v1beta1/namespaces/kube-federation-system/kubefedclusters"
 REST = 60.0
-"""Seconds at the end in which nobody may write anything."""
+"""Seconds at the end in which there may be no writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +53,10 @@ class Run:
         self._acts: Counter[str] = Counter()
         self._samples: list[Sample] = []
         self._ready: list[tuple[float, str, str]] = []
-        self._told: list[str] = []
+        self._messages: list[str] = []
 
     async def measure(self) -> dict[str, Any]:
-        """All of it; what was seen."""
+        """Carry it out; returns all figures."""
         async with AsyncExitStack() as stack:
             self._bench = await stack.enter_async_context(
                 Bench(self._fleet, NAMESPACE, Size(self._options.objects, 0, 0.0))
@@ -64,8 +64,8 @@ class Run:
             self._host = self._bench.host
             await self._begin()
             collection = f"{FEDERATED}/{NAMESPACE}/federatedconfigmaps"
-            self._hub = await stack.enter_async_context(Tally(self._host, collection, notice=self._object_heard))
-            self._clusters = await stack.enter_async_context(Tally(self._host, SYSTEM, notice=self._cluster_heard))
+            self._hub = await stack.enter_async_context(Tally(self._host, collection, notice=self._object_observed))
+            self._clusters = await stack.enter_async_context(Tally(self._host, SYSTEM, notice=self._cluster_observed))
             self._copies = {
                 client.name: await stack.enter_async_context(Tally(client, self._path()))
                 for client in self._bench.members
@@ -148,7 +148,7 @@ class Run:
                 "healthy_surprises": self._surprises(),
                 "ready_moves": [f"{word} {reason}" for _, word, reason in self._ready],
                 "still_hub_writes": sorted({self._hub.count(name) for name in self._story.still}),
-                "still_is_told": list(self._told),
+                "still_is_told": list(self._messages),
             }
             return found | await self._rest(copies)
 
@@ -200,7 +200,7 @@ class Run:
             self._wanted[member, act.name] += 1
         if moved:
             seen = [
-                await self._bench.sight.until({act.name: _held(act.after, member)}, members=[member], within=120)
+                await self._bench.observer.until({act.name: _held(act.after, member)}, members=[member], within=120)
                 for member in moved
             ]
             self._took.append((time.monotonic(), max(seen) - began))
@@ -243,7 +243,7 @@ class Run:
             with suppress(asyncio.CancelledError):
                 await task
 
-    def _cluster_heard(self, _: str, item: Any) -> None:
+    def _cluster_observed(self, _: str, item: Any) -> None:
         if item["metadata"]["name"] == self._absent:
             conditions = (item.get("status") or {}).get("conditions") or []
             found: dict[str, Any] = next((each for each in conditions if each["type"] == "Ready"), {})
@@ -251,18 +251,18 @@ class Run:
             if not self._ready or self._ready[-1][1:] != word:
                 self._ready.append((time.monotonic(), *word))
 
-    def _object_heard(self, _: str, item: Any) -> None:
-        """One object that nobody touches tells what all of its kind are told about the member."""
+    def _object_observed(self, _: str, item: Any) -> None:
+        """Record the message about the absent member in the status of one object that nobody touches."""
         if item["metadata"]["name"] == min(self._story.still):
             lines = (item.get("status") or {}).get("clusters") or []
             found = next((each.get("status", "") for each in lines if each["name"] == self._absent), None)
-            self._told.append("applied" if found == "" else str(found))
+            self._messages.append("applied" if found == "" else str(found))
 
     def _forget(self) -> None:
         """Count from here."""
         for tally in (self._hub, self._clusters, *self._copies.values()):
             tally.forget()
-        for counted in (self._took, self._wanted, self._acts, self._ready, self._told):
+        for counted in (self._took, self._wanted, self._acts, self._ready, self._messages):
             counted.clear()
 
     def _surprises(self) -> list[str]:
@@ -277,7 +277,7 @@ class Run:
     async def _everywhere(self, members: tuple[str, ...], within: float) -> None:
         for member in members:
             goal = {name: wish.held(member) for name, wish in self._story.wishes.items()}
-            await self._bench.sight.until(goal, members=[member], within=within)
+            await self._bench.observer.until(goal, members=[member], within=within)
 
     async def _caught_up(self, copies: Tally, within: float) -> float:
         ends = time.monotonic() + within
@@ -313,11 +313,11 @@ class Run:
 
 
 async def _most_in_flight(client: Client, done: asyncio.Event) -> int:
-    """How many writes a member had in hand at once, by its own gauge (the most in each second)."""
+    """The most writes that a member handled at the same time, by its own gauge, read every second."""
     most = 0
     while True:
-        told = samples.Exposition((await client.send("GET", "/metrics")).decode())
-        most = max(most, int(told.total("apiserver_current_inflight_requests", request_kind="mutating")))
+        exposed = samples.Exposition((await client.send("GET", "/metrics")).decode())
+        most = max(most, int(exposed.total("apiserver_current_inflight_requests", request_kind="mutating")))
         if done.is_set():
             return most
         await asyncio.sleep(1.0)

@@ -1,4 +1,4 @@
-"""The controller as it says itself, every so often: queues, lanes, memory, CPU."""
+"""Samples of the controller's own metrics: queues, lanes, memory, CPU."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One look. `at` is seconds since the run began, `cpu` seconds of CPU so far, `rss` MB."""
+    """One sample. `at` is seconds since the run began, `cpu` seconds of CPU so far, `rss` MB."""
 
     at: float
     rss: float
@@ -29,7 +29,7 @@ class Sample:
 
 
 class Exposition:
-    """The text of /metrics, to be asked for sums."""
+    """The parsed text of /metrics."""
 
     def __init__(self, text: str) -> None:
         self._samples = [
@@ -40,8 +40,8 @@ class Exposition:
         """One metric, summed over the labels that are not named."""
         return sum(
             value
-            for found, said, value in self._samples
-            if found == name and all(said.get(label) == wanted for label, wanted in labels.items())
+            for found, own, value in self._samples
+            if found == name and all(own.get(label) == wanted for label, wanted in labels.items())
         )
 
 
@@ -57,21 +57,21 @@ async def exposition(fleet: Fleet) -> Exposition:
 
 async def look(fleet: Fleet, absent: str, began: float) -> Sample:
     """One sample."""
-    told = await exposition(fleet)
+    exposed = await exposition(fleet)
     return Sample(
         at=round(time.monotonic() - began, 1),
         rss=round(meter.resident(fleet.controller), 1),
         cpu=round(meter.cpu([fleet.controller]), 2),
-        waiting=int(told.total("workqueue_depth", name="sync")),
-        later=int(told.total("federation_queue_later", name="sync")),
-        lane=int(told.total("federation_lane_depth", cluster=absent)),
-        reconciles=int(told.total("controller_runtime_reconcile_total", controller="sync")),
-        lag=told.total("federation_event_loop_lag_seconds"),
+        waiting=int(exposed.total("workqueue_depth", name="sync")),
+        later=int(exposed.total("federation_queue_later", name="sync")),
+        lane=int(exposed.total("federation_lane_depth", cluster=absent)),
+        reconciles=int(exposed.total("controller_runtime_reconcile_total", controller="sync")),
+        lag=exposed.total("federation_event_loop_lag_seconds"),
     )
 
 
 def percentiles(seconds: list[float]) -> Mapping[str, float]:
-    """p50, p95 and the longest, in ms; {} of nothing."""
+    """p50, p95 and the longest, in ms; {} without any."""
     if not seconds:
         return {}
     ordered = sorted(each * 1e3 for each in seconds)

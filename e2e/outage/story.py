@@ -1,7 +1,7 @@
-"""What users do to a fleet, and what every member must hold afterwards. Pure: a seed gives the same story again.
+"""What users do, and what every member must have afterwards. Pure: the same seed gives the same acts.
 
-Objects fall into three parts: one that nobody ever touches, one that is changed and moved, one that is deleted; new
-ones are made beside them. A name is never used twice.
+There are three parts of the objects: one is never touched, one is changed and moved, one is deleted; new ones are
+created besides. A name is never used twice.
 """
 
 import random
@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What one federated object asks for: the number in its template and the members that shall hold it."""
+    """What one federated object asks for: the number in its template, and the members that it is placed in."""
 
     version: int
     members: frozenset[str]
 
     def held(self, member: str) -> str | None:
-        """What `data.version` must be in a member; None where no copy must be."""
+        """What `data.version` must be in a member; None where there must be no copy."""
         return str(self.version) if member in self.members else None
 
 
@@ -33,7 +33,7 @@ class Act:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """What one member has missed: by name, what must happen to its copy, once."""
+    """What one member has missed: the names of objects, by what must happen to their copies, once."""
 
     created: frozenset[str]
     updated: frozenset[str]
@@ -57,7 +57,7 @@ class Story:
         self._made = 0
 
     def next(self) -> Act:
-        """The next act, already done in `wishes`."""
+        """The next act; `wishes` is updated by it."""
         kinds = {"edit": 10, "move": 6, "create": 3, "delete": 3 if self._doomed else 0}
         kind = self._random.choices(list(kinds), list(kinds.values()))[0]
         act = {"edit": self._edit, "move": self._move, "create": self._create, "delete": self._delete}[kind]()
@@ -91,7 +91,7 @@ class Story:
 
 
 def due(before: Mapping[str, Wish], after: Mapping[str, Wish], member: str) -> Due:
-    """What a member that held `before` when it went must be told when it is back and the hub says `after`."""
+    """What must be written to a member that had `before` when it went down, when it is back and the hub has `after`."""
     created, updated, deleted, untouched = set(), set(), set(), set()
     for name in before.keys() | after.keys():
         held = before[name].held(member) if name in before else None

@@ -1,4 +1,4 @@
-"""Count what happens to every object of one collection, as its API server's own watch tells it."""
+"""Count the events of every object of one collection, from its API server's own watch."""
 
 import asyncio
 from collections import Counter
@@ -38,7 +38,7 @@ class Tally:
         self.events.clear()
 
     def check(self) -> None:
-        """Raise what ended the watch, if anything has: a count that stopped would look like peace."""
+        """Raise the error that ended the watch, if it has ended: otherwise it would look as if nothing happened."""
         if self._task is not None and self._task.done():
             self._task.result()
             raise RuntimeError(f"{self._client.name}: the watch of {self._path} ended")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry point of `fedctl` and of the kubectl plugin `kubectl fed`; leaves by sys.exit."""
-    from federation.cli import root  # noqa: PLC0415 (importing the package stays free)
+    from federation.cli import root, visible  # noqa: PLC0415 (importing the package costs nothing)
 
+    sys.stdout, sys.stderr = visible.Stream(sys.stdout), visible.Stream(sys.stderr)
     sys.exit(root.run(arguments))

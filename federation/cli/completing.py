@@ -1,10 +1,10 @@
-"""Words that a shell completes: contexts from the kubeconfig, names of clusters and types from the host.
+"""Shell completion: contexts from the kubeconfig, names of clusters and types from the host.
 
-The host is given one second and asked for metadata only; whatever goes wrong, there is nothing to complete and nothing
-is printed, because the user is in the middle of a line.
+The host gets one second. On any error there are no suggestions, and nothing is printed, because the user is in the
+middle of typing a line.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from federation.joining.contexts import Contexts
 
 BUDGET = 1.0
-"""Seconds for everything that the host is asked."""
-
-Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
+"""Seconds for all requests to the host."""
 
 
 def contexts(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -1,4 +1,4 @@
-"""`fedctl completion`: the script that makes a shell complete fedctl's words."""
+"""`fedctl completion`: the script that makes a shell complete fedctl's command lines."""
 
 import click
 
@@ -22,5 +22,5 @@ def command(ctx: click.Context, shell: str) -> None:
     if kind is None:
         raise click.UsageError(f"no completion for {shell}")
     made = kind(ctx.find_root().command, {}, "fedctl", "_FEDCTL_COMPLETE")
-    # Not made.source(): it asks the installed bash for its version, which may be another than the one that will read.
+    # Not made.source(): it checks the version of the bash in PATH, which may not be the one that reads the script.
     click.echo(made.source_template % made.source_vars())

@@ -1,12 +1,20 @@
 """`fedctl controller run`: the controller itself, on this machine or as a pod's command."""
 
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
 import click
 
+from federation.cli import options
 from federation.cli.options import SYSTEM_NAMESPACE
 from federation.cli.verbs import LazyGroup, Verb
+from federation.model.errors import Unusable
 
 EXAMPLES = """
   fedctl controller run --host-cluster-context host --log-format console
+  fedctl controller run --host-cluster-context host --log-file controller.log
   fedctl controller run --metrics-bind-address 127.0.0.1:0 --log-level debug
   fedctl controller run                               # in a pod: with the pod's own service account
 """
@@ -30,6 +38,7 @@ EXAMPLES = """
     metavar="HOST:PORT",
     help="/livez and /readyz; 0: nowhere.",
 )
+@click.option("--log-file", default="", metavar="PATH", help="Append the log to this file; default: stderr.")
 @click.option("--log-format", type=click.Choice(["json", "console"]), default="json", show_default=True)
 @click.option(
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
@@ -41,29 +50,55 @@ def run(
     kubefed_namespace: str,
     metrics_bind_address: str,
     health_probe_bind_address: str,
+    log_file: str,
     log_format: str,
     log_level: str,
 ) -> int:
     """Run the controller until SIGTERM or Ctrl-C."""
     from federation import app  # noqa: PLC0415
 
-    return app.main(
-        app.Options(
-            kubeconfig=kubeconfig,
-            context=context,
-            namespace=kubefed_namespace,
-            metrics_address=metrics_bind_address,
-            health_address=health_probe_bind_address,
-            log_format=log_format,
-            log_level=log_level,
+    with _logging_to(log_file):
+        code = app.main(
+            app.Options(
+                kubeconfig=kubeconfig,
+                context=context,
+                namespace=kubefed_namespace,
+                metrics_address=metrics_bind_address,
+                health_address=health_probe_bind_address,
+                log_format=log_format,
+                log_level=log_level,
+            )
         )
-    )
+    if code and log_file:
+        options.report(f"error: the controller has ended, see the end of {log_file}")
+    return code
+
+
+@contextlib.contextmanager
+def _logging_to(path: str) -> Iterator[None]:
+    """Everything that would go to stderr goes to the end of this file instead: the log, and what a crash prints."""
+    if not path:
+        yield
+        return
+    try:
+        opened = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    except OSError as error:
+        raise Unusable(f"--log-file {path} cannot be written: {error.strerror}") from None
+    sys.stderr.flush()
+    before = os.dup(2)
+    os.dup2(opened, 2)
+    os.close(opened)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        os.close(before)
 
 
 command = LazyGroup(
     name="controller",
-    commands={"run": run},
-    verbs={"run": "Run the controller until SIGTERM or Ctrl-C."},
+    commands=[run],
     help="The controller that pushes federated objects to the members.",
     examples=EXAMPLES,
 )

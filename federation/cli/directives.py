@@ -1,4 +1,4 @@
-"""Files for `enable -f` and `disable -f`: KubeFed's EnableTypeDirective, or (ours) a CustomResourceDefinition."""
+"""Files for `enable -f` and `disable -f`: KubeFed's EnableTypeDirective or, new here, a CustomResourceDefinition."""
 
 from collections.abc import Iterable
 

@@ -1,6 +1,7 @@
 """`fedctl enable`: switch federation of a type on."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,12 +19,13 @@ EXAMPLES = """
   fedctl enable deployments.apps                      # also: deployments, Deployment, deploy
   fedctl enable -f widget-crd.yaml                    # from a CRD, or KubeFed's EnableTypeDirective
   fedctl enable configmaps -o yaml > types.yaml       # for git
-  fedctl enable --check widgets.example.com           # before: would every member take it?
+  fedctl enable widgets.example.com --aggregate-to view,edit    # people with these roles get it, too
+  fedctl enable --check widgets.example.com           # before: does it fit what every member serves?
 """
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list["CompletionItem"]:
-    """The enabled types, which may be checked again; to enable there is all that the host serves."""
+    """With --check the enabled types; without it nothing, because every type that the host serves may be enabled."""
     return completing.types(ctx, parameter, incomplete) if ctx.params.get("check") else []
 
 
@@ -35,6 +37,13 @@ def _names(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> l
 @click.option("--federated-group", default="", metavar="GROUP", help="Default: types.kubefed.io.")
 @click.option("--federated-version", default="", metavar="VERSION", help="Default: v1beta1.")
 @click.option("--version", default="", metavar="VERSION", help="The target's version; default: the preferred one.")
+@click.option(
+    "--aggregate-to",
+    multiple=True,
+    metavar="ROLES",
+    help="Which of Kubernetes' roles get rights on the federated type: view,edit,admin or none; default: as before, "
+    "else those that have rights on the type itself.",
+)
 @click.option("--check", is_flag=True, help="Compare the type with what every member serves, and change nothing.")
 @options.host
 @options.dry_run
@@ -46,6 +55,7 @@ def command(
     federated_group: str,
     federated_version: str,
     version: str,
+    aggregate_to: tuple[str, ...],
     check: bool,
     host: Host,
     dry_run: str,
@@ -57,19 +67,25 @@ def command(
     whole schema. The controller's role is widened in every member that your kubeconfig reaches; for others the manifest
     for that member's admin is printed (exit code 3).
 
-    --check writes nothing anywhere. For each member, and for types that are enabled or not, it tells which versions and
-    fields are missing there and what is stricter there than at the host, so that a template that the host takes would
-    be refused: a table, or -o json|yaml. Exit code 0 when everything fits, 1 when not, 3 when a member cannot be asked.
+    Kubernetes' own roles view, edit and admin get the same rights on the federated type as they have on the type
+    itself: for custom types none, unless --aggregate-to names them.
+
+    --check writes nothing anywhere. For each member it reports which versions and fields are missing there, and where
+    its schema is stricter than the host's, so that the member would refuse a template that the host accepts: as a table
+    or with -o json|yaml. The types need not be enabled. Exit code 0 when everything fits, 1 when something does not, 3
+    when a member could not be compared.
     """
     from federation.cli import directives  # noqa: PLC0415
     from federation.joining.enabling import Request  # noqa: PLC0415
 
     if bool(names) == bool(files):
         raise click.UsageError("give either NAME or -f FILE")
-    if files and (federated_group or federated_version or version):
-        raise click.UsageError("with -f, versions and groups stand in the file")
+    if files:
+        given = {"--federated-group": federated_group, "--federated-version": federated_version, "--version": version}
+        options.ignored(given, "with -f: versions and groups are in the file")
     if check and dry_run:
         raise click.UsageError("--check changes nothing: leave out --dry-run")
+    asked = _roles(aggregate_to)
     requests = (
         directives.requests(files)
         if files
@@ -78,8 +94,19 @@ def command(
             for name in names
         ]
     )
+    requests = [replace(each, aggregate_to=asked) for each in requests]
     code: int = options.run(_check(host, requests, output) if check else _enable(host, requests, dry_run, output))
     return code
+
+
+def _roles(words: tuple[str, ...]) -> tuple[str, ...] | None:
+    from typegen import userroles  # noqa: PLC0415
+    from typegen.model import Unusable  # noqa: PLC0415
+
+    try:
+        return userroles.parse(words, "--aggregate-to") if words else None
+    except Unusable as error:
+        raise click.UsageError(str(error)) from None
 
 
 async def _check(host: Host, requests: Sequence["Request"], output: str | None) -> int:
@@ -90,7 +117,7 @@ async def _check(host: Host, requests: Sequence["Request"], output: str | None) 
     async with Contexts(host.kubeconfig) as contexts:
         found = await checking.check(contexts, await contexts.open(host.context), host.namespace, requests)
     fits.show(found, output)
-    return fits.tell(found)
+    return fits.report(found)
 
 
 async def _enable(host: Host, requests: Sequence["Request"], dry_run: str, output: str | None) -> int:
@@ -109,11 +136,11 @@ async def _enable(host: Host, requests: Sequence["Request"], dry_run: str, outpu
             return 0
         if dry_run:
             done = await enabling.rehearse(contexts, connection, host.namespace, requests, options.report)
-            return rolling.tell(done.members)
+            return rolling.report(done.members)
         done = await enabling.enable(contexts, connection, host.namespace, requests, options.report)
     for each in done.types:
         options.report(f"{each.target.qualified} is federated as {each.federated.kind} ({each.federated.qualified})")
-    return rolling.tell(done.members)
+    return rolling.report(done.members)
 
 
 def _show(manifests: list[dict[str, Any]], host: str, output: str | None) -> None:

@@ -1,12 +1,14 @@
-"""How every error ends: `error: <what failed>` and `next: <what to do>` on stderr, and the exit code.
+"""How every error is reported: `error: <what failed>` and `next: <what to do>` on stderr, and the exit code.
 
-FederationErrors are imported by name only when one was raised, so that help stays quick.
+FederationErrors are imported only when an error was raised, so that help stays fast.
 """
 
 import sys
 import traceback
 
 import click
+
+from federation.cli.verbs import TRACEBACKS
 
 FAILED, USAGE, PARTIAL, INTERRUPTED = 1, 2, 3, 130
 
@@ -17,21 +19,28 @@ class Partly(click.ClickException):
     exit_code = PARTIAL
 
 
-def tell(error: BaseException, *, name: str, verbose: int) -> int:
-    """Print the error for people; a traceback only with -v or for what must be a bug."""
+def report(error: BaseException, *, name: str, verbose: int) -> int:
+    """Print the error, with its traceback only if -v asks for it; the exit code."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):
-        sys.stderr.close()  # nobody reads: as kubectl, end without a word
+        sys.stderr.close()  # nobody reads the output: end without a message, as kubectl does
         return FAILED
-    if verbose:
+    if verbose >= TRACEBACKS or (verbose and not _expected(error)):
         click.echo("".join(traceback.format_exception(error)), err=True)
     if isinstance(error, click.ClickException):
         return _click(error, name)
     return _ours(error)
+
+
+def _expected(error: BaseException) -> bool:
+    """Whether the error was raised on purpose, so that its message is enough and a traceback would not help."""
+    from federation.model.errors import FederationError  # noqa: PLC0415
+
+    return isinstance(error, click.ClickException | FederationError) or type(error).__name__ == "PlaygroundError"
 
 
 def _click(error: click.ClickException, name: str) -> int:
@@ -60,11 +69,12 @@ def _ours(error: BaseException) -> int:
         click.echo(f"error: {error}", err=True)
         return FAILED
     click.echo(f"error: {type(error).__name__}: {error}", err=True)
-    click.echo("next: this is a mistake in fedctl; run the command again with -v and report what it prints", err=True)
+    click.echo("next: this is a bug in fedctl; run the command again with -v and report what it prints", err=True)
     return FAILED
 
 
 def _hint(error: BaseException) -> str:
+    from federation.cli import rights  # noqa: PLC0415
     from federation.model.errors import ApiFailure  # noqa: PLC0415
     from federation.model.failures import FailureKind as Kind  # noqa: PLC0415
 
@@ -72,13 +82,13 @@ def _hint(error: BaseException) -> str:
     cluster = str(error).partition(":")[0]
     match error.failure.kind:
         case Kind.UNREACHABLE | Kind.TIMED_OUT | Kind.UNAVAILABLE | Kind.UNEXPECTED:
-            return f"see whether the API server answers: kubectl --context {cluster} get --raw /readyz"
+            return f"check whether the API server answers: kubectl --context {cluster} get --raw /readyz"
         case Kind.UNTRUSTED:
-            return "give the kubeconfig the certificate-authority-data of this API server"
+            return "put this API server's certificate-authority-data into the kubeconfig"
         case Kind.UNAUTHORIZED:
             return f"log in again, then: kubectl --context {cluster} auth whoami"
         case Kind.RIGHT_MISSING:
-            return "ask an admin of that cluster for the right, or use another context"
+            return rights.hint(error.failure.message) or "ask an admin of that cluster, or use another context"
         case Kind.TYPE_MISSING:
             return f"if the federation API is not installed there: fedctl init --host-cluster-context {cluster}"
         case Kind.THROTTLED:

@@ -1,4 +1,4 @@
-"""`fedctl federate`: plain objects to federated ones, of the host or of files; federation.federating decides."""
+"""`fedctl federate`: make federated objects of plain ones, from the host or from files, by federation.federating."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -7,7 +7,7 @@ import click
 
 from federation.cli import completing, options
 from federation.cli.options import Host
-from federation.cli.verbs import GoFlag, Verb
+from federation.cli.verbs import Verb
 
 if TYPE_CHECKING:
     from federation.federating.wishes import Wish
@@ -16,7 +16,7 @@ EXAMPLES = """
   fedctl federate deployment web -n shop --placement east,west
   fedctl federate ns shop --contents --enable-type --cluster-selector tier=edge
   fedctl federate deployment web -n shop --override east:/spec/replicas=5 -o yaml
-  fedctl federate -f apps/ --types types/ > federated.yaml        # no cluster is asked
+  fedctl federate -f apps/ --types types/ > federated.yaml        # without a cluster
 """
 
 
@@ -30,34 +30,23 @@ EXAMPLES = """
     "files",
     multiple=True,
     metavar="FILE",
-    help="Federate what is in these files or folders and print it; - is stdin. No cluster is asked.",
+    help="Federate what is in these files or folders and print it; - is stdin. Needs no cluster.",
 )
 @click.option(
     "--types",
     multiple=True,
     metavar="PATH",
-    help="With -f: where the types' files are (FederatedTypeConfigs, CRDs). Those among the input count too.",
+    help="With -f: the types' files (FederatedTypeConfigs, CRDs). Those among the input are used, too.",
 )
+@options.switch("-c", "--contents", text="For a namespace: federate everything in it, too.")
+@options.switch("-t", "--enable-type", text="First enable the type, if it is not enabled.")
 @click.option(
-    "-c",
-    "--contents",
-    cls=GoFlag,
-    type=click.BOOL,
-    default=False,
-    metavar="[=true|false]",
-    help="Of a namespace: federate everything in it too.",
-)
-@click.option(
-    "-t",
-    "--enable-type",
-    cls=GoFlag,
-    type=click.BOOL,
-    default=False,
-    metavar="[=true|false]",
-    help="Switch federation of the type on first, where it is off.",
-)
-@click.option(
-    "-s", "--skip-api-resources", "skip", multiple=True, metavar="NAMES", help="With --contents: leave these types out."
+    "-s",
+    "--skip-api-resources",
+    "skip",
+    multiple=True,
+    metavar="NAMES",
+    help="With --contents: leave out these types, or all types of these API groups.",
 )
 @click.option("--placement", multiple=True, metavar="CLUSTERS", help="Exactly these clusters. Default: every cluster.")
 @click.option("--cluster-selector", metavar="SELECTOR", help="Clusters by label, as kubectl's -l: tier=edge,zone!=z1.")
@@ -66,7 +55,7 @@ EXAMPLES = """
     "overrides",
     multiple=True,
     metavar="CLUSTER:PATH=VALUE",
-    help="What differs in a cluster: east:/spec/replicas=5; east:/spec/paused- takes a field away.",
+    help="What differs in a cluster: east:/spec/replicas=5; east:/spec/paused- removes a field.",
 )
 @options.host
 @options.dry_run
@@ -85,8 +74,9 @@ def command(
 ) -> int:
     """Make the federated object for the object NAME of KIND at the host, with it as its template.
 
-    The plain object stays as it is. With -o the result is printed and nothing is created. With -f nothing is read from
-    a cluster: every document of a federated type becomes its federated object in place, all others pass, in order.
+    The plain object stays as it is. With -o the result is printed and nothing is created; then neither the type needs
+    to be enabled nor the federation API to be installed. With -f nothing is read from a cluster: in the output every
+    document of a federated type is replaced by its federated object; all others are printed unchanged, in their order.
     """
     from federation.federating import wishes  # noqa: PLC0415
 
@@ -100,7 +90,7 @@ def command(
     if files:
         return _files(kind, files, types, wish, output=output, **rest)
     if types:
-        raise click.UsageError("--types goes with -f: the host itself knows its types")
+        raise click.UsageError("--types is for use with -f: without it the types are read from the host")
     if not kind or not name:
         raise click.UsageError("give KIND and NAME, or -f FILE")
     code: int = options.run(_host(kind, name, wish, output=output, **rest))
@@ -112,8 +102,10 @@ def _files(
 ) -> int:
     from federation.cli import offline, printing  # noqa: PLC0415
 
-    if kind or rest["namespace"] or rest["contents"] or rest["skip"]:
-        raise click.UsageError("-f takes everything from the files: leave out KIND, NAME, -n, --contents and -s")
+    if kind or rest["namespace"]:
+        raise click.UsageError("with -f everything comes from the files: leave out KIND, NAME and -n")
+    given = {"--contents": rest["contents"], "--skip-api-resources": rest["skip"]}
+    options.ignored(given, "with -f: everything is in the files")
     made = offline.federate(files, types, wish, enable=rest["enable_type"], namespace=rest["host"].namespace)
     for line in made.remarks:
         options.report(line)
@@ -149,7 +141,7 @@ async def _host(
             dry_run=dry_run,
         )
         where = namespace or contexts.namespace(host.context)
-        skipped = tuple(word for each in skip for word in each.split(",") if word)
+        skipped = tuple(word.strip() for each in skip for word in each.split(",") if word.strip())
         made: Sequence[Mapping[str, Any]] = await run.federate(kind, name, where, contents=contents, skip=skipped)
     if output:
         printing.emit(made, output, single=len(made) == 1)

@@ -24,10 +24,10 @@ def show(fits: Sequence["Fit"], output: str | None) -> None:
         printing.table(_HEADER, [row for fit in fits for row in _rows(fit)])
 
 
-def tell(fits: Sequence["Fit"]) -> int:
-    """The sum on stderr, and the exit code: 0 when all fit, 1 when not, 3 when the rest cannot be told."""
+def report(fits: Sequence["Fit"]) -> int:
+    """Print a summary on stderr; the exit code: 0 when all fit, 1 when some do not, 3 when some were not compared."""
     if not fits:
-        options.report("no cluster has joined: there is nothing to compare with")
+        options.report("no cluster has joined, so there is nothing to compare with")
         return 0
     bad = sum(bool(fit.misfits) for fit in fits)
     unknown = sum(bool(fit.problem) for fit in fits)
@@ -35,7 +35,7 @@ def tell(fits: Sequence["Fit"]) -> int:
         options.report(f"{bad} of {len(fits)} do not fit; nothing was changed")
         options.report("next: upgrade the type in these members first, or leave out of templates what they refuse")
     if unknown:
-        options.report(f"{unknown} of {len(fits)} cannot be told; nothing was changed")
+        options.report(f"{unknown} of {len(fits)} could not be compared; nothing was changed")
     if bad:
         return failing.FAILED
     return failing.PARTIAL if unknown else 0

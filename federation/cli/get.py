@@ -1,4 +1,4 @@
-"""`fedctl get`: clusters, types and federated objects, as the host holds them."""
+"""`fedctl get`: list clusters, types and federated objects of the host."""
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +22,8 @@ Object = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """How a list is asked for and shown."""
+class View:
+    """What to list and how to show it."""
 
     selector: str
     output: str | None
@@ -35,9 +35,9 @@ class Look:
         return self.output == "wide"
 
 
-def _look(function: Function) -> Function:
+def _listing(function: Function) -> Function:
     def wrapped(*, selector: str, output: str | None, no_headers: bool, **rest: Any) -> Any:
-        return function(look=Look(selector, output, not no_headers), **rest)
+        return function(view=View(selector, output, not no_headers), **rest)
 
     wrapped.__doc__ = function.__doc__
     for add in (
@@ -60,12 +60,12 @@ def _look(function: Function) -> Function:
 """,
 )
 @click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=completing.clusters)
-@_look
-def clusters(*, names: tuple[str, ...], host: Host, look: Look) -> None:
+@_listing
+def clusters(*, names: tuple[str, ...], host: Host, view: View) -> None:
     """List the members."""
     from federation.model.resources import KUBEFED_CLUSTERS  # noqa: PLC0415
 
-    options.run(_named(host, look, KUBEFED_CLUSTERS, names))
+    options.run(_named(host, view, KUBEFED_CLUSTERS, names))
 
 
 @click.command(
@@ -78,12 +78,12 @@ def clusters(*, names: tuple[str, ...], host: Host, look: Look) -> None:
 """,
 )
 @click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=completing.types)
-@_look
-def types(*, names: tuple[str, ...], host: Host, look: Look) -> None:
-    """List the types that are switched on."""
+@_listing
+def types(*, names: tuple[str, ...], host: Host, view: View) -> None:
+    """List the enabled types."""
     from federation.model.resources import TYPE_CONFIGS  # noqa: PLC0415
 
-    options.run(_named(host, look, TYPE_CONFIGS, names))
+    options.run(_named(host, view, TYPE_CONFIGS, names))
 
 
 @click.command(
@@ -100,7 +100,7 @@ def types(*, names: tuple[str, ...], host: Host, look: Look) -> None:
 @click.option("-n", "--namespace", metavar="NAME", help="Default: the context's namespace, else default.")
 @options.switch("--all-namespaces", text="Every namespace; -A for short.")
 @click.option("-A", "everywhere", is_flag=True, hidden=True)
-@_look
+@_listing
 def federated(
     *,
     kind: str | None,
@@ -109,7 +109,7 @@ def federated(
     all_namespaces: bool,
     everywhere: bool,
     host: Host,
-    look: Look,
+    view: View,
 ) -> None:
     """List federated objects, of KIND or of every enabled type.
 
@@ -117,33 +117,62 @@ def federated(
     """
     wide = all_namespaces or everywhere
     if wide and (names or namespace):
-        raise click.UsageError("-A goes with neither names nor -n")
-    options.run(_federated(host, look, kind, names, namespace=None if wide else namespace or ""))
+        raise click.UsageError("-A cannot be used with names or -n")
+    options.run(_federated(host, view, kind, names, namespace=None if wide else namespace or ""))
 
 
-async def _named(host: Host, look: Look, resource: "Resource", names: Sequence[str]) -> None:
-    from federation.cli import rows  # noqa: PLC0415
+async def _named(host: Host, view: View, resource: "Resource", names: Sequence[str]) -> None:
+    from federation.cli import rows, silence  # noqa: PLC0415
+    from federation.joining import fleet, heartbeat  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
+    from federation.model.resources import KUBEFED_CLUSTERS  # noqa: PLC0415
 
     now = dt.datetime.now(dt.UTC)
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
-        found = await _objects(connection, resource, host.namespace, names, look)
-    if resource.plural == "kubefedclusters":
-        header: Sequence[str] = rows.CLUSTERS_WIDE if look.wide else rows.CLUSTERS
-        table = [rows.cluster(each, now, wide=look.wide) for each in found]
+        found = await _objects(connection, resource, host.namespace, names, view)
+        if not found:
+            await fleet.expect_namespace(connection, host.namespace)
+        limit, stale = 0.0, False
+        if resource.plural == "kubefedclusters":
+            limit = await heartbeat.limit(connection, host.namespace)
+            await silence.warn(connection, host.namespace, found, now)
+        elif found:
+            members = await fleet.listing(connection, KUBEFED_CLUSTERS, host.namespace)
+            stale = await silence.warn(connection, host.namespace, members, now)
+    header: Sequence[str]
+    if limit:
+        header = _with_probed(rows.CLUSTERS_WIDE if view.wide else rows.CLUSTERS, "PROBED")
+        table = [_cluster(each, now, limit, wide=view.wide) for each in found]
         empty = "no clusters have joined; next: fedctl join NAME"
     else:
-        header = rows.TYPES_WIDE if look.wide else rows.TYPES
-        table = [rows.type_config(each, now, wide=look.wide) for each in found]
+        header = rows.TYPES_WIDE if view.wide else rows.TYPES
+        table = [rows.type_config(each, now, wide=view.wide, stale=stale) for each in found]
         empty = "no types are enabled; next: fedctl enable TYPE"
-    _show([(resource, each) for each in found], look, header, table, single=len(names) == 1, empty=empty)
+    _show([(resource, each) for each in found], view, header, table, single=len(names) == 1, empty=empty)
 
 
-async def _federated(host: Host, look: Look, kind: str | None, names: Sequence[str], *, namespace: str | None) -> None:
+def _cluster(found: Object, now: dt.datetime, limit: float, *, wide: bool) -> Sequence[str]:
+    """A cluster's row; READY is Unknown when the last probe is older than a running controller would let it get."""
     from federation.cli import rows  # noqa: PLC0415
+    from federation.joining import heartbeat  # noqa: PLC0415
+
+    last = heartbeat.probed(found)
+    stale = last is not None and (now - last).total_seconds() > limit
+    return _with_probed(rows.cluster(found, now, wide=wide, stale=stale), rows.probed(found, now))
+
+
+def _with_probed(cells: Sequence[str], probed: str) -> Sequence[str]:
+    """A row or header with the age of READY behind it."""
+    return (*cells[:2], probed, *cells[2:])
+
+
+async def _federated(host: Host, view: View, kind: str | None, names: Sequence[str], *, namespace: str | None) -> None:
+    from federation.cli import rows, silence  # noqa: PLC0415
     from federation.joining import fleet, kinds  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
+    from federation.model.errors import ApiFailure  # noqa: PLC0415
+    from federation.model.failures import FailureKind  # noqa: PLC0415
 
     now = dt.datetime.now(dt.UTC)
     async with Contexts(host.kubeconfig) as contexts:
@@ -156,14 +185,24 @@ async def _federated(host: Host, look: Look, kind: str | None, names: Sequence[s
         found: list[tuple[FederatedType, Object]] = []
         for each in chosen:
             at = where if each.federated.namespaced else ""
-            found += [(each, one) for one in await _objects(connection, each.federated, at, names, look)]
-    header: Sequence[str] = rows.FEDERATED_WIDE if look.wide else rows.FEDERATED
-    table: list[tuple[str, ...]] = [rows.federated(one, each.name, now, wide=look.wide) for each, one in found]
+            try:
+                found += [(each, one) for one in await _objects(connection, each.federated, at, names, view)]
+            except ApiFailure as error:
+                if error.failure.kind is not FailureKind.TYPE_MISSING:
+                    raise
+                options.report(
+                    f"warning: {connection.name}: {each.federated.qualified} is not served: its CRD is missing; "
+                    f"next: fedctl enable {each.name}"
+                )
+        if found:
+            await silence.warn(connection, host.namespace, known.clusters, now)
+    header: Sequence[str] = rows.FEDERATED_WIDE if view.wide else rows.FEDERATED
+    table: list[tuple[str, ...]] = [rows.federated(one, each.name, now, wide=view.wide) for each, one in found]
     if not where:
         header = ("NAMESPACE", *header)
         table = [(one["metadata"].get("namespace", ""), *row) for (_, one), row in zip(found, table, strict=True)]
     empty = f"no federated objects in namespace {where}" if where else "no federated objects"
-    _show([(each.federated, one) for each, one in found], look, header, table, single=len(names) == 1, empty=empty)
+    _show([(each.federated, one) for each, one in found], view, header, table, single=len(names) == 1, empty=empty)
 
 
 def _where(contexts: "Contexts", host: Host, namespace: str | None) -> str:
@@ -174,21 +213,21 @@ def _where(contexts: "Contexts", host: Host, namespace: str | None) -> str:
 
 
 async def _objects(
-    connection: "Connection", resource: "Resource", namespace: str, names: Sequence[str], look: Look
+    connection: "Connection", resource: "Resource", namespace: str, names: Sequence[str], view: View
 ) -> list[Object]:
-    from federation.joining import applying, lookups  # noqa: PLC0415
+    from federation.joining import fleet, lookups  # noqa: PLC0415
 
     if not names:
         return [
             {"apiVersion": resource.api_version, "kind": resource.kind} | each
-            for each in await applying.listing(connection, resource, namespace, selector=look.selector)
+            for each in await fleet.listing(connection, resource, namespace, selector=view.selector)
         ]
     return [await lookups.one(connection, resource, namespace, name) for name in names]
 
 
 def _show(
     found: Sequence[tuple["Resource", Mapping[str, Any]]],
-    look: Look,
+    view: View,
     header: Sequence[str],
     table: Sequence[Sequence[str]],
     *,
@@ -197,23 +236,21 @@ def _show(
 ) -> None:
     from federation.cli import printing  # noqa: PLC0415
 
-    if look.output in ("json", "yaml"):
-        printing.emit([printing.readable(each) for _, each in found], look.output, single=single)
-    elif look.output == "name":
+    if view.output in ("json", "yaml"):
+        printing.emit([printing.readable(each) for _, each in found], view.output, single=single)
+    elif view.output == "name":
         for resource, each in found:
             click.echo(f"{resource.kind.lower()}.{resource.group}/{each['metadata']['name']}")
     elif found:
-        printing.table(header, table, headers=look.headers)
+        printing.table(header, table, headers=view.headers)
     else:
         options.report(empty)
 
 
-_COMMANDS = (clusters, types, federated)
 command = LazyGroup(
     name="get",
-    commands={str(each.name): each for each in _COMMANDS},
-    verbs={str(each.name): (each.help or "").strip().splitlines()[0] for each in _COMMANDS},
-    help="List what the host holds.",
+    commands=[clusters, types, federated],
+    help="List clusters, types or federated objects.",
     examples="""
   fedctl get clusters
   fedctl get types

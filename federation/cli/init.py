@@ -22,8 +22,8 @@ def command(host: Host, dry_run: str, output: str | None, timeout: float) -> Non
     """Install CRDs, namespace, RBAC and KubeFedConfig on the host.
 
     May be run again, also by a newer fedctl: what is there is brought up to date, your settings stay. With -o the
-    manifests are printed and nothing is applied: a GitOps tool takes them as they are, `kubectl apply --server-side`
-    has to be run twice, because a KubeFedConfig can be applied only once its CRD is served.
+    manifests are printed and nothing is applied. A GitOps tool can apply them as they are; `kubectl apply
+    --server-side` has to be run twice, because the KubeFedConfig can be applied only when its CRD is served.
     """
     from federation.cli import printing  # noqa: PLC0415
     from federation.joining import applying, installing  # noqa: PLC0415

@@ -1,7 +1,7 @@
 """The KRM function `kubefed-krm`: a ResourceList on stdin, the federated one on stdout, for kustomize, kpt and Flux.
 
-Without options, as the functions specification wants it: all that can be said stands in functionConfig. Exit code 1
-when a result is an error; then the messages are on stderr as well, because kustomize shows only those.
+Without flags, as the functions specification requires: all settings are in functionConfig. Exit code 1 when a result is
+an error; then the messages are on stderr as well, because kustomize shows only those.
 """
 
 import sys
@@ -9,6 +9,9 @@ import sys
 
 def main() -> None:
     """Entry point; leaves by sys.exit."""
+    from federation.cli import visible  # noqa: PLC0415
+
+    sys.stderr = visible.Stream(sys.stderr)
     sys.exit(run())
 
 

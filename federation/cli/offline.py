@@ -1,4 +1,4 @@
-"""`fedctl federate -f`: documents in, documents out, in their order; no cluster is asked. Errors name file and line."""
+"""`fedctl federate -f`: documents in, documents out, in their order, without a cluster. Errors name file and line."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,11 +34,11 @@ def federate(
     enable: bool = False,
     namespace: str = SYSTEM_NAMESPACE,
 ) -> Made:
-    """Federate the documents of `files`. Raises Invalid with file and line, and nothing is made then.
+    """Federate the documents of `files`. Raises Invalid with file and line.
 
-    `enable` also makes the types of the target CRDs among the input, ahead of all else; `namespace` is the host's
-    system namespace, where their FederatedTypeConfigs go. Where nobody says a word about types (no `types`, none among
-    the input), KubeFed's names are taken, as kubefedctl did.
+    `enable` also makes federated types for the target CRDs among the input, before everything else; `namespace` is the
+    host's system namespace, where their FederatedTypeConfigs belong. Without any type (no `types`, none among the
+    input), KubeFed's names are assumed, as by kubefedctl.
     """
     documents = reading.every(files)
     if not documents:
@@ -54,15 +54,15 @@ def federate(
     known = Catalogue.of(found)
     assume = not known and not given
     if assume:
-        made.remarks.append("note: no types among the files: KubeFed's names are assumed; --types says where yours are")
+        made.remarks.append("note: no types among the files: KubeFed's names are assumed; give your types with --types")
     _render(documents, known, wish, made, assume=assume)
     return made
 
 
 def types_in(documents: Iterable[Document], *, tolerant: bool = False) -> list[FederatedType]:
-    """The types that FederatedTypeConfigs among the documents say.
+    """The types of the FederatedTypeConfigs among the documents.
 
-    Raises Invalid with file and line for one that is wrong, unless `tolerant` leaves it to somebody else to tell.
+    Raises Invalid with file and line for an invalid one; with `tolerant` it is left out, for the caller to report.
     """
     found = []
     for document in documents:
@@ -102,15 +102,15 @@ def _render(documents: Sequence[Document], known: Catalogue, wish: Wish, made: M
         more = f" (and {len(unknown) - 1} more kinds)" if len(unknown) > 1 else ""
         raise Invalid(
             where,
-            f"{kind} is of no federated type{more}: add its type's file to --types (typegen write makes it), mark the "
-            f"document with {rendering.LOCAL}: 'true', or leave it out",
+            f"{kind} has no federated type{more}: give its type's file with --types (typegen write makes one), "
+            f"annotate the document with {rendering.LOCAL}: 'true', or leave it out",
         )
     if not federated:
-        made.remarks.append("note: nothing was there to be federated")
+        made.remarks.append("note: there was nothing to federate")
     standing = [document.value for document in documents]
     for namespace in rendering.homeless([*federated, *standing], known):
         made.remarks.append(
-            f"note: no FederatedNamespace {namespace} among the files: without one at the host nothing of it is placed"
+            f"note: no FederatedNamespace {namespace} among the files: without one at the host nothing in it is placed"
         )
 
 
@@ -118,6 +118,7 @@ def _generated(documents: Iterable[Document], found: Sequence[FederatedType], na
     """typegen's types for the target CRDs that no FederatedTypeConfig names yet."""
     named = {each.name for each in found}
     federated = {each.federated.qualified for each in found}
+    owners = {each.federated.qualified: each.name for each in found}
     made = []
     for document in documents:
         crd = document.value
@@ -129,5 +130,12 @@ def _generated(documents: Iterable[Document], found: Sequence[FederatedType], na
             made.append(typegen_federate.from_crd(crd, Options(system_namespace=namespace)))
         except NotFederable as error:
             raise Invalid(document.at("spec"), str(error)) from None
+        owner = owners.setdefault(made[-1].federated.qualified, qualified)
+        if owner != qualified:
+            raise Invalid(
+                document.at("spec"),
+                f"{qualified} would be federated as {made[-1].federated.qualified}, which is already the federated "
+                f"type of {owner}: make one of them with typegen write --name",
+            )
         named.add(qualified)
     return made

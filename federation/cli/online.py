@@ -1,4 +1,4 @@
-"""`fedctl federate KIND NAME`: read plain objects at the host, create their federated objects there (or print them)."""
+"""`fedctl federate KIND NAME`: read plain objects from the host, and create or print their federated objects."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,17 +9,18 @@ from federation.federating.wishes import Wish
 from federation.joining import applying, contents, discovery, enabling, fleet, kinds, lookups
 from federation.joining.applying import Outcome
 from federation.joining.contexts import Contexts
-from federation.joining.errors import Refused
+from federation.joining.errors import NotInstalled, Refused
 from federation.kube.connection import Connection
-from federation.model.errors import Invalid
+from federation.model.errors import ApiFailure, Invalid
 from federation.model.federated import FederatedType
 from federation.model.resources import ObjectName, Resource
+from typegen.model import ApiResource
 
 Document = Mapping[str, Any]
 
 
 class Run:
-    """One run of the verb. `code` is its exit code once `federate` is through: 3 when something was left undone."""
+    """One run of the verb. `code` is its exit code when `federate` has ended: 3 when something was left out."""
 
     def __init__(
         self,
@@ -46,23 +47,36 @@ class Run:
     async def federate(
         self, kind: str, name: str, namespace: str, *, contents: bool, skip: Sequence[str]
     ) -> list[Document]:
-        """Federate one object, with `contents` a namespace and all it holds; what was made, for -o.
+        """Federate one object, with `contents` a namespace and everything in it; returns what was made, for -o.
 
-        Raises Refused when the type is off, or the object is federated already, and nothing else was asked for.
+        Raises Refused when the type is not enabled or, without `contents`, when the federated object exists already.
         """
         served = await discovery.read(self._host)
         aliases = kinds.aliases(served.all)
-        known = await fleet.read(self._host, self._namespace)
+        types = await self._known()
+        self._types = {each.name: each for each in types}
+        chosen = await self._type(served, types, kind)
+        if contents and not chosen.is_namespace:
+            raise Refused(f"--contents is for namespaces only, not for {chosen.name}")
+        for word in unknown(served, aliases, skip):
+            options.report(f"warning: --skip-api-resources: the host serves no type or API group named {word!r}")
+        candidates = contents_of(served, aliases, skip, types) if contents else []
+        await self._one(chosen, "" if chosen.is_namespace else namespace, name, again=contents)
+        await self._all(candidates, name, assume=not types)
+        return self._made
+
+    async def _known(self) -> Sequence[FederatedType]:
+        """The host's federated types. Printing needs none: with -o a host without the federation API is no error."""
+        try:
+            known = await fleet.read(self._host, self._namespace)
+        except (NotInstalled, ApiFailure) as error:
+            if not self._print_only:
+                raise
+            options.report(f"note: {error}; KubeFed's names are assumed for the federated types")
+            return ()
         for problem in known.problems:
             options.report(f"warning: {problem}")
-        self._types = {each.name: each for each in known.types}
-        chosen = await self._type(served, known.types, kind)
-        if contents and not chosen.is_namespace:
-            raise Refused(f"--contents is for namespaces: {chosen.name} hold none")
-        await self._one(chosen, "" if chosen.is_namespace else namespace, name, again=contents)
-        if contents:
-            await self._all(contents_of(served, aliases, skip, known.types), name)
-        return self._made
+        return known.types
 
     async def _type(self, served: discovery.Served, types: Sequence[FederatedType], kind: str) -> FederatedType:
         try:
@@ -71,11 +85,18 @@ class Run:
             try:
                 wanted = discovery.choose(served, kind)
             except Refused:
-                raise error from None  # no type at all: the first error knows better what is near
+                raise error from None  # no such type: the first error names a similar one
+            if self._print_only and not self._enable:
+                return self._assumed(wanted)
             if not self._enable:
                 hint = f"add --enable-type, or first run: fedctl enable {wanted.qualified}"
                 raise Refused(f"{wanted.qualified} is not an enabled type", hint) from None
         return await self._switch_on(wanted.qualified)
+
+    def _assumed(self, wanted: ApiResource) -> FederatedType:
+        """The type as `enable` would call it, for an object that is only printed."""
+        options.report(f"note: {wanted.qualified} is not an enabled type: before you apply it, fedctl enable it")
+        return catalogue.assumed(contents.resource(wanted))
 
     async def _switch_on(self, kind: str) -> FederatedType:
         requests = [enabling.Request(kind)]
@@ -90,10 +111,10 @@ class Run:
             done = await enabling.rehearse(self._contexts, self._host, self._namespace, requests, options.report)
         else:
             done = await enabling.enable(self._contexts, self._host, self._namespace, requests, options.report)
-        self.code = max(self.code, rolling.tell(done.members))
+        self.code = max(self.code, rolling.report(done.members))
         return catalogue.type_of(done.types[0].type_config)
 
-    async def _all(self, candidates: Sequence[Resource], namespace: str) -> None:
+    async def _all(self, candidates: Sequence[Resource], namespace: str, *, assume: bool) -> None:
         for resource in candidates:
             held = await contents.held(self._host, resource, namespace)
             for name, why in held.left_out:
@@ -103,11 +124,13 @@ class Run:
             type_ = self._types.get(resource.qualified)
             if type_ is None and self._enable:
                 type_ = await self._switch_on(resource.qualified)
+            if type_ is None and self._print_only and assume:
+                type_ = catalogue.assumed(resource)
             if type_ is None:
                 self.code = failing.PARTIAL
                 options.report(
                     f"warning: {len(held.objects)} {resource.qualified} are left out: the type is not enabled; "
-                    "--enable-type switches it on, --skip-api-resources is silent about it"
+                    "enable it with --enable-type, or skip it with --skip-api-resources"
                 )
                 continue
             for found in held.objects:
@@ -140,10 +163,10 @@ class Run:
         if outcome is Outcome.UNCHANGED:
             if not again:
                 raise Refused(
-                    f"{self._host.name}: {label} is there already and was left as it is",
+                    f"{self._host.name}: {label} exists already and was left as it is",
                     "to replace it: the same command with -o yaml | kubectl apply --server-side -f -",
                 )
-            options.report(f"{self._host.name}: {label} is there already, left as it is")
+            options.report(f"{self._host.name}: {label} exists already, left as it is")
             return
         options.report(f"{self._host.name}: {label} {outcome}{' (dry run)' if self._dry_run else ''}")
 
@@ -151,10 +174,12 @@ class Run:
 def contents_of(
     served: discovery.Served, aliases: kinds.Aliases, skip: Sequence[str], types: Sequence[FederatedType]
 ) -> list[Resource]:
-    """The types to look through, federated ones not. Refused for a word of --skip-api-resources that names none."""
-    everything = [contents.resource(each) for each in served.all]
-    for word in skip:
-        if not any(word.lower() in kinds.names(each, aliases) for each in everything):
-            raise Refused(f"--skip-api-resources: {word!r} is no type here", "see: kubectl api-resources")
+    """The types whose objects `--contents` federates: without federated types themselves."""
     federated = {each.federated.qualified for each in types}
     return [each for each in contents.candidates(served, aliases, skip) if each.qualified not in federated]
+
+
+def unknown(served: discovery.Served, aliases: kinds.Aliases, skip: Sequence[str]) -> list[str]:
+    """The words of --skip-api-resources that name no type and no group; kubefedctl ignores them without a message."""
+    everything = [contents.resource(each) for each in served.all]
+    return [word for word in skip if not any(contents.is_named(each, {word.lower()}, aliases) for each in everything)]

@@ -1,14 +1,14 @@
 """The flags that many verbs share, and how a verb runs: kubefedctl's names first, kubectl's as aliases."""
 
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
 from federation.cli import completing
-from federation.cli.verbs import GoFlag
+from federation.cli.goflags import GoFlag
 
 SYSTEM_NAMESPACE = "kube-federation-system"
 
@@ -45,34 +45,66 @@ def host(function: Function) -> Function:
     )
     @functools.wraps(function)
     def wrapped(kubeconfig: str | None, context: str | None, kubefed_namespace: str, **rest: Any) -> Any:
-        return function(host=Host(kubeconfig, context or None, kubefed_namespace), **rest)
+        return function(host=Host(kubeconfig or None, context or None, kubefed_namespace or SYSTEM_NAMESPACE), **rest)
 
     return wrapped
+
+
+class _DryRun(click.Choice[str]):
+    """kubefedctl's boolean, in all spellings that Go accepts, and kubectl's none, client and server."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        word = value.lower()
+        if word in ("1", "t", "true"):
+            return "client"
+        if word in ("", "0", "f", "false", "none"):
+            return ""
+        return super().convert(word, param, ctx)
+
+
+class _Format(click.Choice[str]):
+    """An output format; "" is the default, as for a script's `-o "$FORMAT"`."""
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            return param.get_default(ctx) if param is not None and ctx is not None else None
+        return super().convert(value, param, ctx)
 
 
 def dry_run(function: Function) -> Function:
     """Add --dry-run[=client|server]; the verb gets `dry_run`: "" to act, "client" or "server"."""
 
-    def read(_: click.Context, __: click.Parameter, value: str) -> str:
-        return {"true": "client", "false": "", "none": ""}.get(value, value)
-
     return click.option(
         "--dry-run",
         cls=GoFlag,
         bare="client",
-        type=click.Choice(["none", "client", "server", "true", "false"]),
+        type=_DryRun(["none", "client", "server", "true", "false"]),
         default="none",
-        callback=read,
         metavar="[=client|server]",
-        help="Say what would be done. With =server the API server checks it too.",
+        help="Only print what would be done. With =server the API server checks it, too.",
     )(function)
 
 
-def switch(name: str, *, default: bool = False, text: str) -> Callable[[Function], Function]:
+def switch(*names: str, default: bool = False, text: str) -> Callable[[Function], Function]:
     """A boolean flag in Go's manner."""
     return click.option(
-        name, cls=GoFlag, type=click.BOOL, default=default, show_default=True, metavar="[=true|false]", help=text
+        *names, cls=GoFlag, type=click.BOOL, default=default, show_default=True, metavar="[=true|false]", help=text
     )
+
+
+def member(function: Function) -> Function:
+    """Add --cluster-context and --host-cluster-name; the verb gets `cluster_context` and `host_cluster_name`."""
+    function = click.option(
+        "--host-cluster-name",
+        metavar="NAME",
+        help="The host's name in object names in the member; default: its context.",
+    )(function)
+    return click.option(
+        "--cluster-context",
+        shell_complete=completing.contexts,
+        metavar="NAME",
+        help="The member's context; default: the member's name.",
+    )(function)
 
 
 def output(*formats: str, default: str = "") -> Callable[[Function], Function]:
@@ -80,7 +112,7 @@ def output(*formats: str, default: str = "") -> Callable[[Function], Function]:
     return click.option(
         "-o",
         "--output",
-        type=click.Choice(formats),
+        type=_Format(formats),
         default=default or None,
         help="Print it in this format." if not default else None,
     )
@@ -91,6 +123,12 @@ def run(action: Coroutine[Any, Any, Any]) -> Any:
     import asyncio  # noqa: PLC0415 (help does without)
 
     return asyncio.run(action)
+
+
+def ignored(given: Mapping[str, object], why: str) -> None:
+    """Report which of these flags have no effect here; kubefedctl accepts them, so they are no error."""
+    if names := [name for name, value in given.items() if value]:
+        report(f"note: {', '.join(names)}: no effect {why}")
 
 
 def report(line: str) -> None:

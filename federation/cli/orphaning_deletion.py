@@ -1,12 +1,17 @@
-"""`fedctl orphaning-deletion`: kubefedctl's verb for annotation kubefed.io/orphan of a federated object."""
+"""`fedctl orphaning-deletion`: kubefedctl's verb for the annotation kubefed.io/orphan of a federated object."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from federation.cli import completing, options
 from federation.cli.options import Function, Host
 from federation.cli.verbs import LazyGroup, Verb
+
+if TYPE_CHECKING:
+    from federation.joining.contexts import Contexts
+    from federation.kube.connection import Connection
+    from federation.model.resources import Resource
 
 EXAMPLES = """
   fedctl orphaning-deletion enable deployment web -n shop
@@ -15,7 +20,7 @@ EXAMPLES = """
 
 
 def _about(function: Function) -> Function:
-    function = options.host(function)
+    function = options.dry_run(options.host(function))
     function = click.option(
         "-n", "--namespace", default="", metavar="NAME", help="Default: the context's namespace, else default."
     )(function)
@@ -25,27 +30,31 @@ def _about(function: Function) -> Function:
 
 @click.command("enable", cls=Verb, examples="  fedctl orphaning-deletion enable deployment web -n shop")
 @_about
-def enable(*, kind: str, name: str, namespace: str, host: Host) -> None:
+def enable(*, kind: str, name: str, namespace: str, host: Host, dry_run: str) -> None:
     """From now on, deleting the federated object NAME of KIND leaves its copies in the clusters, no longer managed."""
-    label = options.run(_annotate(host, kind, name, namespace, "true"))
-    options.report(f"{label}: deletion leaves the copies in place")
+    label = options.run(_annotate(host, kind, name, namespace, "true", dry_run=dry_run))
+    options.report(f"{label}: deletion leaves the copies in place{' (dry run)' if dry_run else ''}")
 
 
 @click.command("disable", cls=Verb, examples="  fedctl orphaning-deletion disable deployment web -n shop")
 @_about
-def disable(*, kind: str, name: str, namespace: str, host: Host) -> None:
-    """From now on, deleting the federated object NAME of KIND deletes its copies too."""
-    label = options.run(_annotate(host, kind, name, namespace, None))
-    options.report(f"{label}: deletion takes the copies along")
+def disable(*, kind: str, name: str, namespace: str, host: Host, dry_run: str) -> None:
+    """From now on, deleting the federated object NAME of KIND deletes its copies, too."""
+    label = options.run(_annotate(host, kind, name, namespace, None, dry_run=dry_run))
+    options.report(f"{label}: deletion deletes the copies, too{' (dry run)' if dry_run else ''}")
 
 
 @click.command("status", cls=Verb, examples="  fedctl orphaning-deletion status deployment web -n shop")
 @_about
-def status(*, kind: str, name: str, namespace: str, host: Host) -> None:
-    """Print Enabled when deleting the federated object leaves its copies in place, else Disabled."""
-    found = options.run(_found(host, kind, name, namespace))
+def status(*, kind: str, name: str, namespace: str, host: Host, dry_run: str) -> None:
+    """Print Enabled when deleting the federated object leaves its copies in place, else Disabled.
+
+    --dry-run is accepted, as by kubefedctl: nothing is changed anyway.
+    """
     from federation.model.marks import ORPHAN_ANNOTATION  # noqa: PLC0415
 
+    del dry_run
+    found = options.run(_found(host, kind, name, namespace))
     annotations = found["metadata"].get("annotations") or {}
     click.echo("Enabled" if annotations.get(ORPHAN_ANNOTATION) == "true" else "Disabled")
 
@@ -55,7 +64,7 @@ command = LazyGroup(
     verbs={
         "enable": "Leave the copies in place when the object is deleted.",
         "disable": "Delete the copies with the object.",
-        "status": "Say which of the two holds.",
+        "status": "Show which of the two applies.",
     },
     commands={"enable": enable, "disable": disable, "status": status},
     help="Whether deleting a federated object leaves its copies in place.",
@@ -64,32 +73,50 @@ command = LazyGroup(
 
 
 async def _found(host: Host, kind: str, name: str, namespace: str) -> Any:
-    from federation.joining import fleet, kinds, lookups  # noqa: PLC0415
+    from federation.joining import lookups  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
 
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
-        known = await fleet.read(connection, host.namespace)
-        chosen = kinds.resolve(known.types, await kinds.served(connection), kind)
-        where = _where(chosen, namespace or contexts.namespace(host.context), name)
-        return await lookups.one(connection, chosen.federated, where, name)
+        chosen, where = await _which(contexts, connection, host, kind, name=name, namespace=namespace)
+        return await lookups.one(connection, chosen, where, name)
 
 
-async def _annotate(host: Host, kind: str, name: str, namespace: str, value: str | None) -> str:
-    from federation.joining import fleet, kinds, lookups  # noqa: PLC0415
+async def _annotate(host: Host, kind: str, name: str, namespace: str, value: str | None, *, dry_run: str) -> str:
+    from federation.joining import applying, lookups  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
     from federation.model.marks import ORPHAN_ANNOTATION  # noqa: PLC0415
+    from federation.model.resources import ObjectName  # noqa: PLC0415
 
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
-        known = await fleet.read(connection, host.namespace)
-        chosen = kinds.resolve(known.types, await kinds.served(connection), kind)
-        where = _where(chosen, namespace or contexts.namespace(host.context), name)
-        return await lookups.annotate(connection, chosen.federated, where, name, {ORPHAN_ANNOTATION: value})
+        chosen, where = await _which(contexts, connection, host, kind, name=name, namespace=namespace)
+        if dry_run == "client":
+            await lookups.one(connection, chosen, where, name)
+            return applying.label(chosen, ObjectName(where, name))
+        mark = {ORPHAN_ANNOTATION: value}
+        return await lookups.annotate(connection, chosen, where, name, mark, dry_run=bool(dry_run))
 
 
-def _where(chosen: Any, namespace: str, name: str) -> str:
-    """A FederatedNamespace lives in the namespace that it names."""
+async def _which(
+    contexts: "Contexts", connection: "Connection", host: Host, kind: str, *, name: str, namespace: str
+) -> tuple["Resource", str]:
+    """The federated resource and its object's namespace; a FederatedNamespace is in the namespace that it federates."""
+    from federation.joining import discovery, fleet, kinds  # noqa: PLC0415
+    from federation.joining.errors import Refused  # noqa: PLC0415
+
+    known = await fleet.read(connection, host.namespace)
+    served = await discovery.read(connection)
+    at = namespace or contexts.namespace(host.context)
+    try:
+        chosen = kinds.resolve(known.types, kinds.aliases(served.all), kind)
+    except kinds.Ambiguous:
+        raise
+    except Refused:  # objects of a disabled type still exist, and kubefedctl accepts their kind
+        left = kinds.federated(served.all, kind)
+        if left is None:
+            raise
+        return left, at if left.namespaced else ""
     if chosen.is_namespace:
-        return name
-    return namespace if chosen.federated.namespaced else ""
+        return chosen.federated, name
+    return chosen.federated, at if chosen.federated.namespaced else ""

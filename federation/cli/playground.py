@@ -17,19 +17,45 @@ _CLUSTER = click.argument("cluster")
     examples="""
   fedctl playground up                                # host, m1, m2, m3
   fedctl playground up host east west
-  export KUBECONFIG=$(fedctl playground up)           # the kubeconfig's path is all it prints on stdout
+  fedctl playground up --members 1000 --shape many    # host, and m1 to m1000 in one process
+  fedctl playground up host m1 m2 --members 1000 --shape many    # the same, but m1 and m2 are real
+  export KUBECONFIG=$(fedctl playground up)           # prints only the kubeconfig's path on stdout
 """,
 )
 @click.argument("clusters", nargs=-1)
 @_NAME
+@click.option(
+    "--members",
+    default="",
+    metavar="N|NAMES",
+    help="Members in addition to CLUSTERS: N for m1 to mN, of which those in CLUSTERS are real; or names (a,b).",
+)
+@click.option(
+    "--shape",
+    type=click.Choice(["real", "many"]),
+    help="Shape of --members: real (default), with an API server each, or many, simulated by one API server.",
+)
 @click.option("--provider", type=click.Choice(["local", "kind"]), default="local", show_default=True)
-def up(*, clusters: tuple[str, ...], name: str, provider: str) -> None:
-    """Bring up CLUSTERS (default: host m1 m2 m3), or finish what is half up; prints the kubeconfig's path."""
-    from federation.playground import verbs  # noqa: PLC0415
-    from federation.playground.clusters import DEFAULT_NAMES  # noqa: PLC0415
+def up(*, clusters: tuple[str, ...], name: str, members: str, shape: str | None, provider: str) -> None:
+    """Bring up CLUSTERS (default: host m1 m2 m3, with --members: host); prints the kubeconfig's path.
 
-    chosen = clusters or DEFAULT_NAMES
-    click.echo(verbs.up(name, chosen, provider=provider, report=options.report))  # type: ignore[arg-type]
+    Clusters that the playground already has are started again, and an interrupted start is continued. Simulated members
+    serve the Kubernetes API, but without RBAC, admission and controllers, and they share their CRDs: they are for
+    measurements of scale (docs/playground.md).
+    """
+    from federation.playground import verbs  # noqa: PLC0415
+
+    if shape and not members:
+        raise click.UsageError("--shape needs --members")
+    path = verbs.up(
+        name,
+        clusters,
+        members=members,
+        shape="many" if shape == "many" else "real",
+        provider="kind" if provider == "kind" else "local",
+        report=options.report,
+    )
+    click.echo(path)
 
 
 @click.command("down", cls=Verb, examples="  fedctl playground down\n  fedctl playground down --name demo")
@@ -100,7 +126,7 @@ def kubeconfig(*, name: str) -> None:
 @_CLUSTER
 @_NAME
 def kill(*, cluster: str, name: str) -> None:
-    """SIGKILL the API server of CLUSTER, as a power cut would; its data stay, `resume` starts it again."""
+    """Kill the API server of CLUSTER (SIGKILL), as a power cut would; its data stays, `resume` starts it again."""
     from federation.playground import verbs  # noqa: PLC0415
 
     verbs.kill(cluster, name, report=options.report)
@@ -129,11 +155,48 @@ def resume(*, cluster: str, name: str) -> None:
     options.report(f"{cluster} serves again")
 
 
-_COMMANDS = (up, down, status, kubeconfig, kill, pause, resume)
+class _Passing(Verb):
+    """A command whose arguments are for another program; only --name, --help and -v before them are ours."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse our own flags and leave the rest as it is."""
+        ours = 0
+        while ours < len(args) and args[ours].startswith(("--name", "--v", "-v", "-h", "--help")):
+            ours += 2 if args[ours] == "--name" else 1
+        rest = args[ours:]
+        rest = rest[1:] if rest[:1] == ["--"] else rest
+        left = super().parse_args(ctx, args[:ours])
+        ctx.params["arguments"] = tuple(rest)
+        return left
+
+
+@click.command(
+    "kubectl",
+    cls=_Passing,
+    examples="""
+  fedctl playground kubectl get namespaces --context m1
+  fedctl playground kubectl apply -f docs/examples/hello.yaml
+  fedctl playground kubectl --name demo get federatednamespaces -A
+""",
+)
+@_NAME
+def kubectl(*, name: str, arguments: tuple[str, ...]) -> None:
+    """Run kubectl on the playground's clusters: on the first one, or on the one that --context names.
+
+    All arguments are passed to kubectl. If there is none in PATH, it is downloaded or compiled once, like the
+    control plane.
+    """
+    import os  # noqa: PLC0415
+
+    from federation.playground import verbs  # noqa: PLC0415
+
+    program, config = verbs.kubectl(name, report=options.report)
+    os.execve(program, [str(program), *arguments], {**os.environ, "KUBECONFIG": str(config)})  # noqa: S606
+
+
 command = LazyGroup(
     name="playground",
-    commands={str(each.name): each for each in _COMMANDS},
-    verbs={str(each.name): (each.help or "").strip().splitlines()[0] for each in _COMMANDS},
+    commands=[up, down, status, kubeconfig, kubectl, kill, pause, resume],
     help="Real control planes on 127.0.0.1: kube-apiserver, etcd and kube-controller-manager, no containers.",
     examples="""
   fedctl playground up

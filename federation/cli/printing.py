@@ -1,14 +1,15 @@
 """What verbs print on stdout: YAML, JSON, names, and tables, coloured on a terminal only."""
 
-import functools
 import json
 import os
-import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import click
+
+from federation.cli import visible
+from typegen.kubeyaml import writing
 
 _WORDS = {
     "True": "green",
@@ -18,51 +19,22 @@ _WORDS = {
     "False": "red",
     "Offline": "red",
     "Unknown": "yellow",
+    "Nowhere": "yellow",
 }
 
 
 def yaml_documents(documents: Iterable[Mapping[str, Any]]) -> str:
     """Documents as kubectl prints them: `---` between, keys in their order, block style.
 
-    Text that YAML 1.1 or 1.2 would take for something else (`no`, `0o17`, `0E0`) is quoted.
+    Text that YAML 1.1 or 1.2 would read as something else (`no`, `0o17`, `0E0`) is quoted.
     """
-    import yaml  # noqa: PLC0415 (only who prints YAML pays for it)
-
-    dumper = _dumper()
-    return "---\n".join(
-        yaml.dump(document, Dumper=dumper, sort_keys=False, default_flow_style=False, width=120, allow_unicode=True)
-        for document in documents
-    )
-
-
-@functools.cache
-def _dumper() -> type[Any]:
-    import yaml  # noqa: PLC0415
-
-    from federation.cli import reading  # noqa: PLC0415
-
-    base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-
-    class Dumper(base):  # type: ignore[misc]
-        """The safe dumper, which knows both YAMLs' bare words; no aliases, and lines of text as lines."""
-
-        def ignore_aliases(self, _: Any) -> bool:
-            return True
-
-        def represent_text(self, text: str) -> Any:
-            return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-    Dumper.add_representer(str, Dumper.represent_text)
-    reading.add_resolvers(Dumper)
-    # kubectl reads YAML 1.1, where these are bools too; PyYAML, which forgot them, would leave them bare.
-    Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^[yYnN]$"), list("yYnN"))
-    return Dumper
+    return "---\n".join(writing.dump([document]) for document in documents)
 
 
 def emit(documents: Sequence[Mapping[str, Any]], form: str, *, single: bool = False) -> None:
-    """Print documents as `yaml` or `json`; several become a List, as kubectl does, unless YAML can part them."""
-    if form == "yaml":
-        click.echo(yaml_documents(documents), nl=False)
+    """Print documents as `yaml`, each after a `---`, or as `json`: several as a List, as kubectl does."""
+    if form == "yaml":  # each begins with `---`, so that several runs may write to one file
+        click.echo("".join(f"---\n{yaml_documents([each])}" for each in documents), nl=False)
         return
     value: Any = documents[0] if single else {"apiVersion": "v1", "kind": "List", "items": list(documents)}
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
@@ -84,7 +56,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, headers: bool
     from rich.console import Console  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    console = Console(soft_wrap=True, highlight=False, force_terminal=True)
+    console = Console(file=visible.raw(sys.stdout), soft_wrap=True, highlight=False, force_terminal=True)
     for index, line in enumerate(lines):
         text = Text(line, style="bold" if headers and index == 0 else "")
         for word, style in _WORDS.items():
@@ -93,7 +65,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, headers: bool
 
 
 def layout(header: Sequence[str], rows: Sequence[Sequence[str]], *, headers: bool = True) -> list[str]:
-    """The table's lines, in kubectl's manner: three spaces between columns, none at the end, `<none>` never empty."""
+    """The table's lines, as kubectl prints them: three spaces between columns, none at the end, `<none>` for empty."""
     shown = [[_cell(cell) for cell in row] for row in rows]
     every = [list(header), *shown] if headers else shown
     widths = [max((len(row[column]) for row in every), default=0) for column in range(len(header))]
@@ -101,12 +73,16 @@ def layout(header: Sequence[str], rows: Sequence[Sequence[str]], *, headers: boo
 
 
 def coloured() -> bool:
-    """Whether stdout wants colour: a terminal, unless NO_COLOR is set; FORCE_COLOR insists."""
+    """Whether to use colour: on a terminal or with FORCE_COLOR, never with NO_COLOR."""
     if os.environ.get("NO_COLOR"):
         return False
     return bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
 
 
+def plain(text: str) -> str:
+    """Text from outside, as one line without control characters, which a terminal would obey."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def _cell(text: str) -> str:
-    # A member's message may hold anything; a table is one line per row and sends no escape codes to the terminal.
-    return "".join(character if character.isprintable() else " " for character in text) or "<none>"
+    return plain(text) or "<none>"

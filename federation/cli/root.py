@@ -9,8 +9,8 @@ from federation.cli.verbs import LazyGroup, State
 
 VERBS = {
     "init": "Install the federation API on the host cluster.",
-    "join": "Take a cluster in as a member.",
-    "unjoin": "Let a member go.",
+    "join": "Make a cluster a member.",
+    "unjoin": "Undo the join of a member.",
     "enable": "Switch federation of a type on.",
     "disable": "Switch federation of a type off.",
     "federate": "Make federated objects of plain ones, at the host or from files.",
@@ -22,6 +22,7 @@ VERBS = {
     "completion": "Print the shell's completion script.",
     "playground": "Real local clusters to try things on.",
     "controller": "Run the controller.",
+    "help": "Show the help of a command.",
 }
 """Every verb and its line in `fedctl --help`; the command is `<verb>` in `federation.cli.<verb>`."""
 
@@ -59,5 +60,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
             complete_var="_FEDCTL_COMPLETE",
         )
     except (Exception, KeyboardInterrupt) as error:
-        return failing.tell(error, name=_name(), verbose=state.verbose)
+        return failing.report(error, name=_name(), verbose=state.verbose)
     return outcome if isinstance(outcome, int) else 0

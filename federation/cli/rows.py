@@ -1,8 +1,11 @@
-"""Objects of the host to table rows: pure, one function for each kind of list. Times come in as arguments."""
+"""Table rows for objects of the host: pure, one function for each kind of list. Times are arguments."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from federation.joining.fleet import RIGHTS_ANNOTATION
+from federation.model.conditions import ClusterConditionType, ConditionType, PropagationStatus, Reason
 
 Row = tuple[str, ...]
 
@@ -10,11 +13,16 @@ CLUSTERS = ("NAME", "READY", "VERSION", "REGION", "AGE")
 CLUSTERS_WIDE = (*CLUSTERS, "REASON", "ENDPOINT", "RIGHTS", "MESSAGE")
 TYPES = ("NAME", "FEDERATED", "PROPAGATION", "CONTROLLER", "AGE")
 TYPES_WIDE = (*TYPES, "TARGET", "SCOPE", "STATUS-COLLECTION", "MESSAGE")
-FEDERATED = ("TYPE", "NAME", "CLUSTERS", "READY", "REASON", "AGE")
+FEDERATED = ("TYPE", "NAME", "CLUSTERS", "APPLIED", "REASON", "AGE")
+"""APPLIED and not READY: whether the applied object works in the member is not checked."""
 FEDERATED_WIDE = (*FEDERATED, "GENERATION", "MESSAGE")
 STATUS = ("CLUSTER", "STATE", "GENERATION", "AGE", "MESSAGE")
 
-RIGHTS_ANNOTATION = "kubefed.io/rights"
+_REFERENCE = "same as "
+"""How a stored status refers to the message of a line above (core.budget)."""
+_FEW, _SHORT = 3, 40
+"""A message of more than `_SHORT` characters that more than `_FEW` clusters have is printed once, below the rows."""
+
 _MINUTE, _HOUR, _DAY, _YEAR = 60, 3600, 86400, 365 * 86400
 _STEPS: tuple[tuple[float, int, str, int, str], ...] = (
     (2 * _MINUTE, 1, "s", 0, ""),
@@ -27,7 +35,7 @@ _STEPS: tuple[tuple[float, int, str, int, str], ...] = (
     (8 * _YEAR, _YEAR, "y", _DAY, "d"),
     (float("inf"), _YEAR, "y", 0, ""),
 )
-"""apimachinery's duration.HumanDuration: below so many seconds, in this unit, with this smaller one where it counts."""
+"""apimachinery's duration.HumanDuration: up to so many seconds, the unit (seconds, letter), then a smaller unit."""
 
 
 def age(stamp: object, now: dt.datetime) -> str:
@@ -56,12 +64,16 @@ def condition(found: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
     return {}
 
 
-def cluster(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False) -> Row:
-    """A KubeFedCluster."""
-    metadata, status, ready = _map(found, "metadata"), _map(found, "status"), condition(found, "Ready")
+def cluster(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False, stale: bool = False) -> Row:
+    """A KubeFedCluster. `stale`: its last probe is so old that its state now is unknown."""
+    metadata, status, ready = (
+        _map(found, "metadata"),
+        _map(found, "status"),
+        condition(found, ClusterConditionType.READY),
+    )
     row = (
         _text(metadata.get("name")),
-        _text(ready.get("status")) or "Unknown",
+        "Unknown" if stale else _text(ready.get("status")) or "Unknown",
         _text(status.get("kubernetesVersion")),
         _text(status.get("region")),
         age(metadata.get("creationTimestamp"), now),
@@ -70,25 +82,34 @@ def cluster(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False) -
         return row
     rights = _text(_map(metadata, "annotations").get(RIGHTS_ANNOTATION))
     endpoint = _text(_map(found, "spec").get("apiEndpoint"))
-    return (*row, _text(ready.get("reason")), endpoint, rights, "; ".join(filter(None, _said(found))))
+    message = "; ".join(filter(None, _messages(found)))
+    if stale:
+        then = f"Ready was {_text(ready.get('status'))} when it was last probed, {probed(found, now)} ago"
+        return (*row, "NotProbed", endpoint, rights, "; ".join(filter(None, (then, message))))
+    return (*row, _text(ready.get("reason")), endpoint, rights, message)
 
 
-def _said(found: Mapping[str, Any]) -> tuple[str, str]:
-    """Why a cluster is ready or not, and what cannot be followed there all the same: a right that is missing."""
-    synced = condition(found, "Synced")
-    told = _text(synced.get("message")) if synced.get("status") == "False" else ""
-    return _text(condition(found, "Ready").get("message")), told
+def probed(found: Mapping[str, Any], now: dt.datetime) -> str:
+    """How long ago a KubeFedCluster was last probed; "never" when it was not."""
+    return age(condition(found, ClusterConditionType.READY).get("lastProbeTime"), now) or "never"
 
 
-def type_config(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False) -> Row:
-    """A FederatedTypeConfig."""
+def _messages(found: Mapping[str, Any]) -> tuple[str, str]:
+    """Why a cluster is ready or not, and what cannot be observed there nevertheless (a right is missing)."""
+    synced = condition(found, ClusterConditionType.SYNCED)
+    message = _text(synced.get("message")) if synced.get("status") == "False" else ""
+    return _text(condition(found, ClusterConditionType.READY).get("message")), message
+
+
+def type_config(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False, stale: bool = False) -> Row:
+    """A FederatedTypeConfig. `stale`: no controller seems to run, so that what it wrote last is out of date."""
     metadata, spec, status = _map(found, "metadata"), _map(found, "spec"), _map(found, "status")
     target, federated = _map(spec, "targetType"), _map(spec, "federatedType")
     row = (
         _text(metadata.get("name")),
         _text(federated.get("kind")),
         _text(spec.get("propagation")) or "Enabled",
-        _text(status.get("propagationController")) or "Unknown",
+        "Unknown" if stale else _text(status.get("propagationController")) or "Unknown",
         age(metadata.get("creationTimestamp"), now),
     )
     if not wide:
@@ -96,21 +117,21 @@ def type_config(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = Fals
     version = "/".join(filter(None, (_text(target.get("group")), _text(target.get("version")))))
     scope = _text(target.get("scope"))
     collection = _text(spec.get("statusCollection")) or "Disabled"
-    message = _text(condition(found, "Ready").get("message"))
+    message = _text(condition(found, ConditionType.READY).get("message"))
     return (*row, f"{version} {_text(target.get('kind'))}", scope, collection, message)
 
 
 def federated(found: Mapping[str, Any], type_name: str, now: dt.datetime, *, wide: bool = False) -> Row:
-    """A federated object: how many of its clusters hold it, and whether that is all there is to do."""
-    metadata, ready = _map(found, "metadata"), condition(found, "Ready")
+    """A federated object: in how many of its clusters it is applied, and whether that is complete."""
+    metadata, ready = _map(found, "metadata"), condition(found, ConditionType.READY)
     lines = _clusters(found)
-    current = _is_current(found)
+    applied, reason = _applied(found, lines) if _is_current(found) else ("Unknown", PropagationStatus.PENDING)
     row = (
         type_name,
         _text(metadata.get("name")),
         f"{sum(1 for line in lines if not line.get('status'))}/{len(lines)}",
-        (_text(ready.get("status")) or "Unknown") if current else "Unknown",
-        _text(condition(found, "Propagation").get("reason")) if current else "Pending",
+        applied,
+        reason,
         age(metadata.get("creationTimestamp"), now),
     )
     if not wide:
@@ -118,63 +139,98 @@ def federated(found: Mapping[str, Any], type_name: str, now: dt.datetime, *, wid
     return (*row, str(metadata.get("generation", "")), _text(ready.get("message")))
 
 
-def lines(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """status.clusters[] as facts for people: name, state, since when, generation held (None: none), message.
+def _applied(found: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
+    """The cells APPLIED and REASON: Nowhere, not True, when no cluster is selected."""
+    ready, propagation = condition(found, ConditionType.READY), condition(found, ConditionType.PROPAGATION)
+    status, reason = _text(ready.get("status")) or "Unknown", _text(propagation.get("reason"))
+    if status == "True" and not lines:
+        return "Nowhere", reason or Reason.NO_CLUSTER_SELECTED
+    return status, reason
 
-    "Applied" stands for KubeFed's absent word. A line without a generation of its own speaks of observedGeneration. A
-    healthy line has no time of its own: it has been so at least since the conditions of the whole last moved.
+
+def lines(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """status.clusters[] for people: cluster, state, generation applied there (None: none), since when, message.
+
+    A line without a state is Applied. A line without a generation has observedGeneration; so has one of a cluster that
+    fails and has a fingerprint, which shows that something is applied there. A line in state Applied has no time of its
+    own: it has been so at least since the object's conditions last changed. A message that several clusters share is
+    stored once, with the first of them; here each has it.
     """
     observed = _observed(found)
-    ready, propagation = condition(found, "Ready"), condition(found, "Propagation")
+    messages = {_text(line.get("name")): _text(line.get("message")) for line in _clusters(found)}
+    ready, propagation = condition(found, ConditionType.READY), condition(found, ConditionType.PROPAGATION)
     at_least = _text((ready if ready.get("status") == "True" else propagation).get("lastUpdateTime"))
-    told = []
+    result = []
     for line in _clusters(found):
-        word = _text(line.get("status"))
-        generation = line.get("generation") or (observed if not word else None)
-        told.append(
+        state = _text(line.get("status"))
+        holds = not state or bool(line.get("fingerprint"))
+        generation = line.get("generation") or (observed if holds else None)
+        message = _text(line.get("message"))
+        result.append(
             {
                 "cluster": _text(line.get("name")),
-                "state": word or "Applied",
+                "state": state or PropagationStatus.OK.shown,
                 "generation": generation,
-                "since": _text(line.get("since")) if word else at_least,
-                "message": _text(line.get("message")),
+                "since": _text(line.get("since")) if state else at_least,
+                "message": messages.get(message.removeprefix(_REFERENCE), message)
+                if message.startswith(_REFERENCE)
+                else message,
             }
         )
-    return told
+    return result
 
 
-def status(found: Mapping[str, Any], now: dt.datetime) -> list[Row]:
-    """The rows of `fedctl status`."""
+def status(found: Mapping[str, Any], now: dt.datetime, shared: Sequence[str] = ()) -> list[Row]:
+    """The rows of `fedctl status`. A message that is one of `shared` is replaced by its number there, from 1."""
+    numbers = {message: f"[{index}]" for index, message in enumerate(shared, 1)}
     return [
-        (line["cluster"], line["state"], str(line["generation"] or ""), age(line["since"], now), line["message"])
+        (
+            line["cluster"],
+            line["state"],
+            str(line["generation"] or ""),
+            age(line["since"], now),
+            numbers.get(line["message"], line["message"]),
+        )
         for line in lines(found)
     ]
 
 
+def shared(found: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Long messages that many clusters have, each with its clusters; they are printed once, below the rows."""
+    clusters: dict[str, list[str]] = {}
+    for line in lines(found):
+        if len(line["message"]) > _SHORT:
+            clusters.setdefault(line["message"], []).append(line["cluster"])
+    return {message: names for message, names in clusters.items() if len(names) > _FEW}
+
+
 def heading(found: Mapping[str, Any], now: dt.datetime) -> list[str]:
-    """The lines above that table: what it is, how current the status is, and what is true of the whole."""
-    metadata, ready = _map(found, "metadata"), condition(found, "Ready")
+    """The lines above that table: the object, how current its status is, and its conditions."""
+    metadata, ready = _map(found, "metadata"), condition(found, ConditionType.READY)
     name = "/".join(filter(None, (_text(metadata.get("namespace")), _text(metadata.get("name")))))
     generation, observed = metadata.get("generation"), _observed(found)
-    told = [f"{_text(found.get('kind'))} {name}, {age(metadata.get('creationTimestamp'), now)} old"]
+    result = [f"{_text(found.get('kind'))} {name}, {age(metadata.get('creationTimestamp'), now)} old"]
     if metadata.get("deletionTimestamp"):
-        told.append(f"Deleted {age(metadata['deletionTimestamp'], now)} ago; waiting for the clusters to let go")
+        result.append(f"Deleted {age(metadata['deletionTimestamp'], now)} ago; waiting until no cluster has a copy")
     if not _is_current(found):
-        seen = f"the controller has seen {observed}" if observed else "the controller has not seen it yet"
-        told.append(
+        seen = f"the controller has observed {observed}" if observed else "the controller has not observed it yet"
+        result.append(
             f"Generation {generation}: {seen}; what follows is about that one" if observed else seen.capitalize()
         )
     if ready:
         since = age(ready.get("lastTransitionTime"), now)
         message = f": {_text(ready.get('message'))}" if ready.get("message") else ""
-        told.append(f"Ready {_text(ready.get('status'))}{f' for {since}' if since else ''}{message}")
-    propagation = condition(found, "Propagation")
+        whole = f"Ready {_text(ready.get('status'))}"
+        if ready.get("status") == "True":
+            whole = PropagationStatus.OK.shown if _clusters(found) else "Placed nowhere"
+        result.append(f"{whole}{f' for {since}' if since else ''}{message}")
+    propagation = condition(found, ConditionType.PROPAGATION)
     if propagation.get("reason"):
         message = f": {_text(propagation.get('message'))}" if propagation.get("message") else ""
-        told.append(f"Propagation {_text(propagation['reason'])}{message}")
-    if stalled := condition(found, "Stalled"):
-        told.append(f"Stalled {_text(stalled.get('reason'))}: trying again is no use until the object is changed")
-    return told
+        result.append(f"Propagation {_text(propagation['reason'])}{message}")
+    if stalled := condition(found, ConditionType.STALLED):
+        result.append(f"Stalled {_text(stalled.get('reason'))}: only a change of the object can help")
+    return result
 
 
 def _is_current(found: Mapping[str, Any]) -> bool:

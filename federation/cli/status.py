@@ -15,6 +15,10 @@ EXAMPLES = """
 """
 
 
+NAMED = 10
+"""Clusters that are named with a message that many have."""
+
+
 @click.command("status", cls=Verb, examples=EXAMPLES)
 @click.argument("kind", shell_complete=completing.types)
 @click.argument("name")
@@ -25,14 +29,14 @@ EXAMPLES = """
 def command(*, kind: str, name: str, namespace: str, host: Host, output: str | None, no_headers: bool) -> None:
     """Show what became of the federated object NAME of KIND: state, generation, age and message in each cluster.
 
-    KIND is any name of the target or of its federated type: kind, plural, short name or plural.group. AGE is how long
-    that state has lasted; of Applied, at least so long.
+    KIND is any name of the target or of its federated type: kind, plural, short name or plural.group. AGE is for how
+    long the cluster has had this state; for Applied it is the least time.
     """
     options.run(_status(host, kind, name, namespace, output=output, headers=not no_headers))
 
 
 async def _status(host: Host, kind: str, name: str, namespace: str, *, output: str | None, headers: bool) -> None:
-    from federation.cli import printing, rows  # noqa: PLC0415
+    from federation.cli import printing, rights, rows, silence  # noqa: PLC0415
     from federation.joining import fleet, kinds, lookups  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
 
@@ -42,6 +46,7 @@ async def _status(host: Host, kind: str, name: str, namespace: str, *, output: s
         chosen = kinds.resolve(known.types, await kinds.served(connection), kind)
         where = (namespace or contexts.namespace(host.context)) if chosen.federated.namespaced else ""
         found = await lookups.one(connection, chosen.federated, where, name)
+        await silence.warn(connection, host.namespace, known.clusters, dt.datetime.now(dt.UTC))
     if output:
         metadata = found["metadata"]
         facts = {
@@ -59,8 +64,14 @@ async def _status(host: Host, kind: str, name: str, namespace: str, *, output: s
     if headers:
         for line in rows.heading(found, now):
             click.echo(line)
-    table = rows.status(found, now)
+    shared = rows.shared(found)
+    table = rows.status(found, now, tuple(shared))
     if table:
         printing.table(rows.STATUS, table, headers=headers)
     else:
-        options.report("no cluster is told of: nothing is placed yet")
+        options.report("no cluster is listed: nothing is placed yet")
+    for index, (message, clusters) in enumerate(shared.items(), 1):
+        some = ", ".join(clusters[:NAMED]) + (f" and {len(clusters) - NAMED} more" if len(clusters) > NAMED else "")
+        click.echo(printing.plain(f"[{index}] {some}: {message}"))
+    for line in rights.of_members({each["cluster"]: each["message"] for each in rows.lines(found)}):
+        options.report(f"next: {printing.plain(line)}")

@@ -1,4 +1,4 @@
-"""`fedctl unjoin`: let a member go."""
+"""`fedctl unjoin`: undo the join of a member."""
 
 import click
 
@@ -16,16 +16,8 @@ EXAMPLES = """
 @click.command("unjoin", cls=Verb, examples=EXAMPLES)
 @click.argument("name", shell_complete=completing.clusters)
 @options.host
-@click.option(
-    "--cluster-context",
-    shell_complete=completing.contexts,
-    metavar="NAME",
-    help="The member's context; default: the member's name.",
-)
-@click.option(
-    "--host-cluster-name", metavar="NAME", help="The host's part in names inside the member; default: its context."
-)
-@options.switch("--force", text="Finish at the host even if the member cannot be cleaned; says what is left there.")
+@options.member
+@options.switch("--force", text="Finish at the host even if the member cannot be cleaned; prints what is left there.")
 @options.dry_run
 def command(
     *, name: str, host: Host, cluster_context: str | None, host_cluster_name: str | None, force: bool, dry_run: str
@@ -34,7 +26,7 @@ def command(
 
     Objects that were placed in the member stay there. After a failure half way, run it again.
     """
-    options.run(_unjoin(host, name, cluster_context, host_cluster_name, force=force, dry_run=bool(dry_run)))
+    options.run(_unjoin(host, name, cluster_context or None, host_cluster_name, force=force, dry_run=bool(dry_run)))
 
 
 async def _unjoin(
@@ -63,6 +55,6 @@ async def _unjoin(
     if left.objects:
         options.report(f"warning: {name} was not cleaned: {left.reason}")
         options.report(f"left in {name}, if it still exists: {', '.join(left.objects)}")
-        options.report(f"next: have an admin of {name} delete them")
+        options.report(f"next: ask an admin of {name} to delete them")
     if not dry_run:
         options.report(f"cluster {name} has left {at}; objects that were placed there stay")

@@ -1,4 +1,4 @@
-"""`fedctl validate`: federated YAML in git checked as the hub would, without one. federation.federating decides."""
+"""`fedctl validate`: check federated YAML in git as a hub would, without a hub, by federation.federating."""
 
 import pathlib
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ EXAMPLES = """
   fedctl validate .                                   # types/, clusters/ and apps/ of one repository
   fedctl validate apps/ --types types/ --clusters east,west
   fedctl validate . --output sarif > federation.sarif
-  fedctl validate . --served east=clusters/east/crds  # what east would be given, against its own CRDs
+  fedctl validate . --served east=clusters/east/crds  # the objects for east against its own CRDs
 """
 
 
@@ -57,19 +57,19 @@ def command(
 ) -> int:
     """Check the federated objects in PATH (files, folders, -) against their types, offline.
 
-    Each is checked against the schema of its type and by the controller's own rules; every override is tried for the
-    cluster it is for, and its result checked as well. Every message has file, line and field. CEL rules are named as
-    not checked: they are the API server's. With --served, what a cluster would be given is also checked against what
-    that cluster serves. Exit code 1 with errors, 2 when PATH or the types cannot be read.
+    Each is checked against the schema of its type and by the controller's own rules; every override is applied, and the
+    result is checked as well. Every message has file, line and field. CEL rules are not checked, but listed: only an
+    API server can check them. With --served, the objects for a cluster are also checked against what that cluster
+    serves. Exit code 1 with errors, 2 when PATH or the types cannot be read.
     """
     from federation import __version__  # noqa: PLC0415
-    from federation.federating import findings, reporting  # noqa: PLC0415
+    from federation.federating import findings, formats  # noqa: PLC0415
 
     found, notes = check(paths, types, clusters, served)
     if output == "sarif":
-        click.echo(reporting.sarif(found, notes, __version__))
+        click.echo(formats.sarif(found, notes, __version__))
     else:
-        for line in reporting.github(found) if output == "github" else reporting.text(found):
+        for line in formats.github(found) if output == "github" else formats.text(found):
             click.echo(line)
         for note in notes:
             options.report(note)
@@ -127,10 +127,10 @@ def _by_cluster(options: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _served(cluster: str, paths: Iterable[str], known: "Catalogue") -> "Served":
-    """What these files say that the cluster serves. Raises Invalid."""
+    """What the cluster serves according to these files. Raises Invalid."""
     from federation.federating import members  # noqa: PLC0415
     from federation.model.errors import Invalid  # noqa: PLC0415
-    from typegen import documents  # noqa: PLC0415 (quicker on megabytes of OpenAPI than `reading`, and no line is told)
+    from typegen import documents  # noqa: PLC0415 (for megabytes of OpenAPI: faster, without lines)
     from typegen.model import Unusable  # noqa: PLC0415
 
     try:
@@ -160,11 +160,10 @@ def _read(paths: Iterable[str], apart: Iterable[str]) -> tuple[list["Document"],
 
 
 def _kinds(documents: Sequence["Document"], known: "Catalogue") -> "Kinds":
-    """The federated kinds: of their own CRDs where those are at hand, else made of the targets'; and the API's own."""
-    import templates  # noqa: PLC0415
+    """The federated kinds, from their CRDs among the files, else made from their targets' CRDs; and the core kinds."""
     from federation.federating import schemas  # noqa: PLC0415
     from federation.model.errors import Invalid  # noqa: PLC0415
-    from typegen import definitions  # noqa: PLC0415
+    from typegen import definitions, templates  # noqa: PLC0415
 
     crds = [each for each in documents if definitions.is_definition(each.value)]
     federated = {each.federated.qualified for each in known.targets.values()}
@@ -198,5 +197,5 @@ def _notes(documents: Sequence["Document"], kinds: "Kinds", checked: int) -> lis
         rules = kinds[key].unchecked
         if rules:
             some = ", ".join(rules[:3]) + (f" and {len(rules) - 3} more" if len(rules) > 3 else "")
-            notes.append(f"note: {key[1]}: CEL rules are the API server's to check: {some}")
+            notes.append(f"note: {key[1]}: CEL rules are checked by the API server only: {some}")
     return notes

@@ -1,6 +1,5 @@
-"""Click, as fedctl uses it: verbs that are imported when used, Go's way of writing flags, examples in every help."""
+"""Click, as fedctl uses it: verbs that are imported when used, flags as Go's programs accept them, examples in help."""
 
-import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,26 +9,21 @@ import click
 from click.shell_completion import CompletionItem
 
 from federation import __version__
+from federation.cli import goflags
+from typegen import cli_errors
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
 @dataclass(slots=True)
 class State:
-    """What holds for one run; -v is given to the verb and read where its errors end."""
+    """The state of one run; -v is set by the verb and read where errors are reported."""
 
     verbose: int = 0
 
 
-class GoFlag(click.Option):
-    """A flag that kubefedctl's users write as `--flag`, `--flag=true` or `--flag=false`.
-
-    `bare` is what the flag alone means. Click would take the next argument for its value; `Verb.parse_args` says it.
-    """
-
-    def __init__(self, *args: Any, bare: str = "true", **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.bare = bare
+TRACEBACKS = 6
+"""The level from which -v shows every error's traceback, and the level of -v without a number."""
 
 
 class _Helped(click.Command):
@@ -40,9 +34,24 @@ class _Helped(click.Command):
         super().__init__(*args, **kwargs)
         self.examples = examples.strip("\n")
         self.params += [
-            click.Option(["-v", "--verbose"], count=True, expose_value=False, callback=_verbose, help="Say more."),
-            click.Option(["--v"], type=int, expose_value=False, callback=_verbose, hidden=True),
+            goflags.LevelFlag(
+                ["-v", "--v", "--verbose"],
+                bare=str(TRACEBACKS),
+                type=click.IntRange(min=0),
+                expose_value=False,
+                callback=_verbose,
+                metavar="[=LEVEL]",
+                help=f"Print more; without LEVEL, or from level {TRACEBACKS}, every error with its traceback.",
+            ),
         ]
+
+    def rewritten(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """The command line as click reads it (goflags)."""
+        made = goflags.rewrite(args, self.get_params(ctx), ctx)
+        if made.ignored and not ctx.resilient_parsing:
+            flags = ", ".join(dict.fromkeys(made.ignored))
+            click.echo(f"note: {flags}: accepted as by kubefedctl, but no effect: fedctl writes no log", err=True)
+        return made.line
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples."""
@@ -57,32 +66,41 @@ class Verb(_Helped):
     """One command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Read the arguments; GoFlags given bare are spelt out first."""
-        bare = {name: param.bare for param in self.params if isinstance(param, GoFlag) for name in param.opts}
-        end = args.index("--") if "--" in args else len(args)
-        spelt = [f"{each}={bare[each]}" if each in bare else each for each in args[:end]]
-        return super().parse_args(ctx, spelt + args[end:])
+        """Read the arguments, as kubefedctl's users may write them."""
+        return super().parse_args(ctx, self.rewritten(ctx, args))
 
 
 class LazyGroup(_Helped, click.Group):
     """A group whose help needs no import of its verbs.
 
-    `verbs` maps each name to its line of help; the command is one of `commands`, or `command` in the module
-    `<package>.<name>`.
+    `verbs` maps each name to its line of help (by default those of the `commands`); the command is one of `commands`,
+    or `command` in the module `<package>.<name>`.
     """
 
     def __init__(
-        self, *args: Any, verbs: Mapping[str, str], package: str = "", version: bool = False, **kwargs: Any
+        self,
+        *args: Any,
+        verbs: Mapping[str, str] | None = None,
+        package: str = "",
+        version: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.package = package
-        self.verbs = verbs
+        self.verbs = verbs or {name: _first_line(each.help) for name, each in self.commands.items()}
         if version:
             self.params.append(
                 click.Option(
                     ["--version"], is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show it."
                 )
             )
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the arguments: flags before the verb are the verb's; without a verb they are the group's."""
+        ordered = goflags.verb_first(args, self.verbs)
+        if ordered and not ordered[0].startswith("-"):
+            return super().parse_args(ctx, ordered)
+        return super().parse_args(ctx, self.rewritten(ctx, ordered))
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The verbs, in the order of their table."""
@@ -101,9 +119,7 @@ class LazyGroup(_Helped, click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The verb, or a usage error that names the nearest one."""
         if args and args[0] not in self.verbs and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], self.verbs, n=1)
-            after = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(self.verbs)}"
-            raise click.UsageError(f"no such command {args[0]!r}{after}", ctx)
+            raise cli_errors.unknown_command(args[0], self.verbs, ctx)
         return super().resolve_command(ctx, args)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
@@ -115,6 +131,10 @@ class LazyGroup(_Helped, click.Group):
         """Write the table without importing anything."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self.verbs.items()))
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
 
 
 def _verbose(ctx: click.Context, _: click.Parameter, value: int | None) -> None:

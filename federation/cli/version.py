@@ -1,4 +1,4 @@
-"""`fedctl version`: what runs where."""
+"""`fedctl version`: the versions of fedctl, the controller and the clusters."""
 
 from typing import Any
 
@@ -9,9 +9,10 @@ from federation.cli import options
 from federation.cli.options import Host
 from federation.cli.verbs import Verb
 
+_LONGEST_VERSION = 64
 EXAMPLES = """
   fedctl version
-  fedctl version --client                             # ask no cluster
+  fedctl version --client                             # without a cluster
   fedctl version -o json
 """
 
@@ -23,9 +24,10 @@ EXAMPLES = """
 def command(*, host: Host, output: str | None, client: bool) -> None:
     """Show the versions of fedctl, of the controller as it is deployed on the host, and of the clusters' Kubernetes.
 
-    A host that cannot be reached is told on stderr; fedctl's own version is shown all the same.
+    If the host cannot be reached, a warning goes to stderr, and fedctl's own version is shown.
     """
     from federation.cli import printing  # noqa: PLC0415
+    from federation.core import scrubbing  # noqa: PLC0415
 
     facts: dict[str, Any] = {"client": __version__}
     if not client:
@@ -36,9 +38,9 @@ def command(*, host: Host, output: str | None, client: bool) -> None:
     click.echo(f"fedctl {facts['client']}")
     if "host" in facts:
         click.echo(f"controller {facts['controller'] or 'not deployed on the host'}")
-        click.echo(f"host {facts['host']['name']} Kubernetes {facts['host']['kubernetes'] or 'unknown'}")
-        for member in facts["members"]:
-            click.echo(f"member {member['name']} Kubernetes {member['kubernetes'] or 'unknown'}")
+        for what, cluster in (("host", facts["host"]), *(("member", member) for member in facts["members"])):
+            version = scrubbing.line(str(cluster["kubernetes"] or "unknown"), _LONGEST_VERSION)
+            click.echo(f"{what} {cluster['name']} Kubernetes {version}")
 
 
 async def _ask(host: Host) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The loops: read facts, let core decide, act through ports, tell. What they need they state as Protocols."""
+"""The loops: read facts, let core decide, act through ports, report. What they need they state as Protocols."""

@@ -6,8 +6,10 @@ store restored from a backup) and what would follow from it are deletions. One G
 itself is remembered again, anything else raises ApiFailure, and the key comes back.
 """
 
-from federation.controllers.facts import TypeState, World
+from collections.abc import Awaitable, Callable, Iterable
+
 from federation.controllers.ports import HubPort
+from federation.controllers.world import TypeState, World
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import StoredObject
@@ -24,16 +26,24 @@ class Absences:
     def __init__(self, world: World, hub: HubPort) -> None:
         self._world = world
         self._hub = hub
+        self.cluster_left: Callable[[str], Awaitable[bool]] = _nobody_asks
+        """Clusters.left."""
+
+    async def clusters_left(self, names: Iterable[str]) -> bool:
+        """Whether all these clusters, which a stored status names, have left; False: a list had left one out."""
+        for name in sorted(set(names) - self._world.members.keys()):
+            if not await self.cluster_left(name):
+                return False
+        return True
 
     async def federated_namespace(self, state: TypeState, namespace: str) -> bool:
         """Before an object of `state` is planned: is it known whether its namespace is federated?
 
-        True when a FederatedNamespace was found that no list had told of. Raises ApiFailure while it cannot be known.
+        True when a FederatedNamespace was found that no list had contained. Raises ApiFailure while it cannot be known.
         """
         around = self._world.types.get(NAMESPACE_TYPE)
         where = ObjectName(namespace, namespace)
-        bound = state.type.target.namespaced and not self._world.settings.namespaced
-        if not bound or around is None or not around.objects.synced or where in around.gone:
+        if not state.type.in_namespaces or around is None or not around.objects.synced or where in around.gone:
             return False
         return around.objects.get(where) is None and not await self.confirmed(around, where)
 
@@ -46,7 +56,7 @@ class Absences:
         state.missing.add(where)
         found = await self._hub.read_federated(state.type.federated, where)
         if where not in state.missing:
-            return state.objects.get(where) is None  # its watch has told meanwhile, and knows better
+            return state.objects.get(where) is None  # its watch has reported meanwhile, and is newer
         if not isinstance(found, Failure):
             state.missing.discard(where)
             state.objects.put(where, found)
@@ -55,6 +65,10 @@ class Absences:
             raise ApiFailure(found, f"{state.type.federated.kind} {where}")
         state.vanished(where)
         return True
+
+
+async def _nobody_asks(name: str) -> bool:
+    return True
 
 
 async def gone(hub: HubPort, store: Store[StoredObject], resource: Resource, where: ObjectName) -> bool:

@@ -5,21 +5,27 @@ the same place go into the living connection, anything else opens a new Gate.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import orjson
 import structlog
 
 from federation.controllers import absences
-from federation.controllers.facts import Member, TypeState, World
-from federation.controllers.member import IDENTITY_ANNOTATION, JoinedMember
-from federation.controllers.ports import Gatekeeper, HubPort
+from federation.controllers.identities import Identities
+from federation.controllers.member import JoinedMember
+from federation.controllers.ports import EventPoster, Gatekeeper, HubPort
 from federation.controllers.sync import Sync
 from federation.controllers.triggers import Fanout
-from federation.model.clusters import Cluster
+from federation.controllers.world import Member, TypeState, World
+from federation.core import binding, checks
+from federation.model.conditions import HostRefusesReason
 from federation.model.errors import Unusable
+from federation.model.failures import Failure
 from federation.model.federated import StoredObject
-from federation.model.resources import KUBEFED_CLUSTERS, ObjectName
+from federation.model.observations import Cluster
+from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, Key, ObjectName
 from federation.runtime import metrics
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lane import Lane
@@ -27,7 +33,14 @@ from federation.runtime.store import Store
 from federation.runtime.tasks import Tasks
 
 CONCURRENCY = 16
-"""Writes in flight to one member."""
+"""Writes in flight to one member at most; fewer where the KubeFedConfig lets fewer objects be worked on at once."""
+WITHOUT_SECRET = 5.0
+"""Seconds that a live member may be without its Secret: an unjoin, or a tool that deletes a folder, takes the two in
+any order, and what comes through two watches comes in any order, too."""
+REMEMBERED = 10_000
+"""Names that statuses have and no cluster does."""
+HALF_CHANGED = 5.0
+"""Seconds that a live member's Secret may be bound to another place than its KubeFedCluster: a join changes both."""
 SPREAD = 0.005
 """Seconds per joined cluster over which first probes are spread: a thousand members are not probed in one instant."""
 
@@ -35,7 +48,7 @@ log = structlog.get_logger()
 
 
 class Clusters:
-    """All members. Its queue holds cluster names; `process` is its worker's turn."""
+    """All members. Its queue has cluster names; `process` is its worker's turn."""
 
     def __init__(
         self,
@@ -45,6 +58,7 @@ class Clusters:
         *,
         sync: Sync,
         fanout: Fanout,
+        events: EventPoster,
         hub_uid: str,
         namespace: str,
     ) -> None:
@@ -56,23 +70,50 @@ class Clusters:
         self._gatekeeper = gatekeeper
         self._sync = sync
         self._fanout = fanout
+        self._events = events
         self._hub_uid = hub_uid
         self._namespace = namespace
         self._joined: dict[str, JoinedMember] = {}
-        self._configured: dict[str, tuple[Mapping[str, Any], Mapping[str, str] | None]] = {}
-        self._identities: dict[str, str] = {}
+        self._configured: dict[str, tuple[Mapping[str, Any], Mapping[str, str] | None, str]] = {}
+        self._identities = Identities(hub, self.objects, namespace, self._request_probe, self._refused)
+        self._unrecorded: set[str] = set()
+        self._secrets_changed: set[str] = set()
+        self._without_secret: dict[str, float] = {}
+        self._misfit: dict[str, float] = {}
+        self._left: set[str] = set()
         self._pushing = Tasks()
+        sync.ask_of_clusters(self.left)
 
-    # --- what was heard --------------------------------------------------------------------------------------------
+    # --- what was observed --------------------------------------------------------------------------------------------
 
-    def cluster_heard(self, name: str) -> None:
+    def cluster_observed(self, name: str) -> None:
         """A KubeFedCluster appeared, changed or went."""
+        self._left.discard(name)
         self.queue.add(name)
 
-    def secret_heard(self, name: str) -> None:
-        """A Secret of the system namespace changed: whoever refers to it is looked at."""
+    async def left(self, name: str) -> bool:
+        """Whether there is no KubeFedCluster of this name: one that no list has shown is asked for, once."""
+        where = ObjectName(self._namespace, name)
+        if name in self._left or not checks.is_dns_1123(name):
+            return True
+        if self.objects.get(where) is None and await absences.gone(self._hub, self.objects, KUBEFED_CLUSTERS, where):
+            if len(self._left) >= REMEMBERED:
+                self._left.clear()
+            self._left.add(name)
+            return True
+        self.queue.add(name)
+        return False
+
+    def secret_observed(self, name: str) -> None:
+        """A Secret of the system namespace changed: process the KubeFedClusters that refer to it, in a moment."""
+        if not self._secrets_changed:  # one look at all clusters for a whole list, not one for each Secret
+            asyncio.get_running_loop().call_soon(self._process_secrets)
+        self._secrets_changed.add(name)
+
+    def _process_secrets(self) -> None:
+        changed, self._secrets_changed = self._secrets_changed, set()
         for where, stored in self.objects.items():
-            if _secret_name(stored) == name:
+            if stored.secret_name in changed:
                 self.queue.add(where.name)
 
     # --- types -----------------------------------------------------------------------------------------------------
@@ -84,8 +125,7 @@ class Clusters:
 
     async def unfollow(self, type_name: str) -> None:
         """A type was disabled."""
-        for joined in list(self._joined.values()):  # others may join or leave meanwhile
-            await joined.unfollow(type_name)
+        await asyncio.gather(*(joined.unfollow(type_name) for joined in self._joined.values()))
 
     # --- one cluster -----------------------------------------------------------------------------------------------
 
@@ -101,47 +141,117 @@ class Clusters:
             return
         known = self._joined.get(name)
         if known is not None and known.object is not None and known.object.metadata.uid != stored.metadata.uid:
-            await self._leave(name)  # unjoined and joined again in one breath: perhaps another cluster
-        joined = self._joined.get(name) or self._join(name)
-        joined.object = stored
-        joined.relabel(stored.metadata.labels)
-        secret = self.secrets.get(ObjectName(stored.metadata.namespace, _secret_name(stored)))
-        wanted = (stored.spec, secret.data if secret is not None else None)
-        if self._configured.get(name) == wanted:
+            await self._leave(name)  # unjoined and joined again between two events: perhaps another cluster
+        joined = self._joined.get(name) or self._join(name, stored)
+        joined.observe(stored)
+        if stored.broken:
+            await self._unreadable(joined, stored.broken)
+            await joined.report()
             return
-        self._configured[name] = wanted
-        try:
-            await self._configure(joined, stored, secret)
-        except BaseException:
-            self._configured.pop(name, None)  # a bug's next try must not find everything done
-            raise
+        joined.relabel(stored.metadata.labels)
+        secret = self.secrets.get(ObjectName(stored.metadata.namespace, stored.secret_name))
+        if await self._leaves(joined, stored, secret):
+            return
+        refusal = "" if secret is None else _refusal(name, stored, secret)
+        if self._awaits_the_other(joined, refused=bool(refusal)):
+            return
+        wanted = (stored.spec, secret.data if secret is not None else None, refusal)
+        if self._configured.get(name) != wanted:
+            self._configured[name] = wanted
+            try:
+                await self._configure(joined, stored, secret)
+            except BaseException:
+                self._configured.pop(name, None)  # a bug's next try must not find everything done
+                raise
+        if joined.gate is None:
+            await joined.report()  # one with a Gate reports with every probe
+
+    async def _unreadable(self, joined: JoinedMember, why: str) -> None:
+        """Its KubeFedCluster is there and cannot be read: nothing is done there, and its labels stay as they were."""
+        configuration = ({"unreadable": why}, None, "")
+        if self._configured.get(joined.name) != configuration:
+            self._configured[joined.name] = configuration
+            self._identities.forget(joined.name)
+            await joined.refuse(f"the KubeFedCluster cannot be read: {why}")
+
+    async def _leaves(self, joined: JoinedMember, stored: StoredObject, secret: StoredObject | None) -> bool:
+        """Whether a live member's Secret has just gone: most likely its KubeFedCluster is about to go as well."""
+        name = joined.name
+        if secret is not None or joined.gate is None:
+            self._without_secret.pop(name, None)
+            return False
+        now = time.monotonic()
+        since = self._without_secret.setdefault(name, now)
+        if now - since < WITHOUT_SECRET:
+            self.queue.add_after(name, WITHOUT_SECRET - (now - since))
+            return True
+        where = ObjectName(stored.metadata.namespace, stored.secret_name)
+        if not await absences.gone(self._hub, self.secrets, SECRETS, where):
+            self.queue.add(name)  # a list had left it out
+            return True
+        return stored.metadata.deletion_timestamp is not None  # the KubeFedCluster goes, too: nothing to do
+
+    def _awaits_the_other(self, joined: JoinedMember, *, refused: bool) -> bool:
+        """Whether a live member's Secret and KubeFedCluster do not fit each other for a moment only.
+
+        A join changes one after the other. Meanwhile the member is used as it was: nothing new is sent anywhere.
+        """
+        name = joined.name
+        if not refused or joined.gate is None:
+            self._misfit.pop(name, None)
+            return False
+        now = time.monotonic()
+        since = self._misfit.setdefault(name, now)
+        if now - since >= HALF_CHANGED:
+            return False
+        self.queue.add_after(name, HALF_CHANGED - (now - since))
+        return True
 
     async def _configure(self, joined: JoinedMember, stored: StoredObject, secret: StoredObject | None) -> None:
         name = joined.name
         try:
+            if secret is None and not await self._secret_gone(stored):
+                self._configured.pop(name, None)
+                self.queue.add(name)  # a list had left it out
+                return
             if secret is None:
-                raise Unusable(f"Secret {_secret_name(stored)!r} (spec.secretRef) does not exist")
+                raise Unusable(f"Secret {stored.secret_name!r} (spec.secretRef) does not exist")
+            if secret.broken:
+                raise Unusable(f"Secret {stored.secret_name!r} (spec.secretRef) cannot be read: {secret.broken}")
+            if refusal := _refusal(name, stored, secret):
+                raise Unusable(refusal)
             if joined.gate is not None and joined.gate.admit(stored.spec, secret.data):
                 log.info("cluster credentials replaced", cluster=name)
                 joined.kick()
                 return
             gate = self._gatekeeper.open(name, stored.spec, secret.data)
         except Unusable as error:
-            log.info("cluster cannot be used", cluster=name, reason=str(error))
-            self._release_identity(name)
+            log.warning("cluster cannot be used", cluster=name, reason=str(error))
+            self._identities.forget(name)
             await joined.refuse(str(error))
             return
-        self._release_identity(name)
+        self._identities.forget(name)
+        self._warn_unverified(stored)
         await joined.open(gate, spread=SPREAD * len(self._joined))
 
-    def intake_ends(self) -> None:
-        """No lane takes anything more."""
+    async def _secret_gone(self, stored: StoredObject) -> bool:
+        where = ObjectName(stored.metadata.namespace, stored.secret_name)
+        return not where.name or await absences.gone(self._hub, self.secrets, SECRETS, where)
+
+    def _warn_unverified(self, stored: StoredObject) -> None:
+        """Once for each configuration that is taken into use."""
+        if risk := binding.unverified(stored.spec):
+            log.warning("server not verified", cluster=stored.metadata.name, reason=risk)
+            self._events.about(KUBEFED_CLUSTERS, stored.metadata, "Warning", "TLSValidationDisabled", risk)
+
+    def close_lanes(self) -> None:
+        """Queue nothing more in any lane."""
         for member in self._world.members.values():
             if member.lane is not None:
                 member.lane.close()
 
     async def finish(self, seconds: float) -> int:
-        """Give pushes in flight some seconds; says how many were abandoned."""
+        """Give pushes in flight some seconds; the number of pushes that were abandoned."""
         return await self._pushing.finish(seconds)
 
     async def close(self) -> None:
@@ -149,8 +259,15 @@ class Clusters:
         for joined in list(self._joined.values()):
             await joined.close()
 
-    def _join(self, name: str) -> JoinedMember:
-        lane: Lane[Any] = Lane(name, self._sync.lane_runner(name), self._pushing.spawn, concurrency=CONCURRENCY)
+    def _join(self, name: str, stored: StoredObject) -> JoinedMember:
+        lane: Lane[Key] = Lane(
+            name,
+            self._sync.lane_runner(name),
+            self._pushing.spawn,
+            concurrency=self._concurrency,
+            kind=_type_name,
+            on_trip=lambda: self._request_probe(name),
+        )
         metrics.LANE_DEPTH.labels(name).set_function(lambda: len(lane))
         self._world.members[name] = Member(Cluster(name), lane=lane)
         joined = JoinedMember(
@@ -160,66 +277,105 @@ class Clusters:
             hub_uid=self._hub_uid,
             wake=self._sync.changed,
             fanout=self._fanout,
-            claim=self._claim,
-            answers=self._sync.cluster_answers,
+            identities=self._identities,
+            retry=self._sync.retry_cluster,
+            confirmed=self._record_place,
+            secret=self._secret_in_use,
+            events=self._events,
         )
         self._joined[name] = joined
         self._world.clusters_version += 1
+        if not stored.conditions:  # no controller has known it
+            self._world.joined[name] = self._world.clusters_version
         log.info("cluster joined", cluster=name)
         return joined
+
+    @property
+    def _concurrency(self) -> int:
+        return min(CONCURRENCY, self._world.settings.sync_concurrency)
+
+    def resize(self) -> None:
+        """Other settings are in force: allow as many writes at a time as they do."""
+        for member in self._world.members.values():
+            if member.lane is not None:
+                member.lane.resize(self._concurrency)
+
+    def _request_probe(self, name: str) -> None:
+        joined = self._joined.get(name)
+        if joined is not None:
+            joined.request_probe()
 
     async def _leave(self, name: str) -> None:
         joined = self._joined.pop(name, None)
         self._configured.pop(name, None)
-        self._release_identity(name)
+        self._without_secret.pop(name, None)
+        self._misfit.pop(name, None)
+        self._identities.forget(name)
         if joined is None:
             return
         await joined.close()
         member = self._world.members.pop(name)
         for state in self._world.types.values():
-            state.holdings.pop(name, None)
+            state.copies.pop(name, None)
         self._world.clusters_version += 1
         if member.lane is not None:
             dropped = member.lane.drain()
             member.lane.close()
-            self._sync.drop_cluster(name, dropped)
+            self._sync.forget_cluster(name, dropped)
         metrics.forget_cluster(name)
-        self._fanout.everything()
+        self._fanout.cluster(name)
         log.info("cluster left", cluster=name)
 
-    def _claim(self, uid: str, name: str) -> str:
-        """Who holds an identity: whoever claimed it, else, after a start, whose KubeFedCluster has it on record."""
-        holder = self._identities.get(uid)
-        if holder is None:
-            recorded = [
-                where.name
-                for where, stored in self.objects.items()
-                if stored.metadata.annotations.get(IDENTITY_ANNOTATION) == uid
-            ]
-            holder = name if name in recorded or not recorded else min(recorded)
-            if holder == name:
-                self._identities[uid] = name
-        return holder
+    def _secret_in_use(self, name: str) -> StoredObject | None:
+        """The Secret that a member's connection was made from; None when it, or its KubeFedCluster, is another now."""
+        stored, configured = self.objects.get(ObjectName(self._namespace, name)), self._configured.get(name)
+        if stored is None or configured is None:
+            return None
+        secret = self.secrets.get(ObjectName(stored.metadata.namespace, stored.secret_name))
+        spec, data, _ = configured
+        return secret if secret is not None and (spec, data) == (stored.spec, secret.data) else None
 
-    def _release_identity(self, name: str) -> None:
-        for uid in [uid for uid, holder in self._identities.items() if holder == name]:
-            del self._identities[uid]
+    def _refused(self, name: str, what: HostRefusesReason, failure: Failure | None) -> None:
+        """The hub did not store something of a cluster; None: it did."""
+        joined = self._joined.get(name)
+        if joined is not None:
+            joined.host_refuses(what, failure)
+
+    async def _record_place(self, name: str) -> None:
+        """The member has answered as itself: bind its credentials to this place, where nobody has done so yet."""
+        secret, configured = self._secret_in_use(name), self._configured.get(name)
+        if secret is None or configured is None:
+            return
+        if binding.recorded(secret.metadata.annotations) is not None:
+            self._refused(name, HostRefusesReason.PLACE, None)
+            return
+        spec = configured[0]
+        annotations = {binding.ANNOTATION: binding.record(spec)}
+        metadata = {"annotations": annotations, "resourceVersion": secret.metadata.resource_version}
+        answer = await self._hub.merge(SECRETS, secret.where, orjson.dumps({"metadata": metadata}))
+        self._refused(name, HostRefusesReason.PLACE, answer if isinstance(answer, Failure) else None)
+        if not isinstance(answer, Failure):
+            self._unrecorded.discard(name)
+            log.info("credentials bound to their place", cluster=name)
+        elif name not in self._unrecorded:
+            self._unrecorded.add(name)  # each probe tries again
+            log.warning("credentials not bound to their place", cluster=name, reason=answer.message)
 
 
 class StoredSink:
-    """A store of whole objects that says which of them changed."""
+    """Puts whole objects into a store and notifies of each that changed."""
 
-    def __init__(self, store: Store[StoredObject], heard: Callable[[str], None]) -> None:
+    def __init__(self, store: Store[StoredObject], notify: Callable[[str], None]) -> None:
         self.listed = asyncio.Event()
         self._store = store
-        self._heard = heard
+        self._notify = notify
 
     def replace(self, items: Iterable[StoredObject]) -> None:
         """A whole list."""
         listed = {item.where: item for item in items}
         for where in [where for where in self._store if where not in listed]:
             self._store.drop(where)
-            self._heard(where.name)
+            self._notify(where.name)
         for item in listed.values():
             self.upsert(item)
         self._store.synced = True
@@ -228,13 +384,20 @@ class StoredSink:
     def upsert(self, item: StoredObject) -> None:
         """One object."""
         self._store.put(item.where, item)
-        self._heard(item.where.name)
+        self._notify(item.where.name)
 
     def remove(self, item: StoredObject) -> None:
         """One object is gone."""
         self._store.drop(item.where)
-        self._heard(item.where.name)
+        self._notify(item.where.name)
 
 
-def _secret_name(stored: StoredObject) -> str:
-    return str((stored.spec.get("secretRef") or {}).get("name", ""))
+def _type_name(key: Key) -> str:
+    return key.type
+
+
+def _refusal(name: str, stored: StoredObject, secret: StoredObject) -> str:
+    """Why the Secret's credentials must not be sent where the KubeFedCluster points; "" when they may."""
+    found = secret.metadata
+    credentials = binding.Credentials(secret.where, found.annotations, secret.data, secret.type, found.generate_name)
+    return binding.mismatch(name, stored.spec, credentials)

@@ -1,49 +1,51 @@
-"""Kubernetes events for federated objects: when propagation begins to fail and when that ends, told once each.
+"""Kubernetes events on federated objects: one when propagation begins to fail, and one when it works again.
 
 KubeFed posted one event per cluster and change; that was a third of its hub writes. Here an event is posted when an
 object's Ready turns False for a reason that is not just "on its way", and when it turns True again after that. A
-cluster that is away is told once, by an event of its KubeFedCluster, not by each of its objects.
+cluster that is away gets one event on its KubeFedCluster; its objects get none.
 """
 
+import asyncio
+import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-import structlog
-
-from federation.controllers.facts import World
+from federation.controllers import posting
 from federation.controllers.ports import HubPort
+from federation.controllers.world import World
 from federation.core import budget, claims
-from federation.model.failures import Failure
+from federation.model.conditions import ConditionType, Phase, Reason, phase
 from federation.model.federated import FederatedObject, Metadata
 from federation.model.plan import Keep
-from federation.model.resources import EVENTS, KUBEFED_CLUSTERS, Key, ObjectName, Resource
+from federation.model.resources import KUBEFED_CLUSTERS, Key, ObjectName, Resource
 from federation.model.status import Condition, Status
-from federation.model.words import Propagation, Word
 from federation.runtime.keyqueue import KeyQueue
 
 REMEMBERED = 4096
-"""Objects whose last event is remembered; beyond, the oldest may be told again."""
+"""Objects whose last event is remembered; beyond, the oldest may get the same event once more."""
 DWELL = 2.0
-"""Seconds that a failure must last to be worth an event: a folder applied at once fails for a moment, in any order."""
+"""Seconds that a failure must last before its event is posted: objects that are applied together, in any order, fail
+for a moment."""
 NAMED = 10
 """Clusters that one event names; the status has them all."""
 FAILED = "PropagationFailed"
 RECREATING = "Recreating"
+REMOVED = "CopyRemoved"
 RIVAL = "PlacedByAnotherHub"
 COMPONENT = "federation-controller"
-_OUTAGE = {Word.OK, Word.PENDING, Word.CLUSTER_NOT_READY}
+_NOT_OF_THE_OBJECT = {Phase.APPLIED, Phase.UNDER_WAY, Phase.CLUSTER_AWAY}
 
 T = TypeVar("T")
 
-log = structlog.get_logger()
-
 
 @dataclass(frozen=True, slots=True)
-class _Said:
-    about: Metadata
+class _Event:
+    """An event that has not been posted yet."""
+
+    involved: Metadata
     type: str
     reason: str
     message: str
@@ -51,64 +53,76 @@ class _Said:
 
 
 class Events:
-    """Collects what is worth an event and posts it; `serve` is its worker."""
+    """Records events and has them posted; `serve` is its worker."""
 
     def __init__(self, world: World, hub: HubPort) -> None:
         self._world = world
-        self._hub = hub
+        self._poster = posting.Poster(hub)
         self._queue: KeyQueue[Key] = KeyQueue()
-        self._waiting: dict[Key, list[_Said]] = {}
-        self._told: OrderedDict[Key, str] = OrderedDict()
+        self._waiting: dict[Key, list[_Event]] = {}
+        self._failing: OrderedDict[Key, str] = OrderedDict()
         self._warned: OrderedDict[Key, int] = OrderedDict()
+        self._refused: OrderedDict[Key, str] = OrderedDict()
         self._rivals: OrderedDict[Key, dict[str, tuple[str, ...]]] = OrderedDict()
 
     def status_changed(self, key: Key, federated: FederatedObject, before: Status, after: Status) -> None:
-        """A status was written: is it worth an event?"""
-        self._rivals_told(key, federated, before)
+        """A status was written: record an event where propagation began to fail, or works again."""
+        self._record_rivals(key, federated, before)
         old, new = _ready(before), _ready(after)
-        if new is None or (new.status == "False" and new.reason == "Progressing"):
+        if new is None or (new.status == "False" and new.reason == Reason.PROGRESSING):
             return
-        said = _gist(new, after)
-        if not said:
+        gist = _gist(new, after)
+        if not gist:
             return
-        failed_before = key in self._told
+        failed_before = key in self._failing
         if new.status == "True" and not failed_before:
             return
-        if self._told.get(key) == said or (old is not None and _gist(old, before) == said):
+        if self._failing.get(key) == gist or (old is not None and _gist(old, before) == gist):
             return
         if new.status == "True":
-            self._told.pop(key, None)
-            if not self._unsay(key):
-                self._say(key, _Said(federated.metadata, "Normal", "Propagated", new.message))
+            self._failing.pop(key, None)
+            if not self._discard_failure(key):
+                self._record(key, _Event(federated.metadata, "Normal", "Propagated", new.message))
         else:
-            _remember(self._told, key, said)
-            self._unsay(key)
-            self._say(key, _Said(federated.metadata, "Warning", FAILED, new.message), after=DWELL)
+            _remember(self._failing, key, gist)
+            self._discard_failure(key)
+            self._record(key, _Event(federated.metadata, "Warning", FAILED, new.message), after=DWELL)
 
-    def warned(self, key: Key, federated: FederatedObject, warnings: tuple[str, ...]) -> None:
-        """Parts of a template were left out: told once per generation."""
+    def fields_ignored(self, key: Key, federated: FederatedObject, warnings: tuple[str, ...]) -> None:
+        """Parts of a template were left out: one event per generation."""
         if self._warned.get(key) != federated.metadata.generation:
             _remember(self._warned, key, federated.metadata.generation)
-            self._say(key, _Said(federated.metadata, "Warning", "TemplateFieldIgnored", "; ".join(warnings)))
+            self._record(key, _Event(federated.metadata, "Warning", "TemplateFieldIgnored", "; ".join(warnings)))
+
+    def status_refused(self, key: Key, federated: FederatedObject, message: str) -> None:
+        """The hub refuses its status, so only an event can report that: one for each message."""
+        if self._refused.get(key) != message:
+            _remember(self._refused, key, message)
+            self._record(key, _Event(federated.metadata, "Warning", "StatusRefused", message))
 
     def recreating(self, key: Key, cluster: str, why: str) -> None:
-        """A copy was deleted to be created anew: what was in it is gone, which nobody should have to guess.
+        """A copy was deleted to be created anew: what was in it is gone, and its user must be able to see why."""
+        self._record_for_cluster(key, RECREATING, why, cluster)
 
-        Clusters that do the same in the same moments are told in one event.
-        """
+    def removed(self, key: Key, cluster: str, why: str) -> None:
+        """A copy left a cluster, and not because its user deleted the object: the event has the reason."""
+        self._record_for_cluster(key, REMOVED, why, cluster)
+
+    def _record_for_cluster(self, key: Key, reason: str, why: str, cluster: str) -> None:
+        """Record what happened in one cluster; clusters in which it happens at about the same time share an event."""
         state = self._world.types.get(key.type)
         federated = state.objects.get(ObjectName(key.namespace, key.name)) if state is not None else None
         if federated is None:
             return
         waiting = self._waiting.get(key, [])
-        for place, said in enumerate(waiting):
-            if (said.reason, said.message) == (RECREATING, why):
-                waiting[place] = replace(said, clusters=(*said.clusters, cluster))
+        for place, event in enumerate(waiting):
+            if (event.reason, event.message) == (reason, why):
+                waiting[place] = replace(event, clusters=(*event.clusters, cluster))
                 return
-        self._say(key, _Said(federated.metadata, "Normal", RECREATING, why, (cluster,)), after=DWELL)
+        self._record(key, _Event(federated.metadata, "Normal", reason, why, (cluster,)), after=DWELL)
 
-    def _rivals_told(self, key: Key, federated: FederatedObject, before: Status) -> None:
-        """Another hub places the object where we have it: told once per cluster and hubs, flap as it may."""
+    def _record_rivals(self, key: Key, federated: FederatedObject, before: Status) -> None:
+        """Another hub places the object where we have it: one event per cluster and hubs, however often they flap."""
         state = self._world.types.get(key.type)
         track = state.tracks.get(ObjectName(key.namespace, key.name)) if state is not None else None
         if track is None:
@@ -118,51 +132,62 @@ class Events:
         if not seen and not known:
             return
         new: dict[str, list[str]] = {}
+        stored = budget.by_name(before.clusters)
         for cluster, names in seen.items():
-            told = claims.told(names)
-            # What the status said before we started is known, too.
-            if known.get(cluster) != names and told not in budget.message_of(before.clusters, cluster):
-                new.setdefault(told, []).append(cluster)
-        for told, clusters in new.items():
-            self._say(key, _Said(federated.metadata, "Warning", RIVAL, told, tuple(clusters)))
-        unheard = {name: who for name, who in known.items() if not isinstance(track.actions.get(name), Keep)}
-        _remember(self._rivals, key, unheard | seen)
+            message = claims.rivals_message(names)
+            # What the status showed before we started is known, too.
+            if known.get(cluster) != names and message not in budget.message_of(stored, cluster):
+                new.setdefault(message, []).append(cluster)
+        for message, clusters in new.items():
+            self._record(key, _Event(federated.metadata, "Warning", RIVAL, message, tuple(clusters)))
+        not_seen = {name: who for name, who in known.items() if not isinstance(track.actions.get(name), Keep)}
+        _remember(self._rivals, key, not_seen | seen)
 
-    def _say(self, key: Key, said: "_Said", *, after: float = 0.0) -> None:
-        self._waiting.setdefault(key, []).append(said)
+    def _record(self, key: Key, event: _Event, *, after: float = 0.0) -> None:
+        self._waiting.setdefault(key, []).append(event)
         if after:
             self._queue.add_after(key, after)
         else:
             self._queue.add(key)
 
-    def _unsay(self, key: Key) -> bool:
-        """Take back a failure that has not been posted; whether there was one."""
+    def _discard_failure(self, key: Key) -> bool:
+        """Discard the event of a failure that has not been posted; whether there was one."""
         waiting = self._waiting.get(key, [])
-        kept = [said for said in waiting if said.reason != FAILED]
+        kept = [event for event in waiting if event.reason != FAILED]
         if len(kept) == len(waiting):
             return False
         self._waiting[key] = kept
         return True
 
+    def about(self, resource: Resource, metadata: Metadata, kind: str, reason: str, message: str) -> None:
+        """Record an event about any object of the hub; `kind` is Normal or Warning."""
+        key = Key(resource.plural, metadata.namespace, metadata.name)
+        self._poster.post(key, _body(resource, _Event(metadata, kind, reason, message)))
+
+    def cluster_changed(self, metadata: Metadata, ready: Mapping[str, Any]) -> None:
+        """Record a KubeFedCluster's new Ready condition."""
+        kind = "Normal" if ready.get("status") == "True" else "Warning"
+        self.about(KUBEFED_CLUSTERS, metadata, kind, str(ready.get("reason", "")), str(ready.get("message", "")))
+
     async def serve(self) -> None:
-        """Post events until cancelled; one that the hub refuses is dropped: the status says the same."""
+        """Post events until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._poster.serve())
+            group.create_task(self._hand_over())
+
+    async def _hand_over(self) -> None:
+        """Give events to be posted, when their time has come."""
         while True:
             key = await self._queue.take()
-            try:
-                state = self._world.types.get(key.type)
-                for said in self._waiting.pop(key, []):
-                    if state is None:
-                        break
-                    event = _event(state.type.federated, said)
-                    answer = await self._hub.create(EVENTS, key.namespace or "default", event)
-                    if isinstance(answer, Failure):
-                        log.debug("event not posted", key=str(key), reason=answer.message)
-            finally:
-                self._queue.done(key)
+            state = self._world.types.get(key.type)
+            for event in self._waiting.pop(key, []):
+                if state is not None:
+                    self._poster.post(key, _body(state.type.federated, event))
+            self._queue.done(key)
 
 
 def _ready(status: Status) -> Condition | None:
-    return next((condition for condition in status.conditions if condition.type == "Ready"), None)
+    return next((condition for condition in status.conditions if condition.type == ConditionType.READY), None)
 
 
 def _remember(memory: OrderedDict[Key, T], key: Key, value: T) -> None:
@@ -173,14 +198,14 @@ def _remember(memory: OrderedDict[Key, T], key: Key, value: T) -> None:
 
 
 def _gist(ready: Condition, status: Status) -> str:
-    """What an event says, without what moves by itself; "" when all that fails is a cluster that is away.
+    """What an event is about, without what changes all the time; "" when all that fails is a cluster that is away.
 
-    An outage is the cluster's event, told once there: told by each of its objects it would be thousands, and a flapping
-    cluster would repeat them all.
+    An outage is one event of the cluster. As an event of each object it would be thousands, and a flapping cluster
+    would repeat them all.
     """
-    if ready.reason != Propagation.CHECK_CLUSTERS:
+    if ready.reason != Reason.CHECK_CLUSTERS:
         return f"{ready.status} {ready.reason} {ready.message}"
-    failing = [(line.name, line.status) for line in status.clusters if line.status not in _OUTAGE]
+    failing = [(line.name, line.status) for line in status.clusters if phase(line.status) not in _NOT_OF_THE_OBJECT]
     return f"{ready.status} {failing}" if failing else ""
 
 
@@ -189,21 +214,17 @@ def _named(clusters: tuple[str, ...]) -> str:
     return named if len(clusters) <= NAMED else f"{named} and {len(clusters) - NAMED} more"
 
 
-def about_cluster(metadata: Metadata, ready: Mapping[str, Any]) -> dict[str, object]:
-    """The event that tells of a KubeFedCluster's new Ready condition."""
-    kind = "Normal" if ready.get("status") == "True" else "Warning"
-    said = _Said(metadata, kind, str(ready.get("reason", "")), str(ready.get("message", "")))
-    return _event(KUBEFED_CLUSTERS, said)
-
-
-def _event(resource: Resource, said: _Said) -> dict[str, object]:
+def _body(resource: Resource, event: _Event) -> dict[str, Any]:
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    metadata = said.about
-    message = f"{_named(said.clusters)}: {said.message}" if said.clusters else said.message
+    metadata = event.involved
+    message = f"{_named(event.clusters)}: {event.message}" if event.clusters else event.message
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"generateName": f"{metadata.name[:200]}.", "namespace": metadata.namespace or "default"},
+        "metadata": {
+            "name": f"{metadata.name[:200].rstrip('-.')}.{uuid.uuid4().hex[:16]}",
+            "namespace": metadata.namespace or "default",
+        },
         "involvedObject": {
             "apiVersion": resource.api_version,
             "kind": resource.kind,
@@ -212,8 +233,8 @@ def _event(resource: Resource, said: _Said) -> dict[str, object]:
             "uid": metadata.uid,
             "resourceVersion": metadata.resource_version,
         },
-        "type": said.type,
-        "reason": said.reason,
+        "type": event.type,
+        "reason": event.reason,
         "message": message[:1024],
         "source": {"component": COMPONENT},
         "reportingComponent": COMPONENT,

@@ -1,24 +1,38 @@
-"""Say, per cluster, how an object is doing: from the plan and what came of it to status.clusters[]. Pure.
+"""The line of each cluster in an object's status: made from the plan and what came of it. Pure.
 
 What is only pending keeps the line it had: unknown is not a change, so a restart rewrites nothing.
 """
 
+from collections.abc import Callable, Mapping
+
 import msgspec
 
 from federation.controllers import pacing
-from federation.controllers.facts import Setback, Track
-from federation.core import budget, claims, status
+from federation.controllers.world import Setback, Track
+from federation.core import budget, claims, sharing, summary
+from federation.model.conditions import PropagationStatus
+from federation.model.observations import Applied
 from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan, Refuse, Release, Wait
 from federation.model.status import ClusterStatus
-from federation.model.words import Word
 
 ON_ITS_WAY = "no answer from the cluster yet"
 
+Held = Callable[[str, Action], str]
+"""What holds back the action of a cluster (holdups.reason); "" where nothing does."""
 
-def compose(plan: Plan, track: Track, *, late: bool) -> list[ClusterStatus]:
-    """One line per cluster that the plan speaks of; `late` says that silence has become a time-out."""
-    before = {line.name: line for line in track.status.clusters}
-    return [_line(name, action, plan, track, before.get(name), late) for name, action in track.actions.items()]
+
+def compose(plan: Plan, track: Track, *, late: bool, held: Held = lambda cluster, action: "") -> list[ClusterStatus]:
+    """One line per cluster in the plan; `late`: what has not been answered has timed out."""
+    common = sharing.shared(track.status.clusters)
+    before = budget.by_name(track.status.clusters)
+    return [_line(name, action, plan, track, before, common, late, held) for name, action in track.actions.items()]
+
+
+def shows(stored: Mapping[str, ClusterStatus], name: str, refusal: Refuse | Wait) -> bool:
+    """Whether a cluster's line, of these by name, has this refusal, or this wait."""
+    line = stored.get(name)
+    shown = budget.message_of(stored, name)
+    return line is not None and line.status == refusal.status and shown == budget.cut(refusal.message, budget.MESSAGE)
 
 
 def stalled(track: Track) -> frozenset[str]:
@@ -33,52 +47,95 @@ def stalled(track: Track) -> frozenset[str]:
     )
 
 
-def settled(track: Track) -> bool:
-    """Whether every action has had its answer, so that the status can be told in one write."""
+def all_answered(track: Track) -> bool:
+    """Whether every action has had its answer, so that one write of the status reports them all."""
     if track.pending:
         return False
     return not any(
-        (isinstance(action, Wait) and action.word is Word.PENDING and name not in track.setbacks)
+        (isinstance(action, Wait) and action.status is PropagationStatus.PENDING and name not in track.setbacks)
         or (isinstance(action, Wait | Apply) and _recreating(track.setbacks.get(name)))
         or (isinstance(action, Delete | Release) and name in track.leaving)
+        or _guessed(name, action, track)
         for name, action in track.actions.items()
     )
 
 
+def guesses(track: Track) -> bool:
+    """Whether clusters that answer, or may, have lines only because they have not been listed yet."""
+    return bool(track.guessed) and any(
+        _guessed(name, action, track) and action.status is not PropagationStatus.CLUSTER_NOT_READY
+        for name, action in track.actions.items()
+        if isinstance(action, Wait)
+    )
+
+
 def _line(  # noqa: PLR0917 - private, called once
-    name: str, action: Action, plan: Plan, track: Track, before: ClusterStatus | None, late: bool
+    name: str,
+    action: Action,
+    plan: Plan,
+    track: Track,
+    stored: Mapping[str, ClusterStatus],
+    common: str,
+    late: bool,
+    held: Held,
 ) -> ClusterStatus:
+    before = stored.get(name)
     applied = track.applied.get(name)
-    fingerprint = status.fingerprint(applied.digest, applied.entry) if applied else ""
+    fingerprint = summary.fingerprint(applied.digest, applied.owned_digest) if applied and applied.known else ""
     generation = applied.generation if applied and applied.generation != plan.generation else 0
     setback = track.setbacks.get(name)
-    word, message = Word.PENDING, ON_ITS_WAY
+    status, message = PropagationStatus.PENDING, ON_ITS_WAY
     match action:
-        case Keep(digest=digest, entry=entry, rivals=rivals):
-            message = "; ".join(filter(None, (claims.told(rivals), track.dropped.get(name))))
-            return ClusterStatus(name, message=message, fingerprint=status.fingerprint(digest, entry))
-        case Wait(word=Word.PENDING) if setback is not None and _recreating(setback):
-            word, message = setback.word, setback.message
-        case Wait(word=Word.PENDING) if before is not None and not before.status:
-            # Nothing says that it is not so any more; which generation it holds is told as long as it is not this one.
-            held = applied.generation if applied else before.generation or track.status.observed_generation
-            said = budget.message_of(track.status.clusters, name) if before.message else ""
-            return msgspec.structs.replace(before, message=said, generation=held if held != plan.generation else 0)
-        case Wait(word=word, message=message) | Refuse(word=word, message=message):
-            return ClusterStatus(name, word, message, generation, fingerprint)
-        case Claim(holder=holder):
-            untold = setback.message if setback is not None and setback.digest == pacing.identity(action) else ""
-            message = claims.held_by(holder) + (f"; it could not be told: {untold}" if untold else "")
-            return ClusterStatus(name, Word.ALREADY_EXISTS, message, generation, fingerprint)
+        case Keep(digest=digest, owned_digest=owned, rivals=rivals, note=note):
+            message = "; ".join(filter(None, (claims.rivals_message(rivals), note, track.dropped.get(name))))
+            return ClusterStatus(name, message=message, fingerprint=summary.fingerprint(digest, owned))
+        case Wait(status=PropagationStatus.PENDING) if setback is not None and _recreating(setback):
+            status, message = setback.status, setback.message
+        case Wait(status=PropagationStatus.PENDING, known=False) if before is not None and _holds(
+            before, applied, common
+        ):
+            # Nothing has shown a change: keep the line, with the generation that was applied if it is not this one.
+            last = (
+                applied.generation
+                if applied and applied.known
+                else before.generation or track.status.observed_generation
+            )
+            message = budget.message_of(stored, name)
+            generation = last if last != plan.generation else 0
+            return msgspec.structs.replace(sharing.own(before, common), message=message, generation=generation)
+        case Wait(status=status, message=message, namespace=True):
+            message = ": ".join(filter(None, (message, held(name, action))))
+            return ClusterStatus(name, status, message, generation, fingerprint)
+        case Wait(status=status, message=message) | Refuse(status=status, message=message):
+            return ClusterStatus(name, status, message, generation, fingerprint)
+        case Claim(owner=owner):
+            unclaimed = setback.message if setback is not None and setback.digest == pacing.identity(action) else ""
+            message = claims.managed_by(owner) + (f"; our claim could not be written: {unclaimed}" if unclaimed else "")
+            return ClusterStatus(name, PropagationStatus.ALREADY_EXISTS, message, generation, fingerprint)
         case Delete() | Release():
-            word, message = (Word.DELETION_TIMED_OUT, ON_ITS_WAY) if late else (Word.WAITING_FOR_REMOVAL, "")
-        case Apply() if late:
-            word = Word.UPDATE_TIMED_OUT if action.uid else Word.CREATION_TIMED_OUT
+            message = (held(name, action) if setback is None else "") or (ON_ITS_WAY if late else "")
+            status = PropagationStatus.DELETION_TIMED_OUT if late else PropagationStatus.WAITING_FOR_REMOVAL
+        case Apply():
+            if late:
+                status = PropagationStatus.UPDATE_TIMED_OUT if action.uid else PropagationStatus.CREATION_TIMED_OUT
+            message = (held(name, action) if setback is None else "") or ON_ITS_WAY
     if setback is not None:
-        word, message = setback.word, setback.message
-    return ClusterStatus(name, word, message, generation, fingerprint)
+        status, message = setback.status, setback.message
+    return ClusterStatus(name, status, message, generation, fingerprint)
+
+
+def _holds(before: ClusterStatus, applied: Applied | None, common: str) -> bool:
+    """Whether a healthy line is still of this cluster: not of one that had its name before."""
+    known = applied is not None and applied.known
+    return not before.status and (known or summary.parse_fingerprint(sharing.own(before, common).fingerprint) is None)
+
+
+def _guessed(name: str, action: Action, track: Track) -> bool:
+    """Whether the cluster may have a copy, but only for lack of a list: most show within seconds that there is none."""
+    applied = track.applied.get(name)
+    return name in track.guessed and isinstance(action, Wait) and applied is not None and not applied.known
 
 
 def _recreating(setback: Setback | None) -> bool:
     """Whether the object was deleted to be created anew, and has not been yet."""
-    return setback is not None and setback.word is Word.WAITING_FOR_REMOVAL
+    return setback is not None and setback.status is PropagationStatus.WAITING_FOR_REMOVAL

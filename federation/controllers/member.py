@@ -1,4 +1,4 @@
-"""One joined member cluster, alive: its Gate, its probes and the watches of what it holds.
+"""One joined member cluster, alive: its Gate, its probes and its watches.
 
 Owned by `clusters`. A cluster whose identity (kube-system's UID) is not the recorded one, or is another joined
 cluster's, is refused: nothing is read from it and nothing written to it.
@@ -8,53 +8,44 @@ import asyncio
 import functools
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 import structlog
 
-from federation.controllers import discovery, events, tokens
-from federation.controllers.facts import Holdings, Member, TypeState, World
-from federation.controllers.ports import Gate, HubPort, Watch
-from federation.controllers.triggers import Fanout, HoldingsSink, Wake
+from federation.controllers import servedversions, tokens
+from federation.controllers.following import Following, Retry
+from federation.controllers.identities import Identities
+from federation.controllers.ports import EventPoster, Gate, HubPort
+from federation.controllers.triggers import Fanout, Wake
+from federation.controllers.world import Member, TypeState, World
 from federation.core import health
-from federation.core.planning import Trouble
-from federation.model.clusters import Cluster
+from federation.model import marks
+from federation.model.conditions import ClusterConditionType, ClusterReason, HostRefusesReason
+from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
-from federation.model.federated import StoredObject
-from federation.model.resources import EVENTS, KUBEFED_CLUSTERS
-from federation.model.words import Word
+from federation.model.federated import Metadata, StoredObject
+from federation.model.observations import Cluster
+from federation.model.resources import KUBEFED_CLUSTERS
 from federation.runtime import metrics
 from federation.runtime.tasks import Tasks
 
 FACTS_PERIOD = 600.0
 """Seconds between two readings of version, region and zones."""
-WATCH_SILENCE = 90.0
-"""Seconds without a word after which a watch that cannot be opened counts against its cluster's health."""
-IDENTITY_ANNOTATION = "kubefed.io/cluster-uid"
-"""Ours, on a KubeFedCluster: the UID of the member's kube-system namespace, recorded at join."""
-SYNCED = "Synced"
-"""Our condition type: every enabled type can be followed in this cluster."""
-_EXPLAINED = {FailureKind.RIGHT_MISSING: Word.RETRIEVAL_FAILED, FailureKind.TYPE_MISSING: Word.VERSION_UNAVAILABLE}
+
+_REFUSES = ClusterConditionType.HOST_REFUSES
 
 log = structlog.get_logger()
-
-
-class Answers(Protocol):
-    """Sync.cluster_answers."""
-
-    def __call__(self, cluster: str, type_name: str = "", *, upgraded: bool = False) -> None:
-        """A cluster answers again, or lets one type be followed again; `upgraded`: what it refused may pass now."""
 
 
 class JoinedMember:
     """The live side of one KubeFedCluster.
 
-    `claim(uid, name)` answers which cluster holds an identity, claiming it for `name` when it is free.
-    `answers(name, type, upgraded=...)` is told when the cluster answers again, or lets one type be followed again.
+    `identities` knows which cluster an identity belongs to. `retry(name, type, upgraded=...)` is called when the
+    cluster answers again, or when one of its types can be watched again. `confirmed(name)` is called when a probe has
+    shown that this is the cluster that was joined.
     """
 
     def __init__(
@@ -66,8 +57,11 @@ class JoinedMember:
         hub_uid: str,
         wake: Wake,
         fanout: Fanout,
-        claim: Callable[[str, str], str],
-        answers: Answers,
+        identities: Identities,
+        retry: Retry,
+        confirmed: Callable[[str], Awaitable[None]],
+        secret: Callable[[str], StoredObject | None],
+        events: EventPoster,
     ) -> None:
         self.name = name
         self.gate: Gate | None = None
@@ -79,15 +73,20 @@ class JoinedMember:
         self._hub_uid = hub_uid
         self._wake = wake
         self._fanout = fanout
-        self._claim = claim
-        self._answers = answers
-        self._discovery = discovery.Discovery(name, world, fanout, functools.partial(answers, upgraded=True))
-        self._watches: dict[str, tuple[Watch, Tasks]] = {}
+        self._identities = identities
+        self._retry = retry
+        self._confirmed = confirmed
+        self._secret = secret
+        self._events = events
+        self._discovery = servedversions.Discovery(name, world, fanout, functools.partial(retry, upgraded=True))
+        self._following = Following(name, world, self, wake=wake, fanout=fanout, retry=retry)
         self._probe_now = asyncio.Event()
-        self._renewal = tokens.Renewal(name, hub)
+        self._renewal = tokens.Renewal(name, hub, functools.partial(self.host_refuses, HostRefusesReason.TOKEN))
         self._facts: dict[str, Any] = {}
         self._facts_at = -FACTS_PERIOD
         self._verified = False
+        self._unreported: FailureKind | None = None
+        self._refused_by_host: dict[HostRefusesReason, str] = {}
 
     # --- configuration, by clusters ------------------------------------------------------------------------------
 
@@ -95,98 +94,101 @@ class JoinedMember:
         """Start with a new Gate; the first probe comes within `spread` seconds, and nothing is written before it."""
         self.health = health.Health()
         if self._member.cluster.ready is not None:
-            self._see(replace(self._member.cluster, ready=None, message=self.health.message))
+            self._update_cluster(replace(self._member.cluster, ready=None, message=self.health.message))
         await self.close()
+        self._refused_by_host.clear()
         self.gate = gate
         self._discovery.begin()
         self._facts_at = -FACTS_PERIOD
         self.tasks.keep(lambda: self._probe_loop(spread), f"probe:{self.name}")
-        self.tasks.keep(lambda: self._renewal.run(gate, lambda: self.object), f"token:{self.name}")
+        self.tasks.keep(lambda: self._renewal.run(gate, lambda: self._secret(self.name)), f"token:{self.name}")
 
     async def close(self) -> None:
-        """End every loop and connection; what was known of the member's objects is kept as last known."""
+        """End every loop and connection; what was observed of the member's objects is kept."""
         self._verified = False
         self._member.port = None
         await self.tasks.cancel()
-        for name in list(self._watches):
-            await self.unfollow(name)
+        await self._following.close()
         if self.gate is not None:
             await self.gate.close()
             self.gate = None
 
     async def refuse(self, message: str) -> None:
-        """The stored configuration cannot be used: close, and say why."""
+        """The stored configuration cannot be used: close, and remember why; `report` writes it to the status."""
         await self.close()
-        self._judge(health.malformed(message))
-        await self._tell()
+        self._identities.silent(self.name)
+        self._assess(health.malformed(message))
+
+    async def report(self) -> None:
+        """Write the KubeFedCluster's status. Raises ApiFailure where the hub refuses it, so that it is tried again."""
+        failure = await self._report()
+        if failure is not None and failure.kind is not FailureKind.NOT_FOUND:
+            raise ApiFailure(failure, f"status of KubeFedCluster {self.name}")
 
     def kick(self) -> None:
         """Credentials or rights may be new: probe and watch now."""
+        self._refused_by_host.pop(HostRefusesReason.TOKEN, None)
         self._probe_now.set()
         self._renewal.changed()
-        for watch, _ in self._watches.values():
-            watch.kick()
+        self._following.kick()
+
+    def observe(self, stored: StoredObject) -> None:
+        """The KubeFedCluster as the hub's watch shows it; an event from before our own last write is ignored.
+
+        The event of that write comes, too, with whatever anybody else changed.
+        """
+        known = self.object.metadata if self.object is not None else None
+        if known is None or known.uid != stored.metadata.uid or not _older(stored.metadata, known):
+            self.object = stored
+
+    def host_refuses(self, what: HostRefusesReason, failure: Failure | None) -> None:
+        """The host did not store something of this cluster; None: it did. The next probe reports what lasts.
+
+        A host that is away, or an object that was changed at the same time, refuses nothing.
+        """
+        if failure is None:
+            self._refused_by_host.pop(what, None)
+        elif failure.concerns == "object":
+            self._refused_by_host[what] = f"{health.UNSTORED[what]}: {failure.message}"
 
     def relabel(self, labels: Mapping[str, str]) -> None:
-        """The KubeFedCluster's labels are what placement selects by."""
+        """Take over the KubeFedCluster's labels: placement selects by them."""
         if dict(self._member.cluster.labels) != dict(labels):
-            self._see(replace(self._member.cluster, labels=dict(labels)))
+            self._update_cluster(replace(self._member.cluster, labels=dict(labels)))
 
-    # --- what it holds -------------------------------------------------------------------------------------------
+    # --- watches -------------------------------------------------------------------------------------------------
 
     def enabled(self, state: TypeState) -> None:
-        """A type was enabled: follow it, once it is known in which version."""
+        """A type was enabled: watch it, once it is known in which version."""
         if state.type.target.group:
             self._discovery.begin()
-            self._probe_now.set()  # looks, then follows
+            self._probe_now.set()  # which reads the versions, then watches
         else:
-            self.follow(state)
-
-    def follow(self, state: TypeState) -> None:
-        """Watch what the member holds of a type, once its identity is known."""
-        if self.gate is None or not self._verified or state.type.name in self._watches:
-            return
-        holdings = state.holdings.setdefault(self.name, Holdings())
-        sink = HoldingsSink(self.name, self.gate.writer.manager, state, holdings, wake=self._wake, fanout=self._fanout)
-
-        def on_change(watch: Watch) -> None:
-            if watch.failure is not None and watch.failure.kind is FailureKind.TYPE_MISSING:
-                self._discovery.hint(state.type.name)  # another version may be served: the next probe tells
-                self._probe_now.set()
-            else:
-                self._weigh(state, watch)
-
-        def on_end() -> None:
-            self._discovery.hint(state.type.name)
-            self._probe_now.set()
-
-        watch = self.gate.watch(replace(state.type, target=state.target_in(self.name)), sink, on_change, on_end)
-        tasks = Tasks()
-        tasks.keep(watch.run, f"watch:{self.name}:{state.type.name}")
-        self._watches[state.type.name] = (watch, tasks)
-
-    def _weigh(self, state: TypeState, watch: Watch) -> None:
-        """What a watch's failure, or its end, means for every object of the type."""
-        failure = watch.failure
-        word = _EXPLAINED.get(failure.kind) if failure is not None else None
-        trouble = Trouble(word, failure.message) if failure is not None and word is not None else None
-        holdings = state.holdings[self.name]
-        before = holdings.trouble
-        if trouble == before:
-            return
-        holdings.trouble = trouble
-        if before is not None and before.word is Word.VERSION_UNAVAILABLE:
-            self._discovery.hint(state.type.name)
-        if trouble is None:
-            self._answers(self.name, state.type.name)
-        self._fanout.whole_type(state.type.name)
-        self._probe_now.set()
+            self._following.align()
 
     async def unfollow(self, type_name: str) -> None:
         """Stop watching a type."""
-        followed = self._watches.pop(type_name, None)
-        if followed is not None:
-            await followed[1].cancel()
+        await self._following.unfollow(type_name)
+
+    @property
+    def verified_gate(self) -> Gate | None:
+        """The Gate to it; None while there is none, or while it is not known which cluster answers."""
+        return self.gate if self._verified else None
+
+    def request_probe(self) -> None:
+        """Probe soon: the result is waited for (whether the whole member fails, or which cluster answers)."""
+        self._probe_now.set()
+
+    def missing(self, type_name: str) -> None:
+        """A type is not served, or its definition has changed: probe now, and read in which versions it is served."""
+        self._discovery.hint(type_name)
+        self._probe_now.set()
+
+    def watch_changed(self, type_name: str, *, hint: bool) -> None:
+        """The watch of a type fails, or works again: the next probe, which is now, reports it."""
+        if hint:
+            self._discovery.hint(type_name)
+        self._probe_now.set()
 
     # --- probes --------------------------------------------------------------------------------------------------
 
@@ -194,11 +196,15 @@ class JoinedMember:
         await asyncio.sleep(random.random() * spread)
         while True:
             self._probe_now.clear()
-            self._judge(await self._probe())
-            if self.health.ready:
-                for state in list(self._world.types.values()):
-                    self.follow(state)
-            await self._tell()
+            probe = await self._probe()
+            if probe is None:
+                metrics.PROBES.labels("inconclusive").inc()
+            else:
+                metrics.PROBES.labels("answered" if probe.ok else "failed").inc()
+                self._assess(probe)
+                await self._report()
+            self._following.align()
+            await self._following.ended()
             period = self._world.settings.health.period * (0.9 + random.random() / 5)
             try:
                 async with asyncio.timeout(period):
@@ -207,61 +213,57 @@ class JoinedMember:
             except TimeoutError:
                 continue
 
-    async def _probe(self) -> health.Probe:
+    async def _probe(self) -> health.Probe | None:
+        """The result of one probe; None when it shows nothing: we were late, or other clusters must answer first."""
         assert self.gate is not None  # noqa: S101 - the loop lives exactly as long as its gate
         identity = await self.gate.identify(self._world.settings.health.timeout)
         if isinstance(identity, Failure):
-            return health.failed(identity)
+            self._identities.silent(self.name)
+            return None if identity.late else health.failed(identity)
         refusal = await self._check_identity(identity)
+        if refusal is None:
+            return None  # other clusters are to show their identity first
         if refusal:
             await self._distrust()
             return health.malformed(refusal)
         self._verified = True
         self._member.port = self.gate.writer
+        await self._confirmed(self.name)
         now = time.monotonic()
         if now - self._facts_at >= FACTS_PERIOD or self.health.ready is False:
             await self._read_facts()
-        for moved in await self._discovery.look(self.gate):
-            await self.unfollow(moved)  # the probe's end follows it again, under the other version
-        for type_name, (watch, _) in self._watches.items():
-            state = self._world.types.get(type_name)
-            if state is not None and watch.failure is not None and self.name in state.holdings:
-                self._weigh(state, watch)
-        silent = [name for name, (watch, _) in self._watches.items() if _silent(watch, now)]
+        self._following.reassess(await self._discovery.look(self.gate))
+        silent = self._following.silent(now)
         if silent:
-            return health.Probe("ClusterNotReady", f"answers, but its watches do not: {', '.join(sorted(silent))}")
+            return health.Probe(
+                ClusterReason.NOT_READY, f"answers, but its watches do not: {', '.join(sorted(silent))}"
+            )
         return health.READY
 
     async def _distrust(self) -> None:
-        """This is not the cluster that was joined: forget what it holds, look no more and write nothing."""
+        """This is not the cluster that was joined: forget what was observed, watch nothing and write nothing."""
         self._verified = False
         self._member.port = None
-        for name in list(self._watches):
-            await self.unfollow(name)
-            state = self._world.types.get(name)
-            if state is not None:
-                state.holdings.pop(self.name, None)
+        self._discovery.begin()  # what it serves is forgotten, too
+        await self._following.forget()
 
-    async def _check_identity(self, identity: str) -> str:
-        """Why this cluster must not be touched; "" when it is who it should be."""
+    async def _check_identity(self, identity: str) -> str | None:
+        """Why this cluster must not be touched; "" when it is the one that was joined, None while that is unknown."""
         stored = self.object
         if stored is None:
             return "the KubeFedCluster is gone"
-        recorded = stored.metadata.annotations.get(IDENTITY_ANNOTATION)
+        recorded = stored.metadata.annotations.get(marks.IDENTITY_ANNOTATION)
         if recorded and recorded != identity:
             return (
                 f"another cluster answers here: its identity is {identity}, {recorded} was joined. "
                 f"If that is intended, unjoin {self.name} and join it again"
             )
-        holder = self._claim(identity, self.name)
-        if holder != self.name:
-            return f"this cluster is already joined as {holder!r}: one of the two must be unjoined"
-        if not recorded:
-            body = orjson.dumps({"metadata": {"annotations": {IDENTITY_ANNOTATION: identity}}})
-            await self._hub.merge(KUBEFED_CLUSTERS, stored.where, body)
+        refusal = await self._identities.claim(self.name, identity)
+        if refusal != "":
+            return refusal
         is_host = identity == self._hub_uid
         if self._member.cluster.is_host != is_host:
-            self._see(replace(self._member.cluster, is_host=is_host))
+            self._update_cluster(replace(self._member.cluster, is_host=is_host))
         return ""
 
     async def _read_facts(self) -> None:
@@ -282,96 +284,77 @@ class JoinedMember:
     def _member(self) -> Member:
         return self._world.members[self.name]
 
-    def _judge(self, probe: health.Probe) -> None:
+    def _assess(self, probe: health.Probe) -> None:
         before = self.health
-        self.health = health.probe_result(before, probe, self._world.settings.health, time.time())
-        ready = False if self.health.reason == "ClusterConfigMalformed" else self.health.ready
+        self.health = health.assess(before, probe, self._world.settings.health, time.time())
+        ready = False if self.health.reason is ClusterReason.MALFORMED else self.health.ready
         if self.health.pending and self.health.pending != before.pending:
             log.info("probe failed", cluster=self.name, detail=self.health.pending)
-        if ready and before.failures and not self.health.failures:
+        # With a threshold over one the good probe that decides is not the first one.
+        back = before.failures or self._member.cluster.ready is False
+        if ready and back and not self.health.failures:
             self._resume()
+        elif self.health.failures and self._member.lane is not None:
+            self._member.lane.probe_failed()
         if (ready, self.health.message) == (self._member.cluster.ready, self._member.cluster.message):
             return
-        if ready != self._member.cluster.ready:
-            log.info("cluster ready" if ready else "cluster not ready", cluster=self.name, reason=self.health.message)
-        self._see(replace(self._member.cluster, ready=ready, message=self.health.message))
+        if not ready:
+            log.warning("cluster not ready", cluster=self.name, reason=self.health.message)  # another reason is news
+        elif ready != self._member.cluster.ready:
+            log.info("cluster ready", cluster=self.name, reason=self.health.message)
+        self._update_cluster(replace(self._member.cluster, ready=ready, message=self.health.message))
         metrics.CLUSTER_READY.labels(self.name).set(1 if ready else 0)
 
     def _resume(self) -> None:
-        """It answers after failed probes, many or one: nothing sits out a wait that an outage has earned."""
+        """It answers after failed probes, many or one: end every wait that began in the outage."""
         lane = self._member.lane
         if lane is not None:
             lane.resume()
-        for watch, _ in self._watches.values():
-            watch.kick()
-        self._answers(self.name, "")
+        self._following.kick()
+        self._retry(self.name)
 
-    def _see(self, cluster: Cluster) -> None:
+    def _update_cluster(self, cluster: Cluster) -> None:
         self._member.cluster = cluster
         self._world.clusters_version += 1
-        self._fanout.everything()
+        self._fanout.cluster(self.name)
 
-    async def _tell(self) -> None:
+    async def _report(self) -> Failure | None:
+        """Write the status where it differs from the stored one; the next probe, or turn, tries again."""
         stored = self.object
         if stored is None:
-            return
-        previous = stored.status.get("conditions") or []
-        told = health.conditions(self.health, previous, time.time())
-        told = _with_synced(told, {name: watch for name, (watch, _) in self._watches.items()}, time.time())
-        status = {**stored.status, **self._facts, "conditions": told}
+            return None
+        previous = stored.conditions
+        conditions = health.conditions(self.health, previous, time.time())
+        conditions = self._following.with_synced(conditions, time.time())
+        conditions = health.with_host(conditions, self._refused_by_host, time.time())
+        ours = {**self._facts, "conditions": conditions}
+        status = {**stored.status, **ours}
         if status == stored.status:
-            return
-        answer = await self._hub.set_status(KUBEFED_CLUSTERS, stored.where, orjson.dumps({"status": status}))
+            return None
+        answer = await self._hub.set_status(KUBEFED_CLUSTERS, stored.where, orjson.dumps({"status": ours}))
         if isinstance(answer, Failure):
-            log.info("cluster status not written", cluster=self.name, reason=answer.message)
-            return
+            if self._unreported is not answer.kind:
+                log.warning("cluster status not written", cluster=self.name, reason=answer.message)
+            self._unreported = answer.kind
+            return answer
+        self._unreported = None
         if self.object is stored:
-            self.object = StoredObject(stored.metadata, stored.spec, status)
-        was, now = _ready(previous), _ready(told)
+            self.object = StoredObject(answer, stored.spec, status)
+        was, now = _found(previous, ClusterConditionType.READY), _found(conditions, ClusterConditionType.READY)
         if was.get("status") != now.get("status") and (was or now.get("status") != "True"):
-            event = events.about_cluster(stored.metadata, now)
-            refused = await self._hub.create(EVENTS, stored.where.namespace, event)
-            if refused is not None:
-                log.debug("event not posted", cluster=self.name, reason=refused.message)
+            self._events.cluster_changed(stored.metadata, now)
+        refused_before, refused = _found(previous, _REFUSES), _found(conditions, _REFUSES)
+        if refused and refused.get("message") != refused_before.get("message"):
+            reason, message = refused["reason"], refused["message"]
+            log.warning("host refuses", cluster=self.name, what=reason, reason=message)
+            self._events.about(KUBEFED_CLUSTERS, stored.metadata, "Warning", reason, message)
+        return None
 
 
-def _ready(conditions: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
-    return next((condition for condition in conditions if condition.get("type") == "Ready"), {})
+def _found(conditions: Iterable[Mapping[str, Any]], kind: ClusterConditionType) -> Mapping[str, Any]:
+    return next((condition for condition in conditions if condition.get("type") == kind), {})
 
 
-def _silent(watch: Watch, now: float) -> bool:
-    return watch.failure is not None and watch.failure.kind not in _EXPLAINED and now - watch.contact > WATCH_SILENCE
-
-
-def _synced_condition(watches: Mapping[str, Watch]) -> tuple[str, str, str]:
-    """status, reason and message of the condition that says which types cannot be followed, and why."""
-    failing = {name: watch.failure for name, watch in sorted(watches.items()) if watch.failure is not None}
-    if not failing:
-        waiting = sorted(name for name, watch in watches.items() if not watch.synced)
-        if waiting:
-            return "Unknown", "Listing", f"first list under way: {', '.join(waiting[:5])}"
-        return "True", "Following", ""
-    said = [f"{name}: {failure.message}" for name, failure in failing.items()]
-    kinds = {failure.kind for failure in failing.values()}
-    reason = "RightMissing" if FailureKind.RIGHT_MISSING in kinds else "WatchFailed"
-    return "False", reason, "; ".join(said[:3]) + (f"; and {len(said) - 3} more types" if len(said) > 3 else "")
-
-
-def _with_synced(conditions: list[dict[str, Any]], watches: Mapping[str, Watch], now: float) -> list[dict[str, Any]]:
-    status, reason, message = _synced_condition(watches)
-    old = next((condition for condition in conditions if condition.get("type") == SYNCED), None)
-    if status == "Unknown" and (old is not None or not watches):
-        return conditions  # a first list is soon over: not worth a write
-    if old is not None and (old.get("status"), old.get("reason"), old.get("message")) == (status, reason, message):
-        return conditions
-    stamp = datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    moved = old is None or old.get("status") != status
-    told = {
-        "type": SYNCED,
-        "status": status,
-        "lastProbeTime": stamp,
-        "lastTransitionTime": stamp if moved or old is None else old.get("lastTransitionTime", stamp),
-        "reason": reason,
-        "message": message,
-    }
-    return [*(condition for condition in conditions if condition.get("type") != SYNCED), told]
+def _older(one: Metadata, other: Metadata) -> bool:
+    versions = one.resource_version, other.resource_version
+    return all(version.isdecimal() for version in versions) and int(versions[0]) < int(versions[1])

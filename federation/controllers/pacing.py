@@ -1,73 +1,88 @@
-"""How long an action waits before it is tried again, and what its answer says about its member; used by sync.
+"""How long an action waits before it is tried again, and what its answer shows about its member; used by sync.
 
 Each cluster of each object has its own wait (`Setback`), by what the refusal means: a race is tried again at once, a
 manifest that is wrong when it changes. A fight with another controller is slowed down (core.contention).
 """
 
-import time
-
-from federation.controllers.facts import Setback, Track
-from federation.controllers.push import Outcome
-from federation.core import contention, failures
-from federation.core.planning import Applied
+from federation.controllers.outcomes import Outcome
+from federation.controllers.world import Leaving, Setback, Track
+from federation.core import classification, contention
+from federation.model.conditions import PropagationStatus
 from federation.model.failures import FailureKind
+from federation.model.observations import Applied
 from federation.model.plan import Action, Apply, Claim, Delete, Push, Release
-from federation.model.words import Word
 from federation.runtime.backoff import delay
-from federation.runtime.lane import Verdict
+from federation.runtime.lane import Evidence
 
-LEAVE = 10.0
-"""Seconds after which a delete that was accepted and not confirmed is sent again."""
-RETRY = {"now": (0.05, 1.0), "soon": (0.5, 60.0), "slow": (5.0, 960.0), "never": (960.0, 960.0)}
-"""Base and cap, in seconds, of the wait before a cluster's action is tried again, by failures.retry."""
+_NOT_LET_IN = {FailureKind.UNREACHABLE, FailureKind.UNTRUSTED, FailureKind.UNAUTHORIZED}
+RESEND = (10.0, 600.0)
+"""Seconds after which a delete that was accepted and not confirmed is sent again, doubling: its confirmation comes by a
+watch, and one that is broken for an hour must not cost a request every ten seconds for each object."""
+RETRY = {"now": (0.05, 1.0), "soon": (0.5, 60.0), "slow": (5.0, 300.0), "never": (60.0, 300.0)}
+"""Base and cap, in seconds, of the wait before a cluster's action is tried again, by classification.retry. A person who
+has mended something should see it work within minutes, even what we took for hopeless."""
 RIGHT_MISSING = (2.0, 60.0)
 """The same for a missing right: whoever grants it should not wait for long to see it work."""
 
-GOING = (60.0, 960.0)
-"""The same for an object that was deleted to be created anew: the watch tells when it is gone, and ends the wait."""
+REFUSED = {RETRY["slow"], RETRY["never"], RIGHT_MISSING}
+"""What a member that answers has refused, and may refuse again."""
+
+RECREATING = (60.0, 960.0)
+"""The same for an object that was deleted to be created anew: the event of its end ends the wait."""
 
 
-def set_back(before: Setback | None, action: Push, outcome: Outcome, now: float) -> Setback:
+def next_setback(before: Setback | None, action: Push, outcome: Outcome, now: float) -> Setback:
     """The wait after one more answer that was not success; `now` is monotonic."""
     digest = identity(action)
-    pace = RETRY[failures.retry(outcome.failure) if outcome.failure is not None else "slow"]
+    update = isinstance(action, Apply) and bool(action.uid)
+    pace = RETRY[classification.retry(outcome.failure, update=update) if outcome.failure is not None else "slow"]
     if outcome.failure is not None and outcome.failure.kind is FailureKind.RIGHT_MISSING:
         pace = RIGHT_MISSING
     if outcome.recreating:
-        pace = GOING
-    # Another pace starts anew: a dozen refused connections do not tell how long a missing right will last.
+        pace = RECREATING
+    # Another pace starts anew: a dozen refused connections do not show how long a missing right will last.
     again = before is not None and (before.digest, before.pace) == (digest, pace)
     attempts = before.attempts + 1 if before is not None and again else 1
     wait = delay(attempts - 1, base=pace[0], cap=pace[1])
-    return Setback(outcome.word, outcome.message, digest, now + wait, attempts, pace)
+    return Setback(outcome.status, outcome.message, digest, now + wait, attempts, pace)
 
 
-def held_back(action: Push, track: Track, cluster: str, now: float) -> float:
-    """Seconds that this action must still wait; 0 when it can go. A fight is noted as a setback."""
+def delete_accepted(before: Leaving | None, uid: str, now: float) -> Leaving:
+    """A delete was accepted once more; `now` is monotonic."""
+    wait = min(2 * before.wait, RESEND[1]) if before is not None and before.uid == uid else RESEND[0]
+    return Leaving(uid, now, wait)
+
+
+def remaining_delay(action: Push, track: Track, cluster: str, now: float) -> float:
+    """Seconds by which this action is delayed; 0 when it can go. A fight is recorded as a setback."""
     when = _not_before(action, track, cluster)
     if when > now:
         return when - now
     contest = track.contention.get(cluster)
     if contest is None or not _repeats(action, track.applied.get(cluster)):
         return 0.0
-    wait = contest.last + contention.delay(contest) - time.time()
+    wait = contest.last + contention.delay(contest) - now
     if wait > 0:
         track.setbacks[cluster] = Setback(
-            Word.UPDATE_FAILED, contention.message(contest, time.time()), identity(action), now + wait, contest.count
+            PropagationStatus.UPDATE_FAILED,
+            contention.message(contest, now),
+            identity(action),
+            now + wait,
+            contest.count,
         )
     return max(0.0, wait)
 
 
 def next_try(track: Track) -> float | None:
-    """When the first action that is held back may go (monotonic seconds); None when none is, or a new plan is due."""
+    """When the first delayed action may go (monotonic seconds); None when none is delayed, or a new plan is due."""
     if track.stale:
         return None
-    held = (
+    times = (
         _not_before(action, track, cluster)
         for cluster, action in track.actions.items()
         if isinstance(action, Push) and cluster not in track.pending
     )
-    return min((when for when in held if when), default=None)
+    return min((when for when in times if when), default=None)
 
 
 def hopeless(setback: Setback | None, action: Action) -> bool:
@@ -77,22 +92,26 @@ def hopeless(setback: Setback | None, action: Action) -> bool:
     return setback.pace == RETRY["never"] and setback.digest == identity(action)
 
 
-def verdict(outcome: Outcome) -> tuple[Verdict, float | None]:
+def evidence(outcome: Outcome) -> tuple[Evidence, float | None]:
     """What the lane should learn of its member from this answer, and how long the member asked us to wait."""
     failure = outcome.failure
-    if failure is None or failure.whose != "member":
-        return Verdict.ANSWERED, None
+    if failure is None or failure.concerns != "member":
+        return Evidence.ANSWERED, None
+    if failure.late:
+        return Evidence.NOTHING, None
     if failure.kind is FailureKind.THROTTLED:
-        return Verdict.THROTTLED, failure.retry_after
-    return Verdict.FAILED, failure.retry_after
+        return Evidence.THROTTLED, failure.retry_after
+    # What was answered, or not in time, may be of one type: its webhook, or its aggregated API. The lane finds out.
+    evidence = Evidence.FAILED if failure.kind in _NOT_LET_IN else Evidence.ERRED
+    return evidence, failure.retry_after
 
 
 def _not_before(action: Push, track: Track, cluster: str) -> float:
     """When this very action may go again, by what came of it before (monotonic seconds); 0 when nothing did."""
     when = 0.0
     left = track.leaving.get(cluster)
-    if left is not None and isinstance(action, Delete | Release) and left[0] == action.uid:
-        when = left[1] + LEAVE
+    if left is not None and isinstance(action, Delete | Release) and left.uid == action.uid:
+        when = left.since + left.wait
     setback = track.setbacks.get(cluster)
     if setback is not None and setback.digest == identity(action):
         when = max(when, setback.not_before)

@@ -4,7 +4,7 @@ A lane writes through MemberPort, so that another way to a member (an agent that
 thousand members) is another MemberPort and nothing else.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from federation.core.managedfields import PartialMetadata
@@ -27,6 +27,32 @@ class Written(Protocol):
     def metadata(self) -> PartialMetadata:
         """The object's metadata afterwards."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of the whole object; 0 where it was not requested."""
+
+    def content(self) -> Mapping[str, Any] | None:
+        """The whole object, decoded anew; None where it was not requested or cannot be read."""
+
+    def likeness(self) -> Hashable:
+        """Equal where two answers show the same but for identity, times and status; None where that is not known."""
+
+
+class Whole(Protocol):
+    """A member's object as it is now."""
+
+    @property
+    def metadata(self) -> PartialMetadata:
+        """Its metadata."""
+
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """All of it."""
+
+    @property
+    def size(self) -> int:
+        """Its bytes."""
+
 
 class MemberPort(Protocol):
     """Writes to one member cluster under one field manager; see kube.members for the meaning of each."""
@@ -36,9 +62,16 @@ class MemberPort(Protocol):
         """Our field manager."""
 
     async def apply(
-        self, resource: Resource, name: ObjectName, body: bytes, *, force: bool, manager: str | None = None
+        self,
+        resource: Resource,
+        name: ObjectName,
+        body: bytes,
+        *,
+        force: bool,
+        manager: str | None = None,
+        whole: bool = False,
     ) -> Written | Failure:
-        """Server-side apply."""
+        """Server-side apply; `whole` asks for the object afterwards."""
 
     async def patch(
         self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]]
@@ -59,8 +92,13 @@ class MemberPort(Protocol):
     async def read_replicas(self, resource: Resource, name: ObjectName) -> int | Failure:
         """spec.replicas as it is now."""
 
-    async def read_whole(self, resource: Resource, name: ObjectName) -> Mapping[str, Any] | Failure:
+    async def read_whole(self, resource: Resource, name: ObjectName) -> Whole | Failure:
         """The object itself; never asked of a Secret."""
+
+    async def would_become(
+        self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]]
+    ) -> Mapping[str, Any] | Failure:
+        """What a JSON patch would make of it, by a dry run."""
 
 
 class HubPort(Protocol):
@@ -100,11 +138,11 @@ class Watch(Protocol):
         """Follow it until cancelled."""
 
     def kick(self) -> None:
-        """Do not sit out a wait: something changed that may help."""
+        """End a wait: something changed that may help."""
 
 
 class Sink(Protocol[T_contra]):
-    """Whoever remembers what a watch says."""
+    """Remembers what a watch brings."""
 
     def replace(self, items: Iterable[T_contra]) -> None:
         """This is all there is."""
@@ -116,17 +154,33 @@ class Sink(Protocol[T_contra]):
         """Gone."""
 
 
-class Teller(Protocol):
-    """Whoever makes events of what happens to a federated object; see controllers.events."""
+class EventPoster(Protocol):
+    """Posts events on other objects of the hub; see controllers.events."""
+
+    def about(self, resource: Resource, metadata: Metadata, kind: str, reason: str, message: str) -> None:
+        """One event; `kind` is Normal or Warning."""
+
+    def cluster_changed(self, metadata: Metadata, ready: Mapping[str, Any]) -> None:
+        """A KubeFedCluster has a new Ready condition."""
+
+
+class EventRecorder(Protocol):
+    """Records events on federated objects; see controllers.events."""
 
     def status_changed(self, key: Key, federated: FederatedObject, before: Status, after: Status) -> None:
         """Its status was written."""
 
-    def warned(self, key: Key, federated: FederatedObject, warnings: tuple[str, ...]) -> None:
+    def fields_ignored(self, key: Key, federated: FederatedObject, warnings: tuple[str, ...]) -> None:
         """Parts of its template were left out."""
+
+    def status_refused(self, key: Key, federated: FederatedObject, message: str) -> None:
+        """The hub refuses its status."""
 
     def recreating(self, key: Key, cluster: str, why: str) -> None:
         """Its copy in a cluster was deleted to be created anew."""
+
+    def removed(self, key: Key, cluster: str, why: str) -> None:
+        """Its copy in a cluster was deleted or released, and not because its user deleted the object."""
 
 
 OnChange = Callable[[Watch], None]
@@ -136,7 +190,7 @@ class Discovered(Protocol):
     """One reading of a member's discovery; see kube.discovery."""
 
     def versions(self, group: str, plural: str) -> tuple[str, ...] | None:
-        """The versions of a resource, best first; () when it has none, None when this reading cannot tell."""
+        """The versions of a resource, best first; () when it has none, None when this reading does not show it."""
 
 
 class Gate(Protocol):
@@ -150,6 +204,10 @@ class Gate(Protocol):
     def token_lifetime(self) -> tuple[float, float] | None:
         """When the token was issued and when it ends (unix seconds); None when it does not end or is no JWT."""
 
+    @property
+    def renewable(self) -> bool:
+        """Whether a fresh token that is stored beside the current one would be used; not so with a kubeconfig."""
+
     def admit(self, spec: Mapping[str, Any], secret: Mapping[str, str]) -> bool:
         """Take new credentials while connections live; False when the place changed and a new Gate is needed.
 
@@ -159,10 +217,10 @@ class Gate(Protocol):
     def watch(
         self, enabled: FederatedType, sink: Sink[PartialMetadata], on_change: OnChange, on_end: Callable[[], None]
     ) -> Watch:
-        """Follow what the member holds of a type; `on_end` is told when the server ends a watch before its time."""
+        """Watch the member's copies of a type; `on_end` is called when the server ends a watch before its time."""
 
     async def discover(self) -> Discovered | Failure | None:
-        """Which types it serves in which versions; None when it is too old to say."""
+        """Which types it serves in which versions; None when it is too old to answer."""
 
     async def identify(self, deadline: float) -> str | Failure:
         """The UID of its kube-system namespace: the authorised request that health is read from."""
@@ -172,6 +230,9 @@ class Gate(Protocol):
 
     async def topology(self) -> tuple[str, tuple[str, ...]] | Failure:
         """Region and zones of its nodes."""
+
+    async def clock(self) -> float | Failure:
+        """Its time, in unix seconds."""
 
     async def renew_token(self, lifetime: int) -> str | Failure:
         """Ask for a fresh token of the same service account."""

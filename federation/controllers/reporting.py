@@ -1,36 +1,112 @@
-"""Write a federated object's status to the hub; the last step of a reconcile.
+"""When a federated object's status is written: once every cluster has answered, or when it must not wait any longer.
 
-One write, and where the hub refuses a cluster's remoteStatus (core.status.spared) another without it: whatever a member
-calls its status must not keep the object from having one. Each turn has fewer of them, so the turns end.
+Called by sync at the end of each turn. Nothing waits for a member: what is not answered in time (core.cadence) is
+reported as pending, and its answer with the last one. `statuswrites` does the writing.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+import asyncio
+import functools
+import time
+from collections.abc import Callable
 
-from federation.core import status
-from federation.model.failures import Failure
-from federation.model.federated import Metadata
-from federation.model.status import ClusterStatus, Status
+from federation.controllers import holdups, lines, pacing, statuswrites
+from federation.controllers.statuswrites import StatusUpdate, StatusWriter
+from federation.controllers.world import Track, TypeState, World, status_hash
+from federation.core import cadence, summary
+from federation.model.federated import FederatedObject
+from federation.model.resources import Key
+from federation.runtime.keyqueue import KeyQueue
 
 
-async def tell(
-    write: Callable[[bytes], Awaitable[Metadata | Failure]],
-    previous: Status,
-    lines: Sequence[ClusterStatus],
-    fold: Callable[[Sequence[ClusterStatus]], Status],
-) -> Status | Failure:
-    """The status that the hub holds afterwards, `previous` itself when there was nothing to write.
+class Reporter:
+    """Decides which statuses are due. `now` gives the time for their conditions, RFC 3339."""
 
-    `write` sends a merge patch of the status; `fold` makes the status of the clusters' lines.
-    """
-    while True:
-        told = fold(lines)
-        body = status.patch(previous, told)
-        if body is None:
-            return previous
-        answer = await write(body)
-        if not isinstance(answer, Failure):
-            return told
-        spared = status.spared(lines, told, answer)
-        if spared is None:
-            return answer
-        lines = spared
+    def __init__(self, world: World, queue: KeyQueue[Key], writer: StatusWriter, now: Callable[[], str]) -> None:
+        self._world = world
+        self._queue = queue
+        self._writer = writer
+        self._now = now
+        self._due: dict[Key, float] = {}
+
+    async def report(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
+        """Write the status if it is due; else the key comes again. Raises ApiFailure when the hub refuses it."""
+        plan = track.plan
+        now = time.monotonic()
+        if plan is None or plan.undecided or plan.finalizer is False:
+            self._due.pop(key, None)
+            return  # an event will decide, or the object goes with its finalizer
+        self._retry(key, track, now)
+        if not self._is_due(key, federated, track, now):
+            return
+        late = now >= track.since + cadence.REMIND
+        held = functools.partial(holdups.reason, self._world, key)
+        composed = lines.compose(plan, track, late=late, held=held)
+        previous, stored = track.status, None
+        if statuswrites.altered(track, federated):
+            stored = summary.parse(federated.status)
+            previous = summary.with_conditions_of_others(previous, stored)
+        fold = statuswrites.folding(previous, plan, lines.stalled(track), self._now())
+        wait = statuswrites.wait(track, now)
+        if stored is not None and wait > 0 and fold(composed) is previous:
+            self._queue.add_after(key, wait)  # nothing new to report: whoever writes over it is not fought
+            return
+        update = StatusUpdate(previous, composed, fold, stored)
+        written = await self._writer.write(key, state, federated, track, update)
+        if written is not previous or stored is not None:
+            track.reported = now
+        if written is not None and stored is not None:
+            if written != stored:
+                statuswrites.record_overwrite(track, federated, state.type.federated.kind)
+            elif track.written_version != federated.metadata.resource_version:
+                track.written_hash = status_hash(federated)  # the same status, in other bytes
+
+    async def sweep(self, period: float = 0.5) -> None:
+        """Bring back, until cancelled, keys whose status is due."""
+        while True:
+            await asyncio.sleep(period)
+            now = time.monotonic()
+            for key in [key for key, due in self._due.items() if due <= now]:
+                self._queue.add(key)
+
+    def cancel(self, key: Key) -> None:
+        """Bring this key back no more: something else does."""
+        self._due.pop(key, None)
+
+    def forget(self, key: Key) -> None:
+        """The object is gone."""
+        self._due.pop(key, None)
+        self._writer.forget(key)
+
+    def _retry(self, key: Key, track: Track, now: float) -> None:
+        """Bring the key back when the first of its delayed actions may go."""
+        due = pacing.next_try(track)
+        if due is not None and due <= now:
+            track.stale = True
+            self._queue.add(key)
+        elif due is not None:
+            self._queue.add_after(key, due - now)  # whichever timer brought us here may have been an older one
+
+    def _is_due(self, key: Key, federated: FederatedObject, track: Track, now: float) -> bool:
+        """Whether the status is to be written now; else, and while answers are missing, the sweep brings the key."""
+        clusters = len(track.actions)
+        if lines.all_answered(track):
+            self._due.pop(key, None)
+            wait = track.reported + cadence.pause(clusters) - now
+            if wait > 0:
+                self._queue.add_after(key, wait)
+            return wait <= 0
+        due = self._due.get(key)
+        if due is None or track.since > track.reported:
+            # Plans may follow each other faster than members answer: the first one that is not reported counts.
+            goes = federated.metadata.deletion_timestamp is not None and not track.setbacks
+            # A status that names its generation has a line for every cluster that may have a copy. Most of those that
+            # are only guessed show within seconds that they have none: the status waits for that.
+            settle = cadence.REMIND if lines.guesses(track) else cadence.settle(clusters, goes=goes)
+            settled = track.since + settle
+            due = settled if due is None else min(due, settled)
+        if now < due:
+            self._due[key] = due
+            return False
+        self._due[key] = track.since + cadence.following(now - track.since)
+        track.reported = now
+        return True

@@ -1,43 +1,50 @@
 """Keep members in step with federated objects: the road from a key to a plan, to the lanes, and back to the status.
 
-Read `process` first. A key is planned when its facts changed (`track.stale`), its actions go to the lanes of their
-clusters, each answer comes back through `absorb`, and when every action has its answer the status is told in one
-write. Nothing here waits for a member: what is not answered within SETTLE seconds is reported as pending and the
-answer reported when it comes.
+Read `process` first. A key is planned when its facts changed (`track.stale`), and its actions are put into the lanes of
+their clusters. There `executing` carries them out and brings the key back with their answers; `reporting` writes the
+status, once, when every action has its answer. Nothing here waits for a member.
 """
 
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Set
 from dataclasses import replace
-from typing import Any
 
+import msgspec
 import structlog
 
-from federation.controllers import absences, answers, gathering, lines, pacing, push, reporting
-from federation.controllers.answers import Turn
-from federation.controllers.facts import Track, TypeState, World
-from federation.controllers.ports import HubPort, Teller
-from federation.core import claims, managedfields, planning, status
+from federation.controllers import (
+    absences,
+    executing,
+    gathering,
+    learning,
+    lines,
+    pacing,
+    reassertion,
+    reporting,
+    statuswrites,
+    thrift,
+    triggers,
+)
+from federation.controllers.ports import EventRecorder, HubPort
+from federation.controllers.strays import Strays
+from federation.controllers.world import Track, TypeState, World, without_status
+from federation.core import budget, planning, removal, summary
+from federation.core.facts import Facts
 from federation.model import marks
+from federation.model.conditions import PropagationStatus
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
-from federation.model.federated import FederatedObject
-from federation.model.plan import Apply, Claim, Keep, Push
+from federation.model.federated import FederatedObject, ReducedObject
+from federation.model.plan import Action, Plan, Push, Refuse, Wait
 from federation.model.resources import Key, ObjectName
-from federation.model.status import ClusterStatus, Status
-from federation.model.words import Word
-from federation.runtime import metrics
 from federation.runtime.keyqueue import KeyQueue
-from federation.runtime.lane import Verdict
+from federation.runtime.lane import Evidence
 
-SETTLE = 2.0
-"""Seconds after which a status is written though some clusters have not answered."""
-REMIND = 30.0
-"""Seconds after which clusters that still have not answered are said to have timed out (KubeFed's 30 s)."""
-REASSERT = 8 * 3600.0
-"""Seconds within which every placement is applied once more, though nothing seems to have changed."""
+JOINING = 0.5
+"""Seconds that a cluster which a list had left out gets to be joined."""
+
 log = structlog.get_logger()
 
 
@@ -51,16 +58,19 @@ class Sync:
         queue: KeyQueue[Key],
         *,
         now: Callable[[], str],
-        events: Teller | None = None,
+        events: EventRecorder,
     ) -> None:
         self._world = world
         self._hub = hub
         self._queue = queue
         self._gatherer = gathering.Gatherer(world)
+        self._aside = asyncio.Semaphore(1)
         self._absences = absences.Absences(world, hub)
-        self._now = now
+        self._strays = Strays(world, self._absences)
         self._events = events
-        self._open: dict[Key, float] = {}
+        self._executor = executing.Executor(world, queue, events, self.changed)
+        self._writer = statuswrites.StatusWriter(hub, events, self.changed, now)
+        self._reporter = reporting.Reporter(world, queue, self._writer, now)
 
     async def process(self, key: Key) -> None:
         """One turn of one key. Raises ApiFailure when the hub refuses; the key then comes again."""
@@ -68,17 +78,30 @@ class Sync:
         name = ObjectName(key.namespace, key.name)
         federated = state.objects.get(name) if state is not None else None
         if state is None or federated is None:
-            if state is None or await self._absences.vanished(state, name):
-                self._forget(key, state)
-            else:
-                self.changed(key)
+            await self._absent(key, state)
             return
         track = state.tracks.get(name)
         if track is None or track.uid != federated.metadata.uid:
-            track = state.tracks[name] = Track.begin(federated)
+            if federated.status_hash:
+                await self._read_whole(key, state, federated)  # its status went with the track that had it
+                return
+            track = Track.begin(federated, self._world.members, state.newcomers)
+            if not await self._absences.clusters_left(track.applied):
+                self._queue.add_after(key, JOINING)
+                return
+            if state.objects.get(name) is not federated:
+                self._queue.add(key)  # another came while the hub was asked
+                return
+            state.tracks[name] = track
+            federated = without_status(federated)
+            state.objects.put(name, federated)
         if track.stale or track.plan is None:
             await self._plan(key, state, federated, track)
-        await self._report(key, state, federated, track)
+        await self._reporter.report(key, state, federated, track)
+
+    def ask_of_clusters(self, left: Callable[[str], Awaitable[bool]]) -> None:
+        """`left` shows whether a cluster that a stored status names, and that is not known, has left."""
+        self._absences.cluster_left = left
 
     def changed(self, key: Key, *, urgent: bool = False) -> None:
         """Some fact about this object changed: plan it anew."""
@@ -89,28 +112,19 @@ class Sync:
             track.urgent = track.urgent or urgent
         self._queue.add(key, urgent=urgent)
 
-    def lane_runner(self, cluster: str) -> Callable[[Key], Awaitable[tuple[Verdict, float | None]]]:
+    def lane_runner(self, cluster: str) -> Callable[[Key], Awaitable[tuple[Evidence, float | None]]]:
         """What the lane of one cluster does with a key when its turn comes."""
+        return functools.partial(self._executor.execute, cluster)
 
-        async def run(key: Key) -> tuple[Verdict, float | None]:
-            return await self._act(key, cluster)
-
-        return run
-
-    def drop_cluster(self, cluster: str, dropped: list[Key]) -> None:
-        """A cluster has left: what it held is forgotten (another may join by its name), its keys are planned anew."""
+    def forget_cluster(self, cluster: str, withdrawn: list[Key]) -> None:
+        """A cluster has left: forget it (another may join by its name), and plan anew what waited in its lane."""
         for known in self._world.types.values():
             for each in known.tracks.values():
-                each.applied.pop(cluster, None)
-        for key in dropped:
-            state = self._world.types.get(key.type)
-            track = state.tracks.get(ObjectName(key.namespace, key.name)) if state is not None else None
-            if track is not None:
-                track.pending.discard(cluster)
-            self.changed(key)
+                each.forget(cluster)
+        triggers.wake_gradually(iter(withdrawn), self.changed)
 
-    def cluster_answers(self, cluster: str, type_name: str = "", *, upgraded: bool = False) -> None:
-        """A cluster answers again (or lets one type be followed again): what failed meanwhile is tried now.
+    def retry_cluster(self, cluster: str, type_name: str = "", *, upgraded: bool = False) -> None:
+        """A cluster answers again (or one type can be watched there again): try now what failed meanwhile.
 
         What it would refuse again, because the manifest is wrong, still waits for another manifest, unless the cluster
         was `upgraded`: another definition of the type may let it pass, or keep the fields that it dropped.
@@ -118,9 +132,9 @@ class Sync:
         now = time.monotonic()
         states = [self._world.types.get(type_name)] if type_name else list(self._world.types.values())
         for state in filter(None, states):
-            if upgraded and cluster in state.holdings:
-                state.holdings[cluster].kept.clear()
             for name, track in state.tracks.items():
+                if upgraded:
+                    track.fully_owned.discard(cluster)  # another definition of the type may have defaults
                 if upgraded and cluster in track.dropped:
                     track.recheck.add(cluster)
                     self.changed(Key(state.type.name, *name))
@@ -130,79 +144,156 @@ class Sync:
                     setback.not_before, setback.attempts = now, 0
                     self._queue.add(Key(state.type.name, *name))
 
-    async def sweep(self, period: float = 0.5) -> None:
-        """Bring back, until cancelled, keys whose clusters keep silent longer than a status may wait."""
-        while True:
-            await asyncio.sleep(period)
-            now = time.monotonic()
-            for key in [key for key, due in self._open.items() if due <= now]:
-                self._queue.add(key)
+    async def sweep(self) -> None:
+        """Bring back, until cancelled, keys whose status is due though some clusters have not answered."""
+        await self._reporter.sweep()
 
-    async def reassert(self, period: float = REASSERT) -> None:
-        """Apply everything again, rarely and spread over `period` seconds, until cancelled.
-
-        managedFields cannot show admission that alters our field inside somebody else's write, nor an old entry of ours
-        put back. An apply that changes nothing writes nothing.
-        """
-        while True:
-            keys = [(state, name) for state in list(self._world.types.values()) for name in list(state.tracks)]
-            for state, name in keys:
-                await asyncio.sleep(period / len(keys))
-                track = state.tracks.get(name)
-                if track is not None:
-                    track.recheck.update(track.applied)
-                    self.changed(Key(state.type.name, *name))
-            if not keys:
-                await asyncio.sleep(min(period, 600.0))
+    async def reassert(self, period: float = reassertion.PERIOD) -> None:
+        """Apply everything again, rarely and spread over `period` seconds, until cancelled."""
+        await reassertion.Reassertion(self._world, self.changed, period).run()
 
     # --- plan and dispatch -------------------------------------------------------------------------------------
 
+    async def _absent(self, key: Key, state: TypeState | None) -> None:
+        """There is no such object: make sure of that, forget it, and release copies that it has left behind."""
+        if state is None:
+            self._forget(key, None)
+            return
+        name = ObjectName(key.namespace, key.name)
+        if not await self._absences.vanished(state, name):
+            self.changed(key)
+            return
+        if not state.is_stray(name):
+            self._forget(key, state)
+        if not await self._strays.take(key, state, self._queue, self._dispatch):
+            self._forget(key, state)
+
     async def _plan(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
         track.stale = False
+        meanwhile: set[str] = set()
+        track.meanwhile = meanwhile
         try:
-            if await self._absences.federated_namespace(state, key.namespace):
-                self.changed(Key(marks.NAMESPACE_TYPE, key.namespace, key.namespace))
-            facts = self._gatherer.gather(state, federated, track)
-            plan = planning.plan(facts)
-            if plan.finalizer is False and self._in_flight(key, track):
-                return  # a copy may be on its way right now; its answer brings the key back
-            if plan.finalizer is not None:
-                await self._set_finalizer(state, federated, present=plan.finalizer)
+            made = await self._made(key, state, federated, track, meanwhile)
         except BaseException:
             track.stale = True  # whatever stopped us, this plan was not carried out
-            self._open.pop(key, None)  # the worker's own wait brings it back, not the sweep
+            self._reporter.cancel(key)  # the worker brings the key back
             raise
+        finally:
+            track.meanwhile = None
+        if made is not None:
+            facts, plan = made
+            self._adopt(key, state, federated, track, facts=facts, plan=plan)
+            if any(not isinstance(track.actions.get(cluster), Push) for cluster in meanwhile):
+                self.changed(key)  # a push of the plan before has ended where this one has nothing more to do
+
+    async def _made(
+        self, key: Key, state: TypeState, federated: FederatedObject, track: Track, meanwhile: Set[str]
+    ) -> tuple[Facts, Plan] | None:
+        """The plan, and the facts that it is made from; None when it is not to be used. Sees to the finalizer.
+
+        `meanwhile` are the clusters where a push begins or ends while it is made.
+        """
+        if await self._absences.federated_namespace(state, key.namespace):
+            self.changed(Key(marks.NAMESPACE_TYPE, key.namespace, key.namespace))
+        facts = self._gatherer.gather(state, federated, track)
+        if aside := gathering.takes_long(facts):
+            facts = gathering.settled(facts)
+        plan = await self._decide(facts, track, aside=aside)
+        if plan is None:
+            await self._read_whole(key, state, federated)
+            track.stale = True
+            return None
+        if plan.finalizer is False and meanwhile:
+            self.changed(key)
+            return None  # a copy may have been made since the facts were read
+        if plan.finalizer is False and self._in_flight(key, track):
+            return None  # a copy may be on its way right now; its answer brings the key back
+        if plan.finalizer is not None:
+            await self._set_finalizer(state, federated, present=plan.finalizer)
+        return facts, plan
+
+    def _adopt(
+        self, key: Key, state: TypeState, federated: FederatedObject, track: Track, *, facts: Facts, plan: Plan
+    ) -> None:
+        """The plan counts from now on: put its actions into the lanes."""
         if plan.undecided:
             track.plan = track.plan or plan  # what is on its way belongs to the plan before
             return
+        before, not_coming = track.actions, self._not_coming(state, track)
         track.plan = replace(plan, actions={})  # or every manifest would be kept for as long as its object
         track.actions = dict(plan.actions)
-        told = track.status.observed_generation == plan.generation  # by a controller before us
-        if plan.warnings and self._events is not None and not told:
-            self._events.warned(key, federated, plan.warnings)
+        self._report_refusals(key, federated, track, plan, before)
+        self._wake_inside(key, state, track, not_coming)
         track.since = time.monotonic()
         for cluster in {*track.pending, *track.leaving}:
             if not isinstance(track.actions.get(cluster), Push):
                 self._withdraw(key, track, cluster)
-        for gone in [cluster for cluster in track.applied if cluster not in plan.actions]:
-            del track.applied[gone]
-        for cluster in [cluster for cluster in track.setbacks if isinstance(plan.actions.get(cluster), Keep | None)]:
-            del track.setbacks[cluster]
-        notes: tuple[dict[str, Any], ...] = (track.contention, track.dropped)
-        for noted in notes:
-            for cluster in [cluster for cluster in noted if cluster not in plan.actions]:
-                del noted[cluster]
-        track.unsure = {
-            cluster
-            for cluster in track.unsure
-            if cluster in plan.actions and not claims.certain(facts.observe(cluster))
-        }
+        learning.planned(track, plan, facts)
         self._dispatch(key, track)
-        track.recheck.intersection_update(track.pending)  # what was not sent now has its turn in the next round
+        for cluster in track.recheck - track.pending:
+            if not reassertion.still_due(track.actions.get(cluster), self._world.members.get(cluster)):
+                track.recheck.discard(cluster)
         track.urgent = False
+        thrift.after(state, federated, plan)
+
+    def _report_refusals(
+        self, key: Key, federated: FederatedObject, track: Track, plan: Plan, before: Mapping[str, Action]
+    ) -> None:
+        """What of the spec is left out, why it is refused, and where a copy is left alone: once, also by the controller
+        before us."""
+        reported = track.status.observed_generation == plan.generation
+        if plan.warnings and not reported:
+            self._events.fields_ignored(key, federated, plan.warnings)
+        if plan.reason.stalls and not reported:
+            log.warning("spec refused", key=str(key), reason=plan.message)
+        clusters: dict[Refuse | Wait, list[str]] = {}
+        refused = {
+            name: each
+            for name, each in track.actions.items()
+            if isinstance(each, Refuse | Wait)
+            and (isinstance(each, Refuse) or each.status is PropagationStatus.MANAGED_LABEL_FALSE)
+        }
+        stored = budget.by_name(track.status.clusters) if refused else {}
+        for name, refusal in refused.items():
+            if before.get(name) != refusal and not lines.shows(stored, name, refusal):
+                clusters.setdefault(refusal, []).append(name)
+        for kept, names in clusters.items():
+            what = "spec refused" if isinstance(kept, Refuse) else "copy left alone"
+            log.warning(what, key=str(key), clusters=summary.some(names), status=kept.status.value, reason=kept.message)
+
+    def _not_coming(self, state: TypeState, track: Track) -> set[str]:
+        """Clusters where a namespace is not made by its own push."""
+        if not state.type.is_namespace:
+            return set()
+        return {name for name in self._world.members if gathering.will_not_come(track, name)}
+
+    def _wake_inside(self, key: Key, state: TypeState, track: Track, not_coming: set[str]) -> None:
+        """Objects in a namespace that is not to come need not wait for it."""
+        if self._not_coming(state, track) - not_coming:
+            triggers.wake_gradually(self._world.keys_within(key.name), self.changed)
+
+    async def _decide(self, facts: Facts, track: Track, *, aside: bool) -> Plan | None:
+        """The plan; None when the object's spec was not kept and is needed. `aside`: in a thread, one at a time."""
+        if aside:
+            async with self._aside:
+                plan: Plan | None = await asyncio.to_thread(planning.plan, facts)
+        else:
+            plan = planning.plan(facts)
+        if plan is not None and isinstance(facts.object, ReducedObject):
+            plan = thrift.decided(facts, plan, track.plan)
+        return removal.defer(plan) if plan is not None and self._world.settings.cautious else plan
+
+    async def _read_whole(self, key: Key, state: TypeState, federated: FederatedObject) -> None:
+        """What is needed of an object was not kept (its spec, its status): read it, and plan it then."""
+        found = await self._hub.read_federated(state.type.federated, federated.where)
+        if isinstance(found, Failure):
+            raise ApiFailure(found, f"{state.type.federated.kind} {federated.where}")
+        if state.objects.get(federated.where) is federated:  # else a newer event came meanwhile
+            state.objects.put(federated.where, found)
+        self._queue.add(key, urgent=True)
 
     async def _set_finalizer(self, state: TypeState, federated: FederatedObject, *, present: bool) -> None:
-        meta = federated.metadata
+        key, meta = Key(state.type.name, *federated.where), federated.metadata
         others = tuple(name for name in meta.finalizers if name != marks.SYNC_FINALIZER)
         finalizers = (*others, marks.SYNC_FINALIZER) if present else others
         answer = await self._hub.set_finalizers(state.type.federated, meta, finalizers)
@@ -210,12 +301,14 @@ class Sync:
             if answer.kind in {FailureKind.NOT_FOUND, FailureKind.UID_MISMATCH} and not present:
                 if state.objects.get(federated.where) is federated:
                     state.objects.drop(federated.where)
-                    self._queue.add(Key(state.type.name, *federated.where))  # to be forgotten
+                    self._queue.add(key)  # to be forgotten
                 return
+            await self._writer.finalizer_refused(key, state, federated, answer, present=present)
             raise ApiFailure(answer, f"finalizer of {state.type.federated.kind} {federated.where}")
+        self._writer.finalizer_accepted(key)
         current = state.objects.get(federated.where)
         if current is federated:  # else a newer event came meanwhile and knows better
-            state.objects.put(federated.where, FederatedObject(answer, federated.spec, federated.status))
+            state.objects.put(federated.where, msgspec.structs.replace(federated, metadata=answer))
 
     def _dispatch(self, key: Key, track: Track) -> None:
         now = time.monotonic()
@@ -225,7 +318,7 @@ class Sync:
             member = self._world.members.get(cluster)
             if member is None or member.lane is None:
                 continue
-            wait = pacing.held_back(action, track, cluster, now)
+            wait = pacing.remaining_delay(action, track, cluster, now)
             if wait > 0:
                 self._queue.add_after(key, wait)
                 continue
@@ -248,137 +341,8 @@ class Sync:
         return bool(track.pending)
 
     def _forget(self, key: Key, state: TypeState | None) -> None:
-        self._open.pop(key, None)
+        self._reporter.forget(key)
         track = state.tracks.pop(ObjectName(key.namespace, key.name), None) if state is not None else None
         if track is not None:
             for cluster in list(track.pending):
                 self._withdraw(key, track, cluster)
-
-    # --- act and absorb ----------------------------------------------------------------------------------------
-
-    async def _act(self, key: Key, cluster: str) -> tuple[Verdict, float | None]:
-        state = self._world.types.get(key.type)
-        name = ObjectName(key.namespace, key.name)
-        track = state.tracks.get(name) if state is not None else None
-        member = self._world.members.get(cluster)
-        port = member.port if member is not None else None
-        if state is None or track is None or track.plan is None or cluster not in track.pending or port is None:
-            return Verdict.NOTHING, None
-        plan, action = track.plan, track.actions.get(cluster)
-        if not isinstance(action, Push):
-            track.pending.discard(cluster)
-            return Verdict.NOTHING, None
-        if isinstance(action, Claim) or (isinstance(action, Apply) and not action.uid):
-            track.unsure.add(cluster)
-        try:
-            outcome = await push.carry_out(action, answers.target(state, cluster, name, port))
-        except Exception:
-            log.exception("push failed", key=str(key), cluster=cluster)
-            outcome = push.Outcome(
-                word=Word.COMPUTE_RESOURCE_FAILED, message="internal error; see the controller's log"
-            )
-        same = self._world.members.get(cluster) is member  # else another cluster has joined by this name meanwhile
-        if state.tracks.get(name) is track and same:
-            self._absorb(Turn(key, cluster, state, track, action, plan.generation), port.manager, outcome)
-        return pacing.verdict(outcome)
-
-    def _absorb(self, turn: Turn, manager: str, outcome: push.Outcome) -> None:
-        key, cluster, track, action = turn.key, turn.cluster, turn.track, turn.action
-        current = track.actions.get(cluster)
-        track.pending.discard(cluster)
-        metrics.PUSHES.labels(cluster, key.type, outcome.word.value or "ok").inc()
-        if outcome.word:
-            self._set_back(turn, outcome)
-            answers.refused(turn, outcome)
-            # Somebody else's object: the event that shows it may have come while this was under way.
-            track.stale = track.stale or outcome.word in {Word.ALREADY_EXISTS, Word.MANAGED_LABEL_FALSE}
-        elif isinstance(action, Apply) and outcome.metadata is not None:
-            track.setbacks.pop(cluster, None)
-            answers.applied(turn, action, managedfields.observe(outcome.metadata, manager), outcome)
-        elif outcome.metadata is not None:
-            track.setbacks.pop(cluster, None)
-            answers.yielded(turn, manager, managedfields.observe(outcome.metadata, manager))
-        else:
-            track.setbacks.pop(cluster, None)
-            if action.uid:
-                track.leaving[cluster] = (action.uid, time.monotonic())
-                self._queue.add_after(key, pacing.LEAVE)
-            else:
-                track.stale = True  # where nothing was, no event tells that it is gone
-        if answers.certain(turn, outcome):
-            track.unsure.discard(cluster)
-        if current is not action:
-            track.stale = True  # it was planned anew while this was under way
-        if not track.pending or track.stale:
-            self._queue.add(key, urgent=True)
-
-    def _set_back(self, turn: Turn, outcome: push.Outcome) -> None:
-        key, cluster, track = turn.key, turn.cluster, turn.track
-        setback = pacing.set_back(track.setbacks.get(cluster), turn.action, outcome, time.monotonic())
-        track.setbacks[cluster] = setback
-        wait = setback.not_before - time.monotonic()
-        self._queue.add_after(key, wait)
-        if outcome.recreating:
-            log.info("recreating", key=str(key), cluster=cluster, reason=outcome.message)
-            if self._events is not None:
-                self._events.recreating(key, cluster, outcome.message)
-        elif setback.attempts == 1:
-            log.info(
-                "push refused",
-                key=str(key),
-                cluster=cluster,
-                status=outcome.word.value,
-                reason=outcome.message,
-                next_try_in_s=round(wait, 1),
-            )
-
-    # --- report ------------------------------------------------------------------------------------------------
-
-    async def _report(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
-        plan = track.plan
-        now = time.monotonic()
-        if plan is None or plan.undecided or plan.finalizer is False:
-            self._open.pop(key, None)
-            return  # an event will decide, or the object goes with its finalizer
-        due = pacing.next_try(track)
-        if due is not None and due <= now:
-            track.stale = True
-            self._queue.add(key)
-        elif due is not None:
-            self._queue.add_after(key, due - now)  # whichever timer brought us here may have been an older one
-        if not lines.settled(track):
-            # Plans may follow each other faster than members answer: the first one's time counts.
-            due = min(self._open.get(key, track.since + SETTLE), track.since + SETTLE)
-            if now < due:
-                self._open[key] = due
-                return
-            self._open[key] = now + REMIND
-        else:
-            self._open.pop(key, None)
-        composed = lines.compose(plan, track, late=now >= track.since + REMIND)
-        stalled, told_at = lines.stalled(track), self._now()
-
-        def fold(clusters: Sequence[ClusterStatus]) -> Status:
-            return status.fold(
-                track.status,
-                generation=plan.generation,
-                reason=plan.reason,
-                message=plan.message,
-                clusters=clusters,
-                selected=plan.selected,
-                unjoined=plan.unjoined,
-                stalled=stalled,
-                now=told_at,
-            )
-
-        write = functools.partial(self._hub.set_status, state.type.federated, federated.where)
-        told = await reporting.tell(write, track.status, composed, fold)
-        if isinstance(told, Failure):
-            if told.kind is FailureKind.NOT_FOUND:
-                return
-            raise ApiFailure(told, f"status of {state.type.federated.kind} {federated.where}")
-        before, track.status = track.status, told
-        if told is before:
-            return
-        if self._events is not None:
-            self._events.status_changed(key, federated, before, told)

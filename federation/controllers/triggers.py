@@ -1,21 +1,27 @@
-"""Translate what the APIs said into keys: the sinks of all reflectors. The only place that fans out.
+"""Translate what the watches bring into keys: the sinks of all reflectors. The only place that fans out.
 
 Each sink remembers first, then asks whether anything that a plan reads has changed. Our own writes come back here and
 end here: a status that we wrote, a finalizer that we added and an apply whose digest we know wake nobody.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+import functools
+import itertools
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 import msgspec
 import structlog
 
-from federation.controllers.facts import Holdings, TypeState, World
-from federation.core import claims, managedfields
+from federation.controllers import statuswrites, strays, thrift
+from federation.controllers.world import Copies, Track, TypeState, World
+from federation.core import claims, managedfields, run_once
+from federation.core.clusterchanges import ClusterChange
 from federation.core.managedfields import PartialMetadata
 from federation.model import marks
-from federation.model.clusters import Observed
 from federation.model.federated import FederatedObject, Metadata
+from federation.model.observations import Cluster, Observed
+from federation.model.plan import Plan
 from federation.model.resources import Key, ObjectName
 from federation.runtime import metrics
 
@@ -23,9 +29,15 @@ SHORTEST_MOMENT, LONGEST_MOMENT = 0.02, 2.0
 """Seconds."""
 PLANNING_COST = 5e-6
 """Seconds of CPU that planning one placement takes, roughly."""
+MANY = 16
+"""Clusters that change together up to which it is asked which objects they concern: else nearly all are."""
+SLICE = 1_000
+"""Objects of a list that are taken in, or keys that are woken, before other tasks get a turn: some milliseconds."""
 
 Wake = Callable[..., None]
 """Sync.changed: wake(key, urgent=...)."""
+
+T = TypeVar("T")
 
 _VERSION = Observed._fields.index("version")
 _UNKNOWN_TIME = "1970-01-01T00:00:00Z"
@@ -36,17 +48,21 @@ log = structlog.get_logger()
 class Fanout:
     """Wakes more than one key.
 
-    Whole types and namespaces are woken a moment later: when many members come or go together, each object is planned
-    once for all of them, not once for each. The moment grows with what planning them costs.
+    Whole types, namespaces and what a cluster concerns are woken a moment later: when many members come or go together,
+    each object is planned once for all of them, not once for each. The moment grows with what planning them costs.
     """
 
     def __init__(self, world: World, wake: Wake) -> None:
         self._world = world
         self._wake = wake
         self._due: set[tuple[str, str]] = set()
+        self._changes: list[ClusterChange] = []
+        self._listed: dict[str, set[str]] = {}
+        self._clusters: dict[str, Cluster] = {}
+        """As they were when their changes were observed last."""
 
     def everything(self) -> None:
-        """Clusters, settings or types changed in a way that every placement may see."""
+        """Settings or types changed in a way that every placement may see."""
         for name in list(self._world.types):
             self.whole_type(name)
 
@@ -62,6 +78,27 @@ class Fanout:
             len(state.objects.within(namespace)) for state in self._world.types.values() if state.type.target.namespaced
         )
         self._later(("namespace", namespace), objects, self._wake_namespace)
+
+    def cluster(self, name: str) -> None:
+        """A cluster joined, left or changed: every object that may be planned differently for it."""
+        member = self._world.members.get(name)
+        before, after = self._clusters.pop(name, None), member.cluster if member is not None else None
+        if after is not None:
+            self._clusters[name] = after
+        change = ClusterChange(name, before, after)
+        if change.moved or change.touches_copies:
+            # Each is kept until then, also one that is taken back: an object may have been planned in between.
+            self._changes.append(change)
+            objects = sum(len(state.objects) for state in self._world.types.values())
+            self._later(("clusters", ""), objects, self._wake_clusters)
+
+    def copies(self, cluster: str, type_name: str = "") -> None:
+        """A cluster's objects of one type (default: of all) can be observed now, or not any more."""
+        for each in [type_name] if type_name else list(self._world.types):
+            state = self._world.types.get(each)
+            if state is not None:
+                self._listed.setdefault(each, set()).add(cluster)
+                self._later(("copies", each), len(state.objects), self._wake_copies)
 
     def _later(self, what: tuple[str, str], objects: int, wake: Callable[[str], None]) -> None:
         if what in self._due:
@@ -79,63 +116,152 @@ class Fanout:
     def _wake_type(self, type_name: str) -> None:
         state = self._world.types.get(type_name)
         if state is not None:
-            for name in list(state.objects):
-                self._wake(Key(type_name, *name))
+            wake_gradually((Key(type_name, *name) for name in list(state.objects)), self._wake)
 
     def _wake_namespace(self, namespace: str) -> None:
-        for name, state in list(self._world.types.items()):
-            if state.type.target.namespaced:
-                for where in state.objects.within(namespace):
-                    self._wake(Key(name, *where), urgent=True)
+        wake_gradually(self._world.keys_within(namespace), functools.partial(self._wake, urgent=True))
+
+    def _wake_clusters(self, _: str) -> None:
+        changes, self._changes = self._changes, []
+        for state in list(self._world.types.values()):
+            if len(changes) > MANY:
+                self._wake_type(state.type.name)
+            else:
+                wake_gradually(self._concerned(state, changes), self._wake)
+
+    def _concerned(self, state: TypeState, changes: Sequence[ClusterChange]) -> Iterator[Key | None]:
+        for name, track, plan in _planned(state):
+            concerned = plan is None or any(
+                each.concerns(plan, holds=_holds(state, name, track, each.name)) for each in changes
+            )
+            yield Key(state.type.name, *name) if concerned else None
+            if state.type.is_namespace and (plan is None or any(each.alters_selection(plan) for each in changes)):
+                self.namespace(name.namespace)
+
+    def _wake_copies(self, type_name: str) -> None:
+        clusters = self._listed.pop(type_name, set())
+        state = self._world.types.get(type_name)
+        if state is None:
+            return
+        if len(clusters) > MANY:
+            self._wake_type(type_name)
+        else:
+            wake_gradually(_holding(state, clusters), self._wake)
+
+
+def _planned(state: TypeState) -> Iterator[tuple[ObjectName, Track, Plan | None]]:
+    """The objects of a type with their tracks and plans, None where one is being made, of facts that were read before.
+
+    An object without a track was never planned, and is on its way to be.
+    """
+    for name in list(state.objects):
+        track = state.tracks.get(name)
+        if track is not None:
+            yield name, track, None if track.planning else track.plan
+
+
+def _holding(state: TypeState, clusters: Iterable[str]) -> Iterator[Key | None]:
+    for name, track, plan in _planned(state):
+        holds = plan is None or any(_holds(state, name, track, each) for each in clusters)
+        yield Key(state.type.name, *name) if holds else None
+
+
+def _holds(state: TypeState, name: ObjectName, track: Track, cluster: str) -> bool:
+    """Whether an object has an action for a cluster, or something under its name is there, or may be."""
+    if cluster in track.actions or cluster in track.applied or cluster in track.unconfirmed:
+        return True
+    copies = state.copies.get(cluster)
+    return copies is not None and state.target_name(name) in copies.objects
 
 
 class FederatedSink:
     """Federated objects of one type, from the hub."""
 
-    def __init__(self, state: TypeState, wake: Wake, fanout: Fanout) -> None:
+    def __init__(self, state: TypeState, wake: Wake, fanout: Fanout, world: World) -> None:
         self._state = state
         self._wake = wake
         self._fanout = fanout
+        self._world = world
+
+    def kept(self, item: FederatedObject) -> FederatedObject:
+        """What is to be taken in of an object that was just read: large ones that are placed nowhere are not kept."""
+        return thrift.kept(self._world, self._state, item)
 
     def replace(self, items: Iterable[FederatedObject]) -> None:
+        """`replacing` in one step."""
+        for _ in self.replacing(items):
+            pass
+
+    def replacing(self, items: Iterable[FederatedObject]) -> Iterator[None]:
         """A whole list: what is not in it is gone, unless the hub has it when it is asked (see absences)."""
-        first = not self._state.objects.synced
-        listed = {item.where: item for item in items}
-        for name in [name for name in self._state.objects if name not in listed]:
-            self._state.missing.add(name)
-            self._gone(name)
-        for name, item in listed.items():
-            before = self._state.objects.put(name, item)
-            self._state.heard(name)
-            if before is None or _changed(before, item):
-                self._changed(name, urgent=not first)
-        self._state.objects.synced = True
-        if first and self._state.type.is_namespace:
+        state = self._state
+        first = not state.objects.synced
+        listed: dict[ObjectName, FederatedObject] = {}
+        for some in _slices(items):
+            listed.update((item.where, item) for item in some)
+            yield
+        for names in _slices([name for name in state.objects if name not in listed]):
+            for name in names:
+                state.missing.add(name)
+                self._gone(name)
+            yield
+        for pairs in _slices(listed.items()):
+            for name, item in pairs:
+                before = state.objects.put(name, item)
+                state.exists(name)
+                if before is None or _changed(before, item):
+                    self._changed(name, urgent=not first)
+                else:
+                    self._compare(name, item)
+            yield
+        state.objects.synced = True
+        if first:
+            yield from self._wake_strays()
+        if first and state.type.is_namespace:
             self._fanout.everything()
+
+    def _wake_strays(self) -> Iterator[None]:
+        """Wake copies that members listed before the hub's list ended, and that have no federated object."""
+        state = self._state
+        for copies in list(state.copies.values()):
+            for some in _slices(list(copies.objects)):
+                for target in some:
+                    name, observed = state.federated_name(target), copies.objects.get(target)
+                    if observed is not None and state.objects.get(name) is None and strays.is_stray(observed):
+                        self._wake(Key(state.type.name, *name))
+                yield
 
     def upsert(self, item: FederatedObject) -> None:
         """One object, new or changed: a user's change goes first."""
         before = self._state.objects.put(item.where, item)
-        self._state.heard(item.where)
+        self._state.exists(item.where)
         if before is None or _changed(before, item):
             self._changed(item.where, urgent=True)
+        else:
+            self._compare(item.where, item)
 
     def remove(self, item: FederatedObject) -> None:
         """One object is gone.
 
         An API server reads the finalizers, then deletes: one that we add in between is not waited for (seen often when
-        something is created and deleted in one breath). Such an object goes on as one that is being deleted, until no
-        member holds a copy.
+        something is created and deleted at once). Such an object goes on as one that is being deleted, until no
+        member has a copy.
         """
         meta = item.metadata
         if marks.SYNC_FINALIZER not in meta.finalizers or meta.deletion_timestamp is not None:
             self._state.vanished(item.where)
             self._gone(item.where)
             return
-        self._state.heard(item.where)
+        self._state.exists(item.where)
         deleting = msgspec.structs.replace(meta, deletion_timestamp=_UNKNOWN_TIME)
         self._state.objects.put(item.where, msgspec.structs.replace(item, metadata=deleting))
         self._changed(item.where, urgent=True)
+
+    def _compare(self, name: ObjectName, item: FederatedObject) -> None:
+        """A status that somebody else wrote is written again."""
+        track = self._state.tracks.get(name)
+        if track is not None and statuswrites.take_in(self._state, track, item):
+            self._wake(Key(self._state.type.name, *name))
 
     def _gone(self, name: ObjectName) -> None:
         self._state.objects.drop(name)
@@ -147,50 +273,93 @@ class FederatedSink:
             self._fanout.namespace(name.namespace)
 
 
-class HoldingsSink:
-    """What one member holds of one type, as PartialObjectMetadata by the existence of our label."""
+class CopiesSink:
+    """One member's copies of one type, as PartialObjectMetadata by the existence of our label.
+
+    `beside` gives the bytes that what is remembered of the member's other types takes.
+    """
 
     def __init__(
-        self, cluster: str, manager: str, state: TypeState, holdings: Holdings, *, wake: Wake, fanout: Fanout
+        self,
+        cluster: str,
+        manager: str,
+        state: TypeState,
+        copies: Copies,
+        *,
+        wake: Wake,
+        fanout: Fanout,
+        beside: Callable[[], int] = lambda: 0,
     ) -> None:
         self._cluster = cluster
         self._manager = manager
         self._state = state
-        self._holdings = holdings
+        self._copies = copies
         self._wake = wake
         self._fanout = fanout
-        self._gauge = metrics.PLACEMENTS.labels(cluster, state.type.name)
+        self._beside = beside
+        # Counted when it is asked for: answers to our own writes put objects in, too, and each event would cost 0.7 us.
+        metrics.PLACEMENTS.labels(cluster, state.type.name).set_function(lambda: len(copies.objects))
+
+    def remembered(self) -> tuple[int, int]:
+        """Bytes that are kept of this collection, and of all others of the same server."""
+        return self._copies.size, self._beside()
+
+    def listing(self) -> None:
+        """A list is asked for: what our own writes show from now on may be newer than it."""
+        self._copies.answered = set()
 
     def replace(self, items: Iterable[PartialMetadata]) -> None:
-        """A whole list. The first one tells every object of the type what this member holds."""
-        objects = self._holdings.objects
+        """`replacing` in one step."""
+        for _ in self.replacing(items):
+            pass
+
+    def replacing(self, items: Iterable[PartialMetadata]) -> Iterator[None]:
+        """A whole list. The first one wakes every object of the type.
+
+        An object that we wrote since the list was asked for is left to the watch, which goes on from it.
+        """
+        objects = self._copies.objects
         first = not objects.synced
-        listed = {ObjectName(item.namespace, item.name): managedfields.observe(item, self._manager) for item in items}
-        for target in [target for target in objects if target not in listed]:
-            objects.drop(target)
-            self._missed(target)
-            self._changed(target)
-        for target, observed in listed.items():
-            if self._holdings.outdated(target, observed):
-                self._restored(target)
-            before = objects.put(target, observed)
-            if before != observed:
-                self._changed(target)
+        answered = self._copies.answered  # which grows while this goes on
+        if answered is None:
+            answered = self._copies.answered = set()
+        listed: dict[ObjectName, PartialMetadata] = {}
+        for some in _slices(items):
+            listed.update((ObjectName(item.namespace, item.name), item) for item in some)
+            yield
+        for targets in _slices([target for target in objects if target not in listed]):
+            for target in targets:
+                if target not in answered and objects.drop(target) is not None:
+                    self._missed(target)
+                    self._changed(target)
+            yield
+        for pairs in _slices(listed.items()):
+            for target, item in pairs:
+                self._take(target, managedfields.observe(item, self._manager), answered)
+            yield
+        self._copies.answered = None
         objects.synced = True
-        self._gauge.set(len(objects))
         if first:
-            self._fanout.whole_type(self._state.type.name)
-            if self._state.type.is_namespace:
-                self._fanout.everything()
+            # Objects wait for their namespaces, too.
+            self._fanout.copies(self._cluster, "" if self._state.type.is_namespace else self._state.type.name)
+
+    def _take(self, target: ObjectName, observed: Observed, answered: Container[ObjectName]) -> None:
+        """One object of a list."""
+        if self._copies.outdated(target, observed):
+            if target in answered:
+                return
+            self._restored(target)
+        before = self._copies.objects.put(target, observed)
+        if before != observed:
+            self._changed(target)
 
     def upsert(self, item: PartialMetadata) -> None:
         """One object: drift, a label, a deletion begun, or our own write coming back."""
         target = ObjectName(item.namespace, item.name)
         observed = managedfields.observe(item, self._manager)
-        if self._holdings.outdated(target, observed):
+        if self._copies.outdated(target, observed):
             return
-        before = self._holdings.objects.put(target, observed)
-        self._gauge.set(len(self._holdings.objects))  # answers to our own writes put objects in, too
+        before = self._copies.objects.put(target, observed)
         if before is None and self._state.type.is_namespace:
             self._fanout.namespace(item.name)
         if before is None or _drifted(before, observed):
@@ -199,9 +368,15 @@ class HoldingsSink:
     def remove(self, item: PartialMetadata) -> None:
         """Gone, or its label is: in both cases no managed object is there any more."""
         target = ObjectName(item.namespace, item.name)
-        if self._holdings.objects.drop(target) is None:
-            return
-        self._gauge.set(len(self._holdings.objects))
+        known, version = self._copies.objects.get(target), managedfields.version(item)
+        track = self._state.tracks.get(self._state.federated_name(target))
+        if track is not None and self._cluster in track.pending:
+            self._copies.gone[target] = version
+        if known is None or known.version > version:
+            return  # not known, or made anew by us since
+        self._copies.objects.drop(target)
+        if track is not None and run_once.interrupted(self._state.type, item):
+            track.interrupted.add(self._cluster)
         self._changed(target)
         if self._state.type.is_namespace:
             self._fanout.namespace(item.name)
@@ -209,14 +384,16 @@ class HoldingsSink:
     def _restored(self, target: ObjectName) -> None:
         """The member went back in time (a backup): an old entry of ours does not show that its values are old."""
         track = self._state.tracks.get(self._state.federated_name(target))
-        if track is not None and self._cluster in track.applied:
-            track.recheck.add(self._cluster)
+        if track is not None:
+            track.leaving.pop(self._cluster, None)
+            if self._cluster in track.applied:
+                track.recheck.add(self._cluster)
 
     def _missed(self, target: ObjectName) -> None:
-        """A list leaves out a copy of ours: before its object is let go, the member is asked for it by name."""
+        """A list leaves out a copy of ours: before its object is released, the member is asked for it by name."""
         track = self._state.tracks.get(self._state.federated_name(target))
         if track is not None and self._cluster in track.applied:
-            track.unsure.add(self._cluster)
+            track.unconfirmed.add(self._cluster)
 
     def _observed(self, target: ObjectName, before: Observed | None, observed: Observed) -> None:
         track = self._state.tracks.get(self._state.federated_name(target))
@@ -224,7 +401,7 @@ class HoldingsSink:
             if self._cluster in track.pending and not observed.deleting:
                 return  # the lane compares with what it finds when our own write has its answer
             applied = track.applied.get(self._cluster)
-            as_left = applied is not None and applied.entry == observed.entry and observed.managed
+            as_left = applied is not None and applied.owned_digest == observed.owned_digest and observed.managed
             if as_left and not observed.deleting and not _other_rivals(before, observed):
                 return
         self._changed(target)
@@ -233,7 +410,10 @@ class HoldingsSink:
         name = self._state.federated_name(target)
         track = self._state.tracks.get(name)
         if track is None and self._state.objects.get(name) is None:
-            return  # nobody's: KubeFed leaves managed objects without a federated one alone, and so do we
+            observed = self._copies.objects.get(target)
+            if observed is not None and self._state.objects.synced and strays.is_stray(observed):
+                self._wake(Key(self._state.type.name, *name))
+            return
         if track is not None and (setback := track.setbacks.get(self._cluster)) is not None:
             setback.not_before = 0.0  # the member's object changed: what failed before may pass now
         deleting = track is not None and track.plan is not None and track.plan.deleting
@@ -260,14 +440,14 @@ class ChangeSink:
 
 
 class HostNamespaceSink:
-    """The hub's own Namespaces: templates of FederatedNamespaces that have none."""
+    """The hub's own Namespaces: FederatedNamespaces without a template may ask for their labels."""
 
     def __init__(self, world: World, wake: Wake) -> None:
         self._world = world
         self._wake = wake
 
     def replace(self, items: Iterable[Metadata]) -> None:
-        """A whole list. The first one tells every FederatedNamespace without a template what its labels are."""
+        """A whole list. The first one wakes every FederatedNamespace: their labels are known now."""
         listed = {ObjectName("", item.name): item for item in items}
         for name in [name for name in self._world.host_namespaces if name not in listed]:
             self._world.host_namespaces.drop(name)
@@ -281,7 +461,9 @@ class HostNamespaceSink:
                 self._wake(Key(marks.NAMESPACE_TYPE, *where))
 
     def upsert(self, item: Metadata) -> None:
-        """One namespace."""
+        """One namespace; of one that cannot be read the labels are what they were, or unknown."""
+        if item.broken:
+            return
         before = self._world.host_namespaces.put(ObjectName("", item.name), item)
         if before is None or (before.labels, before.annotations) != (item.labels, item.annotations):
             self._changed(item.name)
@@ -293,7 +475,8 @@ class HostNamespaceSink:
 
     def _changed(self, name: str) -> None:
         state = self._world.types.get(marks.NAMESPACE_TYPE)
-        if state is not None and state.objects.get(ObjectName(name, name)) is not None:
+        federated = state.objects.get(ObjectName(name, name)) if state is not None else None
+        if federated is not None and marks.COPY_ANNOTATION in federated.metadata.annotations:
             self._wake(Key(marks.NAMESPACE_TYPE, name, name))
 
 
@@ -309,10 +492,26 @@ def _changed(before: FederatedObject, after: FederatedObject) -> bool:
 
 
 def _other_rivals(before: Observed | None, after: Observed) -> bool:
-    """Whether other hubs show in it than before; that moves nothing of ours and is told all the same."""
+    """Whether it shows other hubs than before: nothing of ours changes, but the status and an event report them."""
     return claims.rivals(after) != (claims.rivals(before) if before is not None else ())
 
 
 def _drifted(before: Observed, after: Observed) -> bool:
     # Everything but the version; Observed._replace would cost more than all the rest of an event.
     return before[:_VERSION] != after[:_VERSION] or before[_VERSION + 1 :] != after[_VERSION + 1 :]
+
+
+def _slices(items: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(items)
+    while some := list(itertools.islice(rest, SLICE)):
+        yield some
+
+
+def wake_gradually(keys: Iterator[Key | None], wake: Callable[[Key], None]) -> None:
+    """Wake the next keys (None: nothing to wake), and the others after other tasks have had a turn."""
+    some = list(itertools.islice(keys, SLICE))
+    for key in some:
+        if key is not None:
+            wake(key)
+    if len(some) == SLICE:
+        asyncio.get_running_loop().call_soon(wake_gradually, keys, wake)

@@ -1,8 +1,8 @@
-"""Enabled types: a FederatedTypeConfig switched on, changed, off or deleted starts and stops its watches.
+"""Enabled types: a FederatedTypeConfig that is enabled, changed, disabled or deleted starts and stops its watches.
 
-On deletion propagation stops first, then our finalizer goes; members' objects stay as they are, as KubeFed leaves
-them: nobody manages them until the type is enabled again. Condition Ready (ours) says whether a type that is switched
-on can be followed at the hub, and if not, what to do.
+On deletion propagation stops first, pushes under way have their answers, then our finalizer goes; members' objects stay
+as they are, as KubeFed leaves them: nobody manages them until the type is enabled again. Condition Ready (ours) shows
+whether an enabled type can be watched at the hub, and if not, what to do.
 """
 
 from collections.abc import Callable
@@ -14,12 +14,13 @@ import structlog
 
 from federation.controllers import absences
 from federation.controllers.clusters import Clusters
-from federation.controllers.facts import TypeState, World
 from federation.controllers.ports import HubPort, HubWatches, Watch
 from federation.controllers.sync import Sync
 from federation.controllers.triggers import Fanout, FederatedSink
-from federation.core import parsing
+from federation.controllers.world import TypeState, World
+from federation.core import configuration
 from federation.model import marks
+from federation.model.conditions import ConditionType, TypeReason
 from federation.model.errors import ApiFailure, Invalid
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType, StoredObject
@@ -29,12 +30,19 @@ from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.store import Store
 from federation.runtime.tasks import Tasks
 
+_NAMESPACED_SCOPE = (
+    "False",
+    "NamespacedScope",
+    "the KubeFedConfig's scope is Namespaced: only namespaced types are federated, in the controller's own namespace",
+)
+LAST_PUSHES = 0.25
+"""Seconds between two looks at whether the pushes of a type that was stopped have their answers."""
+
 log = structlog.get_logger()
-READY = "Ready"
 
 
 class Types:
-    """All enabled types. Its queue holds FederatedTypeConfigs' names; `process` is its worker's turn."""
+    """All enabled types. Its queue has FederatedTypeConfigs' names; `process` is its worker's turn."""
 
     def __init__(
         self,
@@ -59,8 +67,11 @@ class Types:
         self._namespace = namespace
         self._now = now
         self._running: dict[str, tuple[FederatedType, Watch, Tasks]] = {}
+        self._ending: dict[str, list[TypeState]] = {}
+        self._followed: dict[str, int] = {}
+        """Up to which version of the fleet each type was followed."""
 
-    def heard(self, name: str) -> None:
+    def observed(self, name: str) -> None:
         """A FederatedTypeConfig appeared, changed or went."""
         self.queue.add(name)
 
@@ -79,63 +90,67 @@ class Types:
         """Bring one type in line with its FederatedTypeConfig."""
         stored = self.objects.get(ObjectName(self._namespace, name))
         if stored is None:
-            where = ObjectName(self._namespace, name)
-            if name not in self._running or await absences.gone(self._hub, self.objects, TYPE_CONFIGS, where):
-                await self._stop(name)
-            else:
-                self.queue.add(name)
+            await self._absent(name)
             return
         if stored.metadata.deletion_timestamp is not None:
-            await self._stop(name)
-            await self._release(stored)
+            if await self._stopped(name):
+                await self._release(stored)
             return
         try:
-            enabled = parsing.type_config(
-                {
-                    "metadata": {
-                        "name": name,
-                        "generation": stored.metadata.generation,
-                        "annotations": stored.metadata.annotations,
-                    },
-                    "spec": stored.spec,
-                }
-            )
+            enabled = self._read(stored)
         except Invalid as error:
-            log.info("type config invalid", type=name, reason=str(error))
+            if str(error) not in str(stored.status.get("conditions")):
+                log.warning("type config invalid", type=name, reason=str(error))
             await self._stop(name)
-            await self._tell(stored, running=False, ready=("False", "InvalidSpec", str(error)))
+            await self._report(stored, running=False, ready=("False", TypeReason.INVALID, str(error)))
             return
         if marks.TYPE_FINALIZER not in stored.metadata.finalizers:
             finalizers = (*stored.metadata.finalizers, marks.TYPE_FINALIZER)
             answer = await self._hub.set_finalizers(TYPE_CONFIGS, stored.metadata, finalizers)
             if isinstance(answer, Failure):
+                await self._refused(stored, answer, running=name in self._running)
                 raise ApiFailure(answer, f"finalizer of FederatedTypeConfig {name}")
         running = self._running.get(name)
         if running is not None and not _same(running[0], enabled):
             await self._stop(name)
             running = None
-        if not enabled.propagation:
-            await self._stop(name)
-            await self._tell(stored, running=False, ready=None)
+        bound = self._world.settings.namespaced and not enabled.target.namespaced
+        if bound or not enabled.propagation:
+            if await self._stopped(name):
+                await self._report(stored, running=False, ready=_NAMESPACED_SCOPE if bound else None)
             return
         if running is None:
             self._start(enabled)
         watch = self._running[name][1]
-        if watch.synced or watch.failure is not None:  # else it has not been asked yet, and brings us back
+        if watch.synced or watch.failure is not None:  # else its first list is still to come, and brings the key back
             ready = _ready(enabled, watch.failure) or _stored_ready(stored)
-            await self._tell(stored, running=ready is None or ready[0] == "True", ready=ready)
+            await self._report(stored, running=ready is None or ready[0] == "True", ready=ready)
 
     async def close(self) -> None:
         """Stop following everything."""
         for _, _, tasks in list(self._running.values()):
             await tasks.cancel()
 
+    def _read(self, stored: StoredObject) -> FederatedType:
+        """The type, bound to our own namespace where the scope is Namespaced. Raises Invalid."""
+        meta = stored.metadata
+        if stored.broken:
+            raise Invalid("", f"cannot be read: {stored.broken}")
+        metadata = {"name": meta.name, "generation": meta.generation, "annotations": meta.annotations}
+        enabled = configuration.type_config({"metadata": metadata, "spec": stored.spec})
+        return replace(enabled, namespace=self._namespace) if self._world.settings.namespaced else enabled
+
+    def rescoped(self) -> None:
+        """Other settings are in force: whether a type is followed, and where, may have changed."""
+        for where in list(self.objects):
+            self.queue.add(where.name)
+
     def _start(self, enabled: FederatedType) -> None:
-        state = TypeState(enabled)
+        state = TypeState(enabled, self._world.joined_since(self._followed.get(enabled.name, 0)))
         self._world.types[enabled.name] = state
         watch = self._watches.federated(
             enabled,
-            FederatedSink(state, self._sync.changed, self._fanout),
+            FederatedSink(state, self._sync.changed, self._fanout, self._world),
             lambda _: self.queue.add(enabled.name),
         )
         tasks = Tasks()
@@ -144,14 +159,33 @@ class Types:
         self._clusters.follow(state)
         log.info("type started", type=enabled.name)
 
+    async def _absent(self, name: str) -> None:
+        where = ObjectName(self._namespace, name)
+        if name not in self._running or await absences.gone(self._hub, self.objects, TYPE_CONFIGS, where):
+            await self._stop(name)
+        else:
+            self.queue.add(name)
+
+    async def _stopped(self, name: str) -> bool:
+        """Stop it; False, and the key comes again, while members have not answered what was on its way to them."""
+        await self._stop(name)
+        ending = [state for state in self._ending.pop(name, ()) if state.in_flight]
+        if ending:
+            self._ending[name] = ending
+            self.queue.add_after(name, LAST_PUSHES)
+        return not ending
+
     async def _stop(self, name: str) -> None:
         running = self._running.pop(name, None)
         if running is None:
             return
+        # First of all: what watches members looks here for the enabled types, and lanes drop the keys of others.
+        state = self._world.types.pop(name, None)
+        self._followed[name] = self._world.clusters_version
         await running[2].cancel()
         await self._clusters.unfollow(name)
-        # Lanes find no state any more and let their keys of this type go.
-        self._world.types.pop(name, None)
+        if state is not None and state.in_flight:
+            self._ending.setdefault(name, []).append(state)
         for member in self._world.members:
             metrics.PLACEMENTS.remove(member, name)
         if name == marks.NAMESPACE_TYPE:
@@ -164,61 +198,76 @@ class Types:
             return
         answer = await self._hub.set_finalizers(TYPE_CONFIGS, stored.metadata, finalizers)
         if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
+            await self._refused(stored, answer, running=False)
             raise ApiFailure(answer, f"finalizer of FederatedTypeConfig {stored.metadata.name}")
 
-    async def _tell(self, stored: StoredObject, *, running: bool, ready: tuple[str, str, str] | None) -> None:
+    async def _refused(self, stored: StoredObject, failure: Failure, *, running: bool) -> None:
+        """The hub refuses our finalizer on a FederatedTypeConfig: report it in Ready; the caller tries again."""
+        if failure.concerns != "object":
+            return
+        name = stored.metadata.name
+        message = f"the host refuses to change our finalizer {marks.TYPE_FINALIZER}: {failure.message}"
+        if stored.status.get("conditions") is None or message not in str(stored.status["conditions"]):
+            log.warning("hub refuses", what="finalizer", type=name, reason=failure.message)
+        await self._report(stored, running=running, ready=("False", TypeReason.FINALIZER_REFUSED, message))
+
+    async def _report(self, stored: StoredObject, *, running: bool, ready: tuple[str, str, str] | None) -> None:
         """Write the status where it differs. `ready` is that condition's status, reason and message; None: none."""
-        told = {
+        status = {
             "observedGeneration": stored.metadata.generation,
             "propagationController": "Running" if running else "NotRunning",
             "statusController": "NotRunning",
             "conditions": _conditions(stored, ready, self._now()) or None,
         }
-        if all(stored.status.get(key) == value for key, value in told.items()):
+        if all(stored.status.get(key) == value for key, value in status.items()):
             return
-        answer = await self._hub.set_status(TYPE_CONFIGS, stored.where, orjson.dumps({"status": told}))
+        answer = await self._hub.set_status(TYPE_CONFIGS, stored.where, orjson.dumps({"status": status}))
         if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
             raise ApiFailure(answer, f"status of FederatedTypeConfig {stored.metadata.name}")
 
 
 def _ready(enabled: FederatedType, failure: Failure | None) -> tuple[str, str, str] | None:
-    """Ready's status, reason and message; None when a failure says nothing about the type itself (the hub is away)."""
+    """Ready's status, reason and message; None when a failure is not the type's own (the hub is away)."""
     if failure is None:
-        return "True", "Following", ""
+        return "True", TypeReason.FOLLOWING, ""
     federated = enabled.federated
     match failure.kind:
         case FailureKind.TYPE_MISSING:
-            said = f"the host does not serve {federated.qualified} in {federated.version}"
-            return "False", "FederatedTypeMissing", f"{said}: apply its CRD, as fedctl enable {enabled.name} does"
+            what = f"the host does not serve {federated.qualified} in {federated.version}"
+            return (
+                "False",
+                TypeReason.FEDERATED_TYPE_MISSING,
+                f"{what}: apply its CRD, as fedctl enable {enabled.name} does",
+            )
         case FailureKind.RIGHT_MISSING:
-            return "False", "RightMissing", f"{failure.message}; fedctl enable {enabled.name} grants it"
+            return "False", TypeReason.RIGHT_MISSING, f"{failure.message}; fedctl enable {enabled.name} grants it"
     return None
 
 
 def _stored_ready(stored: StoredObject) -> tuple[str, str, str] | None:
-    found = next((each for each in stored.status.get("conditions") or () if each.get("type") == READY), None)
+    found = next((each for each in stored.conditions if each.get("type") == ConditionType.READY), None)
     return (str(found.get("status")), str(found.get("reason")), str(found.get("message"))) if found else None
 
 
 def _conditions(stored: StoredObject, ready: tuple[str, str, str] | None, now: str) -> list[dict[str, Any]]:
     """The stored conditions with Ready as it is now; its time moves when its status does."""
-    before: list[dict[str, Any]] = stored.status.get("conditions") or []
-    others = [each for each in before if each.get("type") != READY]
+    before = stored.conditions
+    others = [each for each in before if each.get("type") != ConditionType.READY]
     if ready is None:
         return others
-    old: dict[str, Any] = next((each for each in before if each.get("type") == READY), {})
+    old: dict[str, Any] = next((each for each in before if each.get("type") == ConditionType.READY), {})
     status, reason, message = ready
     since = old.get("lastTransitionTime") if old.get("status") == status else None
-    told = {
-        "type": READY,
+    new = {
+        "type": ConditionType.READY,
         "status": status,
         "reason": reason,
         "message": message,
         "lastTransitionTime": since or now,
         "observedGeneration": stored.metadata.generation,
     }
-    return before if told == old else [*others, told]
+    return before if new == old else [*others, new]
 
 
 def _same(one: FederatedType, other: FederatedType) -> bool:
-    return replace(one, generation=0, status_collection=False) == replace(other, generation=0, status_collection=False)
+    return replace(one, generation=0) == replace(other, generation=0)

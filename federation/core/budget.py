@@ -1,7 +1,7 @@
-"""Keep a status within its budget; used by status.fold.
+"""Keep a status within its budget; used by summary.fold.
 
 One status is one etcd value, rewritten at every change: at 400 bytes a cluster 3,500 clusters would come near etcd's
-limit of 1.5 MB (design: decision 12). Times give way first, then messages, fingerprints of failing clusters and lines;
+limit of 1.5 MB. Times give way first, then messages, fingerprints of failing clusters and lines;
 what is left out is counted. What fits depends on the lines alone, so that the same lines always give the same answer.
 """
 
@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from federation.core import sharing
 from federation.model.status import ClusterStatus
 
 TOTAL = 256 * 1024
@@ -31,15 +32,15 @@ class Fitted(NamedTuple):
 
     lines: tuple[ClusterStatus, ...]
     left_out: int = 0
-    unsaid: int = 0
+    without_message: int = 0
 
 
 def fit(lines: Sequence[ClusterStatus]) -> Fitted:
-    """Say equal messages once, cut long ones, and leave out what exceeds the budget. `lines` are sorted by name."""
+    """Write equal messages once, cut long ones, and leave out what exceeds the budget. `lines` are sorted by name."""
     times = {line.name: line.since for line in lines if line.since}
     if not times:
         return _fit(lines)
-    fitted = _fit([_replaced(line, since="") for line in lines])
+    fitted = _fit([_replaced(line, since="") if line.since else line for line in lines])
     # Whether times fit must not depend on which are known, or what is left out now would change the next answer.
     need = sum(_SINCE for line in fitted.lines if line.status)
     room = TOTAL - _CONDITIONS - need
@@ -55,7 +56,7 @@ def _timed(lines: Sequence[ClusterStatus], times: Mapping[str, str]) -> tuple[Cl
 def _fit(lines: Sequence[ClusterStatus]) -> Fitted:
     room = TOTAL - _CONDITIONS
     for cap in _CAPS:
-        fitted = _say_once(lines, cap)
+        fitted = _share_messages(lines, cap)
         if len(lines) * _WORST_LINE <= room or sum(map(_line_size, fitted)) <= room:
             return Fitted(tuple(fitted))
     bare = [_replaced(line, message="") for line in lines]
@@ -64,8 +65,16 @@ def _fit(lines: Sequence[ClusterStatus]) -> Fitted:
     kept, used = _choose(bare, room)
     messages = [line.message for line, keep in zip(lines, kept, strict=True) if keep]
     chosen = [line for line, keep in zip(bare, kept, strict=True) if keep]
-    said = _say_while_it_fits(chosen, messages, room - used)
-    return Fitted(tuple(chosen), len(lines) - len(chosen), sum(map(bool, messages)) - said)
+    restored = _restore_messages(chosen, messages, room - used)
+    return Fitted(tuple(chosen), len(lines) - len(chosen), sum(map(bool, messages)) - restored)
+
+
+def full(lines: Sequence[ClusterStatus]) -> bool:
+    """Whether these stored lines leave no room for one more: others may have been left out. Never False wrongly."""
+    room = TOTAL - _CONDITIONS
+    if len(lines) * _WORST_LINE <= room - _WORST_LINE:
+        return False
+    return sum(map(_line_size, lines)) > room - _WORST_LINE
 
 
 def cut(text: str, limit: int) -> str:
@@ -73,39 +82,45 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
-def message_of(lines: Iterable[ClusterStatus], name: str) -> str:
-    """The message of one cluster's line as it was before equal messages were said once."""
-    by_name = {line.name: line for line in lines}
-    line = by_name.get(name)
+def by_name(lines: Iterable[ClusterStatus]) -> dict[str, ClusterStatus]:
+    """Stored lines, as `message_of` needs them: made once for all clusters, of which there may be thousands."""
+    return {line.name: line for line in lines}
+
+
+def message_of(lines: Mapping[str, ClusterStatus], name: str) -> str:
+    """The message of one cluster's line as it was before equal messages were written once; `lines` by name."""
+    line = lines.get(name)
     if line is None:
         return ""
-    first = by_name.get(line.message.removeprefix(_REFERENCE)) if line.message.startswith(_REFERENCE) else None
+    first = lines.get(line.message.removeprefix(_REFERENCE)) if line.message.startswith(_REFERENCE) else None
     return first.message if first is not None else line.message
 
 
-def _say_once(lines: Sequence[ClusterStatus], cap: int) -> Sequence[ClusterStatus]:
-    """Lines with messages cut to `cap`, and every message that a line above has said replaced by that line's name."""
+def _share_messages(lines: Sequence[ClusterStatus], cap: int) -> Sequence[ClusterStatus]:
+    """Lines with messages cut to `cap`; one that a line above has, too, is replaced by that line's name."""
     if not any(line.message for line in lines):
         return lines
-    said: dict[str, str] = {}
+    shown: dict[str, str] = {}
     return [
-        _replaced(line, message=_said_or_reference(cut(line.message, cap), line.name, said)) if line.message else line
+        _replaced(line, message=_message_or_reference(cut(line.message, cap), line.name, shown))
+        if line.message
+        else line
         for line in lines
     ]
 
 
-def _said_or_reference(message: str, name: str, said: dict[str, str]) -> str:
-    first = said.setdefault(message, name)
+def _message_or_reference(message: str, name: str, shown: dict[str, str]) -> str:
+    first = shown.setdefault(message, name)
     reference = f"{_REFERENCE}{first}"
     return reference if first != name and len(reference) < len(message) else message
 
 
 def _choose(lines: Sequence[ClusterStatus], room: int) -> tuple[list[bool], int]:
     """Which lines stay, and the bytes they take: failing ones up to half the room, healthy ones (a restart needs their
-    fingerprints), failing ones again. A line with a remoteStatus always stays.
+    fingerprints), failing ones again. A line with a remoteStatus always stays, and one whose fingerprint others share.
     """
     sizes = [_line_size(line) for line in lines]
-    kept = [line.remote_status is not msgspec.UNSET for line in lines]
+    kept = [line.remote_status is not msgspec.UNSET or sharing.is_marked(line) for line in lines]
     used = sum(size for size, keep in zip(sizes, kept, strict=True) if keep)
     for failing, limit in ((True, room // 2), (False, room), (True, room)):
         for index, line in enumerate(lines):
@@ -115,14 +130,14 @@ def _choose(lines: Sequence[ClusterStatus], room: int) -> tuple[list[bool], int]
     return kept, used
 
 
-def _say_while_it_fits(lines: list[ClusterStatus], messages: Sequence[str], room: int) -> int:
-    """Give lines their messages back from the top until the first that does not fit; how many got theirs."""
-    said: dict[str, str] = {}
+def _restore_messages(lines: list[ClusterStatus], messages: Sequence[str], room: int) -> int:
+    """Give lines their messages back from the top until the first that does not fit; returns how many got theirs."""
+    shown: dict[str, str] = {}
     count = 0
     for index, line in enumerate(lines):
         if not messages[index]:
             continue
-        message = _said_or_reference(cut(messages[index], _CAPS[1]), line.name, said)
+        message = _message_or_reference(cut(messages[index], _CAPS[1]), line.name, shown)
         room -= len(msgspec.json.encode(message)) + _MESSAGE_MEMBER
         if room < 0:
             break

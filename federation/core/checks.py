@@ -5,7 +5,7 @@ otherwise. JSON null counts as absent (Kubernetes API conventions: null and abse
 """
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Sized
 from typing import Any
 
 from federation.model.errors import Invalid
@@ -17,7 +17,7 @@ _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 
 
 def describe(value: object) -> str:
-    """Say what a decoded JSON value is, without quoting it: it may be anything, a secret included."""
+    """What a decoded JSON value is, without quoting it: it may be anything, a secret included."""
     match value:
         case None:
             return "null"
@@ -50,6 +50,12 @@ def sequence(value: object, field: str) -> Sequence[Any]:
     return value
 
 
+def at_most(items: Sized, most: int, field: str) -> None:
+    """Raise Invalid when there are more than the type's schema lets in (objects may be older than their schema)."""
+    if len(items) > most:
+        raise Invalid(field, f"has {len(items)} entries; at most {most} are taken")
+
+
 def string(value: object, field: str) -> str:
     """A string that is not empty."""
     if value is None or value == "":
@@ -79,18 +85,18 @@ def positive(value: object, field: str, *, default: int) -> int:
     return value
 
 
-def choice(value: object, field: str, words: Collection[str], *, default: str | None = None) -> str:
-    """One of the words; absent reads as the default where there is one."""
+def choice(value: object, field: str, allowed: Collection[str], *, default: str | None = None) -> str:
+    """One of the allowed texts; absent reads as the default where there is one."""
     if value is None and default is not None:
         return default
     text = string(value, field)
-    if text not in words:
-        raise Invalid(field, f"must be one of {', '.join(words)}, not {quote(text)}")
+    if text not in allowed:
+        raise Invalid(field, f"must be one of {', '.join(allowed)}, not {quote(text)}")
     return text
 
 
 def quote(text: str, limit: int = 63) -> str:
-    """Quote a word of the user's for a message, cut to a length that a line can carry."""
+    """Quote a text of the user's for a message, cut to a length that fits on a line."""
     return f'"{text}"' if len(text) <= limit else f'"{text[:limit]}…"'
 
 
@@ -104,6 +110,11 @@ def label_key(key: str, field: str) -> str:
     return key
 
 
+def is_label_value(value: str) -> bool:
+    """Whether it can be the value of a label."""
+    return _LABEL_VALUE.fullmatch(value) is not None
+
+
 def label_value(value: object, field: str) -> str:
     """A label value: at most 63 of letters, digits, `-`, `_` and `.`, or empty (apimachinery's IsValidLabelValue)."""
     if not isinstance(value, str):
@@ -115,13 +126,23 @@ def label_value(value: object, field: str) -> str:
 
 def dns_1123(value: str, field: str) -> str:
     """A DNS subdomain of at most 253 characters (RFC 1123), as API groups and most object names are."""
-    if len(value) > 253 or not _DNS_1123.fullmatch(value):
+    if not is_dns_1123(value):
         raise Invalid(field, f"{quote(value)} must be lower case letters, digits, '-' and '.' (DNS-1123 subdomain)")
     return value
 
 
+def is_dns_1123(value: str) -> bool:
+    """Whether it is such a name."""
+    return len(value) <= 253 and _DNS_1123.fullmatch(value) is not None
+
+
+def is_version(value: str) -> bool:
+    """Whether it can be the version of an API, as a CustomResourceDefinition names them: a DNS-1035 label."""
+    return len(value) <= 63 and _DNS_1035.fullmatch(value) is not None
+
+
 def dns_1035(value: str, field: str) -> str:
     """A DNS label that starts with a letter (RFC 1035), as versions and plurals are."""
-    if len(value) > 63 or not _DNS_1035.fullmatch(value):
+    if not is_version(value):
         raise Invalid(field, f"{quote(value)} must be lower case letters, digits and '-', a letter first (DNS-1035)")
     return value

@@ -1,8 +1,9 @@
-"""Two hubs that push one object: the first keeps it, the second says so on the object itself, once, and waits.
+"""Two hubs that push one object: the first keeps it, the second leaves a note on the object, once, and waits.
 
 Hubs know nothing of each other but what both see in the member. Whoever comes second puts an annotation there under a
 field manager of its own (marks.claim_manager); the first finds that manager in managedFields, goes on as before and
-tells its user. When the first lets go the second takes over and takes its claim off. Used by planning, push and lines.
+reports it on its status. When the first releases the object, the second takes over and withdraws its claim. Used by
+planning, push and lines.
 """
 
 from collections.abc import Sequence
@@ -10,24 +11,24 @@ from collections.abc import Sequence
 import orjson
 
 from federation.model import marks
-from federation.model.clusters import Observation, Observed
+from federation.model.conditions import PropagationStatus
+from federation.model.observations import Observation, Observed
 from federation.model.plan import Action, Claim, Keep, Wait
 from federation.model.resources import ObjectName, Resource
-from federation.model.words import Word
 
 
-def beside(observed: Observed, kept: Keep | None, *, ours_before: bool) -> Action:
+def decide(observed: Observed, kept: Keep | None, *, ours_before: bool) -> Action:
     """What to do with an object that another hub owns fields of. Never an Apply: nobody fights.
 
-    `kept`: what we would say had we the object alone and nothing to write. `ours_before`: we have applied it before.
+    `kept`: the Keep, where nothing but the other hub is against it. `ours_before`: we have applied it before.
     Both own fields for a moment when equal values were applied at the same time, and for longer when a hub died before
     it could give them up: then the one that has not applied it before gives way.
     """
     if kept is not None:
         return kept
-    shared = bool(observed.entry)
+    shared = bool(observed.owned_digest)
     if (observed.claimed and not shared) or (shared and ours_before):
-        return Wait(Word.ALREADY_EXISTS, held_by(observed.other_hub))
+        return Wait(PropagationStatus.ALREADY_EXISTS, managed_by(observed.other_hub))
     return Claim(observed.uid, observed.other_hub, shared=shared)
 
 
@@ -38,19 +39,21 @@ def rivals(observed: Observed) -> tuple[str, ...]:
     return tuple(sorted((*observed.claims, observed.other_hub)))
 
 
-def certain(observed: Observation) -> bool:
-    """Whether what is seen tells what a write without an answer has left there.
+def conclusive(observed: Observation) -> bool:
+    """Whether what is observed shows what became of a write without an answer.
 
     The object of another hub does not: our claim, or our apply of equal values, may still come to light.
     """
-    return isinstance(observed, Observed) and not (observed.other_hub and not observed.entry and not observed.claimed)
+    if not isinstance(observed, Observed) or observed.broken:
+        return False
+    return not (observed.other_hub and not observed.owned_digest and not observed.claimed)
 
 
-def outstanding(observed: Observed, *, unsure: bool) -> bool:
-    """Whether our claim is, or may be, on an object that is not ours to delete; `unsure` as in planning.Facts."""
+def outstanding(observed: Observed, *, unconfirmed: bool) -> bool:
+    """Whether our claim is, or may be, on an object that is not ours to delete; `unconfirmed` as in facts.Facts."""
     if observed.claimed:
-        return not (observed.managed and observed.entry)
-    return unsure and not certain(observed)
+        return not (observed.managed and observed.owned_digest)
+    return unconfirmed and not conclusive(observed)
 
 
 def body(resource: Resource, name: ObjectName, uid: str, manager: str, *, withdraw: bool = False) -> bytes:
@@ -66,13 +69,13 @@ def body(resource: Resource, name: ObjectName, uid: str, manager: str, *, withdr
     return orjson.dumps({"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata})
 
 
-def held_by(holder: str) -> str:
-    """What the second hub's user is told."""
-    return f"another hub manages it ({holder})"
+def managed_by(owner: str) -> str:
+    """The message for the second hub's user; `owner` is the first one's field manager."""
+    return f"another hub manages it ({owner})"
 
 
-def told(names: Sequence[str]) -> str:
-    """What the first hub's user is told of its rivals; "" without any."""
+def rivals_message(names: Sequence[str]) -> str:
+    """The message for the first hub's user about its rivals; "" without any."""
     if not names:
         return ""
     if len(names) == 1:

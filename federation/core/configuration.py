@@ -1,6 +1,6 @@
 """Read KubeFedConfig and FederatedTypeConfig: from decoded JSON to checked facts with KubeFed's defaults filled in.
 
-Reached through `parsing.settings` and `parsing.type_config`. Defaults and refusals are those of KubeFed v0.10's
+Defaults and refusals are those of KubeFed v0.10's
 webhooks (pkg/apis/core/v1beta1/{defaults,validation}), which here nobody has to run.
 """
 
@@ -16,10 +16,20 @@ from federation.model.resources import Resource
 from federation.model.settings import HealthCheck, LeaderElection, Settings
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_DURATION = re.compile(r"(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
+_DURATION = re.compile(r"\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
+_LONGEST_DURATION = 100
+_MOST_SECONDS = (2**63 - 1) / 1e9
+"""What Go's time.Duration holds."""
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _SWITCH = ("Enabled", "Disabled")
-_FEATURES = ("PushReconciler", "RawResourceStatusCollection", "SchedulerPreferences", "CrossClusterServiceDiscovery")
+_FEATURES = (
+    "PushReconciler",
+    "RawResourceStatusCollection",
+    "SchedulerPreferences",
+    "CrossClusterServiceDiscovery",
+    "FederatedIngress",
+)
+"""Those of KubeFed 0.10, and two that it had before."""
 
 
 def duration(value: object, field: str, *, default: float) -> float:
@@ -27,9 +37,11 @@ def duration(value: object, field: str, *, default: float) -> float:
     if value is None:
         return default
     text = checks.string(value, field)
-    if not _DURATION.fullmatch(text):
+    if len(text) > _LONGEST_DURATION or not _DURATION.fullmatch(text):
         raise Invalid(field, f"{checks.quote(text)} is not a duration over 0 such as 10s or 1m30s")
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
+    if seconds > _MOST_SECONDS:
+        raise Invalid(field, f"{checks.quote(text)} is longer than any duration (292 years)")
     if seconds <= 0:
         raise Invalid(field, "must be greater than 0")
     return seconds
@@ -63,11 +75,59 @@ def settings(spec: Mapping[str, Any] | None) -> Settings:
     )
 
 
+def cautious(spec: Mapping[str, Any] | None) -> Settings:
+    """What holds when the first KubeFedConfig that is seen cannot be understood: see Settings.cautious."""
+    scope = spec.get("scope") if isinstance(spec, Mapping) else None
+    return Settings(namespaced=scope == "Namespaced", adopt_resources=False, cautious=True)
+
+
+def ignored_fields(spec: Mapping[str, Any], wanted: Settings) -> tuple[str, ...]:
+    """The fields that ask for something else than their default and have no effect, each with what happens instead."""
+    default = Settings()
+    elect = checks.mapping(spec.get("leaderElect"), "spec.leaderElect")
+    delays = "a cluster's coming and going is acted on at once, by its probes (spec.clusterHealthCheck)"
+    features = wanted.features ^ default.features
+    ignored = {
+        "spec.controllerDuration.availableDelay": (wanted.available_delay != default.available_delay, delays),
+        "spec.controllerDuration.unavailableDelay": (wanted.unavailable_delay != default.unavailable_delay, delays),
+        "spec.controllerDuration.cacheSyncTimeout": (
+            wanted.cache_sync_timeout != default.cache_sync_timeout,
+            "a first list may take as long as it takes",
+        ),
+        "spec.leaderElect": (
+            wanted.leader_election != default.leader_election or elect.get("resourceLock") not in (None, "leases"),
+            "no leader is elected: run one controller",
+        ),
+        "spec.statusController.maxConcurrentReconciles": (
+            wanted.status_concurrency != default.status_concurrency,
+            "members' statuses are not collected",
+        ),
+        "spec.featureGates[RawResourceStatusCollection]": (
+            "RawResourceStatusCollection" in features,
+            "members' statuses are not collected",
+        ),
+        "spec.featureGates[SchedulerPreferences]": (
+            "SchedulerPreferences" in features,
+            "ReplicaSchedulingPreferences are not acted on",
+        ),
+        "spec.featureGates[PushReconciler]": ("PushReconciler" in features, "objects are pushed all the same"),
+        "spec.featureGates[CrossClusterServiceDiscovery]": (
+            "CrossClusterServiceDiscovery" in features,
+            "services are not discovered across clusters",
+        ),
+        "spec.featureGates[FederatedIngress]": (
+            "FederatedIngress" in features,
+            "no DNS names are kept for ingresses",
+        ),
+    }
+    return tuple(f"{field}: {instead}" for field, (asked, instead) in ignored.items() if asked)
+
+
 def type_config(obj: Mapping[str, Any]) -> FederatedType:
     """A FederatedTypeConfig, with target and federated plurals and the target's group defaulted as KubeFed does.
 
     Raises Invalid for what KubeFed refused: an empty version, kind or scope, names that are not DNS names, unknown
-    words, a federated group without a dot, a name that is not `<plural>.<group>` of the target.
+    choices, a federated group without a dot, a name that is not `<plural>.<group>` of the target.
     """
     metadata = checks.mapping(obj.get("metadata"), "metadata")
     name = checks.string(metadata.get("name"), "metadata.name")
@@ -81,13 +141,12 @@ def type_config(obj: Mapping[str, Any]) -> FederatedType:
         raise Invalid("spec.federatedType.group", "must be a domain with at least one dot, such as types.kubefed.io")
     if spec.get("statusType") is not None:
         _resource(spec.get("statusType"), "spec.statusType")
-    collection = spec.get("statusCollection")
+    checks.choice(spec.get("statusCollection"), "spec.statusCollection", _SWITCH, default="Disabled")
     return FederatedType(
         name=name,
         target=target,
         federated=federated,
         propagation=checks.choice(spec.get("propagation"), "spec.propagation", _SWITCH, default="Enabled") == "Enabled",
-        status_collection=checks.choice(collection, "spec.statusCollection", _SWITCH, default="Disabled") == "Enabled",
         generation=metadata.get("generation") or 0,
         equivalent=_equivalent(metadata.get("annotations")),
     )
@@ -96,11 +155,12 @@ def type_config(obj: Mapping[str, Any]) -> FederatedType:
 def _equivalent(annotations: object) -> tuple[str, ...]:
     """The versions that typegen found to differ in name alone; an annotation that is none names no versions."""
     text = annotations.get(marks.EQUIVALENT_ANNOTATION) if isinstance(annotations, Mapping) else None
-    return tuple(filter(None, (part.strip() for part in text.split(",")))) if isinstance(text, str) else ()
+    named = (part.strip() for part in text.split(",")) if isinstance(text, str) else ()
+    return tuple(part for part in named if checks.is_version(part))
 
 
 def plural_name(kind: str) -> str:
-    """The plural KubeFed gives a kind when none is said, so that both find the same resource."""
+    """The plural KubeFed gives a kind when none is given, so that both find the same resource."""
     lower = kind.lower()
     if lower.endswith(("s", "x", "ch", "sh", "z", "o")):
         return f"{lower}es"

@@ -1,7 +1,7 @@
-"""Read a field conflict: who stands against an unforced apply, and whether we may go on by force.
+"""Assess a field conflict: who owns the fields that an unforced apply names, and whether it may be forced.
 
-Apply goes unforced first (design: decision 1); a 409 names each field and its manager at no cost. Only what `judge`
-calls Foreign is then forced.
+Apply is unforced first, because a 409 names each field and its manager at no cost. Only what `assess` finds to be
+Foreign is then forced.
 """
 
 import re
@@ -29,7 +29,7 @@ class OtherHub:
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """Anybody else owns these fields: apply again by force, and say whose change was undone.
+    """Anybody else owns these fields: apply again by force, and report whose change was undone.
 
     Both are empty when only our own second manager (retained replicas, released now) stood in the way.
     """
@@ -38,11 +38,11 @@ class Foreign:
     fields: tuple[str, ...]
 
 
-Verdict = ManagedFalse | OtherHub | Foreign
+Conflict = ManagedFalse | OtherHub | Foreign
 
 
-def judge(failure: Failure, manager: str) -> Verdict:
-    """The verdict on a FIELD_CONFLICT; `manager` is our field manager. Names and fields are sorted, each once."""
+def assess(failure: Failure, manager: str) -> Conflict:
+    """What a FIELD_CONFLICT means; `manager` is our field manager. Names and fields are sorted, each once."""
     own = (manager, marks.replicas_manager(manager))
     causes = [cause for cause in failure.causes if cause.manager not in own]
     if any(cause.field == _LABEL_FIELD for cause in causes):

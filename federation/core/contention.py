@@ -1,7 +1,7 @@
-"""Notice that somebody in a member sets a field again as often as we put it back, and slow down.
+"""Notice that somebody in a member undoes what we wrote as often as we put it back, and slow down.
 
-Without it two controllers write against each other as fast as their watches run. The caller notes each correction of
-drift that a Foreign conflict or a changed entry brought, waits `delay` before the next, and shows `message`.
+Without it two controllers write against each other as fast as their watches run. The caller records each correction of
+drift (a Foreign conflict, or another digest of our fields), waits `delay` before the next, and reports `message`.
 """
 
 from dataclasses import dataclass
@@ -14,9 +14,11 @@ _QUIET = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Contention:
-    """Corrections of one object in one cluster. Times are seconds of whatever clock `note` is given.
+    """Corrections of one object in one cluster. Times are seconds of the clock that `record` is given: a monotonic one,
+    for a wall clock that is set back would hold the next correction until it has caught up.
 
-    `manager` and `fields` are those of the last correction that knew them.
+    `manager` and `fields` are those of the last correction that knew them; `does` is what somebody did before the last
+    one where that was something else than to set fields.
     """
 
     count: int
@@ -24,13 +26,17 @@ class Contention:
     last: float
     manager: str = ""
     fields: tuple[str, ...] = ()
+    does: str = ""
 
 
-def note(previous: Contention | None, now: float, *, manager: str = "", fields: tuple[str, ...] = ()) -> Contention:
+def record(
+    previous: Contention | None, now: float, *, manager: str = "", fields: tuple[str, ...] = (), does: str = ""
+) -> Contention:
     """Count one correction. After an hour without any, what went before is forgotten."""
     if previous is None or now - previous.last > _QUIET:
-        return Contention(1, now, now, manager, fields)
-    return Contention(previous.count + 1, previous.first, now, manager or previous.manager, fields or previous.fields)
+        return Contention(1, now, now, manager, fields, does)
+    known = (manager or previous.manager, fields or previous.fields)
+    return Contention(previous.count + 1, previous.first, now, *known, does)
 
 
 def delay(contention: Contention | None) -> float:
@@ -41,22 +47,20 @@ def delay(contention: Contention | None) -> float:
     return min(_FIRST_DELAY * 2.0**doublings, _LONGEST_DELAY)
 
 
-def contended(contention: Contention | None, now: float) -> bool:
-    """Whether this is a fight that users should be told of, rather than somebody's few edits."""
-    return contention is not None and contention.count > _FREE and now - contention.last <= _QUIET
-
-
 def message(contention: Contention, now: float) -> str:
-    """One sentence that names the other manager and the fields, how often we put them back, and when next."""
+    """What somebody does (the other manager and the fields, where known), how often we put it back, and when next."""
     who = f'"{contention.manager}"' if contention.manager else "somebody"
     what = ", ".join(contention.fields[:3]) or "a field"
     if len(contention.fields) > 3:
         what += f" and {len(contention.fields) - 3} more"
+    does, end = f"sets {what}", "Take the field out of the template or stop the other writer"
+    if contention.does:
+        who, does, end = "somebody", contention.does, "Stop the other writer, or take the cluster out of the placement"
     wait = max(0.0, contention.last + delay(contention) - now)
     again = f"next correction in {_duration(wait)}" if wait else "corrected again at the next change"
     return (
-        f"{who} in this cluster sets {what} again and again: put back {contention.count} times "
-        f"in {_duration(now - contention.first)}; {again}. Take the field out of the template or stop the other writer"
+        f"{who} in this cluster {does} again and again: put back {contention.count} times "
+        f"in {_duration(now - contention.first)}; {again}. {end}"
     )
 
 

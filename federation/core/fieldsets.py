@@ -21,7 +21,9 @@ def union(left: Fields, right: Fields) -> Fields:
         if name == _SELF or ours is None:
             result[name] = theirs
         elif ours != theirs:
-            result[name] = _node(_held(ours) or _held(theirs), union(_below(ours), _below(theirs)))
+            result[name] = _node(
+                _includes_itself(ours) or _includes_itself(theirs), union(_below(ours), _below(theirs))
+            )
     return result
 
 
@@ -33,10 +35,46 @@ def difference(left: Fields, right: Fields) -> Fields:
         if theirs is None:
             result[name] = ours
         elif name != _SELF:
-            held = _held(ours) and not _held(theirs)
+            itself = _includes_itself(ours) and not _includes_itself(theirs)
             below = difference(_below(ours), _below(theirs))
-            if held or below:
-                result[name] = _node(held, below)
+            if itself or below:
+                result[name] = _node(itself, below)
+    return result
+
+
+def beside(left: Fields, right: Fields) -> Fields:
+    """`difference`, but a map or element itself is left only with something in it, where `right` has a part of it.
+
+    Who created an object owns its maps as such, too. A map with nothing in it but what is `right`'s would otherwise
+    stay, empty, for ever.
+    """
+    result: dict[str, Any] = {}
+    for name, ours in left.items():
+        theirs = right.get(name)
+        if theirs is None:
+            result[name] = ours
+        elif name != _SELF:
+            below = beside(_below(ours), _below(theirs))
+            if below:
+                result[name] = _node(_includes_itself(ours) and not _includes_itself(theirs), below)
+    return result
+
+
+def uncovered(left: Fields, right: Fields) -> Fields:
+    """Paths of `left`, read in another version of the type than `right`, that `right` has nothing to do with.
+
+    A value that is one leaf in one version may be a tree of fields in the other: whoever owns a part of it meets
+    whoever owns all of it.
+    """
+    result: dict[str, Any] = {}
+    for name, ours in left.items():
+        theirs = right.get(name)
+        if theirs is None:
+            result[name] = ours
+        elif name != _SELF and theirs:
+            below = uncovered(_below(ours), _below(theirs))
+            if below:
+                result[name] = _node(_includes_itself(ours) and not _includes_itself(theirs), below)
     return result
 
 
@@ -58,7 +96,7 @@ def single(*path: str) -> Fields:
     return node
 
 
-def _held(node: Fields) -> bool:
+def _includes_itself(node: Fields) -> bool:
     return not node or _SELF in node
 
 
@@ -66,5 +104,5 @@ def _below(node: Fields) -> Fields:
     return {name: child for name, child in node.items() if name != _SELF} if _SELF in node else node
 
 
-def _node(held: bool, below: Fields) -> Fields:
-    return {_SELF: {}, **below} if held and below else below
+def _node(itself: bool, below: Fields) -> Fields:
+    return {_SELF: {}, **below} if itself and below else below

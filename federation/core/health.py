@@ -1,7 +1,7 @@
-"""Judge a member's health from its probes, and write it as KubeFedCluster conditions.
+"""Assess a member's health from its probes, and write it as KubeFedCluster conditions.
 
 controllers.clusters probes, this decides: consecutive failures take a cluster down, consecutive successes bring it
-back, so that a flapping member moves nothing. Words are KubeFed's (pkg/controller/kubefedcluster/clusterclient.go);
+back, so that a flapping member moves nothing. Reasons are KubeFed's (pkg/controller/kubefedcluster/clusterclient.go);
 Ready is always there too, where KubeFed wrote only Offline.
 """
 
@@ -10,48 +10,62 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from federation.model.conditions import ClusterConditionType, ClusterReason, HostRefusesReason
 from federation.model.failures import Failure, FailureKind
 from federation.model.settings import HealthCheck
 
-_PROBE_TIME_LASTS = 300.0
-_OURS = ("Ready", "Offline", "ConfigMalformed")
+PROBE_TIME_LASTS = 300.0
+"""Seconds after which lastProbeTime is renewed though nothing else has changed: the controller's sign of life."""
+
+UNSTORED: Mapping[HostRefusesReason, str] = {
+    HostRefusesReason.IDENTITY: (
+        "the host refuses to record the cluster's identity, so that it is not protected from another one under its name"
+    ),
+    HostRefusesReason.PLACE: (
+        "the host refuses to record which place the credentials are for, so that they go where spec.apiEndpoint leads"
+    ),
+    HostRefusesReason.TOKEN: (
+        "the host refuses to store the renewed token, so that the cluster is lost when the present one ends"
+    ),
+}
+"""What follows when the host refuses to store something of a cluster."""
+
+_OURS = (ClusterConditionType.READY, ClusterConditionType.OFFLINE, ClusterConditionType.CONFIG_MALFORMED)
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What one probe found. `reason` is KubeFed's: ClusterReady, ClusterNotReady, ClusterNotReachable or
-    ClusterConfigMalformed.
-    """
+    """What one probe found."""
 
-    reason: str
+    reason: ClusterReason
     message: str
 
     @property
     def ok(self) -> bool:
         """Whether the member answered an authorised request."""
-        return self.reason == "ClusterReady"
+        return self.reason is ClusterReason.READY
 
 
-READY = Probe("ClusterReady", "answers authorised requests")
+READY = Probe(ClusterReason.READY, "answers authorised requests")
 _UNREACHABLE = (FailureKind.UNREACHABLE, FailureKind.TIMED_OUT, FailureKind.UNTRUSTED)
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """What is held of one cluster. `ready` None: not probed yet, or its credentials cannot be used: unknown.
+    """What is thought of one cluster. `ready` None: not probed yet, or its credentials cannot be used: unknown.
 
     `failures` and `successes` count the last run of equal probes; `since` is when `ready` last changed (epoch seconds).
-    `reason` and `message` explain `ready`. `pending` tells of probes that speak against it and have not reached their
+    `reason` and `message` explain `ready`. `pending` describes probes that contradict it and have not reached their
     threshold: for logs, never for conditions, or a flapping member would cost a status write per probe. `other` is
-    another reason for being down, and how often in a row it was found: it is told when it has reached the threshold, or
-    a member that fails now this way, now that way would cost a status write per object and probe.
+    another reason for being down, and how often in a row it was found: it is reported once it has reached the
+    threshold, or a member that fails now this way, now that way would cost a status write per object and probe.
     """
 
     ready: bool | None = None
     failures: int = 0
     successes: int = 0
     since: float = 0.0
-    reason: str = ""
+    reason: ClusterReason = ClusterReason.NOT_READY
     message: str = "not probed yet"
     pending: str = ""
     other: tuple[str, int] = ("", 0)
@@ -59,7 +73,7 @@ class Health:
 
 def failed(failure: Failure) -> Probe:
     """A probe that an API server refused or that got no answer."""
-    reason = "ClusterNotReachable" if failure.kind in _UNREACHABLE else "ClusterNotReady"
+    reason = ClusterReason.NOT_REACHABLE if failure.kind in _UNREACHABLE else ClusterReason.NOT_READY
     if failure.kind is FailureKind.UNAUTHORIZED:
         return Probe(reason, f"its API server refuses the stored credentials (401): {failure.message}")
     return Probe(reason, failure.message)
@@ -67,16 +81,16 @@ def failed(failure: Failure) -> Probe:
 
 def malformed(message: str) -> Probe:
     """Credentials or endpoint that cannot be used at all (a missing Secret, a broken certificate)."""
-    return Probe("ClusterConfigMalformed", message)
+    return Probe(ClusterReason.MALFORMED, message)
 
 
-def probe_result(health: Health, probe: Probe, check: HealthCheck, now: float) -> Health:
+def assess(health: Health, probe: Probe, check: HealthCheck, now: float) -> Health:
     """The health after one more probe, at `now` (epoch seconds).
 
     The first probe decides at once, and so does the one after unusable credentials: nobody should wait for a
     threshold to see a cluster that was just joined or mended. Unusable credentials themselves are known at once.
     """
-    if probe.reason == "ClusterConfigMalformed":
+    if probe.reason is ClusterReason.MALFORMED:
         since = health.since if health.ready is None and health.reason == probe.reason else now
         return Health(None, health.failures + 1, 0, since, probe.reason, probe.message)
     failures = 0 if probe.ok else health.failures + 1
@@ -90,10 +104,10 @@ def probe_result(health: Health, probe: Probe, check: HealthCheck, now: float) -
         since = health.since if health.ready == probe.ok else now
         same = health.reason == probe.reason and _gist(health.message) == _gist(probe.message)
         if health.ready is False and not probe.ok and not same:
-            told = f"{probe.reason} {_gist(probe.message)}"
-            times = health.other[1] + 1 if health.other[0] == told else 1
+            other = f"{probe.reason} {_gist(probe.message)}"
+            times = health.other[1] + 1 if health.other[0] == other else 1
             if times < check.failure_threshold:
-                return replace(health, failures=failures, successes=0, other=(told, times), pending="")
+                return replace(health, failures=failures, successes=0, other=(other, times), pending="")
         message = health.message if same else probe.message
         return Health(probe.ok, failures, successes, since, probe.reason, message)
     if probe.ok:
@@ -109,7 +123,7 @@ def conditions(health: Health, previous: Sequence[Mapping[str, Any]], now: float
     lastTransitionTime moves when a condition's status does, lastProbeTime when anything else in the list does or it is
     five minutes old. Conditions of types that are not KubeFed's are kept.
     """
-    stamp = datetime.fromtimestamp(int(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    stamp = _timestamp(now)
     before = {str(condition.get("type")): condition for condition in previous}
     result = [dict(condition) for condition in previous if condition.get("type") not in _OURS]
     for kind, status, reason, message in _wanted(health):
@@ -124,7 +138,7 @@ def conditions(health: Health, previous: Sequence[Mapping[str, Any]], now: float
                 "message": message,
             }
         )
-    ours = [condition for condition in result if condition["type"] in _OURS]
+    ours = [condition for condition in result if condition.get("type") in _OURS]
     unchanged = len(result) == len(previous) and all(condition == before.get(condition["type"]) for condition in ours)
     if unchanged and all(_fresh(condition.get("lastProbeTime"), now) for condition in ours):
         return [dict(condition) for condition in previous]
@@ -133,32 +147,70 @@ def conditions(health: Health, previous: Sequence[Mapping[str, Any]], now: float
     return result
 
 
-def _wanted(health: Health) -> list[tuple[str, str, str, str]]:
+def with_host(
+    conditions: Sequence[Mapping[str, Any]], refused: Mapping[HostRefusesReason, str], now: float
+) -> list[dict[str, Any]]:
+    """The conditions with HostRefuses as it is now: there only while the host refuses something."""
+    kind = ClusterConditionType.HOST_REFUSES
+    if not refused:
+        return [dict(condition) for condition in conditions if condition.get("type") != kind]
+    wanted = ("True", min(refused), "; ".join(refused[each] for each in sorted(refused)))
+    return with_condition(conditions, kind, wanted, now)
+
+
+def with_condition(
+    conditions: Sequence[Mapping[str, Any]], kind: ClusterConditionType, wanted: tuple[str, str, str], now: float
+) -> list[dict[str, Any]]:
+    """The conditions with this one as `wanted` (status, reason, message), last; unchanged where it is so already.
+
+    lastTransitionTime moves when the status does (Kubernetes API convention).
+    """
+    old = next((condition for condition in conditions if condition.get("type") == kind), {})
+    status, reason, message = wanted
+    if (old.get("status"), old.get("reason"), old.get("message")) == wanted:
+        return [dict(condition) for condition in conditions]
+    stamp = _timestamp(now)
+    new = {
+        "type": kind,
+        "status": status,
+        "lastProbeTime": stamp,
+        "lastTransitionTime": old.get("lastTransitionTime", stamp) if old.get("status") == status else stamp,
+        "reason": reason,
+        "message": message,
+    }
+    return [*(dict(condition) for condition in conditions if condition.get("type") != kind), new]
+
+
+def _timestamp(seconds: float) -> str:
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _wanted(health: Health) -> list[tuple[ClusterConditionType, str, ClusterReason, str]]:
     if health.ready is None:
-        wanted = [("Ready", "Unknown", health.reason or "ClusterNotReady", health.message)]
-        if health.reason == "ClusterConfigMalformed":
-            wanted.append(("ConfigMalformed", "True", health.reason, health.message))
+        wanted = [(ClusterConditionType.READY, "Unknown", health.reason, health.message)]
+        if health.reason is ClusterReason.MALFORMED:
+            wanted.append((ClusterConditionType.CONFIG_MALFORMED, "True", health.reason, health.message))
         return wanted
-    offline = health.reason == "ClusterNotReachable"
+    offline = health.reason is ClusterReason.NOT_REACHABLE
     status = "True" if health.ready else "False"
     return [
-        ("Ready", status, health.reason, health.message),
+        (ClusterConditionType.READY, status, health.reason, health.message),
         (
-            "Offline",
+            ClusterConditionType.OFFLINE,
             "True" if offline else "False",
-            "ClusterNotReachable" if offline else "ClusterReachable",
+            ClusterReason.NOT_REACHABLE if offline else ClusterReason.REACHABLE,
             "cluster is not reachable" if offline else "cluster is reachable",
         ),
     ]
 
 
 def _gist(message: str) -> str:
-    """A message without its numbers: ports and durations differ from probe to probe and say nothing new."""
+    """A message without its numbers: ports and durations differ from probe to probe and are no news."""
     return "".join(character for character in message if not character.isdecimal())
 
 
 def _fresh(stamp: object, now: float) -> bool:
     try:
-        return 0 <= now - datetime.fromisoformat(str(stamp)).timestamp() < _PROBE_TIME_LASTS
+        return 0 <= now - datetime.fromisoformat(str(stamp)).timestamp() < PROBE_TIME_LASTS
     except ValueError:
         return False

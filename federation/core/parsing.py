@@ -2,27 +2,34 @@
 
 What the hub's schema already refuses is checked again: objects may be older than the schema, and a poison object must
 become a condition on itself (Invalid names the field), never an error of the controller. Shapes are KubeFed v0.10's.
-`settings` and `type_config` read the other two kinds of input; they live in `configuration`.
+`configuration` reads the other two kinds of input.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 import orjson
 
-from federation.core import checks, configuration, selectors
+from federation.core import checks, nesting, overrides, selectors
+from federation.model import bounds
 from federation.model.errors import Invalid
 from federation.model.federated import Operation, Placement, Spec
 from federation.model.marks import DELETE_OPTION_ANNOTATION
 
-settings = configuration.settings
-type_config = configuration.type_config
-
-_OPS = ("add", "remove", "replace")
-_NAMES_THE_OBJECT = ("/kind", "/metadata/name", "/metadata/namespace", "/metadata/generateName")
-_BAD_ESCAPE = re.compile(r"~(?![01])")
+_DEEPEST = bounds.DEEPEST - 1
+"""Levels of a spec, which is one level down in its object. All that walks it afterwards may recurse."""
+_TOO_DEEP = f"nests deeper than {bounds.DEEPEST} levels"
+CLUSTERS = 10_000
+"""Names in a placement, at most; the CRDs have the same limit, as for the next two."""
+OVERRIDES = 2_000
+"""Clusters with overrides, at most."""
+OPERATIONS = 400
+"""Operations for one cluster, at most."""
+ALL_OPERATIONS = 20_000
+"""Operations of one object, at most; no schema can express it."""
+IDENTITY_PATHS = ("/kind", "/metadata/name", "/metadata/namespace", "/metadata/generateName")
+"""Paths that no override may have: they name the object, the same in every cluster; the CRDs refuse them, too."""
 _POLICIES = ("Orphan", "Background", "Foreground")
 _OPTIONS_FIELD = f"metadata.annotations[{DELETE_OPTION_ANNOTATION}]"
 
@@ -38,9 +45,12 @@ def spec(raw: bytes | msgspec.Raw, *, namespaces: bool = False) -> Spec:
     try:
         body = orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        raise Invalid("spec", "is not JSON") from error
+        deep = nesting.may_be_deep(data, bounds.DEEPEST) and nesting.pruned(bytes(data), bounds.DEEPEST)[1]
+        raise Invalid("spec", _TOO_DEEP if deep else "is not JSON") from error
     if body is None:
         raise Invalid("spec", "is required")
+    if nesting.may_be_deep(data, _DEEPEST) and nesting.deep(body, _DEEPEST):
+        raise Invalid(f"spec.{nesting.place(body, _DEEPEST)}", _TOO_DEEP)
     body = checks.mapping(body, "spec")
     return Spec(
         template=_template(body.get("template"), optional=namespaces),
@@ -109,6 +119,7 @@ def _placement(value: object) -> Placement:
 
 def _names(items: Sequence[Any]) -> tuple[str, ...]:
     names = []
+    checks.at_most(items, CLUSTERS, "spec.placement.clusters")
     for index, item in enumerate(items):
         where = f"spec.placement.clusters[{index}]"
         if not isinstance(item, dict):
@@ -118,23 +129,30 @@ def _names(items: Sequence[Any]) -> tuple[str, ...]:
 
 
 def _overrides(value: object) -> Mapping[str, tuple[Operation, ...]]:
-    overrides: dict[str, tuple[Operation, ...]] = {}
-    for index, item in enumerate(checks.sequence(value, "spec.overrides")):
+    by_cluster: dict[str, tuple[Operation, ...]] = {}
+    items, count = checks.sequence(value, "spec.overrides"), 0
+    checks.at_most(items, OVERRIDES, "spec.overrides")
+    for index, item in enumerate(items):
         where = f"spec.overrides[{index}]"
         override = checks.mapping(item, where)
         name = checks.string(override.get("clusterName"), f"{where}.clusterName")
-        if name in overrides:
+        if name in by_cluster:
             raise Invalid(f"{where}.clusterName", f"cluster {checks.quote(name)} is already named above; join the two")
-        overrides[name] = _operations(override.get("clusterOverrides"), f"{where}.clusterOverrides")
-    return overrides
+        operations = by_cluster[name] = _operations(override.get("clusterOverrides"), f"{where}.clusterOverrides")
+        count += len(operations)
+        if count > ALL_OPERATIONS:
+            raise Invalid("spec.overrides", f"has more than {ALL_OPERATIONS} operations in all")
+    return by_cluster
 
 
 def _operations(value: object, where: str) -> tuple[Operation, ...]:
     operations: list[Operation] = []
     paths: set[str] = set()
-    for index, item in enumerate(checks.sequence(value, where)):
+    items = checks.sequence(value, where)
+    checks.at_most(items, OPERATIONS, where)
+    for index, item in enumerate(items):
         body = checks.mapping(item, f"{where}[{index}]")
-        op = checks.choice(body.get("op") or None, f"{where}[{index}].op", _OPS, default="replace")
+        op = checks.choice(body.get("op") or None, f"{where}[{index}].op", overrides.OPS, default=overrides.DEFAULT)
         path = _path(body.get("path"), f"{where}[{index}].path")
         if path in paths:
             raise Invalid(f"{where}[{index}].path", f"{checks.quote(path, 200)} is already overridden for this cluster")
@@ -149,9 +167,7 @@ def _path(value: object, where: str) -> str:
         raise Invalid(where, f"{checks.quote(path, 200)} must be a JSON pointer: start it with /")
     if path == "/":
         raise Invalid(where, "must name a field: the whole object cannot be overridden")
-    if _BAD_ESCAPE.search(path):
-        raise Invalid(where, f"{checks.quote(path, 200)}: in a JSON pointer ~ is written ~0 and / inside a name ~1")
-    for forbidden in _NAMES_THE_OBJECT:
+    for forbidden in IDENTITY_PATHS:
         if path == forbidden or path.startswith(f"{forbidden}/"):
             raise Invalid(where, f"{forbidden} cannot be overridden: it says which object this is")
     return path

@@ -4,28 +4,62 @@ KubeFed's rules: a list of names wins over a selector, an empty list selects non
 none; only joined clusters count; a namespaced object is also cut to the placement of its FederatedNamespace.
 """
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Mapping
+
+import msgspec
 
 from federation.core import selectors
-from federation.model.clusters import Cluster
 from federation.model.federated import Placement
+from federation.model.observations import Cluster
 
 NOWHERE: frozenset[str] = frozenset()
+_NAMED = 3
 
 
-def select(placement: Placement, clusters: Iterable[Cluster]) -> frozenset[str]:
+def select(placement: Placement, clusters: Mapping[str, Cluster]) -> frozenset[str]:
     """Names of the joined clusters that the placement selects, ready or not: an outage moves nothing."""
     if placement.clusters is not None:
-        wanted = frozenset(placement.clusters)
-        return frozenset(cluster.name for cluster in clusters if cluster.name in wanted) if wanted else NOWHERE
+        return frozenset(name for name in placement.clusters if name in clusters)
     selector = placement.selector
     if selector is None:
         return NOWHERE
-    return frozenset(cluster.name for cluster in clusters if selectors.matches(selector, cluster.labels))
+    matches = selectors.matcher(selector)
+    if matches is None:
+        return frozenset(clusters)
+    return frozenset([name for name, cluster in clusters.items() if matches(cluster.labels)])
 
 
-def unknown(placement: Placement, clusters: Iterable[Cluster]) -> tuple[str, ...]:
-    """Names the placement lists that no joined cluster has, sorted: a typing error, or a cluster that has left."""
+def selector_of(placement: Placement) -> str:
+    """The selector by which labels decide, as JSON; "" where they do not. Equal ones are one string in memory."""
+    if placement.clusters is not None or placement.selector is None:
+        return ""
+    return sys.intern(msgspec.json.encode(placement.selector).decode())
+
+
+def unknown(placement: Placement, clusters: Mapping[str, Cluster]) -> tuple[str, ...]:
+    """The names in the placement that are no joined cluster's, sorted: a typing error, or a cluster that has left."""
     if not placement.clusters:
         return ()
-    return tuple(sorted(set(placement.clusters) - {cluster.name for cluster in clusters}))
+    return tuple(sorted({name for name in placement.clusters if name not in clusters}))
+
+
+def nowhere(placement: Placement, joined: int, chosen: frozenset[str] = NOWHERE, namespace: str = "") -> str:
+    """What led to no cluster being selected; `joined` is how many clusters there are.
+
+    `chosen` are those that the placement selects and the FederatedNamespace, called `namespace`, does not.
+    """
+    if not joined:
+        return "no cluster has joined"
+    if chosen:
+        names = ", ".join(sorted(chosen)[:_NAMED]) + (
+            f" and {len(chosen) - _NAMED} more" if len(chosen) > _NAMED else ""
+        )
+        return f"{namespace or 'its FederatedNamespace'} does not select {names}"
+    if placement.clusters is not None:
+        if not placement.clusters:
+            return "spec.placement.clusters is an empty list"
+        return "spec.placement.clusters names none that has joined"
+    if placement.selector is None:
+        return "spec.placement has neither clusters nor clusterSelector"
+    return f"spec.placement.clusterSelector matches none of {joined} joined cluster{'' if joined == 1 else 's'}"

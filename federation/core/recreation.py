@@ -1,8 +1,8 @@
 """Decide whether a member's copy may be deleted and created anew when it cannot be changed; pure.
 
 Planning asks `allow` when it makes an Apply, and controllers.recreation asks the rest once the member has refused it.
-The user says it per object, by annotation kubefed.io/recreate; KubeFed had nothing like it. Nothing here reads the
-member's words: what is immutable is found out by a dry run (see docs/push.md).
+The user allows it per object, by annotation kubefed.io/recreate; KubeFed had nothing like it. Nothing here reads the
+member's messages: what is immutable is found out by a dry run (see docs/push.md).
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,8 @@ from federation.model.federated import FederatedType
 from federation.model.plan import Recreation
 from federation.model.resources import CRDS, NAMESPACES
 
-_HOLDERS = {NAMESPACES.qualified: "everything in it", CRDS.qualified: "every object of its type"}
+_NEVER_RECREATED = {NAMESPACES.qualified: "everything in it", CRDS.qualified: "every object of its type"}
+"""Types whose objects are never recreated, and what would go with one."""
 _OWNED_TO_BE_SEEN = ("f:metadata", "f:status", ".")
 _SYSTEM_MANAGER = "kube-controller-manager"
 _DEEPEST = 6
@@ -32,7 +33,7 @@ def allow(
     digest: str,
     applied: str | None,
 ) -> Recreation | None:
-    """What the user allows for one object in one cluster; None when nothing was said.
+    """What the user allows for one object in one cluster; None when the object has no such annotation.
 
     `creation` gives the manifest to create. `digest` is that of the manifest to apply, `applied` that of the last one
     the member accepted: where the two are the same the hub changed nothing, so an object is recreated once per change,
@@ -40,9 +41,9 @@ def allow(
     """
     if annotations.get(marks.RECREATE_ANNOTATION) != "true":
         return None
-    holds = _HOLDERS.get(enabled.target.qualified)
-    if holds is not None:
-        return Recreation(never=f"a {enabled.target.kind} never is: {holds} would go with it")
+    contents = _NEVER_RECREATED.get(enabled.target.qualified)
+    if contents is not None:
+        return Recreation(never=f"a {enabled.target.kind} never is: {contents} would go with it")
     if digest == applied:
         return Recreation(never="this cluster accepted this very manifest before, so a new object would fare no better")
     try:
@@ -57,12 +58,12 @@ def allow(
 def forbidden(meta: PartialMetadata, manager: str) -> str:
     """Why this very object is left alone all the same; "" when it may go.
 
-    Only what the hub made, and nobody in the member added to, goes: the user spoke for what he pushed. Another hub that
-    waits for the object would have it the moment it is gone. Metadata and status belong to whoever likes, as do what
-    subresources (scale) and kube-controller-manager (a claim's volume) write.
+    Only what the hub made and nobody in the member added to may go: the user allowed it for what was pushed. Another
+    hub that waits for the object would have it the moment it is gone. Metadata and status may be anybody's, as may
+    what subresources (scale) and kube-controller-manager (a claim's volume) write.
     """
     observed = managedfields.observe(meta, manager)
-    if not observed.managed or not observed.entry:
+    if not observed.managed or not observed.owned_digest:
         return "this hub did not make it"
     rival = observed.other_hub or next(iter(observed.claims), "")
     if rival:

@@ -20,6 +20,19 @@ ALL: list[Rule] = [
 ]
 """What KubeFed's join granted."""
 
+_RUN_PODS = frozenset(
+    {
+        "cronjobs.batch",
+        "daemonsets.apps",
+        "deployments.apps",
+        "jobs.batch",
+        "pods",
+        "replicasets.apps",
+        "replicationcontrollers",
+        "statefulsets.apps",
+    }
+)
+
 _MISSING = re.compile(
     r'cannot (?P<verb>[a-z]+) resource "(?P<resource>[a-z0-9/.-]+)" in API group "(?P<group>[a-z0-9.-]*)"'
     r'(?: in the namespace "(?P<namespace>[a-z0-9.-]+)")?'
@@ -33,8 +46,8 @@ def member_rules(types: Iterable[FederatedType], *, escalate: bool = False) -> l
 
     WARNING: Roles and ClusterRoles as targets, and their bindings. The API server lets nobody grant rights that he does
     not hold, so such objects are refused unless the controller holds each right itself, or the verbs `escalate` and
-    `bind`. With `escalate` these are added: whoever can write a federated Role then rules the member. `escalates` says
-    whether the question comes up.
+    `bind`. With `escalate` these are added: whoever can write a federated Role then rules the member. `escalates` gives
+    the types that raise the question.
     """
     targets = ((each.target.group, each.target.plural) for each in types)
     return [*memberrights.identity_rules(), *memberrights.rules(targets, escalate=escalate)]
@@ -55,6 +68,11 @@ def account_rules(account: ObjectName) -> list[Rule]:
 def escalates(types: Iterable[FederatedType]) -> tuple[str, ...]:
     """Names of those types whose objects grant rights, sorted: see the warning at `member_rules`."""
     return tuple(sorted(each.name for each in types if each.target.group == memberrights.RBAC_GROUP))
+
+
+def running_pods(types: Iterable[FederatedType]) -> tuple[str, ...]:
+    """Names of those types whose objects run pods, sorted: whoever may write them is in effect the cluster's admin."""
+    return tuple(sorted(each.name for each in types if each.name in _RUN_PODS))
 
 
 def missing(message: str) -> str | None:

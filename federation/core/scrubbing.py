@@ -2,10 +2,13 @@
 
 An API server quotes what it refuses: a Secret's values in apply's type errors, whole objects in patch errors, pod
 environments in immutability errors, whatever a webhook likes to echo. `scrub` runs once, where a Failure is made; after
-it a message may go to status, events and logs (design: decision 9).
+it a message may go to status, events and logs. A text is cut before anything is searched in it,
+and every pattern takes linear time: it may be megabytes that somebody made up.
 """
 
 import re
+
+from federation.model import bounds
 
 MORE = "…"
 
@@ -14,9 +17,9 @@ _REFUSED_VALUE = re.compile(
     r"(?:Invalid|Unsupported|Duplicate) value: |\bgot (?=[&*{\[\"`(]|\w+[.\[{])|patch: (?=[\"{])"
 )
 _LITERAL = re.compile(r"-?\d+(?:\.\d+)?(?![\w.])|true\b|false\b|null\b")
-_GO_TYPE = re.compile(r"[&*]*(?:interface \{\}|\[\w*\]|[\w.*/])*(?=[{\[(])")
+_GO_TYPE = re.compile(r"(?:interface \{\}|\[\w*\]|[&\w.*/])*(?=[{\[(])")
 _SENTENCE = re.compile(r"[A-Za-z][\w.,;'<>/-]* [\w'<(]")
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\Z)')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*(?:"|\\?\Z)')
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _CREDENTIAL = re.compile(
     r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{6,}|\b(password|passwd|secret|token|api[-_]?key)=[^\s,;&]+"
@@ -26,6 +29,7 @@ _PADDED = re.compile(r"(?<![\w+/-])[A-Za-z0-9+/_-]{6,}={1,2}(?![\w=])")
 _RUN = re.compile(r"[A-Za-z0-9+/_-]{32,}")
 _HEX = re.compile(r"(?<!sha256:)\b[0-9a-f]{32,}\b")
 _DUMP = re.compile(r"\{|\bmap\[")
+_LONGEST_PATH = 200
 _NAME_QUOTED = 66  # a name of 63 characters and its quotes
 _CLOSING = {"{": "}", "[": "]", "(": ")"}
 
@@ -41,27 +45,40 @@ _SEGMENT = re.compile(
 )
 
 
-def scrub(message: str, *, secret: bool, limit: int = 300) -> str:
+def scrub(message: str, *, secret: bool, limit: int = bounds.LONGEST_SHOWN) -> str:
     """The message on one line of at most `limit` characters, with values cut to `…`.
 
     Of errors about Secrets only what is known to be free of values is left: the path that apply expected another type
-    at, and the right that RBAC missed; often nothing, because the caller has code, reason and fields to say.
+    at, and the right that RBAC missed; often nothing, because the caller has code, reason and fields to report.
     """
+    message = message[: bounds.LONGEST_TEXT]
     text = _of_secret(message) if secret else _of_other(message)
     return text if len(text) <= limit else text[: limit - 1] + MORE
 
 
 def field(path: str, *, secret: bool) -> str:
     """A cause's field path. For Secrets only as far as it is made of plain names: a refused key is in its own path."""
+    path = path[:_LONGEST_PATH]
     if not secret:
-        return _one_line(path)[:200]
+        return line(path)
     end = 0
     while match := _SEGMENT.match(path, end):
         end = match.end()
     return path if end == len(path) else path[:end] + MORE
 
 
-def word(text: object) -> str:
+def below(path: str, name: str) -> str:
+    """The path of a member; one that is longer than `field` shows grows no more.
+
+    Somebody's name of half a megabyte would stand in the path of each of its thousands of members otherwise.
+    """
+    if len(path) > _LONGEST_PATH:
+        return path
+    name = name[: _LONGEST_PATH + 1]
+    return f"{path}.{name}" if path else name
+
+
+def reason(text: object) -> str:
     """A reason such as NotFound; anything else that a server put in its place is dropped."""
     return text if isinstance(text, str) and text.isascii() and text.isalpha() and len(text) <= 64 else ""
 
@@ -75,12 +92,11 @@ def _of_secret(message: str) -> str:
 
 
 def _of_other(message: str) -> str:
-    # Bounded before anything looks for patterns in it: a message can be megabytes.
-    text = _PEM.sub(MORE, message[:20_000])
+    text = _PEM.sub(MORE, message)
     first, *rest = text.split("\n")
     # What follows on indented or signed lines is a diff of two objects.
     text = " ".join([first, *(line for line in rest if line and not line[0].isspace() and line[0] not in "+-@}")])
-    text = _one_line(text)
+    text = line(text, bounds.LONGEST_TEXT)
     text = _cut_values(text)
     text = _cut_dumps(text)
     text = _QUOTED.sub(lambda found: found[0] if len(found[0]) <= _NAME_QUOTED else f'"{MORE}"', text)
@@ -92,11 +108,16 @@ def _of_other(message: str) -> str:
     return _RUN.sub(lambda found: MORE if _looks_random(found[0]) else found[0], text)
 
 
-def _one_line(text: str) -> str:
-    """The text without control and invisible characters, which could move a terminal's cursor or hide text."""
+def line(text: str, limit: int = bounds.LONGEST_SHOWN) -> str:
+    """Any text from outside on one line of at most `limit` characters, fit for a terminal and for a status.
+
+    Control and invisible characters could move a terminal's cursor or hide text; half a surrogate pair is no text.
+    """
+    text = text[: 4 * limit]
     if not text.isprintable():
         text = "".join(character if character.isprintable() else " " for character in text)
-    return " ".join(text.split())
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[: limit - 1] + MORE
 
 
 def _cut_values(text: str) -> str:

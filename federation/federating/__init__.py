@@ -1,7 +1,7 @@
-"""Plain manifests to federated ones, and federated ones checked, as pure functions on documents: no file, no cluster.
+"""Make federated objects from plain manifests, and check federated ones: pure functions on documents, without I/O.
 
-`cli.federate`, `cli.validate` and the KRM function `cli.krm` read and print; what is decided is decided here.
+`cli.federate`, `cli.validate` and the KRM function `cli.krm` read and print; the logic is here.
 
-documents --catalogue--> which type each is of --cleaning--> template --wrapping--> federated object
-documents --schemas, validating, together, members--> findings --reporting--> text, GitHub annotations, SARIF
+documents --catalogue--> the type of each --cleaning--> template --wrapping--> federated object
+documents --schemas, validating, together, members--> findings --formats--> text, GitHub annotations, SARIF
 """

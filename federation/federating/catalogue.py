@@ -1,19 +1,20 @@
-"""Which types are federated, as files say it: FederatedTypeConfigs, or CRDs that typegen makes types of.
+"""Which types are federated, from files: FederatedTypeConfigs, or CRDs that typegen makes types of.
 
-First step of `federate` and `validate`. A document is the federation's own (left as it is), of a federated type, or of
-a type that nobody federates.
+This is the first step of `federate` and `validate`. A document belongs to the federation itself (it is left as it is),
+to a federated type, or to a type that is not federated.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from federation.core import checks, configuration, parsing
+from federation.core import checks, configuration
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
+from federation.model.resources import NAMESPACES, Resource
 
 GROUP, VERSION = "types.kubefed.io", "v1beta1"
-"""Where KubeFed puts federated types unless told otherwise."""
+"""KubeFed's API group and version for federated types, by default."""
 
 _OWN_GROUPS = ("core.kubefed.io", "scheduling.kubefed.io", "multiclusterdns.kubefed.io", GROUP)
 _DEFINITION = "CustomResourceDefinition"
@@ -36,7 +37,7 @@ def title(document: Document) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The federated types that are known, by what they wrap and by what they are."""
+    """The known federated types, by group and kind of the target, and of the federated type itself."""
 
     targets: Mapping[tuple[str, str], FederatedType] = field(default_factory=dict)
     federated: Mapping[tuple[str, str], FederatedType] = field(default_factory=dict)
@@ -82,7 +83,7 @@ def is_type(document: Document) -> bool:
 
 
 def looks_federated(document: Document) -> bool:
-    """Whether a document of an unknown kind must be meant as a federated object, judged by its look."""
+    """Whether a document of an unknown kind has the form of a federated object."""
     spec = document.get("spec")
     return group_of(document) == GROUP or (
         str(document.get("kind") or "").startswith("Federated")
@@ -92,29 +93,42 @@ def looks_federated(document: Document) -> bool:
 
 
 def type_of(document: Document) -> FederatedType:
-    """The type that a FederatedTypeConfig says. Raises Invalid with the path of what is wrong."""
+    """The type that a FederatedTypeConfig describes. Raises Invalid with the path of what is wrong."""
     metadata = checks.mapping(document.get("metadata"), "metadata")
     checks.string(metadata.get("name"), "metadata.name")
     checks.mapping(document.get("spec"), "spec")
-    return parsing.type_config(document)
+    return configuration.type_config(document)
 
 
 def default_type(document: Document) -> FederatedType:
-    """The type that KubeFed's names give to a document's kind, for files that say nothing of types. Raises Invalid."""
+    """The type for a document's kind by KubeFed's naming, for files that define no types. Raises Invalid."""
     kind = checks.string(document.get("kind"), "kind")
     version = checks.string(document.get("apiVersion"), "apiVersion")
     group, _, number = version.rpartition("/")
-    plural = configuration.plural_name(kind)
+    return assumed(Resource(group, number, kind, configuration.plural_name(kind), namespaced=True))
+
+
+def assumed(target: Resource) -> FederatedType:
+    """The type for a resource by KubeFed's naming. Raises Invalid."""
+    scope = "Namespaced" if target.namespaced else "Cluster"
+    federated = "Namespaced" if target.qualified == NAMESPACES.qualified else scope
     return type_of(
         {
-            "metadata": {"name": f"{plural}.{group}" if group else plural},
+            "metadata": {"name": target.qualified},
             "spec": {
-                "targetType": {"group": group, "version": number, "kind": kind, "scope": "Namespaced"},
+                "targetType": {
+                    "group": target.group,
+                    "version": target.version,
+                    "kind": target.kind,
+                    "pluralName": target.plural,
+                    "scope": scope,
+                },
                 "federatedType": {
                     "group": GROUP,
                     "version": VERSION,
-                    "kind": f"Federated{kind}",
-                    "scope": "Namespaced",
+                    "kind": f"Federated{target.kind}",
+                    "pluralName": f"federated{target.plural}",
+                    "scope": federated,
                 },
             },
         }

@@ -1,8 +1,8 @@
-"""A plain object to what of it may stand in a template: called by wrapping, for objects of files and of clusters.
+"""Reduce a plain object to what a template can hold; for objects from files and from clusters. Called by wrapping.
 
-What every stored object carries (uid, status, managedFields) goes without a word. What somebody may have meant and a
-template cannot carry (finalizers, owners) goes with one. What the host gave to this one object (a clusterIP, a node)
-goes too, but only from an object that was stored: in a file it is a wish.
+Fields that every stored object has (uid, status, managedFields) are removed silently. Fields that somebody may have set
+and a template cannot hold (finalizers, owners) are removed with a message. Values that the host assigned to the object
+(a clusterIP, a node) are removed as well, but only from a stored object: in a file the user has set them.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ FOR_APPLIERS = (
     "kustomize.toolkit.fluxcd.io/",
     "helm.toolkit.fluxcd.io/",
 )
-"""Prefixes of labels and annotations that speak to whatever applies the object: they stay on the federated object."""
+"""Prefixes of labels and annotations for the tool that applies the object: they stay on the federated object."""
 
 _FOR_CONTROLLER = frozenset({marks.ORPHAN_ANNOTATION, marks.DELETE_OPTION_ANNOTATION, marks.RECREATE_ANNOTATION})
 _NOISE = frozenset(
@@ -47,9 +47,9 @@ _JOB_LABELS = ("controller-uid", "batch.kubernetes.io/controller-uid", "job-name
 
 @dataclass(frozen=True, slots=True)
 class Cleaned:
-    """`template` has the object's fields in their order; `metadata` is what the federated object itself carries.
+    """`template` has the object's fields in their order; `metadata` is for the federated object itself.
 
-    `dropped` are sentences about what somebody may miss.
+    `dropped` are messages about removed fields that somebody may miss.
     """
 
     namespace: str
@@ -60,7 +60,7 @@ class Cleaned:
 
 
 def clean(found: Mapping[str, Any]) -> Cleaned:
-    """The object's template. Raises Invalid for what is no object with a name; `found` is never changed."""
+    """The object's template. Raises Invalid where there is no name. `found` is not changed."""
     metadata = checks.mapping(found.get("metadata"), "metadata")
     if not metadata.get("name") and metadata.get("generateName"):
         raise Invalid("metadata.generateName", "an object to be federated needs metadata.name: its copies share it")
@@ -106,7 +106,7 @@ def _for_applier(name: str) -> bool:
 
 
 def _without(body: Body, dropped: list[str], *path: str, why: str) -> Body:
-    """`body` without the field at this path, and a sentence if it was there."""
+    """`body` without the field at this path; if it was there, `why` is added to `dropped`."""
     if len(path) == 1:
         if path[0] not in body:
             return body

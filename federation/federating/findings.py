@@ -1,4 +1,4 @@
-"""What `fedctl validate` has to say about a document: the value that the checks make and the reports print."""
+"""The findings of `fedctl validate`: the checks make them, `formats` prints them."""
 
 import enum
 from collections.abc import Iterable
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 
 class Severity(enum.StrEnum):
-    """ERROR: the API server or the controller would refuse it. WARNING: it would not do what it seems to."""
+    """ERROR: the API server or the controller would refuse it. WARNING: it would not do what is probably meant."""
 
     ERROR = "error"
     WARNING = "warning"
 
 
 class Rule(enum.StrEnum):
-    """Which check found it; SARIF's rule ids, so they stay as they are."""
+    """Which check found it. These are rule ids in SARIF output, so they must not change."""
 
     SYNTAX = "syntax"
     SCHEMA = "schema"
@@ -25,6 +25,7 @@ class Rule(enum.StrEnum):
     NAMESPACE = "namespace"
     DUPLICATE = "duplicate"
     MEMBER = "member"
+    OUTDATED = "outdated"
 
 
 MEANINGS = {
@@ -32,18 +33,19 @@ MEANINGS = {
     Rule.SCHEMA: "The object fits the schema of its kind.",
     Rule.SPEC: "The controller understands spec and annotations.",
     Rule.TEMPLATE: "The template makes a manifest, and nothing of it is left out.",
-    Rule.OVERRIDE: "Every override fits, and what it makes fits the template's schema.",
-    Rule.PLACEMENT: "Placement and overrides name clusters that exist and meet.",
-    Rule.TYPE: "The kind is of a federated type that is known.",
-    Rule.NAMESPACE: "The namespace is federated, to the clusters that the object wants.",
-    Rule.DUPLICATE: "Every object stands in one place only.",
-    Rule.MEMBER: "Each cluster takes what it is given, as far as files say what it serves.",
+    Rule.OVERRIDE: "Every override can be applied, and its result fits the template's schema.",
+    Rule.PLACEMENT: "Placement and overrides name clusters that exist, and overrides only clusters of the placement.",
+    Rule.TYPE: "The kind belongs to a known federated type.",
+    Rule.NAMESPACE: "The namespace is federated to all clusters of the object's placement.",
+    Rule.DUPLICATE: "Every object is defined only once.",
+    Rule.OUTDATED: "It is written for a current API, and has no fields that only a server writes.",
+    Rule.MEMBER: "Each cluster accepts its object, according to the files that describe what it serves.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing to say; `path` is written for people (`spec.overrides[0].clusterName`), "" is the whole document."""
+    """One finding. `path` is as people write it (`spec.overrides[0].clusterName`), "" for the whole document."""
 
     rule: Rule
     path: str
@@ -53,7 +55,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Located:
-    """A finding with its place; `object` names the document (`FederatedDeployment shop/web`), "" for none."""
+    """A finding with file and line; `object` names the document (`FederatedDeployment shop/web`), "" for none."""
 
     file: str
     line: int
@@ -65,5 +67,5 @@ class Located:
 
 
 def failed(found: Iterable[Located]) -> bool:
-    """Whether there is an error among them."""
+    """Whether one of them is an error."""
     return any(each.severity is Severity.ERROR for each in found)

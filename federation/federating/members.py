@@ -1,8 +1,8 @@
-"""Check federated objects against what single clusters serve, as files say it: their CRDs, or saved OpenAPI documents.
+"""Check federated objects against what single clusters serve, from files: their CRDs, or saved OpenAPI documents.
 
-Last step of `fedctl validate --served`: the manifest that each such cluster would be given, overrides applied, against
-that cluster's own schema in the version that the controller would choose. A field that only the hub knows, or a value
-that one cluster's older CRD refuses, is told with file and line before anybody applies it.
+This is the last step of `fedctl validate --served`: each cluster's manifest, with overrides applied, is checked against
+that cluster's schema in the version that the controller would choose. So a field that only the hub knows, or a value
+that a cluster's older CRD refuses, is reported with file and line before it is applied.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,11 +22,11 @@ from typegen.model import ApiResource, Options, Target
 
 Document = Mapping[str, Any]
 Served = Mapping[str, Mapping[str, Mapping[str, Any]]]
-"""Name of a type -> version that the cluster serves -> the schema that a manifest has to fit."""
+"""Name of a type -> version that the cluster serves -> the schema that a manifest must fit."""
 
 
 def served(documents: Iterable[Document], known: Catalogue) -> Served:
-    """What one cluster serves of the known types. Raises typegen's Unusable for what cannot be read as it is meant."""
+    """What one cluster serves of the known types. Raises typegen's Unusable for a document that cannot be used."""
     found: dict[str, dict[str, Mapping[str, Any]]] = {}
     for each in documents:
         targets: Iterable[Target] = ()
@@ -40,7 +40,7 @@ def served(documents: Iterable[Document], known: Catalogue) -> Served:
 
 
 def document(found: Document, known: Catalogue, there: Fleet, clusters: Mapping[str, Served]) -> Iterator[Finding]:
-    """What the clusters would not take of a federated object; nothing where another check has more to say."""
+    """What the clusters would refuse of a federated object; nothing for one that `validating` already reports."""
     type_ = known.federating(found)
     metadata = found.get("metadata")
     if type_ is None or not clusters or not isinstance(metadata, Mapping) or not metadata.get("name"):
@@ -53,7 +53,7 @@ def document(found: Document, known: Catalogue, there: Fleet, clusters: Mapping[
         where = ObjectName("" if type_.is_namespace else namespace, name)
         base = manifest.base(spec, type_, where, host_namespace=Metadata(name) if type_.is_namespace else None)
     except Invalid:
-        return
+        return  # `validating` reports it
     chosen = together.selected(spec.placement, there)
     for cluster in sorted(clusters if chosen is None else chosen & clusters.keys()):
         yield from _one(cluster, clusters[cluster], type_, spec, base)
@@ -63,14 +63,14 @@ def _one(cluster: str, serves: Served, type_: FederatedType, spec: Spec, base: m
     schemas = serves.get(type_.target.qualified)
     if schemas is None:
         if "." in type_.target.group and not type_.target.group.endswith(".k8s.io"):
-            message = f"{cluster}: its files say nothing of {type_.target.qualified}: is the CRD installed there?"
+            message = f"{cluster}: its files do not define {type_.target.qualified}: is the CRD installed there?"
             yield Finding(Rule.MEMBER, "spec.placement", message, Severity.WARNING)
         return
     operations = spec.overrides.get(cluster, ())
     try:
         made = manifest.finish(base, operations)
     except Invalid:
-        return
+        return  # `validating` reports it
     version = str(made["apiVersion"]).rpartition("/")[2]
     there = versions.choose(version, type_, tuple(schemas))
     if there is None:
@@ -108,5 +108,5 @@ def _published(document: Document, resource: ApiResource) -> Target:
 
 
 def _fitting(target: Target) -> Mapping[str, Any]:
-    """The schema of a manifest rather than of an object: what the cluster fills in itself may be absent."""
+    """The schema of a manifest instead of a stored object: fields that the cluster fills in may be absent."""
     return schema.template(replace(target, others={}), Options()).schema

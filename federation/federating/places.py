@@ -1,6 +1,6 @@
-"""Where a path of a message is in a document: `spec.template.metadata.labels[app.io/name]` to its steps.
+"""Find the part of a document that a message's path names: `spec.template.metadata.labels[app.io/name]` to its steps.
 
-Paths are written for people, so a key with dots in it cannot be told apart by the text alone: the document decides.
+Paths are written for people, so the text alone does not show which dots belong to a key: the document does.
 """
 
 from collections.abc import Mapping

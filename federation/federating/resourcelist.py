@@ -1,7 +1,7 @@
 """The KRM function: a ResourceList in, a ResourceList out, as kustomize, kpt and Flux run functions.
 
-https://github.com/kubernetes-sigs/kustomize/blob/master/cmd/config/docs/api-conventions/functions-spec.md; the function
-adds no I/O to it, so that `cli.krm` is ten lines and tests need no process. What goes wrong becomes `results`.
+https://github.com/kubernetes-sigs/kustomize/blob/master/cmd/config/docs/api-conventions/functions-spec.md. Pure;
+`cli.krm` does the I/O. Errors become `results`.
 """
 
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Select:
-    """Which of the items are federated in this run; "nothing said" selects all."""
+    """Which of the items are federated in this run; an empty field selects all."""
 
     kinds: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
@@ -36,7 +36,7 @@ class Select:
     labels: Mapping[str, Any] = field(default_factory=dict)
 
     def takes(self, item: Mapping[str, Any]) -> bool:
-        """Whether an item is meant."""
+        """Whether an item is selected."""
         _, kind, namespace, name = rendering.key(item)
         if kind == "Namespace":
             namespace = name
@@ -60,9 +60,9 @@ class Config:
 
 
 def run(document: object) -> tuple[Body, bool]:
-    """The ResourceList to print, and whether all went well; without success its items are those that came in.
+    """The ResourceList to print, and whether all went well; if not, its items are those of the input.
 
-    Raises Invalid for what is no ResourceList at all.
+    Raises Invalid when the document is not a ResourceList.
     """
     body = dict(checks.mapping(document, ""))
     if body.get("kind") != "ResourceList" or body.get("apiVersion") not in _VERSIONS:
@@ -76,7 +76,7 @@ def run(document: object) -> tuple[Body, bool]:
         if not known:
             raise Invalid(
                 "spec.types",
-                "no type is known: name them here, or list their files (FederatedTypeConfigs) as resources",
+                "no types: name them here, or list their files (FederatedTypeConfigs) as resources",
             )
     except Invalid as error:
         return {**body, "results": [{"message": f"functionConfig: {error}", "severity": "error"}]}, False
@@ -88,7 +88,7 @@ def run(document: object) -> tuple[Body, bool]:
 
 
 def configuration(document: object) -> Config:
-    """What a functionConfig says. Raises Invalid with the path of what is wrong; an absent one cannot name types."""
+    """The checked functionConfig. Raises Invalid with the path of what is wrong; a missing one is an empty one."""
     config = checks.mapping(document, "functionConfig")
     if config and config.get("kind") not in (None, CONFIG_KIND):
         raise Invalid("kind", f"must be {CONFIG_KIND} ({CONFIG_VERSION})")
@@ -158,7 +158,7 @@ def _types(items: Iterable[Mapping[str, Any]]) -> Iterable[FederatedType]:
 
 
 def _named_types(value: object) -> Iterable[FederatedType]:
-    """FederatedTypeConfigs, or just apiVersion and kind where KubeFed's names are the right ones."""
+    """FederatedTypeConfigs, or only apiVersion and kind for types with KubeFed's names."""
     for at, item in enumerate(checks.sequence(value, "spec.types")):
         where = f"spec.types[{at}]"
         body = checks.mapping(item, where)

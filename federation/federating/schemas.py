@@ -1,6 +1,6 @@
-"""The schemas that federated YAML is checked against: of the CRDs at hand, and of the API's own kinds.
+"""The schemas that federated YAML is checked against: those of the given CRDs, and of the federation API's own kinds.
 
-From CustomResourceDefinitions to one `Kind` for each version served; made once for a run of `fedctl validate`.
+CustomResourceDefinitions become one `Kind` for each served version, once for a run of `fedctl validate`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ _TEXT: Schema = {"type": "string"}
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One version of a kind: the schema of the whole object, and where in it CEL rules stand that nobody checks here.
+    """One version of a kind: the schema of the whole object, and the paths of its CEL rules, which are not checked.
 
     `template` is the schema of spec.template, None where the kind has none.
     """
@@ -32,7 +32,7 @@ class Kind:
 
     @property
     def template(self) -> Schema | None:
-        """What a member's object must look like, as far as the hub knows."""
+        """The schema of the object in the members, as the hub has it."""
         node: Any = self.schema
         for name in ("spec", "template"):
             node = (node.get("properties") or {}).get(name)
@@ -43,7 +43,7 @@ class Kind:
 
     @property
     def unchecked(self) -> tuple[str, ...]:
-        """The CEL rules that nobody checks offline: the template's. Those of the frame say what `validating` says."""
+        """Paths of the CEL rules that are not checked offline: the template's. `validating` covers all others."""
         if self.template is None:
             return () if self.kind in ("FederatedTypeConfig", "KubeFedConfig") else self.rules
         return tuple(rule for rule in self.rules if rule.startswith("spec.template") or rule == ".")
@@ -107,7 +107,7 @@ def _kinds(crd: Mapping[str, Any]) -> Iterator[Kind]:
 
 
 def _whole(schema: Schema) -> Schema:
-    """The schema with what the API server adds to every object's: apiVersion, kind and all of metadata."""
+    """The schema with the fields that every object has: apiVersion, kind and metadata."""
     properties = schema.get("properties") or {}
     every = {"apiVersion": _TEXT, "kind": _TEXT, "metadata": metadata.nested()}
     named = ((properties.get("metadata") or {}).get("properties") or {}).get("name")

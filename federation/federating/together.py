@@ -1,7 +1,7 @@
-"""Check documents of git against each other: twice the same, clusters that are not there, namespaces that are not.
+"""Check documents in git against each other: duplicates, clusters and federated namespaces that do not exist.
 
-A hub may know more than the files do. So a missing cluster is an error only where the files (or --clusters) say which
-there are, and a missing FederatedNamespace is a warning.
+A hub may have more objects than the files. So an unknown cluster is an error only where the files (or --clusters) name
+the clusters, and a missing FederatedNamespace is a warning.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,16 +14,16 @@ from federation.core import parsing, placement
 from federation.federating import catalogue, rendering
 from federation.federating.catalogue import Catalogue
 from federation.federating.findings import Finding, Rule, Severity
-from federation.model.clusters import Cluster
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType, Placement, Spec
+from federation.model.observations import Cluster
 
 Document = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The clusters that are known. `labels` says whether their labels are too, so that selectors can be judged."""
+    """The known clusters. `labels`: whether their labels are known, too, so that selectors can be evaluated."""
 
     clusters: tuple[Cluster, ...] = ()
     labels: bool = True
@@ -35,7 +35,7 @@ class Fleet:
 
 
 def fleet(documents: Sequence[Document], named: Sequence[str] = ()) -> Fleet:
-    """The clusters of the KubeFedClusters among the documents, and those `named`, whose labels nobody knows."""
+    """The clusters of the KubeFedClusters among the documents, and those `named`, whose labels are unknown."""
     found: dict[str, Cluster] = {}
     for document in documents:
         if document.get("kind") == "KubeFedCluster" and catalogue.group_of(document) == "core.kubefed.io":
@@ -46,7 +46,7 @@ def fleet(documents: Sequence[Document], named: Sequence[str] = ()) -> Fleet:
 
 
 def documents(found: Sequence[Document], known: Catalogue, clusters: Fleet) -> Iterator[tuple[int, Finding]]:
-    """What is wrong between the documents, each finding with the index of the document it is about."""
+    """Findings about several documents together, each with the index of the document it is about."""
     yield from _twice(found, known)
     homes = _homes(found, known)
     homeless: set[str] = set()
@@ -67,13 +67,13 @@ def documents(found: Sequence[Document], known: Catalogue, clusters: Fleet) -> I
         elif cuts and namespace not in homeless:
             homeless.add(namespace)
             message = (
-                f"no FederatedNamespace {namespace} among the files: without one at the hub nothing of it is placed"
+                f"no FederatedNamespace {namespace} among the files: without one at the hub nothing in it is placed"
             )
             yield index, Finding(Rule.NAMESPACE, "metadata.namespace", message, Severity.WARNING)
 
 
 def _is_namespaced_scope(document: Document) -> bool:
-    """Whether a KubeFedConfig says that a missing FederatedNamespace restricts nothing."""
+    """Whether this is a KubeFedConfig with scope Namespaced: then a missing FederatedNamespace restricts nothing."""
     spec = document.get("spec")
     return (
         document.get("kind") == "KubeFedConfig"
@@ -90,13 +90,13 @@ def _twice(found: Sequence[Document], known: Catalogue) -> Iterator[tuple[int, F
             continue
         key = rendering.key(document)
         if key in seen:
-            message = f"{catalogue.title(document)} stands in the files twice: the one applied last wins"
+            message = f"{catalogue.title(document)} is in the files twice: the one applied last counts"
             yield index, Finding(Rule.DUPLICATE, "metadata.name", message)
         seen.add(key)
 
 
 def _spec(document: Document, type_: FederatedType) -> Spec | None:
-    """The spec, or None where `validating` has told what is wrong with it."""
+    """The spec; None for an invalid one, which `validating` reports."""
     try:
         return parsing.spec(orjson.dumps(document.get("spec") or {}), namespaces=type_.is_namespace)
     except (Invalid, TypeError):
@@ -151,11 +151,11 @@ def _cut(spec: Spec, home: Placement, namespace: str, clusters: Fleet) -> Iterat
 
 
 def selected(where: Placement, clusters: Fleet) -> frozenset[str] | None:
-    """The clusters that are meant; None where only a hub could know."""
+    """The selected clusters; None where only a hub knows them."""
     if where.clusters is not None:
         return frozenset(where.clusters)
     if where.selector is None:
         return placement.NOWHERE
     if not clusters.clusters or not clusters.labels:
         return None
-    return placement.select(where, clusters.clusters)
+    return placement.select(where, {cluster.name: cluster for cluster in clusters.clusters})

@@ -1,7 +1,7 @@
-"""Check one document of git as its API server and its controller would: schema, spec, template, each override.
+"""Check one document in git as the hub's API server and the controller would: schema, spec, template, each override.
 
-The controller's own functions are the judges (core.parsing, core.manifest), so that what passes here is not refused
-there. CEL rules, formats and what a member's admission says are left to the servers.
+The controller's own functions are used (core.parsing, core.manifest), so that what passes here passes there as well.
+CEL rules, formats and members' admission are checked by the servers only.
 """
 
 import re
@@ -10,8 +10,8 @@ from typing import Any
 
 import orjson
 
-from federation.core import checks, manifest, parsing
-from federation.federating import catalogue, schemas
+from federation.core import checks, configuration, manifest, overrides, parsing
+from federation.federating import catalogue, outdated, schemas
 from federation.federating.catalogue import Catalogue
 from federation.federating.findings import Finding, Rule, Severity
 from federation.federating.schemas import Kind, Kinds
@@ -27,8 +27,24 @@ _OPERATION = re.compile(r"clusterOverrides\[(?P<index>\d+)\]")
 
 
 def document(found: Document, known: Catalogue, kinds: Kinds) -> Iterator[Finding]:
-    """What is wrong with a document by itself; nothing for kinds that are no business of the federation."""
+    """Findings about a document by itself; none for kinds that do not belong to the federation."""
     kind = kinds.get((str(found.get("apiVersion")), str(found.get("kind"))))
+    type_ = known.federating(found)
+    old = _old(found, type_)
+    yield from old
+    if any(each.path in ("apiVersion", "kind") for each in old):
+        return  # its current form is not known, so nothing else can be checked
+    ours = type_ is not None or (kind is not None and catalogue.group_of(found).endswith(".kubefed.io"))
+    if ours and "status" in found:
+        message = "only the controller writes status, it is ignored here: leave it out"
+        yield Finding(Rule.OUTDATED, "status", message, Severity.WARNING)
+        found = {key: value for key, value in found.items() if key != "status"}
+    for finding in _current(found, known, kind, kinds):
+        if not any(_within(finding.path, each.path) for each in old):
+            yield finding
+
+
+def _current(found: Document, known: Catalogue, kind: Kind | None, kinds: Kinds) -> Iterator[Finding]:
     type_ = known.federating(found)
     if type_ is not None:
         yield from _federated(found, type_, kind, kinds)
@@ -40,6 +56,22 @@ def document(found: Document, known: Catalogue, kinds: Kinds) -> Iterator[Findin
         yield from _configuration(found, kind)
 
 
+def _old(found: Document, type_: FederatedType | None) -> list[Finding]:
+    """What is written for an old API, with what to write instead."""
+    old = list(outdated.document(found))
+    if type_ is not None or catalogue.looks_federated(found) or old:
+        target = (type_.target.api_version, type_.target.kind) if type_ is not None else None
+        old += outdated.federated(found, target)
+    return [
+        Finding(Rule.OUTDATED, each.path, each.message, Severity.ERROR if each.refused else Severity.WARNING)
+        for each in old
+    ]
+
+
+def _within(path: str, around: str) -> bool:
+    return path == around or path.startswith((f"{around}.", f"{around}["))
+
+
 def _configuration(found: Document, kind: Kind) -> Iterator[Finding]:
     problems = list(_schema(found, kind))
     yield from problems
@@ -49,7 +81,7 @@ def _configuration(found: Document, kind: Kind) -> Iterator[Finding]:
         if catalogue.is_type(found):
             catalogue.type_of(found)
         elif kind.kind == "KubeFedConfig":
-            parsing.settings(found.get("spec"))
+            configuration.settings(found.get("spec"))
     except Invalid as error:
         yield Finding(Rule.SPEC, error.field, error.message)
 
@@ -58,8 +90,8 @@ def _federated(found: Document, type_: FederatedType, kind: Kind | None, kinds: 
     if kind is None:
         versions = schemas.versions_of(kinds, found)
         if versions:
-            said = f"{found.get('apiVersion')} is not served, {' and '.join(versions)} is"
-            yield Finding(Rule.TYPE, "apiVersion", said)
+            message = f"{found.get('apiVersion')} is not served, {' and '.join(versions)} is"
+            yield Finding(Rule.TYPE, "apiVersion", message)
         else:
             message = f"no CRD of {found.get('kind')} among the files: its template's fields are not checked"
             yield Finding(Rule.TYPE, "kind", message, Severity.WARNING)
@@ -74,11 +106,11 @@ def _federated(found: Document, type_: FederatedType, kind: Kind | None, kinds: 
 
 
 def _beyond(findings: Iterable[Finding], problems: Sequence[Finding]) -> Iterator[Finding]:
-    """Those findings that tell more than the schema did about the same place."""
-    told = {problem.path for problem in problems}
+    """Those findings that the schema's problems do not cover already."""
+    covered = {problem.path for problem in problems}
     for finding in findings:
         parent = finding.path.rpartition(".")[0]
-        if finding.path not in told and not (parent in told and finding.rule is Rule.SPEC):
+        if finding.path not in covered and not (parent in covered and finding.rule is Rule.SPEC):
             yield finding
 
 
@@ -89,7 +121,7 @@ def _schema(found: Document, kind: Kind) -> Iterator[Finding]:
 
 
 def _controller(found: Document, metadata: Document, type_: FederatedType, kind: Kind | None) -> Iterator[Finding]:
-    """What the controller would say, step by step; a step that fails is the last one."""
+    """What the controller would report, step by step, up to the first step that fails."""
     name, namespace = str(metadata["name"]), str(metadata.get("namespace") or "")
     try:  # the hub's rule for custom resources, whatever a target such as ClusterRole may be called
         checks.dns_1123(name, "metadata.name")
@@ -119,8 +151,8 @@ def _controller(found: Document, metadata: Document, type_: FederatedType, kind:
         path, _, message = warning.partition(" ")
         yield Finding(Rule.TEMPLATE, path, message, Severity.WARNING)
     if type_.is_namespace and spec.template is None:
-        return  # its labels and annotations are the host's to know
-    yield from _overrides(found, spec, base, kind)
+        return  # its labels and annotations come from the Namespace at the host
+    yield from _overrides(spec, base, kind)
 
 
 def spec_of(found: Document, type_: FederatedType) -> Spec:
@@ -134,28 +166,32 @@ def spec_of(found: Document, type_: FederatedType) -> Spec:
         raise Invalid("spec", f"cannot be sent to an API server: {error}") from None
 
 
-def _overrides(found: Document, spec: Spec, base: manifest.Base, kind: Kind | None) -> Iterator[Finding]:
-    """A dry run for every cluster that is named: the override fits, and the schema still likes what comes of it."""
+def _overrides(spec: Spec, base: manifest.Base, kind: Kind | None) -> Iterator[Finding]:
+    """Apply the overrides of every cluster: they must be applicable, and the results must fit the schema."""
     template = kind.template if kind is not None else None
     before = set(result(manifest.finish(base, ()), template))
     for index, (cluster, operations) in enumerate(spec.overrides.items()):
         path = f"spec.overrides[{index}]"
         try:
             made = manifest.finish(base, operations)
+            created = overrides.creates(base.body, operations)
         except Invalid as error:
             place = _OPERATION.match(error.field)
             below = f".clusterOverrides[{place['index']}].path" if place else ""
             yield Finding(Rule.OVERRIDE, f"{path}{below}", f"{cluster}: {error.message if place else error}")
             continue
+        for number in created:
+            message = f"{cluster}: replaces what the template does not have, and so adds it: write op: add"
+            yield Finding(Rule.OVERRIDE, f"{path}.clusterOverrides[{number}].path", message, Severity.WARNING)
         for problem in result(made, template):
             if problem not in before:
                 below = culprit(operations, problem.path)
-                message = f"{cluster}: the result breaks the schema: {problem.path}: {problem.message}"
+                message = f"{cluster}: the result does not fit the schema: {problem.path}: {problem.message}"
                 yield Finding(Rule.OVERRIDE, f"{path}{below}", message)
 
 
 def result(made: Mapping[str, Any], template: Mapping[str, Any] | None) -> Iterator[Caution]:
-    """What the schema of a template does not like about a finished manifest."""
+    """The problems of a finished manifest with a template's schema."""
     if template is None:
         return
     labels = {key: value for key, value in made["metadata"]["labels"].items() if key != MANAGED_LABEL}
@@ -164,7 +200,7 @@ def result(made: Mapping[str, Any], template: Mapping[str, Any] | None) -> Itera
 
 
 def culprit(operations: Sequence[Operation], path: str) -> str:
-    """The operation that most likely made the trouble at a path: the last that touches it or what is around it."""
+    """The operation that most likely caused a problem at a path: the last that changes it or a part around it."""
     for index in range(len(operations) - 1, -1, -1):
         steps = [token.replace("~1", "/").replace("~0", "~") for token in operations[index].path.split("/")[1:]]
         written = "".join(f"[{step}]" if step.isdigit() else "" if step == "-" else f".{step}" for step in steps)

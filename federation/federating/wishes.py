@@ -1,6 +1,6 @@
-"""What the user wants of the federated objects to be made: where they should be, and what differs there.
+"""Placement and overrides for new federated objects, as the user asks for them.
 
-Read from flags of `fedctl federate` or from the KRM function's configuration; carried out by wrapping.
+Parsed from the flags of `fedctl federate` or from the KRM function's configuration; applied by wrapping.
 """
 
 import json
@@ -9,13 +9,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from federation.core import checks, selectors
+from federation.core import checks, overrides, selectors
 from federation.model.errors import Invalid
 
 EVERYWHERE: Mapping[str, Any] = {"matchLabels": {}}
-"""KubeFed's placement when nothing is said: every cluster, now and later."""
+"""KubeFed's default placement: every cluster, also those that join later."""
 
-_OPS = ("add", "replace", "remove")
 _IN = re.compile(r"(?P<key>[^\s!=,()]+)\s+(?P<not>not)?in\s*\((?P<values>[^()]*)\)", re.IGNORECASE)
 _EQUAL = re.compile(r"(?P<key>[^\s!=,()]+)\s*(?P<op>==|=|!=)\s*(?P<value>[^\s!=,()]*)")
 _EXISTS = re.compile(r"(?P<not>!\s*)?(?P<key>[^\s!=,()]+)")
@@ -23,7 +22,7 @@ _EXISTS = re.compile(r"(?P<not>!\s*)?(?P<key>[^\s!=,()]+)")
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One override. `op` "" replaces the field where the object has it and adds it where it has not."""
+    """One override. `op` "" replaces the field where the object has it, and adds it where it has not."""
 
     path: str
     value: Any = None
@@ -32,7 +31,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """`clusters` wins over `selector`, as in a placement; both None is KubeFed's default, every cluster."""
+    """If both are given, `clusters` counts and `selector` does not, as in a placement; both None: every cluster."""
 
     clusters: tuple[str, ...] | None = None
     selector: Mapping[str, Any] | None = None
@@ -47,13 +46,13 @@ class Wish:
 
 
 def clusters(words: Iterable[str], where: str = "--placement") -> tuple[str, ...]:
-    """Names of clusters, also several in one word with commas between; one empty word is no cluster at all."""
+    """Names of clusters, also several in one word, separated by commas; () for one empty word."""
     names = [name.strip() for word in words for name in word.split(",")]
     return tuple(dict.fromkeys(checks.dns_1123(name, where) for name in names if name))
 
 
 def selector(text: str, where: str = "--cluster-selector") -> dict[str, Any]:
-    """A label selector in kubectl's words (`tier=edge,region!=eu,zone in (a,b),!lab`) as metav1.LabelSelector."""
+    """A label selector as kubectl's -l (`tier=edge,region!=eu,zone in (a,b),!lab`) as metav1.LabelSelector."""
     labels: dict[str, str] = {}
     expressions: list[dict[str, Any]] = []
     for part in re.split(r",(?![^()]*\))", text):
@@ -75,7 +74,7 @@ def selector(text: str, where: str = "--cluster-selector") -> dict[str, Any]:
         elif found := _EXISTS.fullmatch(term):
             expressions.append({"key": found["key"], "operator": "DoesNotExist" if found["not"] else "Exists"})
         else:
-            raise Invalid(where, f"{checks.quote(term)} is no requirement such as tier=edge, zone in (a,b) or !lab")
+            raise Invalid(where, f"{checks.quote(term)} is not a requirement such as tier=edge, zone in (a,b) or !lab")
     made: dict[str, Any] = {}
     if labels or not expressions:
         made["matchLabels"] = labels
@@ -86,9 +85,9 @@ def selector(text: str, where: str = "--cluster-selector") -> dict[str, Any]:
 
 
 def override(word: str, where: str = "--override") -> tuple[str, Change]:
-    """`CLUSTER:PATH=VALUE`, or `CLUSTER:PATH-` to take a field away; VALUE is JSON where it reads as JSON, else text.
+    """`CLUSTER:PATH=VALUE`, or `CLUSTER:PATH-` to remove a field; VALUE is JSON if it can be parsed, else text.
 
-    The path is a JSON pointer into the object, so `=` may stand in it only after the first one of the value.
+    The path is a JSON pointer into the object; it ends at the first `=`.
     """
     cluster, colon, rest = word.partition(":")
     path, equals, text = rest.partition("=")
@@ -135,7 +134,7 @@ def of_overrides(items: object, where: str) -> dict[str, tuple[Change, ...]]:
 
 def _change(item: object, where: str) -> Change:
     body = checks.mapping(item, where)
-    op = checks.choice(body.get("op") or None, f"{where}.op", _OPS, default="replace")
+    op = checks.choice(body.get("op") or None, f"{where}.op", overrides.OPS, default=overrides.DEFAULT)
     return Change(_pointer(checks.string(body.get("path"), f"{where}.path"), f"{where}.path"), body.get("value"), op)
 
 

@@ -1,7 +1,7 @@
-"""Make the federated object for one plain object: template, placement, overrides; the heart of `federate`.
+"""Make the federated object for one plain object: template, placement, overrides.
 
-What is made is given to the controller's own functions (core.parsing, core.manifest) before it is handed out, so that
-no override that does not fit leaves here.
+The result is checked by the controller's own functions (core.parsing, core.manifest), so that every override in it can
+be applied.
 """
 
 from collections.abc import Mapping
@@ -23,17 +23,17 @@ Body = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Wrapped:
-    """A federated object, and sentences about what was left out of its template."""
+    """A federated object, and messages about what was left out of its template."""
 
     document: Body
     remarks: tuple[str, ...] = ()
 
 
 def wrap(found: Mapping[str, Any], type: FederatedType, wish: Wish) -> Wrapped:  # noqa: A002
-    """The federated object. Raises Invalid when `found` cannot stand in a template or an override does not fit it.
+    """The federated object. Raises Invalid when `found` cannot be a template, or an override cannot be applied.
 
-    A FederatedNamespace gets no template: it lives in the namespace it names, whose labels and annotations it takes
-    from the host's Namespace, so that a second copy of them would only be one to forget.
+    A FederatedNamespace gets no template: labels of the host's Namespace are often set by the host's platform and would
+    be forced on the members. The annotation kubefed.io/copy-namespace-metadata copies them without force.
     """
     cleaned = cleaning.clean(found)
     template = cleaned.template
@@ -53,7 +53,7 @@ def wrap(found: Mapping[str, Any], type: FederatedType, wish: Wish) -> Wrapped: 
         "metadata": metadata | cleaned.metadata,
         "spec": spec,
     }
-    _prove(document, cleaned, type)
+    _check(document, cleaned, type)
     return Wrapped(document, cleaned.dropped)
 
 
@@ -71,14 +71,17 @@ def _operations(body: Body, cluster: str, changes: tuple[Change, ...]) -> list[B
     made: list[Body] = []
     for change in changes:
         tried: Invalid | None = None
-        for op in (change.op,) if change.op else ("replace", "add"):
+        for op in (change.op,) if change.op else (overrides.DEFAULT, "add"):
+            operation = Operation(op, change.path, change.value)
             try:
-                body = overrides.apply(body, [Operation(op, change.path, change.value)])
+                if not change.op and overrides.creates(body, [operation]):
+                    continue
+                body = overrides.apply(body, [operation])
             except Invalid as error:
                 tried = error
                 continue
-            named = {} if op == "replace" else {"op": op}
-            value = {} if op == "remove" else {"value": change.value}
+            named = {} if op == overrides.DEFAULT else {"op": op}
+            value = {"value": change.value} if overrides.OPS[op].takes_value else {}
             made.append({**named, "path": change.path, **value})
             break
         else:
@@ -86,9 +89,9 @@ def _operations(body: Body, cluster: str, changes: tuple[Change, ...]) -> list[B
     return made
 
 
-def _prove(document: Body, cleaned: Cleaned, type: FederatedType) -> None:  # noqa: A002
-    """Raise Invalid where the hub or the controller would: the object as a whole, then each cluster's overrides."""
-    checks.dns_1123(cleaned.name, "metadata.name")  # the hub's rule for custom resources: no ClusterRole system:x
+def _check(document: Body, cleaned: Cleaned, type: FederatedType) -> None:  # noqa: A002
+    """Raise Invalid where the hub or the controller would refuse the object, or one of the overrides."""
+    checks.dns_1123(cleaned.name, "metadata.name")  # the hub's rule for custom resources, so no ClusterRole system:x
     try:
         raw = orjson.dumps(document["spec"])
     except TypeError as error:  # a whole number of more than 64 bits

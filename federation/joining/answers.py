@@ -1,6 +1,6 @@
-"""Whether what an API server answered has the shape that is read next; pure. A liar is an ApiFailure, never a bug.
+"""Check that an API server's answer has the expected shape; pure. Any other answer is an ApiFailure, never a crash.
 
-Something else than an API server may be behind an address: a web server, a proxy's login, an old tool's port.
+There may be something else than an API server at an address: a web server, a proxy's login page.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ def mapping(found: Any, doing: str) -> Object:
     return found
 
 
-def thing(found: Any, doing: str) -> Object:
+def kubernetes_object(found: Any, doing: str) -> Object:
     """A Kubernetes object: metadata with a name, and spec and status that are maps where they are given."""
     body = mapping(found, doing)
     metadata = body.get("metadata")
@@ -38,7 +38,7 @@ def page(found: Any, doing: str) -> tuple[list[Object], str]:
     items, metadata = body.get("items", ...), body.get("metadata") or {}
     if not isinstance(items, list | None) or not isinstance(metadata, dict):
         raise wrong(doing)
-    return [thing(each, doing) for each in items or ()], str(metadata.get("continue") or "")
+    return [kubernetes_object(each, doing) for each in items or ()], str(metadata.get("continue") or "")
 
 
 def section(found: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -1,12 +1,12 @@
 """Read, apply and delete single objects for the joining steps: each an HTTP request, each failure an ApiFailure.
 
-Applied server-side under the manager `fedctl`, forced: what fedctl installs it owns, and what others add to the same
-objects (labels, other keys) stays. Messages name the cluster, the verb and the object.
+Objects are applied server-side by the manager `fedctl`, with force: fedctl owns the fields that it installs, and what
+others add to the same objects (labels, other keys) stays. Messages name the cluster, the verb and the object.
 """
 
 import asyncio
 import enum
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -24,12 +24,20 @@ from federation.model.resources import SECRETS, ObjectName, Resource
 MANAGER = "fedctl"
 PAGE = "500"
 PATIENCE = 10.0
-"""Seconds that a server that answers 429 is asked again."""
+"""Seconds for which a request is repeated when the server answers 429."""
 Manifest = Mapping[str, Any]
 Report = Callable[[str], None]
 
+SILENT = (FailureKind.UNREACHABLE, FailureKind.TIMED_OUT)
+"""A server that does not answer at all."""
 _ABSENT = frozenset({FailureKind.NOT_FOUND, FailureKind.NAMESPACE_MISSING})
 _ADMISSION = "admissionregistration.k8s.io"
+VALIDATING_POLICIES = Resource(
+    _ADMISSION, "v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies", namespaced=False
+)
+VALIDATING_POLICY_BINDINGS = Resource(
+    _ADMISSION, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", namespaced=False
+)
 _RESOURCES = {
     (resource.api_version, resource.kind): resource
     for resource in (
@@ -46,6 +54,8 @@ _RESOURCES = {
         resources.TYPE_CONFIGS,
         Resource("", "v1", "Service", "services", namespaced=True),
         Resource("apps", "v1", "Deployment", "deployments", namespaced=True),
+        VALIDATING_POLICIES,
+        VALIDATING_POLICY_BINDINGS,
         Resource(_ADMISSION, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False),
         Resource(
             _ADMISSION, "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", namespaced=False
@@ -79,8 +89,8 @@ def label(resource: Resource, name: ObjectName) -> str:
     return f"{resource.kind.lower()} {name}"
 
 
-async def ask(connection: Connection, method: str, path: str, **how: Any) -> Answer | Failure:
-    """A request that is repeated while the server asks for patience (429: overloaded, or a new CRD's storage starts).
+async def request(connection: Connection, method: str, path: str, **how: Any) -> Answer | Failure:
+    """A request that is repeated while the server answers 429 (it is overloaded, or a new CRD's storage starts).
 
     `how` are the keyword arguments of Connection.request.
     """
@@ -96,30 +106,43 @@ async def ask(connection: Connection, method: str, path: str, **how: Any) -> Ans
 
 async def find(connection: Connection, resource: Resource, name: ObjectName) -> dict[str, Any] | None:
     """The object, or None when it does not exist."""
-    answer = await ask(connection, "GET", resource.path(name), secret=is_secret(resource))
+    answer = await request(connection, "GET", resource.path(name), secret=is_secret(resource))
     if isinstance(answer, Failure) and answer.kind in _ABSENT:
         return None
     doing = f"{connection.name}: get {label(resource, name)}"
-    return answers.thing(http.expect(answer, doing).json(doing), doing)
+    return answers.kubernetes_object(http.expect(answer, doing).json(doing), doing)
 
 
 async def read(connection: Connection, path: str, *, deadline: float = http.DEADLINE) -> dict[str, Any]:
     """The JSON object at a path that is no resource's (/version, /openapi/v3)."""
     doing = f"{connection.name}: get {path}"
-    return answers.mapping(http.expect(await ask(connection, "GET", path, deadline=deadline), doing).json(doing), doing)
+    answer = await request(connection, "GET", path, deadline=deadline)
+    return answers.mapping(http.expect(answer, doing).json(doing), doing)
 
 
 async def listing(
-    connection: Connection, resource: Resource, namespace: str = "", *, selector: str = "", limit: int = 0
+    connection: Connection,
+    resource: Resource,
+    namespace: str = "",
+    *,
+    selector: str = "",
+    limit: int = 0,
+    accept: str = http.JSON,
 ) -> list[dict[str, Any]]:
-    """Every object of a resource (page by page), or the first `limit`. A type that is not served is an ApiFailure."""
+    """Every object of a resource (page by page), or the first `limit`. Raises ApiFailure where it is not served."""
     params = {"limit": str(limit) if limit else PAGE}
     if selector:
         params["labelSelector"] = selector
     found: list[dict[str, Any]] = []
     while True:
-        answer = await ask(
-            connection, "GET", resource.collection(namespace), params=params, deadline=30.0, secret=is_secret(resource)
+        answer = await request(
+            connection,
+            "GET",
+            resource.collection(namespace),
+            params=params,
+            accept=accept,
+            deadline=30.0,
+            secret=is_secret(resource),
         )
         doing = f"{connection.name}: list {resource.qualified}"
         page, token = answers.page(http.expect(answer, doing).json(doing), doing)
@@ -129,13 +152,18 @@ async def listing(
         params["continue"] = token
 
 
+async def metadata(connection: Connection, resource: Resource) -> list[dict[str, Any]]:
+    """The metadata of every object of a resource: whole CRDs would be megabytes."""
+    return await listing(connection, resource, accept=http.METADATA_LIST)
+
+
 async def apply(connection: Connection, manifest: Manifest, *, dry_run: bool = False) -> Outcome:
     """Server-side apply; `dry_run` lets the server check and refuse without storing anything."""
     resource, name = resource_of(manifest), name_of(manifest)
     accept = http.JSON if dry_run else http.METADATA
-    before = await ask(connection, "GET", resource.path(name), accept=accept, secret=is_secret(resource))
+    before = await request(connection, "GET", resource.path(name), accept=accept, secret=is_secret(resource))
     query = {"fieldManager": MANAGER, "force": "true"} | ({"dryRun": "All"} if dry_run else {})
-    answer = await ask(
+    answer = await request(
         connection,
         "PATCH",
         f"{resource.path(name)}?{urlencode(query)}",
@@ -146,28 +174,29 @@ async def apply(connection: Connection, manifest: Manifest, *, dry_run: bool = F
     )
     doing = f"{connection.name}: apply {label(resource, name)}"
     after = http.expect(answer, doing)
-    stored = answers.thing(after.json(doing), doing)
+    stored = answers.kubernetes_object(after.json(doing), doing)
     if after.code == 201:
         return Outcome.CREATED
     if isinstance(before, Failure):
         return Outcome.CONFIGURED
-    found = answers.thing(before.json(doing), doing)
+    found = answers.kubernetes_object(before.json(doing), doing)
     # A dry run gets no new resourceVersion, so there the content is compared.
     same = _content(found) == _content(stored) if dry_run else _version(found) == _version(stored)
     return Outcome.UNCHANGED if same else Outcome.CONFIGURED
 
 
-async def apply_all(connection: Connection, manifests: list[Manifest], report: Report) -> None:
-    """Apply in order, telling each outcome."""
+async def apply_all(connection: Connection, manifests: Sequence[Manifest], report: Report) -> None:
+    """Apply in order, and report each outcome."""
     for manifest in manifests:
         outcome = await apply(connection, manifest)
         report(f"{connection.name}: {label(resource_of(manifest), name_of(manifest))} {outcome}")
 
 
 async def delete(connection: Connection, resource: Resource, name: ObjectName) -> Outcome:
-    """Delete in the background; an object that is gone already is fine."""
+    """Delete in the background; ABSENT, which is no error, when the object did not exist."""
     body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
-    answer = await ask(connection, "DELETE", resource.path(name), body=orjson.dumps(body), secret=is_secret(resource))
+    path = resource.path(name)
+    answer = await request(connection, "DELETE", path, body=orjson.dumps(body), secret=is_secret(resource))
     if isinstance(answer, Failure) and answer.kind in (*_ABSENT, FailureKind.TYPE_MISSING):
         return Outcome.ABSENT
     doing = f"{connection.name}: delete {label(resource, name)}"
@@ -176,7 +205,7 @@ async def delete(connection: Connection, resource: Resource, name: ObjectName) -
 
 
 async def until(check: Callable[[], Awaitable[bool]], *, timeout: float, what: str, hint: str = "") -> None:
-    """Ask until `check` says True, at growing intervals; NotConfirmed after `timeout` seconds."""
+    """Call `check` at growing intervals until it returns True. Raises NotConfirmed after `timeout` seconds."""
     pause = 0.05
     try:
         async with asyncio.timeout(timeout):
@@ -188,7 +217,7 @@ async def until(check: Callable[[], Awaitable[bool]], *, timeout: float, what: s
 
 
 async def wait_established(connection: Connection, names: list[str], *, timeout: float = 60.0) -> None:
-    """Wait until the API server serves these CRDs; a CRD it refuses the names of is an error at once."""
+    """Wait until the API server serves these CRDs. Raises ApiFailure at once for one whose names are taken."""
     waiting = dict.fromkeys(names)
 
     async def established() -> bool:
@@ -208,7 +237,7 @@ async def wait_established(connection: Connection, names: list[str], *, timeout:
 
 
 def is_secret(resource: Resource) -> bool:
-    """Whether answers about this resource may quote secrets."""
+    """Whether error messages about this resource may quote credentials."""
     return resource == SECRETS
 
 
@@ -217,6 +246,6 @@ def _version(holder: Mapping[str, Any]) -> str:
 
 
 def _content(found: Mapping[str, Any]) -> dict[str, Any]:
-    """An object without what the server counts and notes by itself."""
+    """An object without the metadata that the server changes by itself."""
     own = ("managedFields", "resourceVersion", "generation")
     return {**found, "metadata": {key: value for key, value in found["metadata"].items() if key not in own}}

@@ -1,11 +1,11 @@
-"""Before a type is switched on or brought up to date: would every member take what the hub would let through?
+"""Before a type is enabled or updated: would every member accept the objects that the hub accepts?
 
-Behind `fedctl enable --check`; typegen.fitting judges. Only GETs are sent, and nothing is written anywhere.
+This is `fedctl enable --check`; typegen.fitting compares the schemas. Only GET requests are sent; nothing is written.
 
-A member is asked for its discovery and its OpenAPI v3 documents, never for its CRDs: these two every authenticated
-account may read, they are what the server really serves, and built-in types have nothing else. Of built-in types, a
-document whose hash is the hub's own holds the same schemas and is not fetched: those are the large ones. Not so of
-custom types, whose documents follow their CRDs a second later.
+Of a member its discovery and its OpenAPI v3 documents are read, not its CRDs: every authenticated account may read
+them, they are what the server really serves, and built-in types have nothing else. A document of built-in types whose
+hash is the same as the hub's holds the same schemas and is not fetched, because these documents are large. Documents of
+custom types are always fetched: they follow a change of their CRD only a second later.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from federation.joining import applying, discovery, fleet, kinds, roles
+from federation.joining import applying, discovery, enabling, fleet, kinds, roles
 from federation.joining.contexts import Contexts
 from federation.joining.enabling import Request
 from federation.joining.errors import Refused
@@ -22,7 +22,6 @@ from federation.joining.fleet import Member
 from federation.kube.connection import Connection
 from federation.model import resources
 from federation.model.errors import ApiFailure, FederationError, Invalid, Unusable
-from federation.model.failures import FailureKind
 from federation.model.resources import ObjectName
 from typegen import definitions, fitting, openapi, published
 from typegen.fitting import Misfit, Served, Wanted
@@ -30,14 +29,12 @@ from typegen.model import ApiResource, Options
 from typegen.model import Unusable as NotFederable
 
 LIMIT = 20.0
-"""Seconds for everything that one member is asked; all members are asked at once."""
-
-_SILENT = (FailureKind.UNREACHABLE, FailureKind.TIMED_OUT)
+"""Seconds for all requests to one member; all members are read at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How one type fits one member. `problem` is why that cannot be told; else it fits when there are no misfits.
+    """How one type fits one member: it does without `misfits`. `problem` is why it could not be compared.
 
     `serves` are the versions that the member serves, its preferred one first.
     """
@@ -51,7 +48,10 @@ class Fit:
 
 @dataclass(frozen=True, slots=True)
 class _Hub:
-    """What members are compared with: the types, which of them have CRDs, the others' documents (version -> URL)."""
+    """What members are compared with: the types, which of them have CRDs, and the others' documents.
+
+    `same` maps a version to the URL of its OpenAPI document at the hub.
+    """
 
     wanted: tuple[Wanted, ...]
     custom: frozenset[str] = frozenset()
@@ -79,17 +79,20 @@ async def _hub(host: Connection, namespace: str, requests: Sequence[Request]) ->
     served = None
     for request in requests:
         if request.crd is not None:
-            found = _of_crd(request.crd, request.options(namespace))
+            before = await enabling.enabled(host, namespace, request.name)
+            found = _of_crd(request.crd, request.options(namespace, before))
             custom.add(found.resource.qualified)
         else:
             served = served or await discovery.read(host)
             resource = await _choose(host, namespace, served, request)
+            options = request.options(namespace, await enabling.enabled(host, namespace, resource.qualified))
+            resource = discovery.in_version(served, resource, options)
             crd = await _definition(host, resource)
             if crd is None:
                 found = await _of_openapi(host, resource)
                 read_there.add(resource.api_version)
             else:
-                found = _of_crd(crd, request.options(namespace))
+                found = _of_crd(crd, options)
                 custom.add(found.resource.qualified)
         wanted[found.resource.qualified] = found
     urls = await discovery.documents(host) if read_there else {}
@@ -194,13 +197,13 @@ async def _schema(connection: Connection, resource: ApiResource, url: str, *, cu
 
 @asynccontextmanager
 async def _reached(contexts: Contexts, host: Connection, namespace: str, member: Member) -> AsyncIterator[Connection]:
-    """The member by a context of the user's, else by what the hub has stored. Raises why by the way tried last."""
+    """The member by a context of the user's, else by the hub's stored credentials. Raises the error of the first."""
     failure: FederationError | None = None
     try:
         own = await roles.member_connection(contexts, member)
     except FederationError as error:
         own, failure = None, error
-        silent = isinstance(error, ApiFailure) and error.failure.kind in _SILENT
+        silent = isinstance(error, ApiFailure) and error.failure.kind in applying.SILENT
         if silent and contexts.serving(member.server):
             raise  # the stored credentials are for the same server
     if own is not None:

@@ -1,10 +1,10 @@
-"""Plain objects at the host that somebody may want federated: one, or what a namespace holds; making federated ones.
+"""The plain objects of a namespace at the host that may be federated, and the creation of federated objects.
 
-Called by `fedctl federate`. What a controller made of something else (ReplicaSets of a Deployment, EndpointSlices) is
-not listed: each member's own controllers make it there.
+Called by `fedctl federate`. Objects that a controller makes for others (ReplicaSets of a Deployment, EndpointSlices)
+are left out: each member's own controllers make them there.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,9 +37,9 @@ _GIVEN = {
     ("configmaps", "openshift-service-ca.crt"): "every cluster writes its own",
 }
 _GIVEN_SECRETS = {
-    "kubernetes.io/service-account-token": "a token of this cluster opens no other",
-    "helm.sh/release.v1": "it is Helm's memory of this cluster",
-    "bootstrap.kubernetes.io/token": "a token of this cluster opens no other",
+    "kubernetes.io/service-account-token": "a token of this cluster is not valid in others",
+    "helm.sh/release.v1": "it is Helm's record of this cluster",
+    "bootstrap.kubernetes.io/token": "a token of this cluster is not valid in others",
 }
 
 
@@ -54,18 +54,23 @@ class Held:
 def candidates(served: Served, aliases: Aliases, skip: Iterable[str]) -> list[Resource]:
     """The types whose objects a namespace may hold, each once in the version the host prefers, without those skipped.
 
-    `skip` takes kinds, plurals, short names and plural.group.
+    `skip` takes kinds, plurals, short names, plural.group, and groups for all their types.
     """
     words = {word.lower() for word in skip}
     found: dict[str, Resource] = {}
     for each in served.federable:
         if each.namespaced and each.qualified not in _DERIVED and not each.group.endswith(".kubefed.io"):
             found.setdefault(each.qualified, resource(each))
-    return [each for each in found.values() if not words & kinds.names(each, aliases)]
+    return [each for each in found.values() if not is_named(each, words, aliases)]
+
+
+def is_named(wanted: Resource, words: Set[str], aliases: Aliases) -> bool:
+    """Whether one of these words (lower case) is a name of the resource, or its API group's."""
+    return bool(words & kinds.names(wanted, aliases)) or bool(wanted.group and wanted.group in words)
 
 
 def resource(found: ApiResource) -> Resource:
-    """The same resource as everything but typegen knows it."""
+    """typegen's ApiResource as the Resource that the rest of the code uses."""
     return Resource(found.group, found.version, found.kind, found.plural, found.namespaced)
 
 
@@ -93,7 +98,7 @@ async def create(host: Connection, wanted: Resource, manifest: Mapping[str, Any]
     """Create the object; UNCHANGED when one of that name is there, which is left as it is."""
     where = ObjectName(manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"])
     params = {"fieldManager": MANAGER, "fieldValidation": "Strict"} | ({"dryRun": "All"} if dry_run else {})
-    answer = await applying.ask(
+    answer = await applying.request(
         host,
         "POST",
         wanted.collection(where.namespace if wanted.namespaced else ""),

@@ -1,17 +1,18 @@
-"""The clusters that a user's kubeconfig reaches: one connection for each context, opened once, closed together."""
+"""The clusters in a user's kubeconfig, read once: one connection for each context, opened once, closed together."""
 
 import difflib
+import functools
 import os
 import pathlib
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-import yaml
-
 from federation.kube import kubeconfig
 from federation.kube.connection import Connection
+from federation.kube.kubeconfig import Files
 from federation.model.errors import Unusable
+from typegen.kubeyaml import reading
 
 
 class Contexts:
@@ -20,7 +21,6 @@ class Contexts:
     def __init__(self, paths: str | None = None) -> None:
         self.paths = kubeconfig.default_paths(paths)
         self._open: dict[str, Connection] = {}
-        self._known: tuple[list[str], str] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -35,13 +35,13 @@ class Contexts:
     @property
     def names(self) -> list[str]:
         """Every context's name."""
-        return self._load()[0]
+        return list(self._servers)
 
     def name(self, context: str | None) -> str:
-        """The context meant: the one named, else the current one. Unusable, with the nearest name, if there is none."""
-        known, current = self._load()
+        """The named context, else the current one. Raises Unusable, with a similar name, if there is none."""
+        known, current = self._servers, _current(self._files)
         if context is None and not current:
-            raise Unusable(f"{self.paths} has no current context: name the host's with --host-cluster-context")
+            raise Unusable(f"{self.paths} has no current context: give the host's with --host-cluster-context")
         wanted = current if context is None else context
         if wanted not in known:
             near = difflib.get_close_matches(wanted, known, n=1)
@@ -53,30 +53,42 @@ class Contexts:
         """A connection to that context's API server, named after the context."""
         name = self.name(context)
         if name not in self._open:
-            endpoint = await kubeconfig.from_kubeconfig(self.paths, name)
-            if name not in self._open:  # two may ask at once, and only one connection would ever be closed
+            endpoint = await kubeconfig.from_kubeconfig(self.paths, name, self._files)
+            if name not in self._open:  # two callers may open it at once; only one connection would ever be closed
                 self._open[name] = Connection(name, endpoint)
         return self._open[name]
 
+    async def close(self, name: str) -> None:
+        """Close the connection to that context before the others, if it is open."""
+        if name in self._open:
+            await self._open.pop(name).close()
+
     def serving(self, server: str) -> list[str]:
-        """The contexts whose cluster is at this URL; read from the files alone, no exec plugin runs."""
-        return [name for name, url in servers(self.paths).items() if url == server.rstrip("/")]
+        """The contexts whose cluster is at this URL; read from the files, without running an exec plugin."""
+        return [name for name, url in self._servers.items() if url == server.rstrip("/")]
 
     def namespace(self, context: str | None) -> str:
         """The namespace that the context names, else `default`."""
-        return _word(_settings(self.paths, self.name(context)), "namespace", "the context") or "default"
+        return _word(_settings(self._files, self.name(context)), "namespace", "the context") or "default"
 
-    def _load(self) -> tuple[list[str], str]:
-        if self._known is None:
-            self._known = list(servers(self.paths)), _current(self.paths)
-        return self._known
+    @functools.cached_property
+    def _files(self) -> Files:
+        return _documents(self.paths)
+
+    @functools.cached_property
+    def _servers(self) -> Mapping[str, str]:
+        return _servers(self._files)
 
 
 def servers(paths: str) -> Mapping[str, str]:
-    """The API server's URL of every context; of equal names the first file's counts, as for kubectl."""
+    """The API server's URL of every context. If files share a name, the first file counts, as for kubectl."""
+    return _servers(_documents(paths))
+
+
+def _servers(files: Files) -> Mapping[str, str]:
     clusters: dict[str, str] = {}
     contexts: dict[str, str] = {}
-    for document in _documents(paths):
+    for _, document in files:
         for entry in _section(document, "clusters"):
             name = entry["name"]
             clusters.setdefault(name, _word(_section_of(entry, "cluster"), "server", f"cluster {name!r}"))
@@ -86,57 +98,55 @@ def servers(paths: str) -> Mapping[str, str]:
     return {name: clusters.get(cluster, "").rstrip("/") for name, cluster in contexts.items()}
 
 
-def _current(paths: str) -> str:
-    """The current context: the first file that names one counts, as for kubectl."""
-    named = (document.get("current-context") for document in _documents(paths))
+def _current(files: Files) -> str:
+    """The current context: that of the first file that names one, as for kubectl."""
+    named = (document.get("current-context") for _, document in files)
     return next((each for each in named if isinstance(each, str) and each), "")
 
 
-def _settings(paths: str, context: str) -> Mapping[str, Any]:
-    for document in _documents(paths):
+def _settings(files: Files, context: str) -> Mapping[str, Any]:
+    for _, document in files:
         for entry in _section(document, "contexts"):
             if entry.get("name") == context:
                 return _section_of(entry, "context")
     return {}
 
 
-def _documents(paths: str) -> list[Mapping[str, Any]]:
-    """The files' content; those that do not exist are left out, as by kubectl. Unusable when none is left."""
-    found: list[Mapping[str, Any]] = []
+def _documents(paths: str) -> Files:
+    """The files' contents; files that do not exist are left out, as by kubectl. Raises Unusable when none exists."""
+    found: list[tuple[str, Mapping[str, Any]]] = []
     for path in filter(None, paths.split(os.pathsep)):
-        content = b""
+        content = ""
         try:
-            content = pathlib.Path(path).expanduser().read_bytes()
-            document = yaml.load(content, yaml.CSafeLoader)
+            content = pathlib.Path(path).expanduser().read_text(encoding="utf-8")
+            document = reading.value(content)
         except FileNotFoundError:
             continue
         except OSError as error:
             raise Unusable(f"the kubeconfig {path} cannot be read: {error.strerror}") from None
-        except yaml.YAMLError as error:
+        except UnicodeDecodeError:
+            raise Unusable(f"{path}: not a kubeconfig: not UTF-8 text") from None
+        except reading.Unreadable as error:
             raise Unusable(_not_yaml(error, path, content)) from None
         if not isinstance(document, dict):
-            raise Unusable(f"{path}: not a kubeconfig: it holds no fields")
-        found.append(document)
+            raise Unusable(f"{path}: not a kubeconfig: not a map of fields")
+        found.append((str(pathlib.Path(path).expanduser()), document))
     if not found:
         raise Unusable(f"no kubeconfig at {paths}: set KUBECONFIG or give --kubeconfig")
     return found
 
 
-def _not_yaml(error: yaml.YAMLError, path: str, content: bytes) -> str:
-    mark = getattr(error, "problem_mark", None)
-    if mark is None:
-        return f"{path}: not a kubeconfig: {getattr(error, 'problem', None) or 'not YAML'}"
-    lines = content.split(b"\n")
-    line = lines[mark.line] if mark.line < len(lines) else b""
-    tab = b"\t" in line[: len(line) - len(line.lstrip())]
-    problem = "a tab where YAML wants spaces" if tab else getattr(error, "problem", None) or "not YAML"
-    return f"{path}:{mark.line + 1}: not a kubeconfig: {problem}"
+def _not_yaml(error: reading.Unreadable, path: str, content: str) -> str:
+    if not error.line:
+        return f"{path}: not a kubeconfig: {error.message}"
+    problem = "a tab where YAML needs spaces" if reading.is_indented_by_tab(content, error.line) else error.message
+    return f"{path}:{error.line}: not a kubeconfig: {problem}"
 
 
 def _section(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     entries = document.get(key) or []
     if not isinstance(entries, list):
-        raise Unusable(f"not a kubeconfig: {key} is no list")
+        raise Unusable(f"not a kubeconfig: {key} is not a list")
     for index, entry in enumerate(entries):
         if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
             raise Unusable(f"not a kubeconfig: {key}[{index}] has no name")
@@ -146,12 +156,12 @@ def _section(document: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 def _section_of(entry: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     inner = entry.get(key)
     if not isinstance(inner, dict):
-        raise Unusable(f"not a kubeconfig: {key} {entry['name']!r} holds no fields")
+        raise Unusable(f"not a kubeconfig: {key} {entry['name']!r} is not a map of fields")
     return inner
 
 
 def _word(holder: Mapping[str, Any], key: str, where: str) -> str:
     value = holder.get(key, "")
     if not isinstance(value, str):
-        raise Unusable(f"not a kubeconfig: {where} has a {key} that is no text")
+        raise Unusable(f"not a kubeconfig: {where} has a {key} that is not text")
     return value

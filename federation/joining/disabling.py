@@ -1,30 +1,27 @@
-"""Switch a type off: its FederatedTypeConfig first, then what only propagation needed, at the host and in the members.
+"""Disable a type: delete its FederatedTypeConfig, then the roles that only its propagation needed.
 
-Members' objects stay where they are. The federated CRD goes only with `delete_crd`, and never while it has objects.
+Members' objects stay where they are. The federated CRD is deleted only with `delete_crd`, and never while it has
+objects.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlencode
 
-from federation.joining import answers, applying, fleet, kinds, roles
+from federation.joining import applying, fleet, kinds, roles
 from federation.joining.applying import Outcome, Report
 from federation.joining.contexts import Contexts
 from federation.joining.errors import NotConfirmed, Refused
 from federation.joining.fleet import Fleet
 from federation.joining.roles import MemberRole
-from federation.kube import connection as http
-from federation.kube.connection import METADATA_LIST, Connection
+from federation.kube.connection import Connection
 from federation.model.errors import ApiFailure
 from federation.model.failures import FailureKind
 from federation.model.federated import FederatedType
 from federation.model.resources import CLUSTER_ROLES, CRDS, TYPE_CONFIGS, ObjectName, Resource
-from typegen.model import ApiResource
+from typegen.installed import TARGET_ANNOTATION
+from typegen.model import ApiResource, Options
 from typegen.rights import role_names
-
-TARGET_ANNOTATION = "types.kubefed.io/target"
-"""On a federated CRD, by typegen: `<plural>.<group>/<version>` of the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +34,33 @@ class Disabled:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A type to disable: its FederatedTypeConfig (None: gone already) and its federated CRD's name."""
+    """A type to disable: its FederatedTypeConfig (None: there is none) and its federated CRD's name ("": none).
+
+    `hint` proposes another name where nothing was found.
+    """
 
     name: str
     crd: str
     enabled: FederatedType | None = None
+    hint: str = ""
 
 
-async def find(host: Connection, namespace: str, names: Sequence[str]) -> tuple[Fleet, list[_Found]]:
-    """The types meant; of a run that stopped half way, also a federated CRD without its FederatedTypeConfig."""
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Which federated CRD is meant where there is no FederatedTypeConfig: its group, and the target's version."""
+
+    group: str = ""
+    version: str = ""
+
+
+async def find(
+    host: Connection, namespace: str, names: Sequence[str], left: Left = Left(), *, delete_crd: bool = False
+) -> tuple[Fleet, list[_Found]]:
+    """The types of these names; also a federated CRD that an earlier run left without its FederatedTypeConfig.
+
+    For a type that is not federated (any more) the result has only its name, if that is a type's full name or a name
+    that the host serves: so disabling twice is no error, as with kubefedctl. Raises Refused for any other word.
+    """
     known = await fleet.read(host, namespace)
     served = await kinds.served(host)
     found = []
@@ -53,12 +68,22 @@ async def find(host: Connection, namespace: str, names: Sequence[str]) -> tuple[
         try:
             enabled = kinds.resolve(known.types, served, name)
             found.append(_Found(enabled.name, enabled.federated.qualified, enabled))
-        except Refused:
-            left = await _orphaned_crd(host, name)
-            if left is None:
+        except kinds.Ambiguous:
+            raise
+        except Refused as error:
+            full = kinds.qualified(served, name)
+            crd = await _orphaned_crd(host, full or name, left, delete_crd=delete_crd)
+            if not crd and not full:
                 raise
-            found.append(_Found(name, left))
+            found.append(_Found(full or name, crd, hint=error.hint if "did you mean" in error.hint else ""))
     return known, found
+
+
+def absent(host: Connection, namespace: str, found: _Found) -> str:
+    """The message for a type that is not enabled."""
+    hint = f"; {found.hint}" if found.hint else ""
+    where = ObjectName(namespace, found.name)
+    return f"{host.name}: {applying.label(TYPE_CONFIGS, where)} does not exist, nothing to disable{hint}"
 
 
 async def disable(
@@ -69,14 +94,20 @@ async def disable(
     report: Report,
     *,
     delete_crd: bool = False,
+    left: Left = Left(),
     timeout: float = 30.0,
 ) -> Disabled:
-    """Disable these types. Raises Refused while federated objects exist (with `delete_crd`), NotConfirmed when the
-    controller does not let go of the FederatedTypeConfig within `timeout` seconds.
+    """Disable these types. Raises Refused while federated objects exist (with `delete_crd`), and NotConfirmed when
+    the controller does not remove its finalizer from the FederatedTypeConfig within `timeout` seconds.
     """
-    _, found = await find(host, namespace, names)
+    _, meant = await find(host, namespace, names, left, delete_crd=delete_crd)
+    found = [each for each in meant if each.crd]
+    for each in meant:
+        if not each.crd:
+            report(absent(host, namespace, each))
     if delete_crd:
         for each in found:
+            await _refuse_shared(host, each)
             await refuse_objects(host, each.name, each.crd)
     for each in found:
         if each.enabled is not None:
@@ -85,6 +116,22 @@ async def disable(
     known = await fleet.read(host, namespace)
     members = await roles.follow(contexts, host, namespace, known)
     return Disabled(tuple(each.name for each in found), tuple(members))
+
+
+async def _refuse_shared(host: Connection, found: _Found) -> None:
+    """Raise Refused when another FederatedTypeConfig, in any namespace, refers to the same federated CRD."""
+    others = [where for where in await _users(host, found.crd) if where.name != found.name]
+    if others:
+        raise Refused(
+            f"{host.name}: {found.crd} cannot be deleted, federatedtypeconfig {others[0]} refers to it, too",
+            "leave out --delete-crd, or disable that one first",
+        )
+
+
+async def _users(host: Connection, crd: str) -> list[ObjectName]:
+    """The FederatedTypeConfigs, in any namespace, that refer to this federated CRD."""
+    configs = await applying.listing(host, TYPE_CONFIGS)
+    return [applying.name_of(config) for config in configs if _federated_name(config) == crd]
 
 
 async def refuse_objects(host: Connection, name: str, crd: str) -> None:
@@ -117,7 +164,8 @@ async def _delete_type_config(host: Connection, namespace: str, name: str, repor
         await applying.until(gone, timeout=timeout, what="")
     except NotConfirmed:
         raise NotConfirmed(
-            f"{host.name}: the controller has not let go of federatedtypeconfig {name} within {timeout:g} s",
+            f"{host.name}: the controller has not removed its finalizer from federatedtypeconfig {name} within "
+            f"{timeout:g} s",
             "start the controller (it stops the type and removes its finalizer), then run the same command again",
         ) from None
     report(f"{host.name}: {applying.label(TYPE_CONFIGS, where)} {outcome}")
@@ -126,7 +174,7 @@ async def _delete_type_config(host: Connection, namespace: str, name: str, repor
 async def _clean(host: Connection, found: _Found, report: Report, *, delete_crd: bool, timeout: float) -> None:
     plural, _, group = found.crd.partition(".")
     federated = ApiResource(group, "", "", plural, "", namespaced=True)
-    # Who may see and edit federated objects keeps that as long as the objects' type is there.
+    # Users keep their rights on federated objects as long as the objects' CRD exists.
     controller, *people = role_names(federated)
     if delete_crd:
         await refuse_objects(host, found.name, found.crd)
@@ -138,7 +186,8 @@ async def _clean(host: Connection, found: _Found, report: Report, *, delete_crd:
 
         await applying.until(gone, timeout=timeout, what=f"{host.name}: customresourcedefinition {found.crd} to go")
         report(f"{host.name}: {applying.label(CRDS, where)} {outcome}")
-    for role in (controller, *(people if delete_crd else ())):
+    shared = [where for where in await _users(host, found.crd) if where.name != found.name]
+    for role in () if shared else (controller, *(people if delete_crd else ())):
         outcome = await applying.delete(host, CLUSTER_ROLES, ObjectName("", role))
         if outcome is Outcome.DELETED:
             report(f"{host.name}: {applying.label(CLUSTER_ROLES, ObjectName('', role))} {outcome}")
@@ -154,20 +203,26 @@ async def _stored_resource(host: Connection, crd: str) -> Resource | None:
     return Resource(spec["group"], version, names["kind"], names["plural"], spec["scope"] == "Namespaced")
 
 
-async def _orphaned_crd(host: Connection, name: str) -> str | None:
+async def _orphaned_crd(host: Connection, name: str, left: Left, *, delete_crd: bool) -> str:
     """The federated CRD that no FederatedTypeConfig, in any namespace, refers to: by its own name or its target's.
 
-    Raises Refused when several would fit: deleting a CRD deletes what somebody else may still need.
+    A CRD that kubefedctl made does not record its target, so it is found by KubeFed's names. "" when there is none. If
+    several match, some of them may belong to somebody else: "" then, or Refused with `delete_crd`.
     """
     configs = await applying.listing(host, TYPE_CONFIGS)
     used = {_federated_name(config) for config in configs}
     found = []
-    for crd, target in await _federated_crds(host):
-        if crd not in used and name in (crd, target.rpartition("/")[0]):
+    kubefeds = f"federated{name.partition('.')[0]}.{left.group or Options().federated_group}"
+    for crd, target in await _crds(host):
+        of, _, version = target.rpartition("/")
+        if crd in used or (left.group and crd.partition(".")[2] != left.group):
+            continue
+        ours = name == crd or (name == of and left.version in ("", version))
+        if ours if target else crd == kubefeds:
             found.append(crd)
-    if len(found) > 1:
-        raise Refused(f"{host.name}: several federated types of {name} are left", f"say one of {', '.join(found)}")
-    return found[0] if found else None
+    if len(found) > 1 and delete_crd:
+        raise Refused(f"{host.name}: several federated types of {name} are left", f"name one of {', '.join(found)}")
+    return found[0] if len(found) == 1 else ""
 
 
 def _federated_name(config: Mapping[str, Any]) -> str:
@@ -175,18 +230,10 @@ def _federated_name(config: Mapping[str, Any]) -> str:
     return f"{federated.get('pluralName', '')}.{federated.get('group', '')}"
 
 
-async def _federated_crds(host: Connection) -> list[tuple[str, str]]:
-    """Name and target of every CRD that typegen made."""
-    made, token = [], ""
-    while True:
-        query = urlencode({"limit": applying.PAGE} | ({"continue": token} if token else {}))
-        path = f"{CRDS.collection()}?{query}"
-        answer = await applying.ask(host, "GET", path, accept=METADATA_LIST, deadline=30.0)
-        doing = f"{host.name}: list customresourcedefinitions"
-        items, token = answers.page(http.expect(answer, doing).json(doing), doing)
-        for item in items:
-            target = (item["metadata"].get("annotations") or {}).get(TARGET_ANNOTATION, "")
-            if target and not item["metadata"].get("deletionTimestamp"):
-                made.append((str(item["metadata"]["name"]), target))
-        if not token:
-            return made
+async def _crds(host: Connection) -> list[tuple[str, str]]:
+    """The name of every CRD, and the target of those that typegen made ("" for others)."""
+    return [
+        (str(each["metadata"]["name"]), (each["metadata"].get("annotations") or {}).get(TARGET_ANNOTATION, ""))
+        for each in await applying.metadata(host, CRDS)
+        if not each["metadata"].get("deletionTimestamp")
+    ]

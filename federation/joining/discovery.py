@@ -54,9 +54,9 @@ async def read(connection: Connection) -> Served:
 
 
 def choose(served: Served, name: str, version: str = "") -> ApiResource:
-    """The one resource that `name` means (kind, plural, short name, plural.group), in `version` when given.
+    """The one resource of this `name` (kind, plural, short name, plural.group), in `version` when given.
 
-    Raises Refused with what is near, or what else it could mean, or why such a type cannot be federated.
+    Raises Refused with a similar name, with all resources of the name, or with the reason why it cannot be federated.
     """
     known = [each for each in served.federable if not _is_ours(each)]
     try:
@@ -69,6 +69,14 @@ def choose(served: Served, name: str, version: str = "") -> ApiResource:
     if version not in versions:
         raise Refused(f"{found.qualified} is not served in version {version}", f"it is in {', '.join(versions)}")
     return next(each for each in known if each.qualified == found.qualified and each.version == version)
+
+
+def in_version(served: Served, resource: ApiResource, options: Options) -> ApiResource:
+    """The resource in the version in which it is enabled, where none is asked for and that one is served."""
+    if options.version:
+        return resource
+    wanted = (resource.qualified, options.enabled_version)
+    return next((each for each in served.federable if (each.qualified, each.version) == wanted), resource)
 
 
 async def generate(connection: Connection, resource: ApiResource, options: Options) -> Generated:
@@ -85,7 +93,7 @@ async def generate(connection: Connection, resource: ApiResource, options: Optio
 
 
 async def documents(connection: Connection) -> Mapping[str, str]:
-    """Group version (`apps/v1`, `v1`) -> URL of its OpenAPI v3 document; the URL holds a hash of what it says."""
+    """Group version (`apps/v1`, `v1`) -> URL of its OpenAPI v3 document; the URL holds a hash of the document."""
     paths = answers.section(await applying.read(connection, "/openapi/v3"), "paths")
     found = {}
     for path in paths:
@@ -105,10 +113,10 @@ async def document(connection: Connection, resource: ApiResource) -> dict[str, A
 
 
 async def read_document(connection: Connection, url: str, *, deadline: float) -> dict[str, Any]:
-    """What stands at a URL of `documents` now.
+    """The document that is now at a URL of `documents`.
 
-    Asked for without the hash: just after a CRD has changed the index still has the old one, and a server that is
-    asked for a hash which is not its document's own answers 301.
+    The hash is left out of the request: just after a change of a CRD the index still has the old hash, and the server
+    answers 301 to a hash that is not its document's.
     """
     return await applying.read(connection, url.partition("?")[0], deadline=deadline)
 

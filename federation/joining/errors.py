@@ -1,10 +1,10 @@
-"""Refusals of the joining steps: each says what was refused, and what to do next."""
+"""Errors of the joining steps: each has a message and a hint what to do next."""
 
 from federation.model.errors import FederationError
 
 
 class Refused(FederationError):
-    """Something we decline to do, because it would break or hijack what is there. `hint` is the next step."""
+    """A step that is not done because it would break or take over something. `hint` is what to do next."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -16,8 +16,8 @@ class NotInstalled(Refused):
 
 
 class PreflightFailed(Refused):
-    """A cluster cannot be joined as it is; every failed check is in the message."""
+    """A cluster cannot be joined; the message has every failed check."""
 
 
 class NotConfirmed(Refused):
-    """We did our part and waited, but what should have followed did not happen in time."""
+    """A step was done, but its effect was not seen in time."""

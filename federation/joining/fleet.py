@@ -1,6 +1,6 @@
-"""What the host knows: its members, its enabled types, itself; read once at the start of a verb.
+"""The host's members and enabled types, and its identity; read once at the start of a verb.
 
-A malformed FederatedTypeConfig or KubeFedCluster is told about and left out: it must not keep others from working.
+A malformed FederatedTypeConfig is reported and left out, so that it does not keep the others from working.
 """
 
 import base64
@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from federation.core import parsing
+from federation.core import binding, configuration
+from federation.core.binding import Credentials
 from federation.joining import answers, applying
 from federation.joining.errors import NotInstalled
 from federation.kube.connection import Connection
@@ -17,7 +18,7 @@ from federation.model import resources
 from federation.model.errors import ApiFailure, Invalid
 from federation.model.failures import FailureKind
 from federation.model.federated import FederatedType
-from federation.model.resources import ObjectName
+from federation.model.resources import ObjectName, Resource
 
 KUBE_SYSTEM = ObjectName("", "kube-system")
 
@@ -28,10 +29,7 @@ ACCOUNT_ANNOTATION = "kubefed.io/service-account"
 """On a KubeFedCluster: the service account in the member that its token belongs to."""
 
 RIGHTS_ANNOTATION = "kubefed.io/rights"
-"""On a KubeFedCluster: `types` (least privilege, follows enable and disable) or `all`."""
-
-CLUSTER_ANNOTATION = "kubefed.io/cluster"
-"""On the Secret with a member's token: the KubeFedCluster that it belongs to."""
+"""On a KubeFedCluster: `types` (only what the enabled types need) or `all`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +46,16 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The host's members and types; `problems` are objects that could not be read, in words."""
+    """The host's members and types; `problems` are messages about objects that could not be read.
+
+    `clusters` are the members' KubeFedClusters as they were read.
+    """
 
     uid: str
     members: tuple[Member, ...] = ()
     types: tuple[FederatedType, ...] = ()
     problems: tuple[str, ...] = ()
+    clusters: tuple[Mapping[str, Any], ...] = ()
 
     def member(self, name: str) -> Member | None:
         """The member of that name."""
@@ -66,12 +68,12 @@ class Fleet:
 
 
 def member(cluster: Mapping[str, Any]) -> Member:
-    """A KubeFedCluster's facts."""
+    """The Member that a KubeFedCluster describes."""
     metadata, spec = cluster["metadata"], cluster.get("spec") or {}
     annotations = metadata.get("annotations") or {}
     return Member(
         name=metadata["name"],
-        server=str(spec.get("apiEndpoint", "")).rstrip("/"),
+        server=binding.api_endpoint(str(spec.get("apiEndpoint") or "")).rstrip("/"),
         secret=str((spec.get("secretRef") or {}).get("name", "")),
         uid=annotations.get(UID_ANNOTATION) or str((cluster.get("status") or {}).get("clusterUID", "")),
         account=annotations.get(ACCOUNT_ANNOTATION, ""),
@@ -80,7 +82,7 @@ def member(cluster: Mapping[str, Any]) -> Member:
 
 
 async def cluster_uid(connection: Connection) -> str:
-    """Who a cluster is: the UID of its kube-system namespace."""
+    """A cluster's identity: the UID of its kube-system namespace."""
     found = await applying.find(connection, resources.NAMESPACES, KUBE_SYSTEM)
     uid = found["metadata"].get("uid") if found else None
     if not isinstance(uid, str):
@@ -89,27 +91,41 @@ async def cluster_uid(connection: Connection) -> str:
 
 
 async def read(host: Connection, namespace: str) -> Fleet:
-    """The host's facts. NotInstalled when its API or its system namespace is not there."""
-    install = f"run: fedctl init --host-cluster-context {host.name}"
-    if await applying.find(host, resources.NAMESPACES, ObjectName("", namespace)) is None:
-        raise NotInstalled(
-            f"{host.name}: there is no namespace {namespace}, so no federation lives there",
-            f"{install}, or name another with --kubefed-namespace",
-        )
-    try:
-        clusters = await applying.listing(host, resources.KUBEFED_CLUSTERS, namespace)
-        configs = await applying.listing(host, resources.TYPE_CONFIGS, namespace)
-    except ApiFailure as error:
-        if error.failure.kind is FailureKind.TYPE_MISSING:
-            raise NotInstalled(f"{host.name}: the federation API is not installed there", install) from None
-        raise
+    """The host's members and types. Raises NotInstalled when its API or its system namespace does not exist."""
+    await expect_namespace(host, namespace)
+    clusters = await listing(host, resources.KUBEFED_CLUSTERS, namespace)
+    configs = await listing(host, resources.TYPE_CONFIGS, namespace)
     types, problems = [], []
     for config in configs:
         try:
-            types.append(parsing.type_config(config))
+            types.append(configuration.type_config(config))
         except Invalid as error:
             problems.append(f"{host.name}: federatedtypeconfig {config['metadata']['name']} is left out: {error}")
-    return Fleet(await cluster_uid(host), tuple(member(each) for each in clusters), tuple(types), tuple(problems))
+    members = tuple(member(each) for each in clusters)
+    return Fleet(await cluster_uid(host), members, tuple(types), tuple(problems), tuple(clusters))
+
+
+async def expect_namespace(host: Connection, namespace: str) -> None:
+    """Raise NotInstalled when the system namespace is not there."""
+    if await applying.find(host, resources.NAMESPACES, ObjectName("", namespace)) is None:
+        raise NotInstalled(
+            f"{host.name}: there is no namespace {namespace}, so no federation is installed there",
+            f"{_install(host)}, or give another namespace with --kubefed-namespace",
+        )
+
+
+async def listing(host: Connection, resource: Resource, namespace: str, *, selector: str = "") -> list[dict[str, Any]]:
+    """Objects of a kind at the host. Raises NotInstalled when the host does not serve one of the federation's kinds."""
+    try:
+        return await applying.listing(host, resource, namespace, selector=selector)
+    except ApiFailure as error:
+        if error.failure.kind is FailureKind.TYPE_MISSING and resource.group == resources.KUBEFED_CLUSTERS.group:
+            raise NotInstalled(f"{host.name}: the federation API is not installed there", _install(host)) from None
+        raise
+
+
+def _install(host: Connection) -> str:
+    return f"run: fedctl init --host-cluster-context {host.name}"
 
 
 async def secret(host: Connection, namespace: str, name: str) -> dict[str, Any] | None:
@@ -117,13 +133,33 @@ async def secret(host: Connection, namespace: str, name: str) -> dict[str, Any] 
     return await applying.find(host, resources.SECRETS, ObjectName(namespace, name)) if name else None
 
 
+def credentials(found: Mapping[str, Any]) -> Credentials:
+    """A Secret as core.binding looks at it."""
+    metadata = found["metadata"]
+    return Credentials(
+        ObjectName(metadata.get("namespace") or "", metadata["name"]),
+        metadata.get("annotations") or {},
+        found.get("data") or {},
+        str(found.get("type") or ""),
+        str(metadata.get("generateName") or ""),
+    )
+
+
+def token(found: Mapping[str, Any] | None) -> str:
+    """The token that a Secret holds; "" when it holds none that can be read."""
+    try:
+        return base64.b64decode(((found or {}).get("data") or {}).get("token") or "").decode("ascii").strip()
+    except (binascii.Error, ValueError):
+        return ""
+
+
 def holds_credentials(found: Mapping[str, Any] | None) -> bool:
-    """Whether a Secret has what a member needs: a token, or a kubeconfig (ours)."""
+    """Whether a Secret has credentials for a member: a token, or a kubeconfig (not in KubeFed)."""
     data = (found or {}).get("data") or {}
     for key in ("token", "kubeconfig"):
         try:
             if base64.b64decode(data.get(key) or "").strip():
                 return True
         except (binascii.Error, ValueError):
-            continue  # not base64: as good as absent, and the server would not have stored it
+            continue  # not base64, which an API server does not store: as if it were absent
     return False

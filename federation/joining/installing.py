@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import templates
-from federation.joining import applying, judgements, objects
+from federation.joining import applying, assessments, objects
 from federation.joining.applying import Report
 from federation.joining.errors import Refused
 from federation.kube.connection import Connection
@@ -11,9 +10,11 @@ from federation.model.errors import ApiFailure
 from federation.model.failures import FailureKind
 from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import CLUSTER_ROLE_BINDINGS, KUBEFED_CONFIGS, NAMESPACES, ObjectName
+from typegen import templates
 
 Manifest = dict[str, Any]
 CONTROLLER = "kubefed-controller"
+"""The name of the controller's Deployment, service account, roles and bindings at the host."""
 
 
 def manifests(namespace: str = SYSTEM_NAMESPACE) -> list[Manifest]:
@@ -41,21 +42,21 @@ async def install(
     crds = [each for each in wanted if each["kind"] == "CustomResourceDefinition"]
     rest = [each for each in wanted if each not in crds]
     if dry_run:
-        await _try(host, namespace, wanted, report)
+        await _rehearse(host, namespace, wanted, report)
         return
     await applying.apply_all(host, list(crds), report)
     await applying.wait_established(host, [each["metadata"]["name"] for each in crds], timeout=timeout)
     await applying.apply_all(host, list(rest), report)
 
 
-async def _try(host: Connection, namespace: str, wanted: list[Manifest], report: Report) -> None:
+async def _rehearse(host: Connection, namespace: str, wanted: list[Manifest], report: Report) -> None:
     missing_namespace = await applying.find(host, NAMESPACES, ObjectName("", namespace)) is None
     for manifest in wanted:
         resource, name = applying.resource_of(manifest), applying.name_of(manifest)
         try:
             outcome: str = await applying.apply(host, manifest, dry_run=True)
         except ApiFailure as error:
-            # A dry run creates neither the namespace nor the CRD that a later object needs.
+            # A dry run creates neither the namespace nor the CRD that later objects need.
             needs = {FailureKind.NAMESPACE_MISSING} if missing_namespace else set()
             needs |= {FailureKind.TYPE_MISSING} if resource == KUBEFED_CONFIGS else set()
             if error.failure.kind not in needs:
@@ -65,11 +66,11 @@ async def _try(host: Connection, namespace: str, wanted: list[Manifest], report:
 
 
 async def _warn_of_another(host: Connection, namespace: str, report: Report) -> None:
-    """The controller's cluster-wide rights are bound to one namespace: the last that was installed."""
+    """Warn if a federation is installed in another namespace: the controller's ClusterRoleBinding is for only one."""
     try:
         binding = await applying.find(host, CLUSTER_ROLE_BINDINGS, ObjectName("", CONTROLLER))
     except ApiFailure:
-        return  # a warning is not worth an error: what matters is told when it is applied
+        return  # this is only for a warning; applying the binding reports the error
     others = {str(each.get("namespace", "")) for each in (binding or {}).get("subjects") or ()} - {namespace, ""}
     for other in sorted(others):
         report(
@@ -80,6 +81,6 @@ async def _warn_of_another(host: Connection, namespace: str, report: Report) -> 
 
 async def _check_version(host: Connection) -> None:
     text = str((await applying.read(host, "/version")).get("gitVersion", ""))
-    check = judgements.version(text, judgements.OLDEST_HOST)
-    if check.verdict is judgements.Verdict.FAILED:
+    check = assessments.version(text, assessments.OLDEST_HOST)
+    if check.grade is assessments.Grade.FAILED:
         raise Refused(f"{host.name}: {check.message}", check.hint)

@@ -1,39 +1,45 @@
-"""Bring a cluster in as a member: look first, then the member's side, then the host's; run again, it finishes.
+"""Join a cluster: preflight checks, then the objects in the member, then those at the host; may be run again.
 
-The KubeFedCluster comes last: before it exists, the controller knows nothing of the cluster.
+The KubeFedCluster is written last, because with it the controller begins to use the cluster. Joining again gives new
+credentials and rights, and keeps everything else that no flag changes (joining.storing).
 """
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-import orjson
-
-from federation.core import checks, identity
-from federation.joining import answers, applying, fleet, judgements, objects, preflight
+from federation.core import binding, checks, jwt, naming, rights
+from federation.joining import applying, assessments, fences, fleet, objects, preflight, storing, tokens
 from federation.joining.applying import Report
+from federation.joining.assessments import Check, Grade
 from federation.joining.errors import NotConfirmed, Refused
-from federation.joining.judgements import Check, Verdict
+from federation.joining.fleet import Fleet
 from federation.joining.objects import Manifest, Wanted
 from federation.joining.preflight import Findings
-from federation.kube import connection as http
 from federation.kube import kubeconfig
 from federation.kube.connection import Connection
-from federation.model.errors import ApiFailure, Invalid
-from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, SERVICE_ACCOUNTS, ObjectName
-
-TOKEN_SECONDS = 30 * 24 * 3600
-"""What is asked for; a server may shorten it, and the controller renews at half-life."""
+from federation.model.conditions import ClusterConditionType
+from federation.model.errors import ApiFailure, FederationError, Invalid
+from federation.model.failures import FailureKind
+from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, SECRETS, SERVICE_ACCOUNTS, ObjectName
 
 NAMESPACE_SECONDS = 60.0
-"""How long a namespace that an unjoin has just deleted may take to go."""
+"""Seconds to wait for a namespace that an unjoin is still deleting."""
 
 VERIFY_SECONDS = 15.0
-"""RBAC and a new service account reach every authoriser within a second or two."""
+"""Seconds to wait until new credentials work: API servers learn of new roles and accounts within a second or two."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A join that passed preflight: everything that will be applied except the token, which is minted then."""
+    """Everything that a join will write, except the token, which is requested then.
+
+    `wanted` is what the user asked for, completed by what an earlier join recorded; `found` is the existing
+    KubeFedCluster and `stored` its Secret. `notes` are messages about fields that are kept, and rights that are given,
+    which a person should check. `fence` are the lists of the fence that the join leaves in the member; None changes
+    nothing (joining.fences). `before` is the account of an earlier join, where that was another.
+    """
 
     wanted: Wanted
     findings: Findings
@@ -41,106 +47,379 @@ class Plan:
     secret_name: str
     cluster: Manifest
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    found: Mapping[str, Any] | None = None
+    stored: Mapping[str, Any] | None = None
+    fence: tuple[fences.Names, fences.Names] | None = None
+    before: ObjectName | None = None
+    stored_before: Mapping[str, Any] | None = None
+
+    @property
+    def account(self) -> ObjectName:
+        """The service account in the member."""
+        return ObjectName(self.wanted.namespace, self.wanted.account)
+
+    def secret(self, token: str) -> Manifest:
+        """The Secret at the host, bound to the endpoint in the KubeFedCluster."""
+        return objects.secret_manifest(self.wanted, self.secret_name, token, self.cluster["spec"])
 
     def manifests(self) -> list[Manifest]:
-        """What `--dry-run -o yaml` shows; the Secret has no token yet."""
-        return [*self.member_manifests, objects.secret_manifest(self.wanted, self.secret_name, ""), self.cluster]
+        """What `--dry-run -o yaml` shows. Applied to a cluster that has joined, it takes nothing away.
+
+        The Secret has no token yet, and no data at all where credentials are stored already.
+        """
+        fence = fences.policy(self.account, *self.fence) if self.fence is not None and any(self.fence) else []
+        secret = self.secret("")
+        if fleet.holds_credentials(self.stored):
+            del secret["data"]
+        return [
+            *self.member_manifests,
+            *fence,
+            storing.merged(self.stored, secret),
+            storing.merged(self.found, self.cluster),
+        ]
 
 
 def check(wanted: Wanted) -> None:
-    """Refuse names that Kubernetes would refuse half way. Raises Invalid."""
-    identity.cluster_name(wanted.name, "NAME")
-    identity.cluster_name(wanted.host, "--host-cluster-name")
+    """Check names before anything is written. Raises Invalid."""
+    naming.cluster_name(wanted.name, "NAME")
+    naming.cluster_name(wanted.host, "--host-cluster-name")
     objects.namespace(wanted.namespace)
     if wanted.secret_name:
         checks.dns_1123(wanted.secret_name, "--secret-name")
+    if wanted.service_account:
+        checks.dns_1123(wanted.service_account, "--service-account")
+    if wanted.api_endpoint and not wanted.api_endpoint.startswith("https://"):
+        raise Invalid("--api-endpoint", f"{wanted.api_endpoint[:200]!r} is not an https URL")
+    for namespace in (*(wanted.fence or ()), *(wanted.only or ())):
+        checks.dns_1123(namespace, "--fence" if namespace in (wanted.fence or ()) else "--namespaces")
 
 
-async def inspect(host: Connection, member: Connection, wanted: Wanted) -> tuple[Plan, list[Check]]:
-    """Preflight: facts from both ends and what would be done; the checks may have failed, and nothing is written."""
-    check(wanted)
-    known = await fleet.read(host, wanted.namespace)
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What a join reads of the host itself: its members and types, and its preflight checks."""
+
+    known: Fleet
+    findings: Findings
+
+
+async def host_facts(host: Connection, namespace: str) -> HostFacts:
+    """Read the host. Raises NotInstalled, ApiFailure."""
+    known = await fleet.read(host, namespace)
+    needed = assessments.host_rights(namespace)
     now = dt.datetime.now(dt.UTC)
+    return HostFacts(known, await preflight.check(host, needed, oldest=assessments.OLDEST_HOST, now=now))
+
+
+async def inspect(
+    host: Connection, member: Connection, wanted: Wanted, facts: HostFacts | None = None
+) -> tuple[Plan, list[Check]]:
+    """Preflight: checks of the member and the host, and the plan; nothing is written, also if checks have failed."""
+    check(wanted)
+    facts = facts or await host_facts(host, wanted.namespace)
+    known = facts.known
     existing = known.member(wanted.name)
-    secret_name = wanted.secret_name or (existing.secret if existing else "") or wanted.account
-    spec = objects.cluster_spec(member.endpoint, secret_name)
-    role = next(
-        each
-        for each in objects.member_manifests(wanted.namespace, wanted.account, known.enabled, wanted.rights)
-        if each["kind"] == "ClusterRole"
+    wanted = _filled(wanted, existing)
+    secret_name = wanted.secret_name or (existing.secret if existing else "") or wanted.kubefed_name
+    where = ObjectName(wanted.namespace, wanted.name)
+    found = await applying.find(host, KUBEFED_CLUSTERS, where) if existing else None
+    stored = present = await fleet.secret(host, wanted.namespace, secret_name)
+    if existing is not None and existing.secret not in ("", secret_name):
+        present = await fleet.secret(host, wanted.namespace, existing.secret)
+    bound = binding.recorded(((present or {}).get("metadata") or {}).get("annotations") or {})
+    wanted = _confirmed_endpoint(wanted, bound)
+    asked = objects.cluster_spec(member.endpoint, secret_name, wanted.api_endpoint)
+    if not wanted.api_endpoint and _is_in_use(found, bound, asked):
+        asked = storing.at_the_present_place(asked, found or {})
+    kept = storing.spec_after(wanted.name, asked, (found or {}).get("spec"), bound)
+    manifests = objects.member_manifests(wanted.namespace, wanted.account, known.enabled, wanted.rights or "types")
+    role = next(each for each in manifests if each["kind"] == "ClusterRole")
+    findings, checked = await _preflight(member, wanted, facts, role)
+    if findings.uid == known.uid:
+        manifests = [each for each in manifests if each["kind"] != "Namespace"]
+    cluster = objects.cluster_manifest(wanted, kept.spec, findings.uid)
+    plan = Plan(
+        wanted,
+        findings,
+        tuple(manifests),
+        secret_name,
+        cluster,
+        known.problems,
+        found=found,
+        stored=stored,
+        stored_before=present if present is not stored else None,
     )
-    findings = await preflight.look(
-        member, judgements.member_rights(wanted.namespace), oldest=judgements.OLDEST_MEMBER, now=now, role=role
+    plan = replace(plan, before=_other_account(plan, existing, present))
+    if findings.uid:
+        plan = replace(plan, fence=await fences.after(member, wanted, plan.account, plan.before))
+    notes = (*kept.notes, *_power(wanted, known, first=found is None))
+    if found is not None:
+        notes = (*notes, *_address(wanted, member, found, cluster["spec"]), *await _given_up(member, plan, existing))
+    plan = replace(plan, notes=notes)
+    return plan, checked
+
+
+def _power(wanted: Wanted, known: Fleet, *, first: bool) -> tuple[str, ...]:
+    """What the role in the member amounts to, where that is more than its name says."""
+    account = f"{wanted.name}: the controller's account"
+    if wanted.rights == "all":
+        return (
+            f"{account} is as good as cluster-admin there (--rights all), and so is whoever has its token; "
+            "--rights types gives it the rights of the enabled types",
+        )
+    pods = rights.running_pods(known.enabled)
+    if not pods or not first or wanted.fence or wanted.only:
+        return ()
+    return (
+        f"{account} may run pods in every namespace there ({', '.join(pods)}), so that it is in effect admin of the "
+        "cluster; --fence and --namespaces restrict it",
     )
-    at_host = await preflight.look(
-        host, judgements.host_rights(wanted.namespace), oldest=judgements.OLDEST_HOST, now=now
-    )
-    found = list(findings.checks)
+
+
+async def _preflight(
+    member: Connection, wanted: Wanted, facts: HostFacts, role: Manifest
+) -> tuple[Findings, list[Check]]:
+    now = dt.datetime.now(dt.UTC)
+    needed = assessments.member_rights(wanted.namespace)
+    findings = await preflight.check(member, needed, oldest=assessments.OLDEST_MEMBER, now=now, role=role)
+    at_host, known = facts.findings, facts.known
+    checked = list(findings.checks)
     if findings.version:
-        found.append(judgements.skew(at_host.version, findings.version))
+        checked.append(assessments.skew(at_host.version, findings.version))
         if findings.uid:
-            found.append(judgements.identity(wanted.name, findings.uid, member.endpoint.server, known))
-    found += [
-        Check(f"host {each.name}", each.verdict, each.message, each.hint)
+            checked.append(assessments.identity(wanted.name, findings.uid, member.endpoint.server, known))
+    checked += [
+        Check(f"host {each.name}", each.grade, each.message, each.hint)
         for each in at_host.checks
-        if each.verdict is not Verdict.OK
+        if each.grade is not Grade.OK
     ]
-    manifests = objects.member_manifests(
-        wanted.namespace,
-        wanted.account,
-        known.enabled,
-        wanted.rights,
-        host_namespace=findings.uid == known.uid,
-    )
-    cluster = objects.cluster_manifest(wanted, spec, findings.uid)
-    return Plan(wanted, findings, tuple(manifests), secret_name, cluster, known.problems), found
+    return findings, checked
 
 
-async def refuse_existing(host: Connection, plan: Plan) -> None:
-    """Raise Refused for a complete KubeFedCluster of this name (unless asked not to) or a stranger's Secret."""
+def _filled(wanted: Wanted, existing: fleet.Member | None) -> Wanted:
+    """With an earlier join's account and rights where this one names none."""
+    account = existing.account if existing else ""
+    granted: objects.Rights = wanted.rights or ("all" if existing and existing.rights == "all" else "types")
+    if account and not wanted.service_account:
+        wanted = replace(wanted, service_account=checks.dns_1123(account, f"annotation {fleet.ACCOUNT_ANNOTATION}"))
+    return replace(wanted, rights=granted)
+
+
+def _confirmed_endpoint(wanted: Wanted, bound: Mapping[str, Any] | None) -> Wanted:
+    """With the address that an earlier join's --api-endpoint set, where this one sets none."""
+    if wanted.api_endpoint or not bound or bound.get("given") is not True:
+        return wanted
+    return replace(wanted, api_endpoint=str(bound.get("apiEndpoint") or ""))
+
+
+def _is_in_use(found: Mapping[str, Any] | None, bound: Mapping[str, Any] | None, asked: Manifest) -> bool:
+    """Whether the controller reaches the cluster, as its credentials are bound, at another address than `asked`.
+
+    Another context of the kubeconfig may lead to the same cluster by another way, which is no reason to change it.
+    """
+    spec = (found or {}).get("spec") or {}
+    if not bound or binding.differences(bound, binding.place(spec)):
+        return False
+    ready = readiness(found)
+    return ready is not None and ready.get("status") == "True" and spec.get("apiEndpoint") != asked["apiEndpoint"]
+
+
+def _address(wanted: Wanted, member: Connection, found: Mapping[str, Any], spec: Manifest) -> tuple[str, ...]:
+    """What becomes of the address, where the kubeconfig has another than the KubeFedCluster."""
+    before, own = str((found.get("spec") or {}).get("apiEndpoint", "")), member.endpoint.server
+    if spec["apiEndpoint"] != before and not wanted.api_endpoint:
+        return (f"{wanted.name}: apiEndpoint changes from {before} to {spec['apiEndpoint']}, your kubeconfig's",)
+    if spec["apiEndpoint"] not in (own, wanted.api_endpoint):
+        return (
+            f"{wanted.name}: apiEndpoint stays {before}, at which the controller reaches it; your kubeconfig has {own} "
+            f"(--api-endpoint {own} changes that)",
+        )
+    return ()
+
+
+def _other_account(plan: Plan, existing: fleet.Member | None, secret: Mapping[str, Any] | None) -> ObjectName | None:
+    """The account of the join before, where this one uses another."""
+    account = jwt.account(jwt.claims(fleet.token(secret)))
+    before = ObjectName(*account) if account is not None else None
+    if before is None and existing is not None and existing.account:
+        before = ObjectName(plan.wanted.namespace, existing.account)
+    return before if before != plan.account else None
+
+
+async def _given_up(member: Connection, plan: Plan, existing: fleet.Member | None) -> tuple[str, ...]:
+    """Rights and accounts of an earlier join that this one leaves behind or narrows."""
+    wanted, notes = plan.wanted, []
+    if plan.before is not None:
+        notes.append(
+            f"{wanted.name}: the controller uses serviceaccount {plan.account} there from now on; {plan.before} stays "
+            "with its roles: delete it if nobody else uses it"
+        )
+    if wanted.rights == "types" and existing is not None and existing.rights in ("", "all"):
+        role = next(each for each in plan.member_manifests if each["kind"] == "ClusterRole")
+        found = await applying.find(member, applying.resource_of(role), applying.name_of(role))
+        if found is not None and objects.has_all_rights(found):
+            notes.append(
+                f"{wanted.name}: the controller's role there allowed everything and is narrowed to the enabled types; "
+                "--rights all keeps it"
+            )
+    return tuple(notes)
+
+
+def refuse_existing(host: Connection, plan: Plan) -> None:
+    """Raise Refused when the cluster has already joined (unless the flags allow it), or the Secret is another's."""
     wanted = plan.wanted
-    found = await applying.find(host, KUBEFED_CLUSTERS, ObjectName(wanted.namespace, wanted.name))
-    existing = fleet.member(found) if found else None
-    stored = await fleet.secret(host, wanted.namespace, existing.secret if existing else plan.secret_name)
-    if existing is not None and fleet.holds_credentials(stored) and wanted.error_on_existing:
+    referred = fleet.member(plan.found).secret if plan.found is not None else ""
+    if wanted.rotate and plan.found is None:
+        raise Refused(f"{host.name}: no cluster {wanted.name} has joined", "leave out --rotate to join it")
+    complete = plan.found is not None and fleet.holds_credentials(plan.stored)
+    if complete and wanted.error_on_existing and not wanted.rotate:
         raise Refused(
             f"{host.name}: cluster {wanted.name} has already joined",
-            f"to renew its credentials and rights run: fedctl join {wanted.name} --error-on-existing=false",
+            f"to renew its credentials and rights run: fedctl join {wanted.name} --rotate "
+            "(--error-on-existing=false does the same)",
         )
-    if existing is None or existing.secret != plan.secret_name:
-        mine = await fleet.secret(host, wanted.namespace, plan.secret_name)
-        owner = ((mine or {}).get("metadata", {}).get("annotations") or {}).get(fleet.CLUSTER_ANNOTATION)
-        if mine is not None and owner != wanted.name:
-            raise Refused(
-                f"{host.name}: secret {wanted.namespace}/{plan.secret_name} exists and is not cluster {wanted.name}'s",
-                "choose another name with --secret-name",
-            )
+    if plan.stored is None:
+        return
+    owner = (plan.stored["metadata"].get("annotations") or {}).get(binding.CLUSTER_ANNOTATION)
+    theirs = owner is not None or referred != plan.secret_name
+    if owner != wanted.name and (theirs or not binding.belongs(wanted.name, fleet.credentials(plan.stored))):
+        raise Refused(
+            f"{host.name}: secret {wanted.namespace}/{plan.secret_name} exists and is not cluster {wanted.name}'s",
+            "choose another name with --secret-name"
+            + ("" if theirs else f", or if it is: annotate it with {binding.CLUSTER_ANNOTATION}={wanted.name}"),
+        )
 
 
 async def join(host: Connection, member: Connection, wanted: Wanted, report: Report) -> Plan:
-    """Preflight, then both sides. Raises PreflightFailed, Refused, ApiFailure; run again after any of them."""
+    """Preflight, then the objects in the member and at the host. Raises PreflightFailed, Refused, ApiFailure."""
     plan, found = await inspect(host, member, wanted)
-    for each in found:
-        if each.verdict in (Verdict.WARNING, Verdict.UNKNOWN):
-            report(f"warning: {each.name}: {each.message}")
-    judgements.refuse_failed(wanted.name, found)
+    refuse_failed(plan, found, report)
     await carry_out(host, member, plan, report)
     return plan
 
 
+def refuse_failed(plan: Plan, found: list[Check], report: Report) -> None:
+    """Report what the checks warn of. Raises PreflightFailed when one has failed."""
+    for each in found:
+        if each.grade in (Grade.WARNING, Grade.UNKNOWN):
+            report(f"warning: {each.name}: {each.message}")
+    assessments.refuse_failed(plan.wanted.name, found)
+
+
 async def carry_out(host: Connection, member: Connection, plan: Plan, report: Report) -> None:
-    """Write what `plan` says: the member's side, a token, and the host's side."""
-    wanted = plan.wanted
-    await refuse_existing(host, plan)
-    for warning in plan.warnings:
+    """Apply the plan: the objects in the member, a token, the objects at the host; then revoke older tokens."""
+    refuse_existing(host, plan)
+    wanted, account = plan.wanted, plan.account
+    for warning in (*plan.warnings, *plan.notes):
         report(f"warning: {warning}")
+    await fences.refuse_unserved(member, wanted)
     await _wait_for_namespace(member, wanted.namespace, report)
+    await _end_unbound(member, plan, report)
     await applying.apply_all(member, list(plan.member_manifests), report)
-    token, expires = await request_token(member, ObjectName(wanted.namespace, wanted.account))
-    report(f"{member.name}: token for serviceaccount {wanted.account}, valid until {expires}")
-    secret = objects.secret_manifest(wanted, plan.secret_name, token)
-    await verify(wanted, plan.cluster["spec"], secret["data"])
-    await applying.apply_all(host, [secret, plan.cluster], report)
+    if plan.fence is not None:
+        await fences.apply(member, account, plan.fence, report)
+    bound = await tokens.bind(member, account, report)
+    try:
+        granted = await tokens.request(member, account, bound)
+        report(f"{member.name}: token for serviceaccount {wanted.account}, valid until {granted.expires}")
+        secret = plan.secret(granted.token)
+        await verify(wanted, plan.cluster["spec"], secret["data"], report)
+    except FederationError:
+        await applying.delete(member, SECRETS, ObjectName(account.namespace, bound.name))
+        raise
+    await tokens.restrict(member, account, bound, granted.token, report)
+    for manifest in (secret, plan.cluster):
+        outcome = await storing.store(host, manifest)
+        report(f"{host.name}: {_label(manifest)} {outcome}")
+    await tokens.end_others(member, account, bound, report)
+    await _end_before(host, member, plan, report)
+
+
+async def _end_before(host: Connection, member: Connection, plan: Plan, report: Report) -> None:
+    """End the token of another account that the join before used, and delete the Secret that has held it."""
+    stored = plan.stored_before if plan.stored_before is not None else plan.stored
+    if plan.before is not None:
+        reference = jwt.bound_object(jwt.claims(fleet.token(stored)))
+        if reference is not None:
+            where = ObjectName(plan.before.namespace, reference["name"])
+            outcome = await applying.delete(member, SECRETS, where)
+            report(f"{member.name}: {applying.label(SECRETS, where)} {outcome}: the tokens bound to it are revoked")
+    old = _secret_left(plan)
+    if old is not None:
+        report(f"{host.name}: {applying.label(SECRETS, old)} {await applying.delete(host, SECRETS, old)}")
+
+
+def _secret_left(plan: Plan) -> ObjectName | None:
+    """The Secret of the join before, where that had another name and a join has made it."""
+    if plan.stored_before is None:
+        return None
+    metadata = plan.stored_before["metadata"]
+    if (metadata.get("annotations") or {}).get(binding.CLUSTER_ANNOTATION) != plan.wanted.name:
+        return None
+    return ObjectName(plan.wanted.namespace, str(metadata["name"]))
+
+
+async def rehearse(host: Connection, member: Connection, plan: Plan) -> AsyncIterator[str]:
+    """What `carry_out` would do, a line for each object; by a dry run in the member, which stores nothing."""
+    for note in plan.notes:
+        yield f"warning: {note}"
+    for manifest in plan.member_manifests:
+        try:
+            outcome = f"would be {await applying.apply(member, manifest, dry_run=True)}"
+        except ApiFailure as error:
+            if error.failure.kind is not FailureKind.NAMESPACE_MISSING:
+                raise
+            outcome = "would be created"  # a dry run does not create the namespace that it needs
+        yield f"{member.name}: {_label(manifest)} {outcome.replace('would be unchanged', 'unchanged')}"
+    async for line in _rehearse_fence(member, plan):
+        yield line
+    if plan.wanted.rotate and _is_unbound(plan):
+        yield f"{member.name}: serviceaccount {plan.account} would be created anew: its unbound tokens would end"
+    yield f"{member.name}: serviceaccount {plan.account} would get a new token; older ones would be revoked"
+    for manifest, found in ((plan.secret(""), plan.stored), (plan.cluster, plan.found)):
+        for change in storing.changes(found, manifest):
+            yield f"{host.name}: {_label(manifest)} {change}"
+    if (old := _secret_left(plan)) is not None:
+        yield f"{host.name}: {applying.label(SECRETS, old)} would be deleted"
+
+
+async def _rehearse_fence(member: Connection, plan: Plan) -> AsyncIterator[str]:
+    """What would become of the fence."""
+    if plan.fence is None:
+        return
+    if any(plan.fence):
+        for manifest in fences.policy(plan.account, *plan.fence):
+            outcome = f"would be {await applying.apply(member, manifest, dry_run=True)}"
+            yield f"{member.name}: {_label(manifest)} {outcome.replace('would be unchanged', 'unchanged')}"
+        return
+    for resource, name in fences.traces(plan.account.name):
+        if await applying.find(member, resource, name) is not None:
+            yield f"{member.name}: {applying.label(resource, name)} would be deleted"
+
+
+def _label(manifest: Manifest) -> str:
+    return applying.label(applying.resource_of(manifest), applying.name_of(manifest))
+
+
+def _is_unbound(plan: Plan) -> bool:
+    """Whether the stored token is the account's and bound to nothing; about another's account a join does nothing."""
+    token = fleet.token(plan.stored)
+    said = jwt.claims(token)
+    return bool(token) and jwt.bound_object(said) is None and jwt.account(said) == tuple(plan.account)
+
+
+async def _end_unbound(member: Connection, plan: Plan, report: Report) -> None:
+    """A token that is bound to nothing lives to its end, unless its account goes: which --rotate asks for."""
+    if not _is_unbound(plan):
+        return
+    if not plan.wanted.rotate:
+        report(
+            f"note: {member.name}: the token stored so far is bound to nothing and is good until it ends; "
+            f"fedctl join {plan.wanted.name} --rotate ends it at once"
+        )
+        return
+    outcome = await applying.delete(member, SERVICE_ACCOUNTS, plan.account)
+    report(f"{member.name}: {applying.label(SERVICE_ACCOUNTS, plan.account)} {outcome}: its unbound tokens end now")
 
 
 async def _wait_for_namespace(member: Connection, namespace: str, report: Report) -> None:
@@ -160,41 +439,33 @@ async def _wait_for_namespace(member: Connection, namespace: str, report: Report
         )
 
 
-async def request_token(member: Connection, account: ObjectName) -> tuple[str, str]:
-    """A bound token of that service account, and when it ends (RFC 3339)."""
-    body = {
-        "apiVersion": "authentication.k8s.io/v1",
-        "kind": "TokenRequest",
-        "spec": {"expirationSeconds": TOKEN_SECONDS},
-    }
-    answer = await member.request(
-        "POST", f"{SERVICE_ACCOUNTS.path(account)}/token", body=orjson.dumps(body), secret=True
-    )
-    doing = f"{member.name}: create serviceaccount {account} token"
-    granted = answers.section(answers.mapping(http.expect(answer, doing).json(doing), doing), "status")
-    if not granted.get("token"):
-        raise Refused(f"{member.name}: the API server made no token for serviceaccount {account}")
-    return str(granted["token"]), str(granted.get("expirationTimestamp", ""))
+async def verify(wanted: Wanted, spec: Manifest, secret: dict[str, str], report: Report) -> None:
+    """Do with the new credentials what the controller will do first; the host stores only what has worked.
 
-
-async def verify(wanted: Wanted, spec: Manifest, secret: dict[str, str]) -> None:
-    """Do with the new credentials what the controller will do first; the host stores only what has worked."""
+    An address given by --api-endpoint may be one that only the controller reaches: then the rest was tried in vain.
+    """
     connection = Connection(wanted.name, kubeconfig.stored(spec, secret))
-    last = ""
+    last, silent = "", False
 
     async def answers() -> bool:
-        nonlocal last
+        nonlocal last, silent
         try:
             await fleet.cluster_uid(connection)
         except ApiFailure as error:
-            last = error.failure.message
-            return False
+            last, silent = error.failure.message, error.failure.kind in applying.SILENT
+            return bool(wanted.api_endpoint) and silent
+        silent = False
         return True
 
     try:
         await applying.until(answers, timeout=VERIFY_SECONDS, what="")
+        if silent:
+            report(f"warning: not tried from here, where {spec['apiEndpoint']} does not answer: {last}")
     except NotConfirmed:
-        hint = "the rest is in place: run the same command again"
+        hint = (
+            "the rest is in place: run the same command again; if the cluster has another address now, name it with "
+            "--api-endpoint"
+        )
         raise NotConfirmed(
             f"{wanted.name}: the new credentials do not work at {spec['apiEndpoint']}: {last}", hint
         ) from None
@@ -203,26 +474,34 @@ async def verify(wanted: Wanted, spec: Manifest, secret: dict[str, str]) -> None
 
 
 async def wait_ready(host: Connection, wanted: Wanted, *, timeout: float) -> None:
-    """Wait until the controller has found the cluster Ready."""
+    """Wait until the controller reports the cluster as Ready. Raises NotConfirmed."""
     name = ObjectName(wanted.namespace, wanted.name)
-    last = "the controller has not looked at it yet: is it running?"
+    last = "the controller has not probed it yet"
+    probed = False
 
     async def ready() -> bool:
-        nonlocal last
-        found = await applying.find(host, KUBEFED_CLUSTERS, name)
-        conditions = ((found or {}).get("status") or {}).get("conditions") or ()
-        condition = next((each for each in conditions if each.get("type") == "Ready"), None)
+        nonlocal last, probed
+        condition = readiness(await applying.find(host, KUBEFED_CLUSTERS, name))
         if condition is not None:
+            probed = True
             last = f"{condition.get('reason', '')}: {condition.get('message', '')}"
         return condition is not None and condition.get("status") == "True"
 
     try:
         await applying.until(ready, timeout=timeout, what="")
     except NotConfirmed:
+        again = f"check again with: fedctl get clusters {wanted.name} -o wide"
+        start = f"start it with: fedctl controller run --host-cluster-context {host.name}; then {again}"
         raise NotConfirmed(
-            f"cluster {wanted.name} is not Ready after {timeout:g} s ({last})",
-            f"look again with: fedctl get clusters {wanted.name} -o wide",
+            f"cluster {wanted.name} has joined and is not Ready after {timeout:g} s ({last})",
+            again if probed else f"if no controller runs, {start}",
         ) from None
+
+
+def readiness(cluster: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """A KubeFedCluster's condition Ready, if the controller has set one."""
+    conditions = ((cluster or {}).get("status") or {}).get("conditions") or ()
+    return next((each for each in conditions if each.get("type") == ClusterConditionType.READY), None)
 
 
 def parse_labels(pairs: tuple[str, ...]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Single objects at the host by name, and the versions of all that takes part."""
+"""Single objects at the host by name, and the versions of the controller and the clusters."""
 
 import difflib
 from collections.abc import Mapping
@@ -6,42 +6,64 @@ from typing import Any
 
 import orjson
 
+from federation.core import scrubbing
 from federation.joining import applying
 from federation.joining.errors import Refused
+from federation.joining.installing import CONTROLLER
 from federation.kube import connection as http
 from federation.kube.connection import MERGE_PATCH, Connection
 from federation.model.errors import ApiFailure
 from federation.model.failures import FailureKind
-from federation.model.resources import KUBEFED_CLUSTERS, ObjectName, Resource
+from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, ObjectName, Resource
 
 _DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True)
-CONTROLLER = "kubefed-controller"
 
 
 async def one(connection: Connection, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
-    """The object, or Refused with the nearest name."""
+    """The object. Raises Refused, with a similar name, when there is none."""
     found = await applying.find(connection, resource, ObjectName(namespace, name))
     if found is not None:
         return found
     known = [each["metadata"]["name"] for each in await applying.listing(connection, resource, namespace, limit=500)]
     near = difflib.get_close_matches(name, known, n=1)
     where = f" in namespace {namespace}" if namespace else ""
-    after = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known[:10]) or 'none'}"
+    after = f"did you mean {near[0]}?" if near else f"there are: {', '.join(known[:10])}" if known else ""
+    if not known:
+        where += ", nor any other" if await exists(connection, namespace) else ", which does not exist"
     raise Refused(f"{connection.name}: no {resource.kind.lower()} {name}{where}", after)
 
 
+async def exists(connection: Connection, namespace: str) -> bool:
+    """Whether there is a namespace of that name; True where we may not read it."""
+    if not namespace:
+        return True
+    try:
+        return await applying.find(connection, NAMESPACES, ObjectName("", namespace)) is not None
+    except ApiFailure:
+        return True
+
+
 async def annotate(
-    connection: Connection, resource: Resource, namespace: str, name: str, annotations: Mapping[str, str | None]
+    connection: Connection,
+    resource: Resource,
+    namespace: str,
+    name: str,
+    annotations: Mapping[str, str | None],
+    *,
+    dry_run: bool = False,
 ) -> str:
-    """Set annotations of the object (None: take it away); how messages name the object. Refused as by `one`."""
+    """Set annotations of the object (None removes one); returns the object's name for messages. Refused as by `one`.
+
+    `dry_run` has the API server check the change and store nothing.
+    """
     found = await one(connection, resource, namespace, name)
     where = ObjectName(namespace, name)
     metadata = {"uid": found["metadata"]["uid"], "annotations": annotations}
-    answer = await applying.ask(
+    answer = await applying.request(
         connection,
         "PATCH",
         resource.path(where),
-        params={"fieldManager": applying.MANAGER},
+        params={"fieldManager": applying.MANAGER} | ({"dryRun": "All"} if dry_run else {}),
         body=orjson.dumps({"metadata": metadata}),
         content_type=MERGE_PATCH,
     )
@@ -51,11 +73,11 @@ async def annotate(
 
 
 async def versions(host: Connection, namespace: str) -> dict[str, Any]:
-    """`controller` (the deployed image, "" when there is none), `host`, `members` with their Kubernetes versions.
+    """`controller` (the deployed image, "" when there is none), `host`, and `members`, with their Kubernetes versions.
 
     A host without the federation API has no members. Raises ApiFailure when the host does not answer.
     """
-    kubernetes = str((await applying.read(host, "/version")).get("gitVersion", ""))
+    kubernetes = scrubbing.line(str((await applying.read(host, "/version")).get("gitVersion", "")), 64)
     try:
         clusters = await applying.listing(host, KUBEFED_CLUSTERS, namespace)
     except ApiFailure as error:

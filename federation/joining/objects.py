@@ -1,6 +1,6 @@
-"""The manifests of a join, as pure functions of facts: what the member gets, what the host stores.
+"""The manifests of a join, as pure functions: for the member, and for the host.
 
-Rules come from core.rights for the enabled types, or are KubeFed's (everything) with `--rights all`.
+The role's rules are those that the enabled types need (core.rights) or, with `--rights all`, KubeFed's: everything.
 """
 
 import base64
@@ -8,14 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import templates
-from federation.core import checks, identity, rights
+from federation.core import binding, checks, naming, rights
 from federation.joining import fleet
 from federation.kube.endpoint import Endpoint
 from federation.model.errors import Invalid, Unusable
 from federation.model.federated import FederatedType
 from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import KUBEFED_CLUSTERS, ObjectName
+from typegen import templates
 
 Rights = Literal["types", "all"]
 Manifest = dict[str, Any]
@@ -23,20 +23,34 @@ Manifest = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What the user asks of a join. `host` is the host's part in names inside the member."""
+    """What the user asks of a join. `host` is the host's name in object names in the member.
+
+    `labels` are added to those that are there; `rights` "" means as before, or `types` at the first join. `fence` and
+    `only`: see joining.fences; None changes nothing. `rotate`: the member has joined already.
+    """
 
     name: str
     host: str
     namespace: str = SYSTEM_NAMESPACE
     secret_name: str = ""
+    service_account: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
-    rights: Rights = "types"
+    rights: Rights | Literal[""] = ""
+    api_endpoint: str = ""
+    fence: tuple[str, ...] | None = None
+    only: tuple[str, ...] | None = None
+    rotate: bool = False
     error_on_existing: bool = True
+
+    @property
+    def kubefed_name(self) -> str:
+        """KubeFed's name for both the account in the member and the Secret at the host."""
+        return naming.service_account(self.name, self.host)
 
     @property
     def account(self) -> str:
         """The service account's name in the member."""
-        return identity.service_account(self.name, self.host)
+        return self.service_account or self.kubefed_name
 
 
 def namespace(name: str) -> str:
@@ -51,22 +65,16 @@ def rules(types: Iterable[FederatedType], how: str) -> list[dict[str, Any]]:
     return rights.ALL if how == "all" else rights.member_rules(types)
 
 
-def member_manifests(
-    namespace: str, account: str, types: Iterable[FederatedType], how: str, *, host_namespace: bool = False
-) -> list[Manifest]:
-    """Namespace, service account, roles and bindings, in the order in which they are applied.
-
-    `host_namespace` leaves the namespace out: the host joined as its own member has it.
-    """
+def member_manifests(namespace: str, account: str, types: Iterable[FederatedType], how: str) -> list[Manifest]:
+    """Namespace, service account, roles and bindings, in the order in which they are applied."""
     where = ObjectName(namespace, account)
-    manifests = templates.documents(
+    return templates.documents(
         "member/rbac.yaml",
         namespace=namespace,
         account=account,
         rules=rules(types, how),
         account_rules=rights.account_rules(where),
     )
-    return [each for each in manifests if not (host_namespace and each["kind"] == "Namespace")]
 
 
 def role_manifest(namespace: str, account: str, types: Iterable[FederatedType]) -> Manifest:
@@ -82,34 +90,38 @@ def has_all_rights(role: Mapping[str, Any]) -> bool:
     )
 
 
-def secret_manifest(wanted: Wanted, secret_name: str, token: str) -> Manifest:
-    """The Secret at the host with key `token`."""
+def secret_manifest(wanted: Wanted, secret_name: str, token: str, spec: Manifest) -> Manifest:
+    """The Secret at the host with key `token`, bound to the endpoint in `spec` of the KubeFedCluster."""
+    given = bool(wanted.api_endpoint)
     return {
         "apiVersion": "v1",
         "kind": "Secret",
         "metadata": {
             "name": secret_name,
             "namespace": wanted.namespace,
-            "annotations": {fleet.CLUSTER_ANNOTATION: wanted.name},
+            "annotations": {
+                binding.CLUSTER_ANNOTATION: wanted.name,
+                binding.ANNOTATION: binding.record(spec, given=given),
+            },
         },
         "type": "Opaque",
         "data": {"token": base64.b64encode(token.encode()).decode()},
     }
 
 
-def cluster_spec(endpoint: Endpoint, secret_name: str) -> Manifest:
-    """spec of the KubeFedCluster for what the user's kubeconfig says of the member.
+def cluster_spec(endpoint: Endpoint, secret_name: str, address: str = "") -> Manifest:
+    """spec of the KubeFedCluster for the endpoint in the user's kubeconfig; `address`, if set, replaces its server.
 
-    Raises Unusable for what a KubeFedCluster cannot say.
+    Raises Unusable for an endpoint that a KubeFedCluster cannot express.
     """
     if not endpoint.server.startswith("https://"):
         raise Unusable(f"{endpoint.server} is not https: the controller sends no token over plain http")
     if endpoint.server_name:
         raise Unusable(
             f"the kubeconfig reaches {endpoint.server} with tls-server-name {endpoint.server_name}, which a "
-            "KubeFedCluster cannot carry: use an address that the server's certificate names"
+            "KubeFedCluster cannot express: use an address that the server's certificate names"
         )
-    spec: Manifest = {"apiEndpoint": endpoint.server, "secretRef": {"name": secret_name}}
+    spec: Manifest = {"apiEndpoint": address.rstrip("/") or endpoint.server, "secretRef": {"name": secret_name}}
     if endpoint.trust.ca:
         spec["caBundle"] = base64.b64encode(endpoint.trust.ca).decode()
     if endpoint.proxy:
@@ -127,7 +139,7 @@ def cluster_manifest(wanted: Wanted, spec: Manifest, uid: str) -> Manifest:
         "annotations": {
             fleet.UID_ANNOTATION: uid,
             fleet.ACCOUNT_ANNOTATION: wanted.account,
-            fleet.RIGHTS_ANNOTATION: wanted.rights,
+            fleet.RIGHTS_ANNOTATION: wanted.rights or "types",
         },
     }
     if wanted.labels:

@@ -1,7 +1,7 @@
-"""What is asked of a cluster before anything is written to it: reachable, trusted, right version, clock, rights.
+"""Check a cluster before anything is written to it: reachable, trusted, version, clock, identity, rights.
 
-Every check is made even when another has failed, so that a user mends all of it at once; only a cluster that does not
-answer ends the list. Nothing is stored anywhere by any of them.
+Every check is made even when another has failed, so that a user sees all problems at once; only when the cluster does
+not answer are the others left out. None of them stores anything.
 """
 
 import asyncio
@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
-from federation.joining import answers, applying, fleet, judgements
-from federation.joining.judgements import Check, Right, Verdict
+from federation.core import scrubbing
+from federation.joining import answers, applying, assessments, fleet
+from federation.joining.assessments import Check, Grade, Right
 from federation.kube.connection import Answer, Connection
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
@@ -21,19 +22,14 @@ from federation.model.failures import Failure, FailureKind
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All checks of one cluster, and what was learnt: its identity ("" when it did not say) and version."""
+    """All checks of one cluster, its identity ("" when unknown) and its version."""
 
     checks: tuple[Check, ...]
     uid: str = ""
     version: str = ""
 
-    @property
-    def failed(self) -> tuple[Check, ...]:
-        """The checks that forbid to go on."""
-        return tuple(check for check in self.checks if check.verdict is Verdict.FAILED)
 
-
-async def look(
+async def check(
     connection: Connection,
     rights: Sequence[Right],
     *,
@@ -41,17 +37,15 @@ async def look(
     now: dt.datetime,
     role: applying.Manifest | None = None,
 ) -> Findings:
-    """Everything that can be asked of one cluster. `role` is the ClusterRole that the user is about to grant there."""
+    """All checks of one cluster. `role` is the ClusterRole that the user is about to grant there."""
     answer = await connection.request("GET", "/version")
     reached, version = _reached(connection, answer)
-    if reached.verdict is Verdict.FAILED:
+    if reached.grade is Grade.FAILED:
         return Findings((reached,))
     checks = [reached]
     if connection.endpoint.trust.skip_all:
-        checks.append(
-            Check("tls", Verdict.WARNING, "the kubeconfig skips TLS verification, and so will the controller")
-        )
-    checks.append(judgements.version(version, oldest))
+        checks.append(Check("tls", Grade.WARNING, "the kubeconfig skips TLS verification, and so will the controller"))
+    checks.append(assessments.version(version, oldest))
     checks.append(await _clock(connection, now))
     uid, identity = await _uid(connection)
     if identity is not None:
@@ -66,15 +60,15 @@ def _reached(connection: Connection, answer: Answer | Failure) -> tuple[Check, s
     server = connection.endpoint.server
     if isinstance(answer, Failure):
         name = {FailureKind.UNTRUSTED: "tls", FailureKind.UNAUTHORIZED: "credentials"}.get(answer.kind, "reachable")
-        return Check(name, Verdict.FAILED, f"{server}: {answer.message}", _unreachable_hint(connection, answer)), ""
+        return Check(name, Grade.FAILED, f"{server}: {answer.message}", _unreachable_hint(connection, answer)), ""
     try:
         found = answer.json()
     except ApiFailure:
         found = None
     if not isinstance(found, dict) or "gitVersion" not in found:
         message = f"{server} answers, but not as a Kubernetes API server does"
-        return Check("reachable", Verdict.FAILED, message, "check the server's URL in the kubeconfig"), ""
-    return Check("reachable", Verdict.OK, server), str(found["gitVersion"])
+        return Check("reachable", Grade.FAILED, message, "check the server's URL in the kubeconfig"), ""
+    return Check("reachable", Grade.OK, server), scrubbing.line(str(found["gitVersion"]), 64)
 
 
 def _unreachable_hint(connection: Connection, failure: Failure) -> str:
@@ -90,23 +84,23 @@ async def _uid(connection: Connection) -> tuple[str, Check | None]:
     try:
         return await fleet.cluster_uid(connection), None
     except ApiFailure as error:
-        hint = "who a cluster is, is read from its kube-system namespace: ask for get on namespaces"
-        return "", Check("identity", Verdict.FAILED, error.failure.message, hint)
+        hint = "a cluster's identity is the UID of its kube-system namespace: ask its admin for get on namespaces"
+        return "", Check("identity", Grade.FAILED, error.failure.message, hint)
 
 
 async def _clock(connection: Connection, now: dt.datetime) -> Check:
-    # A review is stored nowhere and anybody may ask for one; the server dates its answer.
+    # A review is not stored and everybody may create one; the answer has the server's time.
     path, body = "/apis/authentication.k8s.io/v1/selfsubjectreviews", "SelfSubjectReview"
     outcome = await _post(connection, path, {"apiVersion": "authentication.k8s.io/v1", "kind": body})
     created = str(answers.section(outcome or {}, "metadata").get("creationTimestamp") or "")
     try:
-        return judgements.clock(dt.datetime.fromisoformat(created), now)
+        return assessments.clock(dt.datetime.fromisoformat(created), now)
     except (ValueError, TypeError):
-        return Check("clock", Verdict.UNKNOWN, "the server does not tell its time (Kubernetes 1.28 and newer do)")
+        return Check("clock", Grade.UNKNOWN, "the server does not return its time (Kubernetes 1.28 and newer do)")
 
 
 async def missing(connection: Connection, rights: Iterable[Right]) -> tuple[list[Right], list[Right]]:
-    """Which rights we lack, and which the server would not tell about."""
+    """The rights that we lack, and those for which the server did not answer."""
     asked = list(rights)
     answers = await asyncio.gather(*(_allowed(connection, right) for right in asked))
     lacking = [right for right, allowed in zip(asked, answers, strict=True) if allowed is False]
@@ -118,10 +112,10 @@ async def _rights(connection: Connection, rights: Sequence[Right]) -> Check:
     lacking, unknown = await missing(connection, rights)
     if lacking:
         text = ", ".join(str(right) for right in lacking)
-        return Check("rights", Verdict.FAILED, f"you may not: {text}", "ask the cluster's admin for these rights")
+        return Check("rights", Grade.FAILED, f"you may not: {text}", "ask the cluster's admin for these rights")
     if unknown:
-        return Check("rights", Verdict.UNKNOWN, f"the server does not say whether you may {unknown[0]}")
-    return Check("rights", Verdict.OK, f"all {len(rights)} that are needed")
+        return Check("rights", Grade.UNKNOWN, f"the server does not answer whether you may {unknown[0]}")
+    return Check("rights", Grade.OK, f"all {len(rights)} that are needed")
 
 
 async def _allowed(connection: Connection, right: Right) -> bool | None:
@@ -136,13 +130,13 @@ async def _allowed(connection: Connection, right: Right) -> bool | None:
 
 
 async def _grant(connection: Connection, role: applying.Manifest) -> Check:
-    # RBAC lets nobody grant what he does not hold; a dry run says so exactly and stores nothing.
+    # RBAC lets nobody grant rights that they do not have; a dry run checks exactly that and stores nothing.
     try:
         await applying.apply(connection, role, dry_run=True)
     except ApiFailure as error:
-        hint = "join as an admin of the cluster: nobody can grant rights that he does not hold"
-        return Check("grant", Verdict.FAILED, f"the role cannot be created: {error.failure.message}", hint)
-    return Check("grant", Verdict.OK, f"clusterrole {role['metadata']['name']} can be created")
+        hint = "join as an admin of the cluster: nobody can grant rights that they do not have"
+        return Check("grant", Grade.FAILED, f"the role cannot be created: {error.failure.message}", hint)
+    return Check("grant", Grade.OK, f"clusterrole {role['metadata']['name']} can be created")
 
 
 async def _post(connection: Connection, path: str, body: dict[str, Any]) -> dict[str, Any] | None:

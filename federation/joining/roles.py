@@ -1,18 +1,19 @@
-"""Keep the controller's role in every member as wide as the enabled types: `enable` widens, `disable` narrows.
+"""Give the controller's role in every member the rights that the enabled types need, after `enable` and `disable`.
 
-Changed with the user's own credentials, through the context whose cluster is the member. Where the user has none, the
-member's own token is asked whether it may already do what is needed; if not, its admin gets the manifest.
+The role is changed with the user's own credentials, by the context for the member. Where the user has none, the stored
+token is used to check whether it has the rights already; if not, the manifest is returned for the member's admin.
 """
 
 import enum
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from federation.core import binding
 from federation.joining import applying, fleet, objects, preflight
 from federation.joining.applying import Outcome
+from federation.joining.assessments import Right
 from federation.joining.contexts import Contexts
 from federation.joining.fleet import Fleet, Member
-from federation.joining.judgements import Right
 from federation.joining.objects import Manifest
 from federation.kube import kubeconfig
 from federation.kube.connection import Connection
@@ -26,13 +27,14 @@ class Role(enum.Enum):
 
     CHANGED = enum.auto()
     FITS = enum.auto()
-    BY_ADMIN = enum.auto()  # no context for it: somebody else has to apply `manifest`
+    ALL = enum.auto()  # kubefedctl granted all rights: nothing to change
+    BY_ADMIN = enum.auto()  # no context for it: an admin has to apply `manifest`
     FAILED = enum.auto()
 
 
 @dataclass(frozen=True, slots=True)
 class MemberRole:
-    """One member's role; `message` says why, `manifest` what its admin should apply."""
+    """One member's role; `message` is the reason, `manifest` what an admin has to apply."""
 
     cluster: str
     state: Role
@@ -43,9 +45,9 @@ class MemberRole:
 async def follow(
     contexts: Contexts, host: Connection, namespace: str, known: Fleet, *, dry_run: bool = False
 ) -> list[MemberRole]:
-    """Bring every member's role to the enabled types of `known`; members that hold all rights are left alone.
+    """Update every member's role for the enabled types of `known`; members with all rights are not changed.
 
-    `dry_run` has each member's API server check the change and store nothing.
+    With `dry_run` each member's API server checks the change and stores nothing.
     """
     found = []
     for member in known.members:
@@ -72,7 +74,7 @@ async def _one(
         what = f": its token may not {lacking[0]}" if lacking else ""
         return MemberRole(member.name, Role.BY_ADMIN, f"no context of your kubeconfig reaches it{what}", manifest)
     if manifest is None:
-        return MemberRole(member.name, Role.FAILED, "which service account it uses is not recorded: join it again")
+        return await _unrecorded(host, namespace, member, known.enabled)
     name = applying.name_of(manifest)
     role = await applying.find(connection, CLUSTER_ROLES, name)
     if role is not None and objects.has_all_rights(role):
@@ -85,11 +87,22 @@ async def _one(
     )
 
 
-async def member_connection(contexts: Contexts, member: Member) -> Connection | None:
-    """The user's own way to a member: a context at the same URL, or of the same name, whose cluster is this one.
+async def _unrecorded(host: Connection, namespace: str, member: Member, types: Iterable[FederatedType]) -> MemberRole:
+    """The role of a member whose account is not recorded (kubefedctl joined it): its token's rights are checked."""
+    if await _lacking(host, namespace, member, [], also=[Right("*", "*", "*")]) == []:
+        return MemberRole(member.name, Role.ALL, "its account may do everything, as kubefedctl joins a cluster")
+    lacking = await _lacking(host, namespace, member, types)
+    if lacking == []:
+        return MemberRole(member.name, Role.FITS, "its role allows the enabled types")
+    what = f"its token may not {lacking[0]}, and " if lacking else ""
+    return MemberRole(member.name, Role.FAILED, f"{what}which service account it uses is not recorded: join it again")
 
-    None when there is no such context. Where the identity is recorded, a context that leads to another cluster is not
-    taken. An unreachable cluster is an ApiFailure.
+
+async def member_connection(contexts: Contexts, member: Member) -> Connection | None:
+    """A connection to a member by the user's kubeconfig: a context with the same URL or of the same name.
+
+    None when there is no such context. Where the member's identity is recorded, a context that leads to another cluster
+    is not used. Raises ApiFailure when the cluster cannot be reached.
     """
     candidates = contexts.serving(member.server)
     if member.name in contexts.names and member.name not in candidates:
@@ -109,16 +122,18 @@ async def member_connection(contexts: Contexts, member: Member) -> Connection | 
 
 
 async def stored_connection(host: Connection, namespace: str, member: Member) -> Connection:
-    """The controller's way to a member, by the credentials that the hub has stored. Raises Unusable."""
+    """A connection to a member by the credentials that are stored at the hub. Raises Unusable."""
     cluster = await applying.find(host, KUBEFED_CLUSTERS, ObjectName(namespace, member.name))
     secret = await fleet.secret(host, namespace, member.secret)
     if cluster is None or secret is None:
         raise Unusable("no context of your kubeconfig reaches it, and no credentials are stored for it")
+    if refusal := binding.mismatch(member.name, cluster["spec"], fleet.credentials(secret)):
+        raise Unusable(refusal)
     return Connection(member.name, kubeconfig.stored(cluster["spec"], secret.get("data") or {}))
 
 
 def needed(types: Iterable[FederatedType]) -> list[Right]:
-    """What the controller does in a member for these types."""
+    """The rights that the controller needs in a member for these types."""
     return [
         Right(verb, each.target.plural, each.target.group)
         for each in types
@@ -131,15 +146,15 @@ def _manifest(namespace: str, known: Fleet, member: Member) -> Manifest | None:
 
 
 async def _lacking(
-    host: Connection, namespace: str, member: Member, types: Iterable[FederatedType]
+    host: Connection, namespace: str, member: Member, types: Iterable[FederatedType], *, also: Iterable[Right] = ()
 ) -> list[Right] | None:
-    """The rights that the member's stored token lacks; None when it cannot be asked."""
+    """The rights that the member's stored token lacks; None when they cannot be checked."""
     try:
         connection = await stored_connection(host, namespace, member)
     except Unusable:
         return None
     try:
-        lacking, unknown = await preflight.missing(connection, needed(types))
+        lacking, unknown = await preflight.missing(connection, [*needed(types), *also])
     finally:
         await connection.close()
     return None if unknown else lacking

@@ -1,37 +1,39 @@
-"""Requests to one API server: bytes in, bytes out, a deadline on every one, failures as values.
+"""Requests to one API server: bytes in, bytes out, a deadline for every request, failures as values.
 
-kubernetes-asyncio's own client is not on this road because, tried at 36.1.0, it raises nothing on 4xx without
-preloading, has no default timeouts, knows neither 429 nor Retry-After, logs response bodies at DEBUG, honours .netrc
-and costs twice the CPU. Its configuration, kubeconfig loading and token refresh are used (`kube.kubeconfig`).
+kubernetes-asyncio's own client is not used here because, at 36.1.0, it raises nothing on 4xx without preloading, has no
+default timeouts, knows neither 429 nor Retry-After, logs response bodies at DEBUG, reads .netrc and costs twice the
+CPU. Its kubeconfig loading is used (`kube.kubeconfig`).
 """
 
 import asyncio
-import io
+import contextlib
+import errno
+import math
+import os
+import socket
 import ssl
-import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import urlencode
 
-import aiohttp
 import msgspec
 import orjson
-from yarl import URL
 
 from federation import __version__
-from federation.core import failures
-from federation.kube import tls
+from federation.core import classification
+from federation.kube import bodies
+from federation.kube.dialing import CannotConnect, Dialer, ProxyRefuses
 from federation.kube.endpoint import Endpoint
+from federation.kube.pool import FEW, Pool
+from federation.kube.requests import Requests, Unsendable
+from federation.kube.sockets import TooMany, sockets
+from federation.kube.transport import AT_ONCE, Garbled, HttpConnection, Stream, Unasked
+from federation.model import bounds
 from federation.model.errors import ApiFailure, Unusable
 from federation.model.failures import Failure, FailureKind
 from federation.runtime import metrics
-
-LARGEST_ANSWER = 512 << 20
-"""Bytes. Lists are read in pages of 500 objects, of which none can be larger than etcd takes."""
-IDLE_CONNECTION = 20.0
-"""Seconds that an idle connection is kept: longer than a probe's period, so that one stays warm, and no more."""
+from federation.runtime.patience import LATE, Patience
 
 JSON = "application/json"
 MERGE_PATCH = "application/merge-patch+json"
@@ -40,24 +42,10 @@ APPLY_PATCH = "application/apply-patch+yaml"
 METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 
+_FULL = (errno.EMFILE, errno.ENFILE)
+
 DEADLINE = 10.0
-"""Seconds for one request unless its caller says otherwise."""
-
-
-class AnswerTooLong(ValueError):
-    """No API server sends so much at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Request:
-    method: str
-    path: str
-    body: bytes | None
-    content_type: str
-    accept: str
-    params: Mapping[str, str] | None
-    deadline: float
-    secret: bool
+"""Seconds for one request, by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +56,7 @@ class Answer:
     body: bytes
 
     def json(self, doing: str = "") -> Any:
-        """The decoded body; ApiFailure, saying what was being done, when it is something else than JSON."""
+        """The decoded body. Raises ApiFailure, with what was being done, when it is not JSON."""
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError:
@@ -76,29 +64,51 @@ class Answer:
 
 
 class Connection:
-    """A pooled HTTP session with one API server. Close it when done.
+    """Requests to one API server over a pool of connections. Close it when done.
 
-    `name` labels metrics and messages. Connections are not limited here: lanes bound requests, and watches must never
-    wait for a free slot.
+    `name` labels metrics and messages. Requests share `few` connections, more if the server is far away (kube.pool);
+    watches have their own. `largest` limits the bytes of an answer unless a request sets another limit. `large` is held
+    while a page larger than usual is read, so that there is one at a time.
     """
 
-    def __init__(self, name: str, endpoint: Endpoint, *, agent: str = "fedctl") -> None:
+    def __init__(
+        self,
+        name: str,
+        endpoint: Endpoint,
+        *,
+        agent: str = "fedctl",
+        largest: int = bounds.LARGEST_ANSWER,
+        few: int = FEW,
+    ) -> None:
         self.name = name
         self.endpoint = endpoint
-        self._headers = {"User-Agent": f"{agent}/{__version__}", "Accept": JSON}
-        self._ssl: ssl.SSLContext | bool = tls.context(endpoint.trust) if endpoint.server.startswith("https") else False
-        self._session: aiohttp.ClientSession | None = None
-        self._closed = False
-        self._counters: dict[tuple[str, str], Any] = {}
+        self.large = asyncio.Semaphore(1)
+        self._largest = largest
+        dialer = Dialer(endpoint, sockets)
+        # An answer's Content-Length must be its real size: compressed, half a megabyte could become 500.
+        headers = {"Host": dialer.host, "User-Agent": f"{agent}/{__version__}", "Accept-Encoding": "identity"}
+        if dialer.proxy_authorization:
+            headers["Proxy-Authorization"] = dialer.proxy_authorization
+        self._requests = Requests(dialer.target, headers)
+        self._pool = Pool(dialer, sockets, few=few)
+        self._counters: dict[tuple[str, int], Any] = {}
         self._timers: dict[str, Any] = {}
+        self._written = -math.inf
+
+    @property
+    def busy(self) -> bool:
+        """Whether requests are under way, urgent ones and watches aside."""
+        return self._pool.used > 0
+
+    @property
+    def written(self) -> float:
+        """Seconds since the server carried out a request that writes."""
+        return asyncio.get_running_loop().time() - self._written
 
     async def close(self) -> None:
         """End every open connection, watches included."""
-        self._closed = True
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
-            await asyncio.sleep(0)  # aborted connections close their sockets in the loop's next turn
+        self._pool.close()
+        await asyncio.sleep(0)  # aborted connections close their sockets in the event loop's next iteration
 
     async def request(
         self,
@@ -111,20 +121,46 @@ class Connection:
         params: Mapping[str, str] | None = None,
         deadline: float = DEADLINE,
         secret: bool = False,
+        largest: int = 0,
+        authorization: str | None = None,
+        urgent: bool = False,
     ) -> Answer | Failure:
         """One request; once more when the server refuses a token that its source can renew.
 
-        `secret` passes on no values of what the server says (design, decision 9: credentials).
+        With `secret`, values that the server's error message quotes are left out: they may be credentials. An answer of
+        more than `largest` bytes is a Failure (bodies.TOO_LONG). `authorization` is sent instead of our own header. An
+        `urgent` request does not wait until another one is over.
         """
-        request = _Request(method, path, body, content_type, accept, params, deadline, secret)
-        sent = self.endpoint.credentials.header
-        outcome = await self._send(request)
-        if isinstance(outcome, Failure) and outcome.kind is FailureKind.UNAUTHORIZED:
-            outcome = await self._renewed(outcome, sent) or await self._send(request)
+        largest = largest or self._largest
+        authorized = sent = self.endpoint.credentials.header
+        if authorization is not None:
+            authorized = authorization
+        for last in (authorization is not None, True):
+            try:
+                data = self._requests.encode(
+                    method, path, params, body, accept=accept, content_type=content_type, authorization=authorized
+                )
+            except Unsendable as error:
+                return unreachable(self.endpoint.server, error)
+            outcome = await self._send(
+                method,
+                data,
+                again=content_type != JSON_PATCH,
+                deadline=deadline,
+                secret=secret,
+                namespaces=_about_a_namespace(path),
+                largest=largest,
+                urgent=urgent,
+            )
+            if last or not isinstance(outcome, Failure) or outcome.kind is not FailureKind.UNAUTHORIZED:
+                break
+            if (failure := await self._renewed(outcome, sent)) is not None:
+                return failure
+            authorized = self.endpoint.credentials.header
         return outcome
 
     async def _renewed(self, refused: Failure, sent: str) -> Failure | None:
-        """None when there are other credentials than those that were refused; else why there are none."""
+        """None when there are new credentials; else the Failure, with the reason why there are none."""
         credentials = self.endpoint.credentials
         try:
             async with asyncio.timeout(DEADLINE):  # an exec plugin may hang
@@ -135,114 +171,160 @@ class Connection:
             return replace(refused, message=f"{refused.message}; its credentials cannot be renewed: {error}")
         return refused if credentials.header == sent else None
 
-    async def _send(self, request: _Request) -> Answer | Failure:
-        started = time.monotonic()
+    async def _send(
+        self,
+        method: str,
+        data: bytes,
+        *,
+        again: bool,
+        deadline: float,
+        secret: bool,
+        namespaces: bool,
+        largest: int,
+        urgent: bool,
+    ) -> Answer | Failure:
+        loop = asyncio.get_running_loop()
+        started = loop.time()
         outcome: Answer | Failure
+        code = 0
+        waits = False
+        pool = self._pool
+        patience = Patience(deadline)
         try:
-            async with asyncio.timeout(request.deadline):
-                async with self._open().request(
-                    request.method,
-                    self._url(request.path, request.params),
-                    data=_payload(request.body),
-                    headers=self._request_headers(request.accept, request.content_type, request.body),
-                    server_hostname=self.endpoint.server_name or None,
-                    allow_redirects=False,
-                ) as response:
-                    content = await _whole(response)
-                    code = response.status
-                    if 200 <= code < 300:
-                        outcome = Answer(code, content)
+            async with patience:
+                connection = pool.take_idle(urgent=urgent)
+                if connection is None:
+                    waits = True
+                    connection = await pool.wait(urgent=urgent)
+                    waits = False
+                    if connection is None:
+                        connection = await pool.open_new(urgent=urgent)
+                connection = await self._answered(connection, data, largest, again=again)
+                answers = connection.answers
+                try:
+                    if 200 <= (code := answers.status) < 300:
+                        content = bodies.success(answers, self.endpoint.server, largest)
+                        outcome = content if isinstance(content, Failure) else Answer(code, content)
                     else:
-                        outcome = failures.classify(
-                            code,
-                            response.headers.get("Content-Type", ""),
-                            content,
-                            secret=request.secret,
-                            retry_after=response.headers.get("Retry-After"),
-                            namespaces=_about_a_namespace(request.path),
-                        )
+                        outcome = bodies.refusal(answers, secret=secret, namespaces=namespaces)
+                finally:
+                    answers.body = b""
+                    pool.give_back(connection)
         except TimeoutError:
-            outcome = failures.timed_out(request.deadline)
-            code = 0
-        except (aiohttp.ClientError, OSError, ssl.SSLError, asyncio.IncompleteReadError, ValueError) as error:
-            outcome = unreachable(self.endpoint.server, error)
-            code = 0
-        self._count(request.method, code, time.monotonic() - started)
+            outcome = classification.timed_out(deadline, late=patience.in_vain)
+            if waits:  # it was never sent
+                outcome = replace(outcome, message=f"no connection became free within {deadline:g} s", late=True)
+        except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+            outcome = _late(unreachable(self.endpoint.server, error), error, patience)
+        ended = loop.time()
+        if code and method != "GET" and isinstance(outcome, Answer):
+            self._written = ended
+        self._count(method, code, ended - started)
         return outcome
+
+    async def _answered(self, connection: HttpConnection, data: bytes, largest: int, *, again: bool) -> HttpConnection:
+        """The connection with the complete response.
+
+        A server may close an idle connection while a request is on its way. So with `again`, a request is repeated once
+        on a new connection if it was sent on one that had been used before, which was closed before any byte of a
+        response came. In rare cases the server has carried out the first one (it crashed before it answered). Repeating
+        is safe for everything that is sent here:
+        - GET changes nothing.
+        - Server-side apply and merge patches of a status describe the wanted state; twice gives the same as once.
+        - A merge patch of finalizers has the resourceVersion: the second is a conflict, and its caller reads again.
+        - DELETE has the uid as its precondition: the second finds nothing, or another object, which stays. Without one
+          it comes from a command, whose user wants nothing of that name.
+        - POST of a named object, or an apply that may only create: the second says that it exists, as if somebody else
+          had been faster. POST of an Event or a TokenRequest: there may be two, and both expire. POST of an access
+          review stores nothing.
+        - A JSON patch is not repeated: its operations assume the state before it. Its caller reads before it retries.
+        """
+        pool = self._pool
+        while True:
+            try:
+                if len(data) <= AT_ONCE:
+                    await connection.ask(data, largest)
+                else:
+                    await connection.ask_in_parts(data, largest)
+                return connection
+            except ConnectionError:
+                if not again or not _was_idle(connection):
+                    pool.drop(connection)
+                    raise
+            except BaseException:
+                pool.drop(connection)
+                raise
+            again = False
+            connection = await pool.take_another(connection)
 
     @asynccontextmanager
     async def stream(
         self, path: str, params: Mapping[str, str], *, accept: str
-    ) -> AsyncIterator[aiohttp.StreamReader | Failure]:
-        """Open a watch; the caller bounds every read. Yields a Failure when the server refuses."""
+    ) -> AsyncIterator[AsyncIterator[bytes] | Failure]:
+        """Open a watch; the caller sets a deadline for every read, which may raise OSError. Yields a Failure when the
+        server refuses.
+        """
         sent = self.endpoint.credentials.header
+        patience = Patience(DEADLINE)
         try:
-            request = self._open().get(
-                self._url(path, params),
-                headers=self._request_headers(accept, JSON, None),
-                server_hostname=self.endpoint.server_name or None,
-                allow_redirects=False,
-            )
-            async with asyncio.timeout(DEADLINE):
-                response = await request
+            async with patience:
+                data = self._requests.encode(
+                    "GET", path, params, None, accept=accept, content_type=JSON, authorization=sent
+                )
+                connection, stream = await self._opened(data)
         except TimeoutError:
-            yield failures.timed_out(DEADLINE)
+            yield classification.timed_out(DEADLINE, late=patience.in_vain)
             return
-        except (aiohttp.ClientError, OSError, ssl.SSLError, ValueError) as error:
-            yield unreachable(self.endpoint.server, error)
+        except (OSError, ValueError) as error:
+            yield _late(unreachable(self.endpoint.server, error), error, patience)
             return
-        self._count("WATCH", response.status, None)
+        answers = connection.answers
+        self._count("WATCH", answers.status, None)
         try:
-            if response.status == 200:
-                yield response.content
-            else:
-                failure = await _refusal(response)
+            if answers.status != 200:
+                with contextlib.suppress(OSError):  # a TimeoutError, too: the code says enough
+                    async with asyncio.timeout(DEADLINE):
+                        await stream.rest()
+                failure = bodies.refusal(answers)
                 if failure.kind is FailureKind.UNAUTHORIZED:
                     await self._renewed(failure, sent)
                 yield failure
+            elif answers.packed:
+                yield bodies.packed(self.endpoint.server)
+            else:
+                yield stream
         finally:
-            _abort(response)
+            self._pool.give_back(connection, timed=False)
+
+    async def _opened(self, data: bytes) -> tuple[HttpConnection, Stream]:
+        """A connection with an open watch, or with the head of the server's refusal."""
+        connection = await self._pool.take_for_watch()
+        again = True
+        while True:
+            try:
+                stream = connection.watch(data, bounds.LARGEST_ERROR)
+                await stream.opened
+                return connection, stream
+            except ConnectionError:
+                if not again or not _was_idle(connection):
+                    self._pool.drop(connection)
+                    raise
+            except BaseException:
+                self._pool.drop(connection)
+                raise
+            again = False
+            connection = await self._pool.take_another(connection)
 
     async def read(self, path: str, *, params: Mapping[str, str] | None = None, deadline: float = DEADLINE) -> Any:
-        """GET and decode, for callers who cannot go on without: raises ApiFailure."""
+        """GET and decode. Raises ApiFailure."""
         doing = f"{self.name}: get {path}"
         return expect(await self.request("GET", path, params=params, deadline=deadline), doing).json(doing)
 
-    def _open(self) -> aiohttp.ClientSession:
-        if self._closed:
-            raise ConnectionAbortedError("closed")  # a push in flight would open connections that nobody closes
-        if self._session is None:
-            connector = aiohttp.TCPConnector(
-                limit=0, ssl=self._ssl, keepalive_timeout=IDLE_CONNECTION, ttl_dns_cache=30
-            )
-            self._session = aiohttp.ClientSession(
-                connector=connector,
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=DEADLINE),
-                trust_env=False,  # a .netrc or proxy variable of the controller's host is none of a member's business
-                cookie_jar=aiohttp.DummyCookieJar(),
-                raise_for_status=False,
-                read_bufsize=1 << 18,
-                proxy=self.endpoint.proxy or None,
-            )
-        return self._session
-
-    def _url(self, path: str, params: Mapping[str, str] | None) -> URL:
-        query = f"?{urlencode(params)}" if params else ""
-        return URL(f"{self.endpoint.server}{path}{query}", encoded=True)
-
-    def _request_headers(self, accept: str, content_type: str, body: bytes | None) -> dict[str, str]:
-        headers = self._headers | {"Accept": accept}
-        if body is not None:
-            headers["Content-Type"] = content_type
-        if self.endpoint.credentials.header:
-            headers["Authorization"] = self.endpoint.credentials.header
-        return headers
-
     def _count(self, method: str, code: int, seconds: float | None) -> None:
-        counter = self._counters.get((method, str(code)))
+        counter = self._counters.get((method, code))
         if counter is None:
             counter = metrics.REQUESTS.labels(self.name, method, str(code) if code else "<error>")
-            self._counters[method, str(code)] = counter
+            self._counters[method, code] = counter
         counter.inc()
         if seconds is not None:
             timer = self._timers.get(method)
@@ -251,76 +333,54 @@ class Connection:
             timer.observe(seconds)
 
 
+def _was_idle(connection: HttpConnection) -> bool:
+    """Whether the server may have closed the connection because it was idle."""
+    return connection.uses > 0 and not connection.answers.received
+
+
+def _late(failure: Failure, error: Exception, patience: Patience) -> Failure:
+    """The failure, marked as ours if the server may have closed because we were late, or we can open no connection."""
+    cause = error.error if isinstance(error, CannotConnect) else error
+    full = isinstance(cause, TooMany) or (isinstance(cause, OSError) and cause.errno in _FULL)
+    late = patience.late >= LATE and failure.kind is FailureKind.UNREACHABLE
+    return replace(failure, late=True) if full or (late and not isinstance(cause, ConnectionRefusedError)) else failure
+
+
 def _about_a_namespace(path: str) -> bool:
-    """Whether the request is about a Namespace itself: its absence is told like that of an object's namespace."""
+    """Whether the request is about a Namespace itself: if it is missing, that is NOT_FOUND, not NAMESPACE_MISSING."""
     root, _, rest = path.partition("/api/v1/namespaces/")
     return not root and bool(rest) and "/" not in rest.partition("?")[0]
 
 
-def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
-    """aiohttp takes bodies over 1 MiB as a stream only, so that writing one does not hold the loop."""
-    return io.BytesIO(body) if body is not None and len(body) > 1 << 20 else body
-
-
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
-    """The body, unless it is larger than any API server's answer: a lying one must not fill our memory."""
-    packed = "Content-Encoding" in response.headers  # its length says nothing of what comes out of it
-    if response.content_length is not None and response.content_length <= LARGEST_ANSWER and not packed:
-        return await response.read()
-    chunks, size = [], 0
-    async for chunk in response.content.iter_any():
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > LARGEST_ANSWER:
-            raise AnswerTooLong
-    return b"".join(chunks)
-
-
-def _abort(response: aiohttp.ClientResponse) -> None:
-    """End a watch's connection, which cannot be used again; a member that hangs would not say goodbye to it either."""
-    transport = response.connection.transport if response.connection is not None else None
-    response.close()
-    if transport is not None:
-        transport.abort()
-
-
-async def _refusal(response: aiohttp.ClientResponse) -> Failure:
-    """What a watch was refused with; the code alone says enough when the rest does not come."""
-    content = b""
-    try:
-        async with asyncio.timeout(DEADLINE):
-            content = await response.content.read(1 << 20)
-    except (TimeoutError, aiohttp.ClientError, OSError):
-        content = b""
-    return failures.classify(
-        response.status,
-        response.headers.get("Content-Type", ""),
-        content,
-        secret=False,
-        retry_after=response.headers.get("Retry-After"),
-    )
-
-
 def expect(outcome: Answer | Failure, doing: str = "") -> Answer:
-    """The answer, or ApiFailure saying what was being done."""
+    """The answer. Raises ApiFailure, with what was being done, for a Failure."""
     if isinstance(outcome, Failure):
         raise ApiFailure(outcome, doing)
     return outcome
 
 
 def unreachable(server: str, error: Exception) -> Failure:
-    """What a transport error means: whose certificate, or which connection."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError | ssl.SSLError):
-        inner = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
-        reason = getattr(inner, "verify_message", None) or getattr(inner, "reason", None) or type(inner).__name__
-        return failures.unreachable(f"the certificate of {server} is not trusted: {reason}", untrusted=True)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return failures.unreachable(f"cannot connect to {server}: {error.os_error.strerror or error.os_error}")
+    """The Failure for a transport error, in words."""
+    if isinstance(error, ssl.SSLError):
+        reason = getattr(error, "verify_message", None) or error.reason or type(error).__name__
+        return classification.unreachable(f"the certificate of {server} is not trusted: {reason}", untrusted=True)
+    if isinstance(error, CannotConnect):
+        cause = error.error
+        number = cause.errno  # asyncio's own message is "Connect call failed ('127.0.0.1', 1)"
+        system = os.strerror(number).lower() if isinstance(number, int) and number in errno.errorcode else ""
+        reason = cause.strerror if isinstance(cause, socket.gaierror) else system
+        return classification.unreachable(f"cannot connect to {server}: {reason or cause.strerror or cause}")
     if isinstance(error, ConnectionAbortedError):
-        return failures.unreachable(f"the connection to {server} was given up")
-    if isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError | aiohttp.ClientPayloadError):
-        return failures.unreachable(f"{server} closed the connection")
-    return failures.unreachable(f"cannot talk to {server}: {type(error).__name__}")
+        return classification.unreachable(f"the connection to {server} was aborted")
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        return classification.unreachable(f"{server} closed the connection")
+    if isinstance(error, Unasked):
+        return Failure(FailureKind.UNEXPECTED, f"{server} answers more than it was asked")
+    if isinstance(error, Garbled | ProxyRefuses | Unsendable | TooMany):
+        return classification.unreachable(
+            f"the request to {server} failed: {getattr(error, 'strerror', None) or error}"
+        )
+    return classification.unreachable(f"the request to {server} failed: {type(error).__name__}")
 
 
 def encode(value: Any) -> bytes:

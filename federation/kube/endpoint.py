@@ -1,17 +1,24 @@
-"""Where an API server is and as whom we speak to it, whatever the source: a stored Secret, a kubeconfig, a pod."""
+"""An API server's address and our identity there, from any source: a stored Secret, a kubeconfig, a pod."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import urlsplit
 
+from federation.kube import socks
 from federation.kube.tls import Trust
 from federation.model.errors import Unusable
 
+_HOST = re.compile(r"[\w.~:%-]+")
+"""A host name, in any script, or an address."""
+_SERVERS = frozenset({"https", "http"})
+_PROXIES = _SERVERS | socks.SCHEMES
+
 
 class Credentials:
-    """The Authorization header, replaceable while connections live: a renewed token needs no new connection.
+    """The Authorization header, which can be replaced while connections are open.
 
-    `refresh` brings another header (exec plugins, in-cluster token files) when one is refused.
+    `refresh` returns a new header when one is refused (from an exec plugin, a pod's token file).
     """
 
     def __init__(self, header: str = "", refresh: Callable[[], Awaitable[str]] | None = None) -> None:
@@ -23,7 +30,7 @@ class Credentials:
         return "Credentials(<hidden>)"
 
     async def renew(self, refused: str) -> None:
-        """Ask the source again, unless somebody else has done so since the header `refused` was sent.
+        """Read the source again, unless another request has done so since the header `refused` was sent.
 
         Raises the source's Unusable.
         """
@@ -33,7 +40,7 @@ class Credentials:
 
 
 class Endpoint:
-    """One API server as one identity."""
+    """One API server, with the credentials to use there."""
 
     def __init__(
         self,
@@ -48,9 +55,10 @@ class Endpoint:
             raise Unusable("the API server's URL must not carry a user name or password")
         if not _is_url(server):
             raise Unusable(f"{server[:200]!r} is not an http(s) URL of an API server")
-        if proxy and not _is_url(proxy):
-            raise Unusable("the proxy is not an http(s) URL (its text is withheld: it may hold a password)")
-        self.server = server.rstrip("/")
+        if proxy and not _is_url(proxy, _PROXIES):
+            raise Unusable("the proxy is not an http(s) or socks5 URL (its text is withheld: it may hold a password)")
+        scheme, separator, rest = server.partition("://")
+        self.server = f"{scheme.lower()}{separator}{rest}".rstrip("/")
         self.trust = trust or Trust()
         self.credentials = credentials or Credentials()
         self.proxy = proxy
@@ -60,20 +68,20 @@ class Endpoint:
         return f"Endpoint({self.server!r})"
 
     def same_place(self, other: "Endpoint") -> bool:
-        """Whether connections to `other` can be kept: all but the Authorization header is equal."""
+        """Whether connections can be kept for `other`: everything but the Authorization header is equal."""
         mine = (self.server, self.trust, self.proxy, self.server_name)
         return mine == (other.server, other.trust, other.proxy, other.server_name)
 
 
-def _is_url(text: str) -> bool:
+def _is_url(text: str, schemes: Collection[str] = _SERVERS) -> bool:
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         return False
     return (
-        parts.scheme in {"https", "http"}
-        and bool(parts.hostname)
+        parts.scheme in schemes
+        and _HOST.fullmatch(parts.hostname or "") is not None
         and port != 0
         and text.isprintable()
         and " " not in text

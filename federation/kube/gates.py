@@ -1,21 +1,25 @@
-"""The way to one member: its connection, its writer, its probes, and the renewal of its token."""
+"""Access to one member: its connection, its writer, its probes, and the renewal of its token."""
 
-import base64
-import binascii
+import re
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from dataclasses import replace
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import orjson
 
+from federation.core import checks, jwt
 from federation.core.managedfields import PartialMetadata
 from federation.kube import decoding, discovery, kubeconfig, watches
 from federation.kube.connection import METADATA, METADATA_LIST, Answer, Connection
-from federation.kube.members import MemberWriter
+from federation.kube.listing import Budget, Collection, Listing
+from federation.kube.members import PUSH_DEADLINE, MemberWriter
 from federation.kube.reflector import OnChange, OnEnd, Reflector, Sink
+from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType
-from federation.model.resources import NAMESPACES, NODES, SERVICE_ACCOUNTS, ObjectName
+from federation.model.resources import NAMESPACES, NODES, SERVICE_ACCOUNTS, ObjectName, Resource
 
 T = TypeVar("T")
 
@@ -23,6 +27,15 @@ AGENT = "federation-controller"
 _KUBE_SYSTEM = NAMESPACES.path(ObjectName("", "kube-system"))
 _REGION = "topology.kubernetes.io/region"
 _ZONE = "topology.kubernetes.io/zone"
+_MOST_ZONES = 100
+_BEARER = "Bearer "
+_GIT_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_~-]{0,63}")
+_UID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_SHORTEST_LIFE, _LONGEST_LIFE = 600, (1 << 32) - 1
+"""Seconds that an API server lets a token last."""
+_REVIEWS = Resource("authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False)
+_TRIAL = 10.0
+"""Seconds for the request that tests a new token."""
 
 
 class _Version(msgspec.Struct, gc=False):
@@ -37,32 +50,80 @@ class _TokenRequest(msgspec.Struct, gc=False):
     status: _Token
 
 
+class _Created(msgspec.Struct, gc=False):
+    creation_timestamp: Annotated[datetime, msgspec.Meta(tz=True)] = msgspec.field(name="creationTimestamp")
+
+
+class _Review(msgspec.Struct, gc=False):
+    metadata: _Created
+
+
+class _Place(msgspec.Struct, frozen=True, gc=False):
+    """Where a node stands, as its labels say."""
+
+    region: str = msgspec.field(name=_REGION, default="")
+    zone: str = msgspec.field(name=_ZONE, default="")
+
+
+class _Labelled(msgspec.Struct, gc=False):
+    labels: _Place = _Place()
+
+
+class _Node(msgspec.Struct, gc=False):
+    metadata: _Labelled
+
+
 _issued = msgspec.json.Decoder(_TokenRequest)
+_review = msgspec.json.Decoder(_Review)
 _version = msgspec.json.Decoder(_Version)
+_node = msgspec.json.Decoder(_Node)
+
+
+def _read_place(content: decoding.Content) -> _Place:
+    place = _node.decode(content).metadata.labels
+    return _Place(*(each if checks.is_label_value(each) else "" for each in (place.region, place.zone)))
+
+
+_NODE_BYTES = 500
+_NODES = Collection(
+    path=NODES.collection(),
+    decode=decoding.Reader(_read_place, lambda node, why: _Place(), bounds.DEEPEST_METADATA),
+    version=lambda place: "",
+    accept_list=METADATA_LIST,
+    what=NODES.qualified,
+    largest=bounds.LARGEST_METADATA,
+    page=bounds.LARGEST_PAGE,
+    kept=lambda place: (place, _NODE_BYTES),
+)
 
 
 class Gate:
     """One member with its current credentials."""
 
     def __init__(self, name: str, spec: Mapping[str, Any], secret: Mapping[str, str], manager: str) -> None:
-        self._connection = Connection(name, kubeconfig.stored(spec, secret), agent=AGENT)
+        endpoint = kubeconfig.stored(spec, secret)
+        self._connection = Connection(name, endpoint, agent=AGENT, largest=bounds.LARGEST_METADATA)
+        self._budget = Budget()
         self.writer = MemberWriter(self._connection, manager)
+        self.renewable = not secret.get("kubeconfig")
+        """Whether the controller may renew the token: not where a kubeconfig is stored, which only a person writes."""
 
     @property
     def token_lifetime(self) -> tuple[float, float] | None:
-        """Issued at and ends at, in unix seconds, as the token itself says; None for tokens without an end."""
-        claims = _claims(self._connection.endpoint.credentials.header)
-        issued, ends = claims.get("iat"), claims.get("exp")
-        if isinstance(issued, int | float) and isinstance(ends, int | float) and ends > issued:
-            return float(issued), float(ends)
-        return None
+        """When the token was issued and when it expires, in unix seconds; None for a token that does not expire."""
+        return jwt.lifetime(jwt.claims(self._token))
+
+    @property
+    def _token(self) -> str:
+        return self._connection.endpoint.credentials.header.removeprefix(_BEARER)
 
     def admit(self, spec: Mapping[str, Any], secret: Mapping[str, str]) -> bool:
-        """Take new credentials; False when a new connection is needed. Raises Unusable."""
+        """Use new credentials from now on; False when they need a new connection (another server). Raises Unusable."""
         endpoint = kubeconfig.stored(spec, secret)
         if not endpoint.same_place(self._connection.endpoint):
             return False
         self._connection.endpoint.credentials.header = endpoint.credentials.header
+        self.renewable = not secret.get("kubeconfig")
         return True
 
     def watch(
@@ -73,53 +134,105 @@ class Gate:
         on_end: OnEnd,
     ) -> Reflector[PartialMetadata]:
         """Follow what the member holds of a type."""
-        return watches.holdings(self._connection, enabled, sink, on_change, on_end)
+        return watches.copies(
+            self._connection, enabled, sink, on_change, on_end, manager=self.writer.manager, budget=self._budget
+        )
 
     async def discover(self) -> discovery.Discovered | Failure | None:
-        """Which types it serves in which versions; None when it is too old to say."""
+        """Which types it serves in which versions; None when it is too old for aggregated discovery."""
         return await discovery.served(self._connection)
 
     async def identify(self, deadline: float) -> str | Failure:
-        """The UID of its kube-system namespace."""
-        answer = await self._connection.request("GET", _KUBE_SYSTEM, accept=METADATA, deadline=deadline)
-        metadata = _read(answer, decoding.metadata)
+        """The UID of its kube-system namespace.
+
+        A member that has just carried out a write lives. And while we write there, the request waits in the member
+        behind what we have sent: then no answer in time shows nothing, unless none of the writes has been carried out
+        either for as long as one may take.
+        """
+        identity = await self._identify(deadline)
+        if not isinstance(identity, Failure) or identity.kind is not FailureKind.TIMED_OUT:
+            return identity
+        recent = max(2 * deadline, PUSH_DEADLINE if self._connection.busy else 0.0)
+        return replace(identity, late=identity.late or self._connection.written < recent)
+
+    async def _identify(self, deadline: float, authorization: str | None = None) -> str | Failure:
+        answer = await self._connection.request(
+            "GET", _KUBE_SYSTEM, accept=METADATA, deadline=deadline, authorization=authorization, urgent=True
+        )
+        metadata = _read(answer, decoding.partial)
         if isinstance(metadata, Failure):
             return metadata
-        return metadata.uid or Failure(FailureKind.UNEXPECTED, "the server names no UID of its kube-system namespace")
+        if not _UID.fullmatch(metadata.uid):
+            return Failure(FailureKind.UNEXPECTED, "the server names no UID of its kube-system namespace")
+        return metadata.uid
 
     async def version(self) -> str | Failure:
         """Its Kubernetes version."""
         version = _read(await self._connection.request("GET", "/version"), _version.decode)
-        return version if isinstance(version, Failure) else version.git_version
+        if isinstance(version, Failure):
+            return version
+        if not _GIT_VERSION.fullmatch(version.git_version):
+            return Failure(FailureKind.UNEXPECTED, "the server's version is not one of Kubernetes")
+        return version.git_version
 
     async def topology(self) -> tuple[str, tuple[str, ...]] | Failure:
         """Region and zones that its nodes' labels name (KubeFed reads the same)."""
-        answer = await self._connection.request("GET", NODES.collection(), accept=METADATA_LIST)
-        nodes = _read(answer, decoding.metadata_list)
+        nodes = await Listing(self._connection, replace(_NODES, budget=Budget()), lambda: None).read()
         if isinstance(nodes, Failure):
             return nodes
-        labels = [node.labels for node in nodes]
-        regions = sorted({found[_REGION] for found in labels if found.get(_REGION)})
-        zones = sorted({found[_ZONE] for found in labels if found.get(_ZONE)})
-        return (regions[0] if regions else "", tuple(zones))
+        regions = sorted({place.region for place in nodes.items if place.region})
+        zones = sorted({place.zone for place in nodes.items if place.zone})
+        return (regions[0] if regions else "", tuple(zones[:_MOST_ZONES]))
+
+    async def clock(self) -> float | Failure:
+        """Its time, by which it issues and ends tokens. Everybody may create a review of himself; none is stored."""
+        body = {"apiVersion": _REVIEWS.api_version, "kind": _REVIEWS.kind}
+        answer = await self._connection.request("POST", _REVIEWS.collection(), body=orjson.dumps(body))
+        review = _read(answer, _review.decode)
+        return review if isinstance(review, Failure) else review.metadata.creation_timestamp.timestamp()
 
     async def renew_token(self, lifetime: int) -> str | Failure:
-        """A fresh token of the service account that the current one names."""
-        claims = _claims(self._connection.endpoint.credentials.header)
-        parts = str(claims.get("sub", "")).split(":")
-        if parts[:2] != ["system", "serviceaccount"] or len(parts) != 4:
+        """A new token for the service account of the current one; it has been tested with a request to the member.
+
+        Everything else is a Failure, so that the current token is kept.
+        """
+        claims = jwt.claims(self._token)
+        account = jwt.account(claims)
+        if account is None:
             return Failure(FailureKind.UNEXPECTED, "the token is not a service account's: it cannot be renewed here")
-        path = SERVICE_ACCOUNTS.path(ObjectName(parts[2], parts[3])) + "/token"
-        body = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {"expirationSeconds": max(600, lifetime)},
-        }
+        path = SERVICE_ACCOUNTS.path(ObjectName(*account)) + "/token"
+        spec: dict[str, Any] = {"expirationSeconds": min(max(_SHORTEST_LIFE, lifetime), _LONGEST_LIFE)}
+        if (bound := jwt.bound_object(claims)) is not None:
+            spec["boundObjectRef"] = bound  # deleting that Secret revokes the new token, too
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         answer = await self._connection.request("POST", path, body=orjson.dumps(body), secret=True)
         token = _read(answer, _issued.decode)
         if isinstance(token, Failure):
             return token
-        return token.status.token or Failure(FailureKind.UNEXPECTED, "TokenRequest answered no token")
+        return await self._tested(token.status.token, account)
+
+    async def _tested(self, token: str, account: jwt.Account) -> str | Failure:
+        """The token, if it is the same account's, lives for a while, and the member accepts it.
+
+        Whether it has expired is for the member to say, by its own clock: ours may be another.
+        """
+        refused = ""
+        payload = jwt.claims(token)
+        times = jwt.lifetime(payload)
+        if not token:
+            refused = "TokenRequest returned no token"
+        elif not payload or jwt.account(payload) != account:
+            refused = "TokenRequest returned something else than a token of the same account"
+        elif times is None or times[1] - times[0] < _SHORTEST_LIFE / 2:
+            refused = "TokenRequest returned a token that lives too short"
+        if refused:
+            return Failure(FailureKind.UNEXPECTED, f"{refused}; the stored token is kept")
+        identity = await self._identify(_TRIAL, f"{_BEARER}{token}")
+        if isinstance(identity, Failure):
+            return replace(
+                identity, message=f"the new token does not work, the stored token is kept: {identity.message}"
+            )
+        return token
 
     async def close(self) -> None:
         """End all connections."""
@@ -142,17 +255,5 @@ def _read(answer: Answer | Failure, decode: Callable[[bytes], T]) -> T | Failure
         return answer
     try:
         return decode(answer.body)
-    except msgspec.MsgspecError:
+    except decoding.ERRORS:
         return Failure(FailureKind.UNEXPECTED, "the server answers, but not as a Kubernetes API server does")
-
-
-def _claims(header: str) -> dict[str, Any]:
-    """A JWT's payload, unverified: only its owner's API server can verify it, and it told us so already."""
-    parts = header.removeprefix("Bearer ").split(".")
-    if len(parts) != 3:
-        return {}
-    try:
-        claims = orjson.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
-        return {}
-    return claims if isinstance(claims, dict) else {}

@@ -1,9 +1,8 @@
-"""Writes to the hub: a finalizer, a status, a label; each as one small patch answered by metadata only.
+"""Writes to the hub: finalizers, statuses, labels; each a small patch whose answer is the object's metadata only.
 
-And the few reads by name, where a list is not enough to conclude that something is gone.
+Also the reads by name that confirm that an object is gone, for which a list is not enough.
 """
 
-from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -30,7 +29,7 @@ class HubWriter:
         """JSON merge patch; the answer is the object's metadata afterwards."""
         path = resource.path(name) + (f"/{subresource}" if subresource else "")
         answer = await self.connection.request("PATCH", path, body=body, content_type=MERGE_PATCH, accept=METADATA)
-        return _metadata(answer)
+        return await _read(answer, decoding.metadata, "the hub's answer is not the metadata of an object")
 
     async def set_finalizers(
         self, resource: Resource, metadata: Metadata, finalizers: tuple[str, ...]
@@ -60,20 +59,15 @@ class HubWriter:
         """One federated object as it is now; NOT_FOUND when there is none."""
         return await self._read(resource, name, decoding.federated)
 
-    async def _read(self, resource: Resource, name: ObjectName, decode: Callable[[bytes], T]) -> T | Failure:
+    async def _read(self, resource: Resource, name: ObjectName, decode: decoding.Reader[T]) -> T | Failure:
         answer = await self.connection.request("GET", resource.path(name))
-        if isinstance(answer, Failure):
-            return answer
-        try:
-            return decode(answer.body)
-        except msgspec.MsgspecError:
-            return Failure(FailureKind.UNEXPECTED, f"the hub's answer is no {resource.kind}")
+        return await _read(answer, decode, f"the hub's answer is not a {resource.kind}")
 
 
-def _metadata(answer: Answer | Failure) -> Metadata | Failure:
+async def _read(answer: Answer | Failure, decode: decoding.Reader[T], otherwise: str) -> T | Failure:
     if isinstance(answer, Failure):
         return answer
     try:
-        return decoding.metadata(answer.body)
+        return await decode.read(answer.body)
     except msgspec.MsgspecError:
-        return Failure(FailureKind.UNEXPECTED, "the hub's answer is no object's metadata")
+        return Failure(FailureKind.UNEXPECTED, otherwise)

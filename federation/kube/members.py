@@ -1,10 +1,10 @@
 """Writes to one member: server-side apply, delete, and the few JSON patches on marks and managedFields.
 
-Answers are asked for as PartialObjectMetadata: all that is needed of them is what we own now. Nothing else ever
-writes a field under our manager's name (a POST or PUT would leave an Update entry that our applies conflict with).
+Answers are requested as PartialObjectMetadata: only which fields we own now is needed of them. We never write by POST
+or PUT: that would add an entry of operation Update to managedFields, with which our own applies would then conflict.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -15,6 +15,7 @@ import orjson
 from federation.core.managedfields import PartialMetadata
 from federation.kube import decoding
 from federation.kube.connection import APPLY_PATCH, JSON, JSON_PATCH, METADATA, Answer, Connection
+from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import SECRETS, ObjectName, Resource
 
@@ -24,10 +25,37 @@ PUSH_DEADLINE = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A write that succeeded: whether it created the object, and its metadata afterwards."""
+    """A write that succeeded: whether it created the object, and its metadata afterwards.
+
+    `body` is the answer where the whole object was requested.
+    """
 
     created: bool
     metadata: PartialMetadata
+    body: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole object; 0 where it was not requested."""
+        return len(self.body)
+
+    def content(self) -> Mapping[str, Any] | None:
+        """The whole object, decoded anew; None where it was not requested or cannot be read."""
+        content = decoding.tree(self.body) if self.body else None
+        return content if isinstance(content, dict) else None
+
+    def likeness(self) -> Hashable:
+        """Equal where two answers show the same but for identity, times and status; None where that is not known."""
+        return decoding.likeness(self.body, self.metadata) if self.body else None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A member's object as it is now; `size` in bytes."""
+
+    metadata: PartialMetadata
+    content: Mapping[str, Any]
+    size: int = 0
 
 
 class _Spec(msgspec.Struct, gc=False):
@@ -50,26 +78,38 @@ class MemberWriter:
         self._queries: dict[tuple[str, bool], str] = {}
 
     async def apply(
-        self, resource: Resource, name: ObjectName, body: bytes, *, force: bool, manager: str | None = None
+        self,
+        resource: Resource,
+        name: ObjectName,
+        body: bytes,
+        *,
+        force: bool,
+        manager: str | None = None,
+        whole: bool = False,
     ) -> Written | Failure:
-        """Server-side apply; unforced, somebody else's field is a FIELD_CONFLICT that names it."""
-        return self._written(
+        """Server-side apply. Unless `force`, a field that another manager owns is a FIELD_CONFLICT that names it.
+
+        With `whole` the answer is the whole object as it is afterwards; that saves reading it by another request.
+        """
+        return await self._written(
             await self.connection.request(
                 "PATCH",
                 resource.path(name) + self._query(manager or self.manager, force),
                 body=body,
                 content_type=APPLY_PATCH,
-                accept=METADATA,
+                accept=JSON if whole else METADATA,
                 deadline=PUSH_DEADLINE,
                 secret=_is_secret(resource),
-            )
+                largest=bounds.LARGEST_OBJECT,
+            ),
+            whole=whole,
         )
 
     async def patch(
         self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]]
     ) -> Written | Failure:
-        """JSON patch of metadata only (marks, managedFields): data would be echoed back in errors."""
-        return self._written(
+        """JSON patch, for metadata only (marks, managedFields), because error messages quote a patch."""
+        return await self._written(
             await self.connection.request(
                 "PATCH",
                 resource.path(name),
@@ -82,10 +122,10 @@ class MemberWriter:
         )
 
     async def would_create(self, resource: Resource, name: ObjectName, body: bytes) -> Failure | None:
-        """Ask by a dry run whether this object could be created; None: it could, and there is none.
+        """Check by a dry run whether this object could be created; None: it could, and there is no such object.
 
-        An API server looks for an object of that name last, after defaulting, admission, validation and quota (every
-        registry does, custom resources' too): ALREADY_EXISTS says that nothing else stands in its way.
+        An API server looks for an existing object of that name last, after defaulting, admission, validation and quota
+        (for custom resources, too): so ALREADY_EXISTS means that there is no other obstacle.
         """
         answer = await self.connection.request(
             "POST",
@@ -101,7 +141,7 @@ class MemberWriter:
     async def delete(
         self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any], *, version: str = ""
     ) -> Failure | None:
-        """Delete the object if it still has this uid, and this resourceVersion if given. Already gone is success."""
+        """Delete the object if it still has this uid, and this resourceVersion if given. None also if it was gone."""
         same = {"uid": uid, "resourceVersion": version} if version else {"uid": uid}
         body = {"apiVersion": "v1", "kind": "DeleteOptions", **options, "preconditions": same}
         answer = await self.connection.request(
@@ -119,29 +159,57 @@ class MemberWriter:
     async def read(self, resource: Resource, name: ObjectName) -> PartialMetadata | Failure:
         """The object's metadata as it is now; NOT_FOUND when it is gone."""
         answer = await self.connection.request("GET", resource.path(name), accept=METADATA, deadline=PUSH_DEADLINE)
-        outcome = self._written(answer)
+        outcome = await self._written(answer)
         return outcome if isinstance(outcome, Failure) else outcome.metadata
 
     async def read_replicas(self, resource: Resource, name: ObjectName) -> int | Failure:
         """spec.replicas of the object itself: not every resource has a scale subresource."""
-        answer = await self.connection.request("GET", resource.path(name), deadline=PUSH_DEADLINE)
+        answer = await self.connection.request(
+            "GET", resource.path(name), deadline=PUSH_DEADLINE, largest=bounds.LARGEST_OBJECT
+        )
         if isinstance(answer, Failure):
             return answer
         try:
             return _scaled.decode(answer.body).spec.replicas
-        except msgspec.MsgspecError:
-            return Failure(FailureKind.UNEXPECTED, "the member's answer names no spec.replicas")
+        except decoding.ERRORS:
+            return Failure(FailureKind.UNEXPECTED, "the member's answer has no spec.replicas")
 
-    async def read_whole(self, resource: Resource, name: ObjectName) -> Mapping[str, Any] | Failure:
-        """The object itself, for what its metadata cannot tell (core.drops); never asked of a Secret."""
-        answer = await self.connection.request("GET", resource.path(name), deadline=PUSH_DEADLINE)
+    async def read_whole(self, resource: Resource, name: ObjectName) -> Whole | Failure:
+        """The whole object, where its metadata is not enough (core.leftovers). Never called for a Secret."""
+        answer = await self.connection.request(
+            "GET", resource.path(name), deadline=PUSH_DEADLINE, largest=bounds.LARGEST_OBJECT
+        )
+        written = await self._written(answer, whole=True)
+        if isinstance(written, Failure):
+            return written
+        content = written.content()
+        if content is None:
+            return Failure(FailureKind.UNEXPECTED, "the member's answer is not an object")
+        return Whole(written.metadata, content, written.size)
+
+    async def would_become(
+        self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]]
+    ) -> Mapping[str, Any] | Failure:
+        """What this JSON patch would make of the object, by a dry run. Nothing is written.
+
+        Never called for a Secret. A Failure is about the dry run only; callers do not report it.
+        """
+        answer = await self.connection.request(
+            "PATCH",
+            resource.path(name),
+            body=orjson.dumps(operations),
+            content_type=JSON_PATCH,
+            params={"dryRun": "All", "fieldManager": self.manager},
+            deadline=PUSH_DEADLINE,
+            secret=_is_secret(resource),
+            largest=bounds.LARGEST_OBJECT,
+        )
         if isinstance(answer, Failure):
             return answer
-        try:
-            found = orjson.loads(answer.body)
-        except orjson.JSONDecodeError:
-            found = None
-        return found if isinstance(found, dict) else Failure(FailureKind.UNEXPECTED, "the member's answer is no object")
+        content = decoding.tree(answer.body)
+        if not isinstance(content, dict):
+            return Failure(FailureKind.UNEXPECTED, "the member's answer is not an object")
+        return content
 
     def _query(self, manager: str, force: bool) -> str:
         query = self._queries.get((manager, force))
@@ -150,13 +218,16 @@ class MemberWriter:
             self._queries[manager, force] = query
         return query
 
-    def _written(self, answer: Answer | Failure) -> Written | Failure:
+    async def _written(self, answer: Answer | Failure, *, whole: bool = False) -> Written | Failure:
         if isinstance(answer, Failure):
             return answer
         try:
-            return Written(answer.code == 201, decoding.partial(answer.body))
+            metadata = await decoding.partial.read(answer.body)
         except msgspec.MsgspecError:
-            return Failure(FailureKind.UNEXPECTED, "the member's answer is no object's metadata")
+            return Failure(FailureKind.UNEXPECTED, "the member's answer is not the metadata of an object")
+        if metadata.broken:  # nothing may be concluded from it, least of all that it holds nothing of ours
+            return Failure(FailureKind.UNEXPECTED, f"the member's answer cannot be read: {metadata.broken}")
+        return Written(answer.code == 201, metadata, answer.body if whole else b"")
 
 
 def _is_secret(resource: Resource) -> bool:

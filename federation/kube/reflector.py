@@ -1,64 +1,84 @@
-"""List and watch one collection for as long as somebody cares, and keep a sink in step with it.
+"""List and watch one collection until cancelled, and pass everything that is observed to a sink.
 
-The first step of an event's road. Its rules, each from a fault that was seen: a fragment of a line is dropped and the
-watch resumes from the last resourceVersion; 410, as an event or an answer, lists again from nothing; a server that
-says nothing, not even a bookmark, for IDLE_LIMIT seconds is asked again; every watch ends by timeoutSeconds, so that
-it is opened again with the current token (an open watch outlives a revoked one); 429 waits as told; a list that ends
-half way changes nothing; after an outage the server's count is compared with ours, for it may have been restored from
-a backup.
+This is the first step of the architecture (docs/architecture.md). Each rule comes from a fault that was seen:
+
+- An incomplete line at the end of a watch is dropped; the next watch starts at the last resourceVersion.
+- After 410, as an event or as an answer, the collection is listed again.
+- A watch that brings nothing, not even a bookmark, for IDLE_LIMIT seconds is opened again.
+- Every watch ends by timeoutSeconds and is opened again with the current token, because an open watch goes on even
+  when its token is revoked.
+- After 429 the reflector waits as long as Retry-After asks for.
+- A list that fails half way changes nothing.
+- An object that cannot be read (kube.decoding) is passed on as such, and all others are observed as usual.
+- After an outage the server's resourceVersion is compared with ours: the server may have been restored from a backup.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
-import aiohttp
 import msgspec
 import structlog
 
-from federation.core import failures
+from federation.core import classification, nesting, scrubbing
+from federation.kube import decoding
 from federation.kube.connection import JSON, Connection
+from federation.kube.listing import Collection, Listed, Listing, too_much
+from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.runtime import backoff, metrics
 
-T = TypeVar("T")
+
+class Readable(Protocol):
+    """What decoders make of an object."""
+
+    @property
+    def broken(self) -> str:
+        """Why it cannot be read; "" where it can."""
+
+
+T = TypeVar("T", bound=Readable)
 T_contra = TypeVar("T_contra", contravariant=True)
 
 IDLE_LIMIT = 85.0
 """Seconds of silence after which a watch is opened again. Built-in types send a bookmark every 60 s, custom ones every
-120 s: for those a quiet watch is re-opened (not listed again) every 85 s, the price of noticing a dead path in 90."""
+120 s. So a quiet watch of a custom type is opened again (not listed) every 85 s, for a dead connection to be noticed
+within 90."""
 _AWAY = {FailureKind.UNREACHABLE, FailureKind.UNAVAILABLE, FailureKind.TIMED_OUT, FailureKind.UNTRUSTED}
-LONGEST_LINE = 64 << 20
-LONGEST_LIST = 4 << 30
-"""Bytes of all pages; a list that goes on for ever must not fill our memory."""
-MOST_PAGES = 20_000
-PAGE = "500"
 WATCH_SECONDS = (240, 360)
 SLOW = 15.0
 SHORTEST_WATCH = 1.0
 _MEANINGLESS = {FailureKind.UNEXPECTED, FailureKind.INVALID}
-"""Answers to a watch that say its resourceVersion means nothing to this server (an aggregated API that starts its count
-anew): it is listed again, as client-go does, for the same question would be refused for ever."""
+"""Answers to a watch whose resourceVersion the server does not know (an aggregated API that counts from the start
+again): the collection is listed, as client-go does, because the same watch would be refused for ever."""
 HASTY_WATCHES = 5
 EARLY = 5.0
-"""Seconds before its time at which the end of a watch means something: a new CustomResourceDefinition ends them all."""
+"""A watch that ends more than so many seconds before timeoutSeconds was ended for a reason: when a
+CustomResourceDefinition changes, the server ends all watches of its type."""
+
+BURST = 200
+"""Events that are handled before other tasks get a turn."""
+MOST_NOTED = 1_000
+_ENVELOPE = 1_000
+"""Bytes of an event beside its object."""
+_LONGEST_VERSION = 20
+_ABOUT_OBJECTS = frozenset({"ADDED", "MODIFIED", "DELETED"})
 
 OnChange = Callable[[Any], None]
 """Called with the reflector when it first succeeds, begins or ceases to fail, or fails for another reason."""
 OnEnd = Callable[[], None]
-"""Called when the server ends a watch early and in good order, as it does when the type's definition has changed."""
+"""Called when the server ends a watch early and without an error, as it does when the type's definition has changed."""
 
 log = structlog.get_logger()
 
 
 class Sink(Protocol[T_contra]):
-    """Whoever remembers: a store with its triggers."""
+    """What receives the observations: a store with its triggers."""
 
     def replace(self, items: Iterable[T_contra]) -> None:
-        """A complete list has been read: this is all there is."""
+        """A complete list has been read: there are these objects and no others."""
 
     def upsert(self, item: T_contra) -> None:
         """An object appeared or changed."""
@@ -67,14 +87,20 @@ class Sink(Protocol[T_contra]):
         """An object is gone, or does not match the selector any more; `item` is its last state."""
 
 
-class _Head(msgspec.Struct, gc=False):
-    resource_version: str = msgspec.field(name="resourceVersion", default="")
-    continue_: str = msgspec.field(name="continue", default="")
+@runtime_checkable
+class GradualSink(Protocol[T_contra]):
+    """A sink that takes in a long list in steps, between which other tasks have their turn."""
+
+    def replacing(self, items: Iterable[T_contra]) -> Iterator[None]:
+        """`replace`, a step at a time. One that is not brought to its end is followed by another."""
 
 
-class _List(msgspec.Struct, gc=False):
-    metadata: _Head
-    items: list[msgspec.Raw] | None = None
+@runtime_checkable
+class ListingSink(Protocol):
+    """A sink that learns of its objects from elsewhere, too, and may know something newer than the list."""
+
+    def listing(self) -> None:
+        """A list begins; `replace` follows, or this again."""
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -82,8 +108,12 @@ class _Event(msgspec.Struct, gc=False):
     object: msgspec.Raw
 
 
+class _Version(msgspec.Struct, gc=False):
+    resource_version: str = msgspec.field(name="resourceVersion", default="")
+
+
 class _Bookmark(msgspec.Struct, gc=False):
-    metadata: _Head
+    metadata: _Version
 
 
 class _ErrorStatus(msgspec.Struct, gc=False):
@@ -91,23 +121,9 @@ class _ErrorStatus(msgspec.Struct, gc=False):
     message: str = ""
 
 
-_list = msgspec.json.Decoder(_List)
 _event = msgspec.json.Decoder(_Event)
 _bookmark = msgspec.json.Decoder(_Bookmark)
 _error = msgspec.json.Decoder(_ErrorStatus)
-
-
-@dataclass(frozen=True, slots=True)
-class Collection(Generic[T]):
-    """What to watch and how to read it. `decode` takes one object's JSON; `version` names its resourceVersion."""
-
-    path: str
-    decode: Callable[[bytes | msgspec.Raw], T]
-    version: Callable[[T], str]
-    label_selector: str = ""
-    accept: str = JSON
-    accept_list: str = JSON
-    what: str = ""
 
 
 class Reflector(Generic[T]):
@@ -125,43 +141,48 @@ class Reflector(Generic[T]):
     ) -> None:
         self.collection = collection
         self.synced = False
-        """The sink has held a complete list at least once since `run` began."""
+        """Whether the sink has got a complete list since `run` began."""
         self.failure: Failure | None = None
-        """Why the collection cannot be followed now; None while a watch is open."""
+        """Why the collection cannot be observed now; None while a watch is open."""
         self.contact = time.monotonic()
-        """When the server last said anything on this collection (monotonic seconds)."""
+        """When the server last sent anything for this collection (monotonic seconds)."""
         self._connection = connection
         self._sink = sink
         self._on_change = on_change
         self._on_end = on_end
         self._roll = roll
         self._version = ""
+        self._listing = Listing(connection, collection, self._contacted)
+        self._noted: set[str] = set()
         self._kick = asyncio.Event()
         self._failures = self._expired = 0
         self._opened = -1.0
         self._away = False
-        self._told = False
+        self._reported = False
         labels = (connection.name, collection.what)
         self._events = metrics.WATCH_EVENTS.labels(*labels)
 
+    def _contacted(self) -> None:
+        self.contact = time.monotonic()
+
     def kick(self) -> None:
-        """Something changed that may help (the type appeared, rights were granted): do not sit out the wait."""
+        """Try again at once: something has changed that may help (the type was installed, rights were granted)."""
         self._kick.set()
 
     async def run(self) -> None:
-        """Follow the collection until cancelled."""
+        """Observe the collection until cancelled."""
         while True:
             began = time.monotonic()
             listing = not self._version
             failure = await (self._relist() if listing else self._watch())
             if failure is None and listing:
-                continue  # straight on to its watch, however long the server was away before
+                continue  # open its watch at once, however long the server was away before
             if self._opened >= began and time.monotonic() - self._opened > SHORTEST_WATCH:
-                self._failures = self._expired = 0  # it was open for a while: whatever ended it is no failure in a row
+                self._failures = self._expired = 0  # it was open for a while, so failures in a row are counted anew
                 if failure is None:
                     continue
             if failure is None:
-                # A server that ends watches at once must not be asked in a loop.
+                # Do not send requests in a loop to a server that ends every watch at once.
                 self._failures += 1
                 if self._failures > HASTY_WATCHES:
                     await self._rest(
@@ -172,9 +193,9 @@ class Reflector(Generic[T]):
                 self._version = ""
                 metrics.RELISTS.labels(self._connection.name, self.collection.what, "expired").inc()
                 self._expired += 1
-                self._failures = self._expired  # it answers: what an outage has counted says nothing any more
+                self._failures = self._expired  # the server answers, so failures of the outage before do not count
                 if self._expired == 1:
-                    continue  # the first time there is no reason to wait
+                    continue  # wait only if it happens again
             elif failure.kind in _MEANINGLESS:
                 self._version = ""
             self._away = self._away or (self._opened < began and failure.kind in _AWAY)
@@ -182,88 +203,79 @@ class Reflector(Generic[T]):
 
     async def _rest(self, failure: Failure) -> None:
         if self.failure is None or self.failure.kind is not failure.kind:
-            log.info(
+            # That a member is away is logged for the whole cluster; that the hub is away is logged only here.
+            away = failure.kind in _AWAY and self._connection.name != metrics.HUB
+            (log.info if away else log.warning)(
                 "watch waits", cluster=self._connection.name, resource=self.collection.what, reason=failure.message
             )
-        self._tell(failure)
+        self._report(failure)
         wait = backoff.delay(self._failures, base=0.2, cap=30.0, roll=self._roll)
         self._failures += 1
         if failure.retry_after is not None:
-            wait = failure.retry_after * (1 + self._roll() / 4)
+            wait = max(failure.retry_after, bounds.SHORTEST_WAIT) * (1 + self._roll() / 4)
         elif failure.kind in {FailureKind.TYPE_MISSING, FailureKind.RIGHT_MISSING}:
             wait = min(wait * 4, SLOW)
         try:
             async with asyncio.timeout(wait):
-                await self._kick.wait()  # a kick that came while the request was under way counts, too
+                await self._kick.wait()  # a kick that came during the request counts, too
         except TimeoutError:
             return
         finally:
             self._kick.clear()
 
-    def _tell(self, failure: Failure | None) -> None:
+    def _report(self, failure: Failure | None) -> None:
         changed = (self.failure is None) != (failure is None) or (
             failure is not None and self.failure is not None and failure.kind is not self.failure.kind
         )
-        changed = changed or not self._told  # another reflector's failure may still be on record
-        self.failure, self._told = failure, True
+        changed = changed or not self._reported  # a failure of the reflector before this one may still be recorded
+        self.failure, self._reported = failure, True
         if changed and self._on_change is not None:
             self._on_change(self)
 
     async def _restored(self) -> bool:
-        """After an outage: does the server count from an older version on, for it was restored from a backup?
+        """Whether the server's resourceVersion is older than ours: then it was restored from a backup.
 
-        It takes a watch from a version that is still to come, and keeps silent until it is reached.
+        Such a server accepts a watch from a version in its future, and sends nothing until that is reached.
         """
-        params = {"limit": "1"}
-        if self.collection.label_selector:
-            params["labelSelector"] = self.collection.label_selector
-        answer = await self._connection.request(
-            "GET", self.collection.path, params=params, accept=self.collection.accept_list
-        )
-        if isinstance(answer, Failure):
-            return False  # the next watch asks again
-        try:
-            version = _list.decode(answer.body).metadata.resource_version
-        except msgspec.MsgspecError:
-            return False
+        version = await self._listing.newest()
+        if isinstance(version, Failure):
+            return False  # checked again when the next watch is opened
         self._away = False
-        return version.isdecimal() and self._version.isdecimal() and int(version) < int(self._version)
+        return _counted(version) and _counted(self._version) and int(version) < int(self._version)
 
     async def _relist(self) -> Failure | None:
-        items: list[T] = []
-        pages = size = 0
-        params = {"limit": PAGE}
-        if self.collection.label_selector:
-            params["labelSelector"] = self.collection.label_selector
-        while True:
-            answer = await self._connection.request(
-                "GET", self.collection.path, params=params, accept=self.collection.accept_list, deadline=60.0
-            )
-            if isinstance(answer, Failure):
-                return answer
-            try:
-                page = _list.decode(answer.body)
-                items.extend(self.collection.decode(raw) for raw in page.items or ())
-            except msgspec.MsgspecError as error:
-                return _unreadable(self.collection, error)
-            self.contact = time.monotonic()
-            if not page.metadata.continue_:
-                break
-            pages, size = pages + 1, size + len(answer.body)
-            if pages > MOST_PAGES or size > LONGEST_LIST:
-                return Failure(FailureKind.UNEXPECTED, f"{self.collection.what}: a list without an end")
-            params["continue"] = page.metadata.continue_
-            await asyncio.sleep(0)  # let others run between pages
-        if not page.metadata.resource_version:
-            return Failure(FailureKind.UNEXPECTED, f"{self.collection.what}: a list that names no resourceVersion")
-        self._sink.replace(items)
-        self._version = page.metadata.resource_version  # only now: a sink that fails must get the list again
+        if isinstance(self._sink, ListingSink):
+            self._sink.listing()
+        try:
+            return await self._take(await self._listing.read())
+        finally:
+            self._listing.end()
+
+    async def _take(self, listed: Listed[T] | Failure) -> Failure | None:
+        if isinstance(listed, Failure):
+            return listed
+        for item in listed.items:
+            if item.broken:
+                self._note(item)
+        if isinstance(self._sink, GradualSink):
+            for _ in self._sink.replacing(listed.items):
+                await asyncio.sleep(0)
+        else:
+            self._sink.replace(listed.items)
+        self._version = listed.version  # only now: if the sink fails, the list is read again
         self.synced = True
         self._away = False
-        self._tell(None)
+        self._report(None)
         return None
 
+    def _has_room(self) -> bool:
+        """Whether what is kept of the server is not more than is kept of one."""
+        return sum(self.collection.remembered()) <= bounds.LARGEST_MEMBER
+
     async def _watch(self) -> Failure | None:
+        if not self._has_room():
+            self._version = ""  # a list shows when there is less
+            return too_much(self.collection.what)
         seconds = WATCH_SECONDS[0] + int(self._roll() * (WATCH_SECONDS[1] - WATCH_SECONDS[0]))
         params = {
             "watch": "true",
@@ -280,48 +292,92 @@ class Reflector(Generic[T]):
                 metrics.RELISTS.labels(self._connection.name, self.collection.what, "restored").inc()
                 self._version = ""
                 return None
-            self._tell(None)
+            self._report(None)
             self.contact = self._opened = time.monotonic()
-            async for line in lines(stream.iter_any(), IDLE_LIMIT):
+            seen = 0
+            async for line in lines(stream, IDLE_LIMIT, self.collection.largest + _ENVELOPE):
                 if isinstance(line, Failure):
                     return line if line.kind is not FailureKind.TIMED_OUT else None
                 self.contact = time.monotonic()
-                failure = self._hear(line)
+                failure = await self._observe(line)
                 if failure is not None:
                     return failure
+                seen += 1
+                if seen % BURST == 0:
+                    if not self._has_room():
+                        return None  # which the next one reports
+                    await asyncio.sleep(0)  # thousands of events may be buffered
             if self._on_end is not None and time.monotonic() - self._opened < seconds - EARLY:
                 self._on_end()
         return None
 
-    def _hear(self, line: bytes) -> Failure | None:
+    async def _observe(self, line: bytes) -> Failure | None:
         try:
-            event = _event.decode(line)
-            if event.type == "BOOKMARK":
-                self._version = _bookmark.decode(event.object).metadata.resource_version
-                return None
-            if event.type == "ERROR":
-                status = _error.decode(event.object)
-                return failures.classify(status.code or 500, JSON, bytes(event.object), secret=False)
-            item = self.collection.decode(event.object)
-        except msgspec.MsgspecError as error:
-            self._version = ""  # what was in that line is unknown: list again
-            return _unreadable(self.collection, error)
+            try:
+                event = _event.decode(line)
+                if event.type == "BOOKMARK":
+                    self._version = _bookmark.decode(event.object).metadata.resource_version
+                    return None
+                if event.type == "ERROR":
+                    status = _error.decode(event.object)
+                    return classification.classify(status.code or 500, JSON, bytes(event.object), secret=False)
+                item = self.collection.decode.fast(event.object)
+            except decoding.ERRORS as error:
+                event, item = await self._observe_slowly(line, error)
+        except decoding.ERRORS as error:
+            self._version = ""  # an event is lost: list again
+            return self.collection.unreadable(error)
         self._events.inc()
         self._failures = self._expired = 0
         version = self.collection.version(item)
+        self._note(item)
         if event.type == "DELETED":
             self._sink.remove(item)
         else:
             self._sink.upsert(item)
-        self._version = version
+        if version:  # if it cannot be read, the last one stays, and later events are sent once more
+            self._version = version
         return None
 
+    async def _observe_slowly(self, line: bytes, error: Exception) -> tuple[_Event, T]:
+        """An event about an object that does not fit. Raises what decoders raise when it is not an event at all."""
+        depth = self.collection.decode.depth + 2  # one for the event around it, one so that too deep is still noticed
+        event = _event.decode((await decoding.aside(len(line), nesting.pruned, line, depth))[0])
+        if event.type not in _ABOUT_OBJECTS:
+            raise error
+        return event, await self.collection.decode.slowly(event.object, error)
 
-async def lines(chunks: AsyncIterator[bytes], idle: float) -> AsyncIterator[bytes | Failure]:
-    """Whole lines of a stream; a last fragment without its newline is dropped.
+    def _note(self, item: T) -> None:
+        """Log once that an object cannot be read; the consequence is reported in its own status."""
+        if not item.broken:
+            return
+        metadata: Any = getattr(item, "metadata", item)
+        name = f"{metadata.namespace}/{metadata.name}".removeprefix("/")
+        if name in self._noted:
+            return
+        if len(self._noted) < MOST_NOTED:
+            self._noted.add(name)
+            metrics.UNREADABLE.labels(self._connection.name, self.collection.what).inc()
+            log.warning(
+                "object cannot be read",
+                cluster=self._connection.name,
+                resource=self.collection.what,
+                object=scrubbing.line(name),
+                reason=item.broken,
+            )
 
-    Ends with a Failure when nothing came for `idle` seconds (TIMED_OUT), the connection broke, or a line is longer
-    than any object can be.
+
+def _counted(version: str) -> bool:
+    return version.isdecimal() and len(version) <= _LONGEST_VERSION
+
+
+async def lines(
+    chunks: AsyncIterator[bytes], idle: float, longest: int = bounds.LARGEST_OBJECT
+) -> AsyncIterator[bytes | Failure]:
+    """The complete lines of a stream; an incomplete last one is dropped.
+
+    Ends with a Failure when nothing came for `idle` seconds (TIMED_OUT), when the connection broke, or when a line is
+    longer than `longest` bytes, as no object is.
     """
     pending: list[bytes] = []
     size = 0
@@ -333,10 +389,10 @@ async def lines(chunks: AsyncIterator[bytes], idle: float) -> AsyncIterator[byte
         except StopAsyncIteration:
             return
         except TimeoutError:
-            yield failures.timed_out(idle)
+            yield classification.timed_out(idle)
             return
-        except (aiohttp.ClientError, OSError) as error:
-            yield failures.unreachable(f"the watch broke: {type(error).__name__}")
+        except OSError as error:
+            yield classification.unreachable(f"the watch broke: {type(error).__name__}")
             return
         start = 0
         while (end := chunk.find(b"\n", start)) >= 0:
@@ -350,10 +406,6 @@ async def lines(chunks: AsyncIterator[bytes], idle: float) -> AsyncIterator[byte
         if start < len(chunk):
             pending.append(chunk[start:])
             size += len(chunk) - start
-            if size > LONGEST_LINE:
-                yield Failure(FailureKind.UNEXPECTED, f"a watch event longer than {LONGEST_LINE >> 20} MiB")
+            if size > longest:
+                yield Failure(FailureKind.UNEXPECTED, f"a watch event of more than {longest / (1 << 20):g} MiB")
                 return
-
-
-def _unreadable(collection: Collection[Any], error: Exception) -> Failure:
-    return Failure(FailureKind.UNEXPECTED, f"{collection.what}: the API server's answer cannot be read: {error}")

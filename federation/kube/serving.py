@@ -1,5 +1,7 @@
-"""The controller's own HTTP endpoints: /livez, /readyz, /metrics. Plain HTTP: the network says who may reach them."""
+"""The controller's own HTTP endpoints: /livez, /readyz, /metrics. Plain HTTP; restrict access by the network."""
 
+import errno
+import socket
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
@@ -10,25 +12,29 @@ from federation.model.errors import Unusable
 _LAST_PORT = 65535
 
 Check = Callable[[], str]
-"""Answers "" when all is well, else what is not."""
+"""Returns "" when all is well, else the problem."""
 
 
-class Endpoint:
-    """One listening address with its paths. `checks` maps a path to its check; /metrics is served when asked for.
+class Listener:
+    """One listening address with its paths. `checks` maps a path to its check; `metrics` adds /metrics.
 
-    The address is HOST:PORT, :PORT for every interface, or 0 for none (controller-runtime's word).
+    The address is HOST:PORT, :PORT for every interface, or 0 for none (as in controller-runtime); port 0 is any that is
+    free. `flag` is the option that sets the address, for error messages.
     """
 
-    def __init__(self, address: str, checks: Mapping[str, Check], *, metrics: bool = False) -> None:
+    def __init__(
+        self, address: str, checks: Mapping[str, Check], *, metrics: bool = False, flag: str = "another address"
+    ) -> None:
         self._address = address
+        self._flag = flag
         self._checks = dict(checks)
         self._metrics = metrics
         self._runner: web.AppRunner | None = None
 
-    async def start(self) -> None:
-        """Listen. Unusable when the address is malformed or taken."""
+    async def start(self) -> str:
+        """Listen; returns the address as HOST:PORT, "" for none. Raises Unusable when the address cannot be used."""
         if self._address == "0":
-            return
+            return ""
         host, port = _place(self._address)
         application = web.Application()
         for path in self._checks:
@@ -41,7 +47,11 @@ class Endpoint:
             await web.TCPSite(self._runner, host, port).start()
         except (OSError, ValueError) as error:
             await self.stop()
-            raise Unusable(f"cannot listen on {self._address!r}: {error}") from None
+            raise Unusable(
+                f"cannot listen on {self._address!r}: {_why(error)}; choose another with {self._flag}"
+            ) from None
+        bound = self._runner.addresses
+        return f"{bound[0][0]}:{bound[0][1]}" if bound else self._address
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -56,10 +66,22 @@ class Endpoint:
 
 def _place(address: str) -> tuple[str | None, int]:
     host, colon, port = address.rpartition(":")
-    # uvloop would take a port above 65535 for another one.
+    # uvloop would use another port instead of one above 65535.
     if not colon or not (port.isascii() and port.isdigit()) or int(port) > _LAST_PORT:
         raise Unusable(f"cannot listen on {address!r}: it must be HOST:PORT, with a port of at most {_LAST_PORT}, or 0")
     return host.strip("[]") or None, int(port)
+
+
+def _why(error: OSError | ValueError) -> str:
+    """A listening error in words; asyncio's own message repeats the address as a tuple."""
+    code = getattr(error, "errno", None)
+    if code == errno.EADDRINUSE:
+        return "another process listens there already"
+    if code == errno.EACCES:
+        return "permission denied (ports below 1024 are for root)"
+    if code == errno.EADDRNOTAVAIL:
+        return "this machine has no such address"
+    return "this machine knows no such host" if isinstance(error, socket.gaierror) else str(error)
 
 
 async def _metrics(_: web.Request) -> web.Response:

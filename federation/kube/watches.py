@@ -1,16 +1,35 @@
-"""Which collections are followed and how each is read: the hub's objects whole, members' objects as metadata only."""
+"""Which collections are observed and how each is read: the hub's objects whole, members' objects as metadata only."""
+
+from typing import Protocol, runtime_checkable
 
 from federation.core.managedfields import PartialMetadata
 from federation.kube import decoding
 from federation.kube.connection import METADATA, METADATA_LIST, Connection
-from federation.kube.reflector import Collection, OnChange, OnEnd, Reflector, Sink
-from federation.model import marks
+from federation.kube.listing import Budget, Collection
+from federation.kube.reflector import OnChange, OnEnd, Reflector, Sink
+from federation.model import bounds, marks
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.resources import Resource
 
 
+@runtime_checkable
+class ThriftySink(Protocol):
+    """A sink that reduces each object while a list is read, because all pages together may be large."""
+
+    def kept(self, item: FederatedObject) -> FederatedObject:
+        """The object, or the part of it that is needed."""
+
+
+@runtime_checkable
+class RememberingSink(Protocol):
+    """A sink that knows how much is kept of its server."""
+
+    def remembered(self) -> tuple[int, int]:
+        """Bytes that are kept of this collection, and of all others of the same server."""
+
+
 class Watches:
-    """The collections followed at the hub."""
+    """The collections that are observed at the hub."""
 
     def __init__(self, connection: Connection, namespace: str) -> None:
         self._connection = connection
@@ -22,10 +41,10 @@ class Watches:
         sink: Sink[FederatedObject],
         on_change: OnChange,
     ) -> Reflector[FederatedObject]:
-        """Federated objects of one type, everywhere."""
+        """Federated objects of one type, everywhere or in the one namespace that the type is bound to."""
         collection = Collection(
-            path=enabled.federated.collection(),
-            decode=decoding.federated,
+            path=enabled.federated.collection(enabled.namespace),
+            decode=decoding.federated.then(sink.kept) if isinstance(sink, ThriftySink) else decoding.federated,
             version=_federated_version,
             what=enabled.federated.qualified,
         )
@@ -50,26 +69,39 @@ class Watches:
             accept=METADATA,
             accept_list=METADATA_LIST,
             what=resource.qualified,
+            largest=bounds.LARGEST_METADATA,
         )
         return Reflector(self._connection, collection, sink)
 
 
-def holdings(
+def copies(
     connection: Connection,
     enabled: FederatedType,
     sink: Sink[PartialMetadata],
     on_change: OnChange,
     on_end: OnEnd,
+    *,
+    manager: str,
+    budget: Budget | None = None,
 ) -> Reflector[PartialMetadata]:
-    """What a member holds of a type, by the existence of our label: a value of "false" must be seen, too."""
+    """Observe a member's objects of a type that have our label, with any value: "false" must be observed, too.
+
+    `manager` is our field manager; while a list is read, only what concerns it is kept of each object. All types of the
+    member share its `budget`.
+    """
     collection = Collection(
-        path=enabled.target.collection(),
+        path=enabled.target.collection(enabled.namespace),
         decode=decoding.partial,
         version=_partial_version,
         label_selector=marks.MANAGED_LABEL,
         accept=METADATA,
         accept_list=METADATA_LIST,
         what=enabled.target.qualified,
+        largest=bounds.LARGEST_METADATA,
+        page=bounds.LARGEST_PAGE,
+        kept=lambda item: decoding.kept(item, manager),
+        remembered=sink.remembered if isinstance(sink, RememberingSink) else _nothing,
+        budget=budget or Budget(),
     )
     return Reflector(connection, collection, sink, on_change=on_change, on_end=on_end)
 
@@ -80,3 +112,7 @@ def _federated_version(item: FederatedObject) -> str:
 
 def _partial_version(item: PartialMetadata) -> str:
     return item.resource_version
+
+
+def _nothing() -> tuple[int, int]:
+    return 0, 0

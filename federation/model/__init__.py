@@ -1,1 +1,1 @@
-"""Facts: frozen values that every other package may hold. No I/O, no clock, no decisions."""
+"""Facts: frozen values that every other package may use. No I/O, no clock, no decisions."""

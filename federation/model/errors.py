@@ -1,4 +1,4 @@
-"""Errors, each saying what happens next.
+"""Errors, by what happens next.
 
 FederationError
 ├── Invalid        the user's input is wrong: never retried, waits for a change of the named object
@@ -27,7 +27,7 @@ class Unusable(FederationError):
 
 
 class ApiFailure(FederationError):
-    """An API server refused or did not answer; `failure` says which and what is worth doing."""
+    """An API server refused or did not answer; `failure` is what went wrong, and how to go on."""
 
     def __init__(self, failure: Failure, doing: str = "") -> None:
         super().__init__(f"{doing}: {failure.message}" if doing else failure.message)

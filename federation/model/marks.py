@@ -1,6 +1,12 @@
 """The marks KubeFed put on objects, which we keep, and the few that are ours."""
 
+import hashlib
+import re
+
 SYSTEM_NAMESPACE = "kube-federation-system"
+
+SYSTEM_NAMESPACES = frozenset({"default", "kube-node-lease", "kube-public", "kube-system", SYSTEM_NAMESPACE})
+"""Namespaces that every cluster has for itself: never created, changed or deleted. A controller adds its own."""
 
 MANAGED_LABEL = "kubefed.io/managed"
 """On a member's object: "true" is ours to update and delete; "false" was set by somebody and is respected."""
@@ -20,8 +26,33 @@ DELETE_OPTION_ANNOTATION = "kubefed.io/deleteoption"
 RECREATE_ANNOTATION = "kubefed.io/recreate"
 """Ours, on a federated object: "true" lets its copies be deleted and created anew where a member refuses a change."""
 
+COPY_ANNOTATION = "kubefed.io/copy-namespace-metadata"
+"""Ours, on a FederatedNamespace without a template: "true" gives the members the host Namespace's labels and
+annotations, except those that somebody there has set otherwise."""
+
+RUN_ONCE_ANNOTATION = "kubefed.io/run-once"
+"""Ours, on a federated object: "true" means that it runs to completion, as a Job does, "false" that it does not."""
+
+CREATED_ANNOTATION = "kubefed.io/created-by"
+"""Ours, on a member's object that has contents of others (core.removal): the field manager of the hub that created it.
+It is written with the creation or never."""
+
+DELETE_ADOPTED_ANNOTATION = "kubefed.io/delete-adopted"
+"""Ours, on a federated object: "true" has copies with contents of others deleted though others created them."""
+
+IDENTITY_ANNOTATION = "kubefed.io/cluster-uid"
+"""Ours, on a KubeFedCluster: the UID of the member's kube-system namespace, recorded at join or at first acceptance."""
+
+UNANSWERED_ANNOTATION = "kubefed.io/cluster-uid-unheard"
+"""Ours, on a KubeFedCluster: clusters that had not shown their identity when this one's was recorded without a join."""
+
+CONTESTED_ANNOTATION = "kubefed.io/cluster-uid-contested"
+"""Ours, on a KubeFedCluster: an identity that it and another have shown, of which none has it on record."""
+
 CLAIM_PREFIX = "kubefed.io/claimed-by-"
-"""Ours, on a member's object: annotations by which hubs that come second tell the one that has it; see core.claims."""
+"""Ours, on a member's object: annotations by which hubs that come second notify the one that has it (core.claims)."""
+
+_HUBS = re.compile(r"kubefed-[0-9a-f]{8}(-[a-z]+)?")
 
 FIELD_MANAGER = "kubefed"
 """Prefix of our server-side apply field manager; the full name carries the hub's identity (see `field_manager`)."""
@@ -33,12 +64,21 @@ NAMESPACE_TYPE = "namespaces"
 """The name of the FederatedTypeConfig that federates namespaces themselves."""
 
 
-def field_manager(hub_uid: str) -> str:
+def field_manager(hub_uid: str, namespace: str = SYSTEM_NAMESPACE) -> str:
     """The field manager under which the hub with this kube-system UID applies: `kubefed-` and 8 hex digits.
 
-    Two hubs on one member see each other by it in managedFields.
+    Two hubs on one member see each other by it in managedFields. So do two control planes of one hub, which live in
+    different namespaces: to each other they are other hubs.
     """
-    return f"{FIELD_MANAGER}-{hub_uid.replace('-', '')[:8]}"
+    if namespace == SYSTEM_NAMESPACE:
+        return f"{FIELD_MANAGER}-{hub_uid.replace('-', '')[:8]}"
+    own = hashlib.blake2b(f"{hub_uid}/{namespace}".encode(), digest_size=4).hexdigest()
+    return f"{FIELD_MANAGER}-{own}"
+
+
+def is_hubs(manager: str) -> bool:
+    """Whether a field manager is a hub's, ours or another's: its main one or a second one."""
+    return _HUBS.fullmatch(manager) is not None
 
 
 def replicas_manager(manager: str) -> str:

@@ -1,10 +1,11 @@
 """The answer of planning: for every cluster one action. Data only; `controllers.push` carries them out."""
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from federation.model.words import Propagation, Word
+from federation.model.conditions import PropagationStatus, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +28,11 @@ class Apply:
     re-created meanwhile is noticed. `create_only` refuses an object that exists (adoption disabled).
     `hand_over` gives spec.replicas to our second manager: before the apply when `uid` is known, else right after
     the creation (retainReplicas; value is the number to hand over). `legacy` takes over KubeFed's managedFields.
-    `first`: no earlier apply of ours is known, so others may own beside us what we name. `recreation` is set where an
-    object that is there may be recreated.
+    `first`: no earlier apply of ours is known, so others may own beside us what we name. `changed`: the manifest is
+    another than the last one that was accepted there. `recreation` is set where an object that is there may be
+    recreated. `yields` are labels and annotations (section, key) that are never forced: where somebody else owns one,
+    his stays. `mark`: the object carries a note that this hub has created it (without a uid: it is created with one,
+    and one that exists is adopted without).
     """
 
     body: bytes
@@ -40,18 +44,51 @@ class Apply:
     retain_replicas: bool = False
     legacy: bool = False
     first: bool = False
+    changed: bool = False
     recreation: Recreation | None = None
+    yields: frozenset[tuple[str, str]] = frozenset()
+    mark: bool = False
+
+
+class RemovalCause(enum.StrEnum):
+    """What a removal follows from."""
+
+    DELETION = "deletion"
+    """The user deletes the federated object."""
+    PLACEMENT = "placement"
+    CLUSTER_LABELS = "cluster-labels"
+    NAMESPACE = "namespace-placement"
+    NO_NAMESPACE = "no-federated-namespace"
+    SYSTEM_NAMESPACE = "system-namespace"
+    NO_OBJECT = "no-federated-object"
+    """A managed copy that no federated object stands behind."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalReason:
+    """Why a copy leaves a member: the `cause`, by what `change`, and for one that stays there why it is `kept`.
+
+    `unexpected`: it is kept where its user may have expected a deletion.
+    """
+
+    cause: RemovalCause = RemovalCause.DELETION
+    change: str = ""
+    kept: str = ""
+    unexpected: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Delete:
     """Delete the member's object, if it still has this uid; `options` are DeleteOptions from the user.
 
-    Without a uid it is not known whether there is one: look first, and delete what is ours.
+    Without a uid it is not known whether there is one: read it first, and delete what is ours; with `only_created` what
+    this hub has not created is let go of instead.
     """
 
     uid: str
     options: Mapping[str, Any] = field(default_factory=dict)
+    only_created: bool = False
+    reason: RemovalReason | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,45 +101,54 @@ class Release:
 
     uid: str
     keep_label: bool = False
+    reason: RemovalReason | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Another hub has the object: tell it, once, by an annotation of our own, and write nothing else.
+    """Another hub has the object: notify it, once, by an annotation of our own, and write nothing else.
 
-    `holder` is its field manager. `shared`: we own fields beside it, which are given up first.
+    `owner` is its field manager. `shared`: we own fields beside it, which are given up first.
     """
 
     uid: str
-    holder: str
+    owner: str
     shared: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """The member holds what it should. `digest` and `entry` are what its fingerprint says.
+    """The member has what it should have. `digest` and `owned_digest` are what its fingerprint is made of.
 
-    `rivals` are field managers of other hubs that would push the object, too, if we had it not.
+    `rivals` are field managers of other hubs that would push the object, too, if we had it not. `note` is part
+    of the message of the cluster's line.
     """
 
     digest: str
-    entry: str
+    owned_digest: str
     rivals: tuple[str, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Nothing can be done now; an event will come (cluster ready, namespace there, object gone)."""
+    """Nothing can be done now; an event will come (cluster ready, namespace there, object gone).
 
-    word: Word
+    What is only pending keeps its line in the status, unless it is `known` that the cluster does not have the object as
+    it should be. `namespace`: it waits for its namespace, whose own push may have failed.
+    """
+
+    status: PropagationStatus
     message: str = ""
+    known: bool = field(default=False, compare=False)
+    namespace: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
     """This cluster cannot get the object until its user changes something."""
 
-    word: Word
+    status: PropagationStatus
     message: str
 
 
@@ -117,19 +163,24 @@ class Plan:
     """What one reconcile decided.
 
     `reason` and `message` become the Propagation condition when the object as a whole is at fault.
-    `selected` are the clusters that should hold the object; the other actions clear away copies.
-    `undecided`: facts that a decision needs have not been heard yet; nothing is done or told until they are.
-    `unjoined` are names that the placement lists and no cluster has joined under.
+    `selected` are the clusters that should have the object; the other actions remove copies.
+    `undecided`: facts that a decision needs have not been observed yet; nothing is done or reported until they are.
+    `selector` is the clusterSelector as JSON, "" where names decide.
+    `unjoined` are names that the placement lists and no cluster has joined under. `nowhere` is why no cluster is
+    selected, where that is not the object's fault; `ready_reason` is its reason in the Ready condition.
     `finalizer`: True add it before any push, False release it (nothing managed is left), None leave as is.
     """
 
     generation: int
     actions: Mapping[str, Action] = field(default_factory=dict)
     selected: frozenset[str] = frozenset()
-    reason: Propagation = Propagation.OK
+    reason: Reason = Reason.OK
     message: str = ""
     finalizer: bool | None = None
     deleting: bool = False
     undecided: bool = False
     warnings: tuple[str, ...] = ()
+    selector: str = ""
     unjoined: tuple[str, ...] = ()
+    nowhere: str = ""
+    ready_reason: Reason = Reason.OK

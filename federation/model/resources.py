@@ -1,7 +1,12 @@
 """Names of things in the Kubernetes API: resources, object names and the keys that travel through the queues."""
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import quote
+
+_PLAIN = re.compile(r"[A-Za-z0-9:_-][A-Za-z0-9:._-]*")
+"""A segment of a URL path that means itself: no separator, no escape, neither `.` nor `..`."""
 
 
 class ObjectName(NamedTuple):
@@ -40,7 +45,7 @@ class Resource:
 
     @property
     def api_version(self) -> str:
-        """`v1` or `group/version`, as an object's apiVersion says it."""
+        """`v1` or `group/version`, as an object's apiVersion has it."""
         return f"{self.group}/{self.version}" if self.group else self.version
 
     @property
@@ -50,12 +55,27 @@ class Resource:
 
     def collection(self, namespace: str = "") -> str:
         """The URL path that lists and watches: all namespaces when `namespace` is ""."""
-        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
-        return f"{root}/namespaces/{namespace}/{self.plural}" if namespace else f"{root}/{self.plural}"
+        version = segment(self.version)
+        root = f"/apis/{segment(self.group)}/{version}" if self.group else f"/api/{version}"
+        place = f"{root}/namespaces/{segment(namespace)}" if namespace else root
+        return f"{place}/{segment(self.plural)}"
 
     def path(self, name: ObjectName) -> str:
-        """The URL path of one object."""
-        return f"{self.collection(name.namespace if self.namespaced else '')}/{name.name}"
+        """The URL path of one object. Raises ValueError for an empty name: that would be the collection itself."""
+        return f"{self.collection(name.namespace if self.namespaced else '')}/{segment(name.name)}"
+
+
+def segment(text: str) -> str:
+    """One segment of a URL path that reads back as `text` and as nothing else, whatever it holds. ValueError: empty.
+
+    Names are checked where they are read; this is the last wall between somebody's text and another resource's
+    path (`v1%2Fnamespaces%2Fkube-system%2Fpods%2Fabc%2Fexec?`).
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    if not text:
+        raise ValueError("an empty name would be another path")
+    return quote(text, safe="", errors="replace").replace(".", "%2E")
 
 
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)

@@ -24,7 +24,11 @@ class LeaderElection:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """spec of the KubeFedConfig named `kubefed`; an absent object means these defaults."""
+    """spec of the KubeFedConfig named `kubefed`; an absent object means these defaults.
+
+    `cautious`: the KubeFedConfig cannot be understood, and no earlier one is known. Until it is corrected nothing is
+    adopted and nothing removed, for what its author wants of either is unknown.
+    """
 
     namespaced: bool = False
     available_delay: float = 20.0
@@ -36,3 +40,4 @@ class Settings:
     adopt_resources: bool = True
     status_concurrency: int = 16
     features: frozenset[str] = frozenset({"PushReconciler"})
+    cautious: bool = False

@@ -16,12 +16,13 @@ class Condition(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True,
 
 
 class ClusterStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
-    """One cluster's line. Healthy lines are a name and a fingerprint (design: status has a budget).
+    """One cluster's line. Healthy lines are a name and a fingerprint: the whole status has a budget.
 
-    `since` is when a line that is not healthy took its word, RFC 3339.
+    `since` is when a line that is not healthy took its status, RFC 3339.
 
     `generation` is the generation last applied there, written only when it is not the object's observedGeneration.
-    `fingerprint` is `<manifest digest>.<managedFields entry digest>` of the last successful apply.
+    `fingerprint` is `<manifest digest>.<owned digest>` of the last successful apply (observations.Applied). In a stored
+    status one that many have is written once (core.sharing).
     """
 
     name: str

@@ -1,5 +1,5 @@
 """Local control planes: for the demo, the tests and anybody who wants to try federation on one machine.
 
-`verbs` is what the command line calls; `clusters` runs the processes; `binaries` finds or builds what they run;
-`faultproxy` stands between a client and one of them and misbehaves on request.
+The command line calls `verbs`; `clusters` runs the processes; `binaries` finds or builds the binaries; `faultproxy` is
+a proxy before one cluster that fails on request.
 """

@@ -1,6 +1,6 @@
-"""How a client reaches a cluster of the playground: as a value, as a kubeconfig, and as one plain request.
+"""Access to the playground's clusters: as a value, as a kubeconfig, and by single requests.
 
-`clusters` hands these out and polls readiness by `request`; the controller and its tests use the kubeconfig.
+`clusters` returns the values and polls readiness by `request`; the controller and its tests use the kubeconfig.
 """
 
 import base64
@@ -11,19 +11,18 @@ import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-import yaml
+from typegen.kubeyaml import writing
 
 
 @dataclass(frozen=True, slots=True)
 class LocalCluster:
-    """One cluster of a playground. `token` is a system:masters token; a pid is None while that process is not there."""
+    """One cluster of a playground. `token` is a system:masters token; the pid is None unless it is running."""
 
     name: str
     url: str
     token: str = field(repr=False)
     ca_pem: str = field(repr=False)
     apiserver_pid: int | None = None
-    controller_manager_pid: int | None = None
 
 
 def kubeconfig(clusters: Iterable[LocalCluster]) -> bytes:
@@ -46,7 +45,7 @@ def kubeconfig(clusters: Iterable[LocalCluster]) -> bytes:
         "contexts": [{"name": each.name, "context": {"cluster": each.name, "user": each.name}} for each in entries],
         "current-context": entries[0].name if entries else "",
     }
-    return yaml.safe_dump(document, sort_keys=False).encode()
+    return writing.dump([document]).encode()
 
 
 def tls(ca_pem: str) -> ssl.SSLContext:
@@ -64,7 +63,7 @@ def request(
     content_type: str = "application/json",
     timeout: float = 5.0,
 ) -> tuple[int, bytes]:
-    """One request as the admin: (status, body), or (0, b"") if nobody answers within `timeout` seconds."""
+    """One request as the admin: (status, body), or (0, b"") without an answer within `timeout` seconds."""
     host = urllib.parse.urlsplit(cluster.url)
     connection = http.client.HTTPSConnection(host.hostname or "", host.port, timeout=timeout, context=context)
     headers = {"Authorization": f"Bearer {cluster.token}"}
@@ -81,7 +80,7 @@ def request(
 
 
 def reachable(url: str) -> bool:
-    """Whether a plain http URL on this machine answers 200 now (proxies are not asked)."""
+    """Whether a plain http URL on this machine answers 200 now (without any proxy)."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=2) as answer:
@@ -97,6 +96,6 @@ def serves(cluster: LocalCluster, context: ssl.SSLContext) -> bool:
 
 
 def manages(cluster: LocalCluster, context: ssl.SSLContext) -> bool:
-    """Whether a kube-controller-manager has begun its work: it makes each namespace's default account."""
+    """Whether the kube-controller-manager works: it creates each namespace's default service account."""
     path = "/api/v1/namespaces/default/serviceaccounts/default"
     return request(cluster, "GET", path, context)[0] == 200

@@ -1,6 +1,7 @@
-"""Fetch kube-apiserver and etcd from the official envtest archive (kubernetes-sigs/controller-tools), verified.
+"""Download kube-apiserver and etcd from the official envtest archive (kubernetes-sigs/controller-tools), verified.
 
-Third place that `binaries` tries. Where the archive cannot be had, that is said within seconds and compiling follows.
+This is the third place that `binaries` tries. If the archive cannot be reached, that fails within seconds, and
+`binaries` compiles instead.
 """
 
 import hashlib
@@ -19,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-import yaml
+from typegen.kubeyaml import reading
 
-NAMES = ("etcd", "kube-apiserver")  # the archive has no kube-controller-manager
+NAMES = ("etcd", "kube-apiserver", "kubectl")  # the archive has no kube-controller-manager
 INDEX_VARIABLE = "FEDERATION_ENVTEST_INDEX"
 _INDEX = "https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml"
 _TIMEOUT = 5.0  # seconds of silence
@@ -30,7 +31,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm6
 
 
 class UnavailableError(Exception):
-    """The archive could not be had; the text says why in a few words."""
+    """The archive could not be downloaded; the message is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +69,12 @@ def fetch(
     report: Callable[[str], None],
     environ: Mapping[str, str] = os.environ,
 ) -> None:
-    """Put `names` into root/<the archive's version>; UnavailableError if it cannot be had or is damaged."""
+    """Put `names` into root/<the archive's version>. Raises UnavailableError if it is out of reach or damaged."""
     index = environ.get(INDEX_VARIABLE) or _INDEX
     report(f"looking for the official archive of Kubernetes {version}")
     try:
         with _open(index) as answer:
-            content = yaml.safe_load(answer.read())
+            content = reading.value(answer.read().decode())
         machine = platform.machine().lower()
         archive = choose(content, version, sys.platform, _ARCHITECTURES.get(machine, machine))
         root.mkdir(parents=True, exist_ok=True)
@@ -81,8 +82,8 @@ def fetch(
             package = Path(scratch, "archive.tar.gz")
             _download(archive, package, report)
             _unpack(package, names, Path(scratch), root / archive.version)
-    except (OSError, yaml.YAMLError, tarfile.TarError, EOFError) as error:
-        # One line: the reasons inside a URLError or a YAML error run over several.
+    except (OSError, reading.Unreadable, UnicodeDecodeError, tarfile.TarError, EOFError) as error:
+        # On one line: the messages of a URLError or a YAML error have several.
         raise UnavailableError(" ".join(str(error).split())) from error
 
 
@@ -95,18 +96,18 @@ def _open(url: str) -> IO[bytes]:
 
 
 def _download(archive: Archive, package: Path, report: Callable[[str], None]) -> None:
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     report(f"downloading Kubernetes {archive.version} for tests, about 70 MB (usually under a minute)")
     digest = hashlib.sha512()
     with _open(archive.url) as answer, package.open("wb") as out:
         while chunk := answer.read(_CHUNK):
             digest.update(chunk)
             out.write(chunk)
-            if time.monotonic() - told > 5:
-                told = time.monotonic()
-                report(f"downloading: {out.tell() >> 20} MB in {told - began:.0f} s")
+            if time.monotonic() - reported > 5:
+                reported = time.monotonic()
+                report(f"downloading: {out.tell() >> 20} MB in {reported - began:.0f} s")
     if digest.hexdigest() != archive.sha512:
-        raise UnavailableError("its checksum is not the one that the index gives; it was thrown away")
+        raise UnavailableError("its checksum is not the one in the index; it was discarded")
 
 
 def _unpack(package: Path, names: Collection[str], scratch: Path, target: Path) -> None:
@@ -115,7 +116,7 @@ def _unpack(package: Path, names: Collection[str], scratch: Path, target: Path) 
         for name in names:
             source = content.extractfile(members[name]) if name in members else None
             if source is None:
-                raise UnavailableError(f"it holds no {name}")
+                raise UnavailableError(f"it does not contain {name}")
             with source, scratch.joinpath(name).open("wb") as out:
                 shutil.copyfileobj(source, out)
             scratch.joinpath(name).chmod(0o755)

@@ -1,7 +1,8 @@
-"""Find, fetch or build etcd, kube-apiserver and kube-controller-manager; called by `clusters` before any start.
+"""Find, download or build etcd, kube-apiserver and kube-controller-manager; called by `clusters` before any start.
 
-Places, first that has it: $KUBEBUILDER_ASSETS, our cache directory, PATH (if the version fits), the official envtest
-archive, `go build` of the modules pinned in controlplane/. Only what is asked for is fetched or built, under a lock.
+The server of simulated members is built from our own source (controlplane/many). For the others these places are tried
+in order: $KUBEBUILDER_ASSETS, our cache directory, PATH (if the version fits), the official envtest archive, `go build`
+of the modules pinned in controlplane/. Only the requested binaries are downloaded or built, under a lock.
 """
 
 import os
@@ -16,17 +17,26 @@ from federation.playground.errors import PlaygroundError
 
 KUBERNETES_VERSION = "v1.36.3"
 NAMES = ("etcd", "kube-apiserver", "kube-controller-manager")
-_TELL_EVERY = 10.0
+KUBECTL = "kubectl"
+"""For users; nothing here needs it, so it is only made on request."""
+MANY = gobuild.MANY
+"""The server of simulated members; only made if there are any."""
+_REPORT_EVERY = 10.0
 
 
 def cache_root(environ: Mapping[str, str] = os.environ) -> Path:
-    """$XDG_CACHE_HOME or ~/.cache, then federation/controlplane; one folder per Kubernetes version below it."""
+    """federation/controlplane in $XDG_CACHE_HOME or ~/.cache, with a folder per Kubernetes version."""
     cache = environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     return Path(cache) / "federation" / "controlplane"
 
 
 def acceptable(name: str, version_text: str) -> bool:
-    """Whether the output of `NAME --version` is of the minor release that this playground is tested with."""
+    """Whether the output of `NAME --version` is of the minor release that this playground is tested with.
+
+    A kubectl of any release is accepted, and a program of ours, whose file name has its source's hash.
+    """
+    if name in (KUBECTL, MANY):
+        return True
     if name == "etcd":
         return re.search(r"etcd Version: 3\.6\.\d+\b", version_text) is not None
     minor = re.escape(KUBERNETES_VERSION.rpartition(".")[0])
@@ -41,12 +51,12 @@ def _version_text(path: Path) -> str:
     try:
         shown = subprocess.run([str(path), "--version"], capture_output=True, text=True, timeout=10, check=False)  # noqa: S603
     except (OSError, subprocess.TimeoutExpired):
-        return ""  # no usable binary, so no acceptable version
+        return ""  # not a usable binary
     return shown.stdout + shown.stderr
 
 
 def _cached(root: Path) -> Iterator[Path]:
-    """The cache's folders of this minor release: the pinned one, then an archive's, newest first."""
+    """The cache's folders of this minor release: that of the pinned patch release, then others, newest first."""
     yield root / KUBERNETES_VERSION
     siblings = root.glob(f"{KUBERNETES_VERSION.rpartition('.')[0]}.*")
     yield from sorted(
@@ -55,15 +65,16 @@ def _cached(root: Path) -> Iterator[Path]:
 
 
 def find(names: Collection[str], environ: Mapping[str, str] = os.environ) -> dict[str, Path]:
-    """Those of `names` that are on this machine already. Nothing is fetched or built."""
+    """Those of `names` that are on this machine already. Nothing is downloaded or built."""
     assets = environ.get("KUBEBUILDER_ASSETS")
     folders = [Path(assets)] if assets else []
     folders += _cached(cache_root(environ))
     found: dict[str, Path] = {}
     for name in names:
-        here = next((folder / name for folder in folders if _executable(folder / name)), None)
+        file = gobuild.file_name(name)
+        here = next((folder / file for folder in folders if _executable(folder / file)), None)
         if here is None:
-            on_path = shutil.which(name, path=environ.get("PATH", ""))
+            on_path = shutil.which(file, path=environ.get("PATH", ""))
             if on_path and acceptable(name, _version_text(Path(on_path))):
                 here = Path(on_path)
         if here is not None:
@@ -74,11 +85,12 @@ def find(names: Collection[str], environ: Mapping[str, str] = os.environ) -> dic
 def ensure(
     names: Collection[str], report: Callable[[str], None], environ: Mapping[str, str] = os.environ
 ) -> dict[str, Path]:
-    """Paths of all `names` (of `NAMES`), fetched or built if need be; `report` hears what happens and what it takes.
+    """Paths of all `names` (of `NAMES`, MANY, KUBECTL), downloaded or built if necessary, with progress to `report`.
 
-    Raises PlaygroundError if neither can be done. An interrupted build goes on where it was when run again.
+    Raises PlaygroundError if neither is possible. Run again, an interrupted build continues.
     """
-    unknown = set(names) - set(NAMES)
+    every = (*NAMES, MANY, KUBECTL)
+    unknown = set(names) - set(every)
     if unknown:
         raise ValueError(f"no such control-plane binary: {', '.join(sorted(unknown))}")
     found = find(names, environ)
@@ -86,8 +98,8 @@ def ensure(
         return found
     root = cache_root(environ)
     with locks.hold(root / ".lock", _waiting(report)):
-        found = find(names, environ)  # the run that we waited for may have made them
-        missing = [name for name in NAMES if name in names and name not in found]
+        found = find(names, environ)  # the run that held the lock may have made them
+        missing = [name for name in every if name in names and name not in found]
         fetchable = [name for name in missing if name in archive.NAMES]
         if fetchable:
             try:
@@ -106,12 +118,12 @@ def ensure(
 
 
 def _waiting(report: Callable[[str], None]) -> Callable[[float], None]:
-    told = -_TELL_EVERY
+    reported = -_REPORT_EVERY
 
     def waiting(seconds: float) -> None:
-        nonlocal told
-        if seconds - told >= _TELL_EVERY:
-            told = seconds
+        nonlocal reported
+        if seconds - reported >= _REPORT_EVERY:
+            reported = seconds
             report(f"another run is building; waiting ({seconds:.0f} s)")
 
     return waiting

@@ -1,7 +1,9 @@
-"""A playground: one etcd and any number of real clusters on 127.0.0.1, described by a directory.
+"""A playground: any number of clusters on 127.0.0.1, described by a directory.
 
-`verbs` (the command line), the demo and the tests call it. All is synchronous: processes are started together and then
-polled. Every change holds the playground's lock; what a dead run left half done is finished by the next `up`.
+Real clusters have an API server each and share an etcd; simulated members share one API server and its etcd.
+
+`verbs` (the command line), the demo and the tests call it. Everything is synchronous: processes are started together
+and then polled. Every change holds the playground's lock; the next `up` finishes what an interrupted run has begun.
 """
 
 import signal
@@ -10,13 +12,14 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, NamedTuple, Self
 
-from federation.playground import access, binaries, layout, locks, preparing, processes, starting
+from federation.playground import access, binaries, layout, locks, preparing, processes, simulating, starting
 from federation.playground.access import LocalCluster
 from federation.playground.errors import PlaygroundError
-from federation.playground.layout import APISERVER, ETCD, MANAGER, Layout, Record
+from federation.playground.layout import APISERVER, ETCD, MANAGER, MANY, Layout, Record
 from federation.playground.processes import Process, State
+from federation.playground.recording import Recorder
 
 if TYPE_CHECKING:
     from federation.playground import pki
@@ -26,7 +29,10 @@ DEFAULT_NAMES = ("host", "m1", "m2", "m3")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One process of a playground, for a table; `ready` is None where readiness is not asked for; memory in bytes."""
+    """One process of a playground, for a table; `ready` is None where readiness is not checked; memory in bytes.
+
+    `cluster` is "" for the etcd of the real clusters, and names the first and the last of all simulated members.
+    """
 
     cluster: str
     process: str
@@ -37,8 +43,15 @@ class Row:
     url: str
 
 
+class Etcd(NamedTuple):
+    """A running etcd."""
+
+    pid: int
+    url: str
+
+
 class Playground:
-    """A set of local clusters. Make it with `up`, or `open` one that somebody else has brought up."""
+    """A set of local clusters. Make one with `up`, or `open` an existing one."""
 
     def __init__(self, directory: Path, *, report: Callable[[str], None] = print) -> None:
         self._files = Layout(directory.expanduser().absolute())
@@ -54,27 +67,28 @@ class Playground:
         names: Sequence[str] = DEFAULT_NAMES,
         *,
         controller_manager: Collection[str] = (),
+        simulated: Sequence[str] = (),
         report: Callable[[str], None] = print,
     ) -> Self:
-        """Bring up these clusters, and whatever the playground had before; returns when all of them serve.
+        """Start these clusters and those that the playground already has; returns when all of them serve.
 
-        Idempotent: what runs is left alone, what is paused goes on, what is stopped or half made is finished. Clusters
-        in `controller_manager` also get a kube-controller-manager. Raises PlaygroundError with the end of the log of
-        the process that would not start.
+        Idempotent: running processes are left alone, paused ones are resumed, stopped ones are started again. Clusters
+        in `controller_manager` also get a kube-controller-manager; `simulated` are members that share one API server.
+        Raises PlaygroundError with the end of the log of a process that does not start.
         """
-        for name in names:
+        for name in (*names, *simulated):
             layout.check_name(name, "cluster")
         strangers = sorted(set(controller_manager) - set(names))
         if strangers:
-            raise PlaygroundError(f"controller managers asked for clusters that are not: {', '.join(strangers)}")
+            raise PlaygroundError(f"controller managers for clusters that do not exist: {', '.join(strangers)}")
         playground = cls(directory, report=report)
         with playground._locked():
-            playground._bring_up(names, controller_manager)
+            playground._bring_up(names, controller_manager, simulated)
         return playground
 
     @classmethod
     def open(cls, directory: Path, *, report: Callable[[str], None] = print) -> Self:
-        """Attach to a playground that exists, whatever the state of its processes; PlaygroundError if there is none."""
+        """An existing playground, in any state. Raises PlaygroundError if there is none."""
         playground = cls(directory, report=report)
         playground._record()
         return playground
@@ -91,42 +105,47 @@ class Playground:
 
     @property
     def clusters(self) -> Mapping[str, LocalCluster]:
-        """The clusters as they are now (pids change at a restart)."""
-        return {
-            name: preparing.read_cluster(self._files, name, record) for name, record in self._record().clusters.items()
-        }
+        """The clusters as they are now (pids change with a restart)."""
+        record = self._record()
+        return preparing.read_clusters(self._files, record, record.clusters)
 
     @property
     def etcd_pid(self) -> int | None:
-        """The etcd that all clusters share."""
-        process = processes.find(self._files.etcd_pid)
+        """The etcd that all real clusters share."""
+        process = processes.find(self._files.etcd.pid)
         return process.pid if process else None
 
     @property
+    def simulated_etcd(self) -> "Etcd | None":
+        """The etcd that all simulated members share, while it runs: one watch there observes every member."""
+        process = processes.find(self._files.many_etcd.pid)
+        return Etcd(process.pid, f"http://127.0.0.1:{self._record().many_etcd_port}") if process else None
+
+    @property
     def ca(self) -> "pki.KeyPair":
-        """The authority that signed every serving certificate here, for whoever serves in a cluster's place."""
-        from federation.playground import pki  # noqa: PLC0415 - cryptography, only for who signs
+        """The authority that signed every serving certificate here, for a proxy that serves in a cluster's place."""
+        from federation.playground import pki  # noqa: PLC0415 - it imports cryptography
 
         return pki.KeyPair(self._files.ca_certificate.read_bytes(), self._files.ca_key.read_bytes())
 
     # -- changing ----------------------------------------------------------------------------------------------------
 
-    def add(self, name: str, *, controller_manager: bool = False) -> LocalCluster:
-        """Bring up one more cluster."""
+    def add(self, name: str) -> LocalCluster:
+        """Bring up one more real cluster."""
         layout.check_name(name, "cluster")
         with self._locked():
             self._record()
-            self._bring_up((name,), (name,) if controller_manager else (), only=name)
+            self._bring_up((name,), (), only=name)
         return self.clusters[name]
 
     def kill(self, name: str) -> None:
-        """SIGKILL a cluster's API server and controller manager, as a power cut would. Its data stay in etcd."""
+        """Kill a cluster's API server and controller manager (SIGKILL), as a power cut would; its data stays."""
         with self._locked():
             self._require(name)
             self._kill(name)
 
     def restart(self, name: str) -> LocalCluster:
-        """Start a cluster again (killing what still runs of it), on its old port and with its old data."""
+        """Kill what still runs of a cluster, and start it again on the same port and with the same data."""
         with self._locked():
             self._require(name)
             self._kill(name)
@@ -134,7 +153,7 @@ class Playground:
         return self.clusters[name]
 
     def pause(self, name: str) -> None:
-        """SIGSTOP a cluster's API server: its port still accepts connections, and nobody answers."""
+        """SIGSTOP a cluster's API server: its port still accepts connections, without any answer."""
         self._signal(name, signal.SIGSTOP)
 
     def resume(self, name: str) -> None:
@@ -142,7 +161,7 @@ class Playground:
         self._signal(name, signal.SIGCONT)
 
     def down(self) -> bool:
-        """End every process, paused ones too, and remove the directory. Works on what is left of a damaged one.
+        """End every process, paused ones, too, and remove the directory, also of a damaged playground.
 
         False if there was neither a process nor a file.
         """
@@ -155,31 +174,40 @@ class Playground:
     # -- looking -----------------------------------------------------------------------------------------------------
 
     def status(self) -> list[Row]:
-        """A row for each process: etcd first, then cluster by cluster. A running API server is asked if it is ready."""
+        """A row for each process: etcd first, then cluster by cluster. Readiness of running API servers is checked."""
         record = self._record()
-        etcd = processes.find(self._files.etcd_pid)
-        rows = [self._row("", "etcd", etcd, None, f"http://127.0.0.1:{record.etcd_port}")]
-        for name, cluster in self.clusters.items():
+        rows = []
+        if record.etcd_port:
+            etcd = processes.find(self._files.etcd.pid)
+            rows.append(self._row("", ETCD, etcd, None, f"http://127.0.0.1:{record.etcd_port}"))
+        clusters = self.clusters
+        for name in record.names("real"):
             process = processes.find(self._files.cluster(name).pid(APISERVER))
-            running = processes.state(process) is State.RUNNING
-            ready = running and access.request(cluster, "GET", "/readyz", self._context(), timeout=2)[0] == 200
-            rows.append(self._row(name, APISERVER, process, ready, cluster.url))
+            rows.append(self._row(name, APISERVER, process, self._ready(process, clusters[name]), clusters[name].url))
             if record.clusters[name].controller_manager:
                 manager = processes.find(self._files.cluster(name).pid(MANAGER))
                 rows.append(self._row(name, MANAGER, manager, None, ""))
-        return rows
+        return rows + self._simulated_rows(record, clusters)
+
+    def _simulated_rows(self, record: Record, clusters: Mapping[str, LocalCluster]) -> list[Row]:
+        names = record.names("many")
+        if not names:
+            return []
+        label = simulating.label(names)
+        etcd, process = processes.find(self._files.many_etcd.pid), processes.find(self._files.many.pid(MANY))
+        return [
+            self._row(label, ETCD, etcd, None, f"http://127.0.0.1:{record.many_etcd_port}"),
+            self._row(label, MANY, process, self._ready(process, clusters[names[0]]), ""),
+        ]
+
+    def _ready(self, process: Process | None, cluster: LocalCluster) -> bool:
+        running = processes.state(process) is State.RUNNING
+        return running and access.request(cluster, "GET", "/readyz", self._context(), timeout=2)[0] == 200
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _locked(self, *, remove: bool = False) -> AbstractContextManager[None]:
-        told = False
-
-        def waiting(_: float) -> None:
-            nonlocal told
-            if not told:
-                self._report("another run is changing this playground; waiting")
-                told = True
-
+        waiting = locks.once(self._report, "another run is changing this playground; waiting")
         return locks.hold(self._files.lock, waiting, remove=remove)
 
     def _record(self) -> Record:
@@ -191,21 +219,35 @@ class Playground:
     def _require(self, name: str) -> None:
         clusters = self._record().clusters
         if name not in clusters:
-            raise PlaygroundError(f"the playground has no cluster {name!r}; it has {', '.join(clusters)}")
+            known = ", ".join(list(clusters)[:10]) + (", ..." if len(clusters) > 10 else "")
+            raise PlaygroundError(f"the playground has no cluster {name!r}; it has {known}")
+        if clusters[name].shape == "many":
+            raise PlaygroundError(
+                f"{name} is simulated: it shares a process with other members, and only a real cluster has one of its "
+                "own to kill, pause or start again"
+            )
 
     def _context(self) -> ssl.SSLContext:
         if self._trust is None:
             self._trust = access.tls(self._files.ca_certificate.read_text())
         return self._trust
 
-    def _bring_up(self, names: Sequence[str], managers: Collection[str], *, only: str | None = None) -> None:
-        record = preparing.prepare(self._files, names, managers)
-        targets = [only] if only else list(record.clusters)
-        needed = [ETCD, APISERVER]
-        if any(record.clusters[each].controller_manager for each in targets):
-            needed.append(MANAGER)
+    def _bring_up(
+        self, names: Sequence[str], managers: Collection[str], simulated: Sequence[str] = (), *, only: str | None = None
+    ) -> None:
+        record = preparing.prepare(self._files, names, managers, simulated)
+        real = [only] if only else record.names("real")
+        many = not only and bool(record.names("many"))
+        needed = [ETCD]
+        needed += [APISERVER] if real else []
+        needed += [MANAGER] if any(record.clusters[each].controller_manager for each in real) else []
+        needed += [MANY] if many else []
         paths = binaries.ensure(needed, self._report)
-        starting.Starter(self._files, record, paths, self._report).run(targets)
+        recorder = Recorder(self._files, record)
+        if real:
+            starting.Starter(recorder, paths, self._report).run(real)
+        if many:
+            simulating.Simulation(recorder, paths, self._report).run()
 
     def _kill(self, name: str) -> None:
         own = self._files.cluster(name)
@@ -217,7 +259,7 @@ class Playground:
             self._require(name)
             process = processes.find(self._files.cluster(name).pid(APISERVER))
             if process is None or not processes.send(process, number):
-                raise PlaygroundError(f"cluster {name} is not running: restart it first")
+                raise PlaygroundError(f"cluster {name} is not running: resume it first")
 
     def _row(self, cluster: str, process: str, found: Process | None, ready: bool | None, url: str) -> Row:
         return Row(

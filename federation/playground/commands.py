@@ -1,15 +1,16 @@
-"""The command lines of etcd, kube-apiserver and kube-controller-manager, as pure functions of their facts.
+"""The command lines of etcd, kube-apiserver and kube-controller-manager, as pure functions.
 
-Called by `clusters`. Everything listens on 127.0.0.1. What differs from a production cluster is said beside the flag.
+Called by `starting` and `simulating`. Everything listens on 127.0.0.1. Flags that differ from a production cluster have
+a comment.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from federation.playground.layout import ClusterFiles, Layout
+from federation.playground.layout import ClusterFiles, EtcdFiles, Layout
 
-# What federation needs of a kube-controller-manager: namespaces that go away, owners that take their dependents along,
-# service accounts, quota and aggregated roles that work, and Deployments with a status. No nodes, so no Pod ever runs.
+# What federation needs of a kube-controller-manager: the deletion of namespaces and of dependents, service accounts,
+# quota, aggregated roles, and Deployments with a status. There are no nodes, so no Pod ever runs.
 CONTROLLERS = (
     "namespace-controller",
     "garbage-collector-controller",
@@ -23,27 +24,33 @@ CONTROLLERS = (
 )
 
 
-def etcd(binary: Path, layout: Layout, port: int) -> list[str]:
-    """One etcd for all clusters. Without fsync a crash of the machine may lose data; a killed etcd loses none."""
+PROGRESS = "5s"
+"""How often etcd sends its revision to idle watches. kube-apiserver's watch cache is made for this interval."""
+MANY_PROGRESS = "30s"
+"""Without that cache it is the interval of the clients' bookmarks. kube-apiserver sends one a minute."""
+
+
+def etcd(binary: Path, files: EtcdFiles, port: int, *, progress: str = PROGRESS) -> list[str]:
+    """One etcd for many clusters. Without fsync a crash of the machine may lose data; a killed etcd loses none."""
     url = f"http://127.0.0.1:{port}"
     return [
         str(binary),
-        f"--data-dir={layout.etcd_data}",
+        f"--data-dir={files.data}",
         "--unsafe-no-fsync",
         f"--listen-client-urls={url}",
         f"--advertise-client-urls={url}",
-        # A single member talks to no peer; port 0 takes any.
+        # A single member has no peers; port 0 is any free port.
         "--listen-peer-urls=http://127.0.0.1:0",
         "--initial-advertise-peer-urls=http://127.0.0.1:0",
         "--initial-cluster=default=http://127.0.0.1:0",
         "--quota-backend-bytes=8589934592",
-        "--watch-progress-notify-interval=5s",
+        f"--watch-progress-notify-interval={progress}",
         "--log-level=warn",
     ]
 
 
 def issuer(name: str) -> str:
-    """The issuer (and audience) of a cluster's service-account tokens: its own, so that no other cluster takes them."""
+    """The issuer (and audience) of a cluster's service-account tokens: each its own, so that no other accepts them."""
     return f"https://{name}.playground.invalid"
 
 
@@ -67,16 +74,48 @@ def apiserver(binary: Path, layout: Layout, name: str, *, port: int, etcd_port: 
         f"--service-account-key-file={files.token_public_key}",
         f"--service-account-signing-key-file={files.token_key}",
         "--service-cluster-ip-range=10.0.0.0/16",
-        # The `kubernetes` Service would otherwise point at 127.0.0.1, which the API server itself refuses.
+        # Otherwise the `kubernetes` Service would point to 127.0.0.1, which the API server refuses.
         "--endpoint-reconciler-type=none",
         "--profiling=false",
+    ]
+
+
+def many(binary: Path, layout: Layout, *, etcd_port: int) -> list[str]:
+    """The API server of all simulated members; each has a port of its own, from the file `members`.
+
+    Its source sets what the division of the storage requires; these are the other flags.
+    """
+    files = layout.many
+    return [
+        str(binary),
+        f"--members={files.members}",
+        f"--etcd-servers=http://127.0.0.1:{etcd_port}",
+        "--etcd-prefix=/playground/many",
+        f"--tls-cert-file={files.certificate}",
+        f"--tls-private-key-file={files.key}",
+        f"--client-ca-file={layout.ca_certificate}",
+        f"--token-auth-file={files.tokens}",
+        "--anonymous-auth=false",
+        # The RBAC authoriser knows the roles of one cluster only.
+        "--authorization-mode=AlwaysAllow",
+        f"--service-account-issuer={issuer('many')}",
+        f"--service-account-key-file={files.token_public_key}",
+        f"--service-account-signing-key-file={files.token_key}",
+        "--service-cluster-ip-range=10.0.0.0/16",
+        "--advertise-address=127.0.0.1",
+        "--endpoint-reconciler-type=none",
+        "--profiling=false",
+        # Limits for one cluster must not apply to the sum of all members.
+        "--enable-priority-and-fairness=false",
+        "--max-requests-inflight=0",
+        "--max-mutating-requests-inflight=0",
     ]
 
 
 def controller_manager(
     binary: Path, layout: Layout, files: ClusterFiles, controllers: Sequence[str] = CONTROLLERS
 ) -> list[str]:
-    """A kube-controller-manager of one cluster with only these controllers; it listens nowhere."""
+    """A kube-controller-manager of one cluster with only these controllers; it listens on no port."""
     return [
         str(binary),
         f"--kubeconfig={files.kubeconfig}",

@@ -1,5 +1,5 @@
-"""What the playground says when it cannot go on; raised everywhere in this package, printed by the command line."""
+"""The error of this package; printed by the command line."""
 
 
 class PlaygroundError(Exception):
-    """A playground could not be started, found or changed. The text says what failed and what to do next."""
+    """A playground could not be started, found or changed. The message names what failed and what to do next."""

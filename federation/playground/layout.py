@@ -1,6 +1,7 @@
-"""Where a playground keeps its files, and the record of what belongs to it (playground.json).
+"""The files of a playground, and the record of its clusters (playground.json).
 
-Read and written by `clusters`, `preparing` and `starting` only. Nothing here starts a process.
+Real clusters have an API server each; simulated members share one. Used inside this package only. Nothing here starts a
+process.
 """
 
 import os
@@ -9,28 +10,37 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from federation.playground.errors import PlaygroundError
 
-ETCD, APISERVER, MANAGER = "etcd", "kube-apiserver", "kube-controller-manager"
+ETCD, APISERVER, MANAGER, MANY = "etcd", "kube-apiserver", "kube-controller-manager", "kube-apiserver-many"
+Shape = Literal["real", "many"]
+"""real: the cluster has an API server of its own; many: it is one of many that share an API server."""
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 class ClusterRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What outlives a cluster's processes: its port, and whether it runs a kube-controller-manager."""
+    """What is kept of a cluster when its processes end: its port, and whether it runs a kube-controller-manager."""
 
     port: int
     controller_manager: bool
-    born: bool = False  # has been ready once: others know its URL now, so its port may not change
+    born: bool = False  # it has been ready once: clients know its URL, so its port must not change any more
+    shape: Shape = "real"
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """playground.json: one etcd, and the clusters by name in the order of their making."""
+    """playground.json: the clusters by name in the order of their creation, and each shape's etcd port (0: none)."""
 
     etcd_port: int
     clusters: dict[str, ClusterRecord]
+    many_etcd_port: int = 0
+
+    def names(self, shape: Shape) -> list[str]:
+        """The clusters of one shape."""
+        return [name for name, cluster in self.clusters.items() if cluster.shape == shape]
 
 
 def default_directory(name: str = "default", environ: Mapping[str, str] = os.environ) -> Path:
@@ -50,8 +60,30 @@ def check_name(name: str, what: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
+class EtcdFiles:
+    """The files of one etcd."""
+
+    directory: Path
+
+    @property
+    def data(self) -> Path:
+        """Its --data-dir."""
+        return self.directory / "etcd"
+
+    @property
+    def log(self) -> Path:
+        """Its output."""
+        return self.directory / "etcd.log"
+
+    @property
+    def pid(self) -> Path:
+        """Its pid file."""
+        return self.directory / "etcd.pid"
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterFiles:
-    """The files of one cluster, in a folder of its own."""
+    """The files of one API server, in a folder of its own."""
 
     directory: Path
 
@@ -82,8 +114,13 @@ class ClusterFiles:
 
     @property
     def kubeconfig(self) -> Path:
-        """kube-controller-manager's way to its API server."""
+        """kube-controller-manager's kubeconfig."""
         return self.directory / "controller-manager.kubeconfig"
+
+    @property
+    def members(self) -> Path:
+        """The names and ports of the simulated members, for their API server: {"m1": 20001, ...}."""
+        return self.directory / "members.json"
 
     def log(self, process: str) -> Path:
         """Output of a process ("kube-apiserver", "kube-controller-manager")."""
@@ -107,7 +144,7 @@ class Layout:
 
     @property
     def lock(self) -> Path:
-        """Held by whoever changes the playground; beside the directory, so that it outlives a removal."""
+        """Held during every change of the playground. It is beside the directory, which `down` removes."""
         return self.directory.with_name(self.directory.name + ".lock")
 
     @property
@@ -126,33 +163,33 @@ class Layout:
         return self.directory / "ca.key"
 
     @property
-    def etcd_data(self) -> Path:
-        """etcd's --data-dir."""
-        return self.directory / "etcd"
+    def etcd(self) -> EtcdFiles:
+        """The etcd of the real clusters."""
+        return EtcdFiles(self.directory)
 
     @property
-    def etcd_log(self) -> Path:
-        """etcd's output."""
-        return self.directory / "etcd.log"
+    def many(self) -> ClusterFiles:
+        """The API server of the simulated members."""
+        return ClusterFiles(self.directory / "many")
 
     @property
-    def etcd_pid(self) -> Path:
-        """etcd's pid file."""
-        return self.directory / "etcd.pid"
+    def many_etcd(self) -> EtcdFiles:
+        """Its etcd."""
+        return EtcdFiles(self.directory / "many")
 
     def cluster(self, name: str) -> ClusterFiles:
-        """The files of one cluster."""
+        """The files of one real cluster."""
         return ClusterFiles(self.directory / "clusters" / name)
 
 
 def strangers(layout: Layout) -> list[str]:
-    """What lies in the directory and is no playground's: a reason to remove nothing there."""
+    """Files in the directory that do not belong to a playground: a reason to remove nothing there."""
     if not layout.directory.is_dir():
         return [layout.directory.name] if layout.directory.exists() else []
     ours = re.compile(
         r"(playground\.json|([-a-z0-9]+\.)?kubeconfig|ca\.crt|ca\.key|kind|etcd\.(log|pid))(\.tmp)?|etcd\.tmp"
     )
-    folders = ("etcd", "clusters")
+    folders = ("etcd", "clusters", "many")
     return sorted(
         each.name
         for each in layout.directory.iterdir()
@@ -161,11 +198,11 @@ def strangers(layout: Layout) -> list[str]:
 
 
 def clear(layout: Layout) -> None:
-    """Remove the directory of a playground; a directory that holds anything else is left as it is, and named."""
+    """Remove the directory of a playground. Raises PlaygroundError when it contains anything else."""
     foreign = strangers(layout)
     if foreign:
         raise PlaygroundError(
-            f"{layout.directory} holds what is no playground's ({', '.join(foreign[:5])}): nothing there was removed; "
+            f"{layout.directory} contains files of something else ({', '.join(foreign[:5])}): nothing was removed; "
             "move it away, or choose another directory"
         )
     if layout.directory.exists():
@@ -173,7 +210,7 @@ def clear(layout: Layout) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
+    """Write a file atomically, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".tmp")
     temporary.touch(mode=0o600)
@@ -182,7 +219,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def load(layout: Layout) -> Record | None:
-    """The playground's record; None where there is none. A garbled one is an error, not an empty playground."""
+    """The playground's record; None where there is none. Raises PlaygroundError for one that cannot be read."""
     try:
         content = layout.record.read_bytes()
     except (FileNotFoundError, NotADirectoryError):

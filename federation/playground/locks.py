@@ -1,4 +1,4 @@
-"""One run at a time: an advisory file lock that ends with its process, so a crash never leaves one behind.
+"""An advisory file lock, so that one run works at a time; it ends with its process, also after a crash.
 
 Used by `binaries` (the cache) and `clusters` (a playground's directory).
 """
@@ -28,14 +28,27 @@ def _try(descriptor: int) -> bool:
     return True
 
 
+def once(report: Callable[[str], None], line: str) -> Callable[[float], None]:
+    """A `waiting` for `hold` that reports the line once."""
+    reported = False
+
+    def waiting(_: float) -> None:
+        nonlocal reported
+        if not reported:
+            report(line)
+            reported = True
+
+    return waiting
+
+
 @contextmanager
 def hold(
     path: Path, waiting: Callable[[float], None], *, remove: bool = False, interval: float = 0.2
 ) -> Iterator[None]:
     """Hold the lock at `path`; while another process has it, call `waiting(seconds so far)` every `interval` seconds.
 
-    `remove` unlinks the file at the end. The lock is taken again if the file was replaced meanwhile: holding a lock
-    on a deleted file would let two runs in.
+    `remove` unlinks the file at the end. The lock is taken again if the file was replaced meanwhile, because a lock on
+    a deleted file excludes nobody.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()

@@ -1,8 +1,8 @@
 """The playground's own certificate authority, serving certificates and service-account keys, as PEM bytes.
 
-Called when a playground is made and by `faultproxy` for its own certificate. Elliptic keys, because an RSA key costs a
-tenth of a second each. Importers import this module where they need it: cryptography takes 16 MB and is of no use to a
-playground that already has its files.
+Called when a playground is made, and by `wire` for the fault proxy's certificate. Elliptic-curve keys, because an RSA
+key takes a tenth of a second. Import this module only where it is needed: cryptography takes 16 MB, and an existing
+playground does not need it.
 """
 
 import datetime as dt
@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFETIME = dt.timedelta(days=3650)  # a playground is thrown away long before
+_LIFETIME = dt.timedelta(days=3650)  # a playground is removed long before
 _BACKDATED = dt.timedelta(minutes=5)  # a container's clock may lag behind
 
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """A certificate and its private key (PEM); the key is kept out of repr and so out of tracebacks."""
+    """A certificate and its private key (PEM); the key is not in repr, and so not in tracebacks."""
 
     certificate: bytes
     key: bytes = field(repr=False)

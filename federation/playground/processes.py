@@ -1,9 +1,9 @@
-"""Real processes with a memory: started detached, found again by pid file, never mistaken for a stranger.
+"""Start processes detached, and find and signal them again by pid file.
 
-`clusters` starts etcd, kube-apiserver and kube-controller-manager through this module. A pid alone is no identity: pids
-are reused, and a pid file outlives a reboot. So every pid file also holds the start time that the kernel keeps, and no
-signal is sent unless it still agrees. Each process also carries its playground's directory in its environment, by which
-`strays` finds those whose pid file was lost.
+Used for etcd, kube-apiserver and kube-controller-manager. A pid alone does not identify a process: pids are reused, and
+a pid file is still there after a reboot. So every pid file also has the process's start time from the kernel, and a
+signal is only sent if it is still the same. Each process also has its playground's directory in its environment, by
+which `strays` finds processes whose pid file was lost.
 """
 
 import enum
@@ -25,7 +25,7 @@ _PROC = Path("/proc")
 
 
 class State(enum.Enum):
-    """What the kernel says of a process."""
+    """The state of a process, from the kernel."""
 
     RUNNING = "running"
     PAUSED = "paused"
@@ -34,7 +34,7 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that was once started; `born` tells it from a later process with the same pid."""
+    """A process that was started once; `born` distinguishes it from a later process with the same pid."""
 
     pid: int
     born: str
@@ -58,7 +58,7 @@ def _stat(pid: int) -> tuple[str, str]:
         boot = _PROC.joinpath("sys/kernel/random/boot_id").read_text().strip()
         letter = fields[0]
         if letter == "Z" and _threads(pid) > 1:
-            letter = "R"  # its first thread is gone, others still close its sockets
+            letter = "R"  # its first thread has ended, but others still have to close its sockets
         return letter, f"{boot}:{fields[19]}"
     shown = subprocess.run(  # noqa: S603
         ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
@@ -68,7 +68,7 @@ def _stat(pid: int) -> tuple[str, str]:
 
 
 def identify(pid: int) -> Process | None:
-    """The living process with this pid; None if there is none (a zombie is none)."""
+    """The running process with this pid; None if there is none, or only a zombie."""
     letter, born = _stat(pid)
     return None if letter in ("", "Z", "X") else Process(pid, born)
 
@@ -84,9 +84,9 @@ def state(process: Process | None) -> State:
 
 
 def start(argv: list[str], *, environment: Mapping[str, str], mark: str, log: Path, pid_file: Path) -> Process:
-    """Start a process in a session of its own, its output appended to `log`, and remember it in `pid_file`.
+    """Start a process in a session of its own, with its output appended to `log`, and record it in `pid_file`.
 
-    It outlives its parent and hears nothing of the parent's terminal. `argv[0]` is an absolute path.
+    It goes on when its parent ends, and gets no signals from the parent's terminal. `argv[0]` is an absolute path.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     pid = os.posix_spawn(
@@ -102,20 +102,20 @@ def start(argv: list[str], *, environment: Mapping[str, str], mark: str, log: Pa
         setsigmask=[],
         setsigdef=[signal.SIGINT, signal.SIGPIPE],
     )
-    process = Process(pid, _stat(pid)[1])  # a child that has already ended is still there to be asked, as a zombie
+    process = Process(pid, _stat(pid)[1])  # a child that has already ended still has its entry, as a zombie
     remember(process, pid_file)
     return process
 
 
 def remember(process: Process, pid_file: Path) -> None:
-    """Write a pid file, whole or not at all."""
+    """Write a pid file atomically."""
     temporary = pid_file.with_suffix(".tmp")
     temporary.write_text(json.dumps({"pid": process.pid, "born": process.born}))
     temporary.replace(pid_file)
 
 
 def find(pid_file: Path) -> Process | None:
-    """The living process that a pid file speaks of; None for no file, a garbled one, or somebody else's pid."""
+    """The running process of a pid file; None without a readable file, or if the pid is another process's now."""
     try:
         record = json.loads(pid_file.read_text())
         process = Process(int(record["pid"]), str(record["born"]))
@@ -125,7 +125,7 @@ def find(pid_file: Path) -> Process | None:
 
 
 def send(process: Process, number: signal.Signals) -> bool:
-    """Signal this very process; False if it is gone. On Linux its pid cannot be reused between look and signal."""
+    """Signal this process; False if it has ended. On Linux its pid cannot be reused before the signal."""
     if sys.platform == "linux":
         try:
             handle = os.pidfd_open(process.pid)
@@ -150,11 +150,11 @@ def _reap(pid: int) -> None:
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:
-        return  # started by an earlier run: init reaps it
+        return  # it was started by an earlier run, so init reaps it
 
 
 def ended(process: Process) -> bool:
-    """Whether the process is gone; a child of ours is also taken off the kernel's list."""
+    """Whether the process has ended; if it is a child of ours, it is also reaped."""
     if state(process) is not State.STOPPED:
         return False
     _reap(process.pid)
@@ -172,9 +172,9 @@ def wait(process: Process, seconds: float) -> bool:
 
 
 def stop(processes: Sequence[Process], *, grace: float) -> None:
-    """End processes together: SIGTERM, `grace` seconds to obey, then SIGKILL; grace 0 is SIGKILL at once.
+    """End processes together: SIGTERM, then SIGKILL after `grace` seconds; with grace 0, SIGKILL at once.
 
-    A paused process ends as well: SIGKILL reaches it, and SIGTERM is followed by SIGCONT.
+    Paused processes end, too: SIGTERM is followed by SIGCONT, and SIGKILL needs none.
     """
     if grace:
         for process in processes:
@@ -190,7 +190,7 @@ def stop(processes: Sequence[Process], *, grace: float) -> None:
 
 
 def strays(mark: str) -> list[Process]:
-    """Living processes of ours that carry `mark` in their environment. Needs /proc; elsewhere the list is empty."""
+    """Running processes of ours with `mark` in their environment. Needs /proc; without it the list is empty."""
     if not _PROC.joinpath("self").exists():
         return []
     needle = f"{MARK}={mark}".encode()
@@ -210,7 +210,7 @@ def strays(mark: str) -> list[Process]:
 
 
 def memory(process: Process) -> int | None:
-    """Resident memory in bytes, where /proc tells."""
+    """Resident memory in bytes; None without /proc."""
     try:
         pages = _PROC.joinpath(str(process.pid), "statm").read_text().split()[1]
     except OSError:
@@ -230,11 +230,22 @@ def is_free(port: int) -> bool:
 
 
 def free_port(taken: set[int]) -> int:
-    """A port of 127.0.0.1 on which nobody listens and which is not in `taken`.
+    """A port of 127.0.0.1 that is free and not in `taken`.
 
-    Somebody may still take it before our process does; whoever starts a process on it looks for that and asks again.
+    Another process may still take it before ours does; the caller has to check for that, and try another one.
     """
-    for port in random.sample(PORTS, 200):
+    return free_ports(taken, 1)[0]
+
+
+def free_ports(taken: set[int], count: int) -> list[int]:
+    """`count` different ports as from `free_port`. Raises OSError if there are fewer."""
+    found: list[int] = []
+    for port in random.sample(PORTS, len(PORTS)):
+        if len(found) == count:
+            break
         if port not in taken and is_free(port):
-            return port
-    raise OSError("no free port between 16000 and 30000 on 127.0.0.1")
+            found.append(port)
+    if len(found) < count:
+        there = f"only {len(found)} free ports" if found else "no free port"
+        raise OSError(f"{there} between {PORTS.start} and {PORTS.stop} on 127.0.0.1; {count} needed")
+    return found

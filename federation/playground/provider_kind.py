@@ -1,7 +1,7 @@
-"""The same playground on kind (Kubernetes in Docker), for who wants nodes and real Pods: up, down, status, kubeconfig.
+"""The same playground on kind (Kubernetes in Docker), with nodes and real Pods: up, down, status, kubeconfig.
 
-Called by `verbs` for `--provider kind`. Thin: every act is one call of the `kind` command, whose own words are passed
-on when it fails. A playground's clusters are named <playground>.<cluster> in kind, and <cluster> in our kubeconfig.
+Called by `verbs` for `--provider kind`. Every step is one call of the `kind` command, whose message is passed on when
+it fails. A playground's clusters are named <playground>.<cluster> in kind, and <cluster> in our kubeconfig.
 """
 
 import shutil
@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-import yaml
-
 from federation.playground import layout
 from federation.playground.errors import PlaygroundError
 from federation.playground.layout import Layout
+from typegen.kubeyaml import reading, writing
 
 _WAIT = "180s"
 
 
 @dataclass(frozen=True, slots=True)
 class KindCluster:
-    """One cluster of kind; whether its nodes run, only Docker knows."""
+    """One cluster of kind. Whether its nodes run is not known here, only by Docker."""
 
     name: str
     kind_name: str
@@ -47,9 +46,7 @@ class KindPlayground:
         self._report = report
 
     @classmethod
-    def up(
-        cls, directory: Path, names: Sequence[str], *, image: str | None = None, report: Callable[[str], None] = print
-    ) -> Self:
+    def up(cls, directory: Path, names: Sequence[str], *, report: Callable[[str], None] = print) -> Self:
         """Create those clusters that kind does not have yet, then write the kubeconfig. Idempotent."""
         playground = cls(directory, report=report)
         for name in names:
@@ -57,7 +54,7 @@ class KindPlayground:
         there = {each.name for each in playground.clusters}
         for name in names:
             if name not in there:
-                playground.add(name, image=image)
+                playground.add(name)
         playground._write_kubeconfig()
         return playground
 
@@ -73,16 +70,13 @@ class KindPlayground:
         listed = _kind("get", "clusters", "--quiet").split()
         return [KindCluster(each.removeprefix(prefix), each) for each in listed if each.startswith(prefix)]
 
-    def add(self, name: str, *, image: str | None = None) -> None:
+    def add(self, name: str) -> None:
         """Create one cluster and wait until it is ready."""
         self._report(f"creating {name} with kind (usually a minute; the first one downloads its image)")
         # kind would write its contexts into the user's own kubeconfig otherwise.
         self._files.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         scratch = self._files.directory / f"{name}.kubeconfig"
-        chosen = ("--image", image) if image else ()
-        _kind(
-            "create", "cluster", "--name", self._kind_name(name), "--kubeconfig", str(scratch), "--wait", _WAIT, *chosen
-        )
+        _kind("create", "cluster", "--name", self._kind_name(name), "--kubeconfig", str(scratch), "--wait", _WAIT)
         scratch.unlink(missing_ok=True)
 
     def down(self) -> None:
@@ -93,16 +87,16 @@ class KindPlayground:
         layout.clear(self._files)
 
     def _kind_name(self, name: str) -> str:
-        return f"{self._files.directory.name}.{name}"  # no label has a dot, so no name is two playgrounds'
+        return f"{self._files.directory.name}.{name}"  # playgrounds' names have no dot, so this is unique
 
     def _write_kubeconfig(self) -> None:
         merged: dict[str, object] = {"apiVersion": "v1", "kind": "Config"}
         clusters, users, contexts = [], [], []
         for each in sorted(self.clusters, key=lambda cluster: (cluster.name != "host", cluster.name)):
-            config = yaml.safe_load(_kind("get", "kubeconfig", "--name", each.kind_name))
+            config = reading.value(_kind("get", "kubeconfig", "--name", each.kind_name))
             clusters.append({"name": each.name, "cluster": config["clusters"][0]["cluster"]})
             users.append({"name": each.name, "user": config["users"][0]["user"]})
             contexts.append({"name": each.name, "context": {"cluster": each.name, "user": each.name}})
         merged |= {"clusters": clusters, "users": users, "contexts": contexts}
         merged["current-context"] = contexts[0]["name"] if contexts else ""
-        layout.write(self.kubeconfig, yaml.safe_dump(merged, sort_keys=False).encode())
+        layout.write(self.kubeconfig, writing.dump([merged]).encode())

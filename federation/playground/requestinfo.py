@@ -1,7 +1,7 @@
-"""What a request to a Kubernetes API server is about: verb, resource, namespace, name; pure.
+"""Parse what a request to a Kubernetes API server is about: verb, resource, namespace, name; pure.
 
-`faultproxy` chooses by it which requests to disturb, and logs it. It follows apiserver's RequestInfo
-(k8s.io/apiserver/pkg/endpoints/request), with one verb of ours: "apply" is a PATCH that is a server-side apply.
+`faultproxy` selects and logs requests by it. It follows apiserver's RequestInfo
+(k8s.io/apiserver/pkg/endpoints/request), with one verb more: "apply" is a PATCH that is a server-side apply.
 """
 
 import urllib.parse
@@ -27,7 +27,7 @@ class RequestInfo:
 
 
 def parse(method: str, target: str, content_type: str = "") -> RequestInfo:
-    """Read method, request target (path and query) and Content-Type. What is about no resource has none."""
+    """Parse method, request target (path and query) and Content-Type."""
     raw_path, _, raw_query = target.partition("?")
     path = urllib.parse.unquote(raw_path)
     query = urllib.parse.parse_qs(raw_query, keep_blank_values=True)

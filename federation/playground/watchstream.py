@@ -1,6 +1,6 @@
-"""One watch that passes through the fault proxy: whole lines at a time, until it ends or meets its fate.
+"""One watch through the fault proxy: whole lines at a time, until it ends or a fault hits it.
 
-`faultproxy` opens one for every watch request, and strikes it with the faults that are injected while it is open.
+`faultproxy` makes one for every watch request, and applies to it the faults that are injected while it is open.
 """
 
 import asyncio
@@ -12,40 +12,40 @@ from federation.playground import faults, wire
 from federation.playground.faults import Fault
 from federation.playground.requestinfo import RequestInfo
 
-CUT_NOW = Fault(kind="cut")  # by identity: not in the next event, but at once
+CUT_NOW = Fault(kind="cut")  # compared by identity: cut at once, not in the next event
 _UNFINISHED = b'{"type":"MODIFIED","object":{"kind":"'
 
 
 class OpenWatch:
-    """A watch from the moment its request arrives; `streaming` (told by `news`) once the API server has answered."""
+    """A watch from its request on; `streaming` when the API server has answered (`changed` is set then)."""
 
-    def __init__(self, info: RequestInfo, fault: Fault | None, news: asyncio.Event) -> None:
+    def __init__(self, info: RequestInfo, fault: Fault | None, changed: asyncio.Event) -> None:
         self.info = info
-        self._news = news
+        self._changed = changed
         self.streaming = False
-        self._fate: asyncio.Future[Fault] = asyncio.get_running_loop().create_future()
-        self._doomed = False  # the next event's line is cut
+        self._fault: asyncio.Future[Fault] = asyncio.get_running_loop().create_future()
+        self._cutting = False  # the next event's line is cut
         if fault is not None:
-            self.strike(fault)
+            self.apply(fault)
 
-    def strike(self, fault: Fault) -> None:
-        """Let a fault (cut, blackhole, expire, mute) happen to it; the first one counts."""
-        if not self._fate.done():
-            self._fate.set_result(fault)
+    def apply(self, fault: Fault) -> None:
+        """Let a fault (cut, blackhole, expire, mute) hit this watch; only the first one counts."""
+        if not self._fault.done():
+            self._fault.set_result(fault)
 
     async def run(self, request: web.BaseRequest, answer: aiohttp.ClientResponse) -> web.StreamResponse:
         """Pass the API server's stream on to the client of `request`."""
         response = web.StreamResponse(status=answer.status, headers=wire.passed_on(answer.headers))
         await response.prepare(request)
         self.streaming = True
-        self._news.set()
+        self._changed.set()
         reading: asyncio.Task[bytes] | None = None
         rest = b""
         try:
             while True:
                 reading = reading or asyncio.create_task(answer.content.readany())
-                await asyncio.wait((reading, self._fate), return_when=asyncio.FIRST_COMPLETED)
-                if self._fate.done() and await self._meet(request, response):
+                await asyncio.wait((reading, self._fault), return_when=asyncio.FIRST_COMPLETED)
+                if self._fault.done() and await self._hit(request, response):
                     return response
                 if not reading.done():
                     continue
@@ -53,7 +53,7 @@ class OpenWatch:
                 if not data:
                     return response
                 lines, newline, rest = (rest + data).rpartition(b"\n")
-                if newline and self._doomed:
+                if newline and self._cutting:
                     first = lines.partition(b"\n")[0]
                     await response.write(first[: len(first) // 2])
                     wire.close(request)
@@ -61,24 +61,24 @@ class OpenWatch:
                 if newline:
                     await response.write(lines + newline)
         except (aiohttp.ClientError, OSError):
-            # The API server has broken off, so the client's connection breaks as well.
+            # The connection to the API server broke, so the client's is closed as well.
             wire.abort(request)
             return response
         finally:
             if reading is not None:
                 reading.cancel()
 
-    async def _meet(self, request: web.BaseRequest, response: web.StreamResponse) -> bool:
-        """Let the fate happen; True if that was the end."""
-        fate = self._fate.result()
-        if fate is CUT_NOW:
+    async def _hit(self, request: web.BaseRequest, response: web.StreamResponse) -> bool:
+        """Carry out the fault; True if it ends the watch."""
+        fault = self._fault.result()
+        if fault is CUT_NOW:
             await response.write(_UNFINISHED)
             wire.close(request)
             return True
-        match fate.kind:
+        match fault.kind:
             case "cut":
-                self._doomed = True
-                self._fate = asyncio.get_running_loop().create_future()
+                self._cutting = True
+                self._fault = asyncio.get_running_loop().create_future()
                 return False
             case "expire":
                 await response.write(faults.error_event())

@@ -1,4 +1,4 @@
-"""What a misbehaving proxy does to connections: pass headers on, send halves, go silent, close; and how it listens.
+"""The fault proxy's work on connections: listen, pass headers on, send half an answer, go silent, close.
 
 Shared by `faultproxy` and `watchstream`.
 """
@@ -6,12 +6,11 @@ Shared by `faultproxy` and `watchstream`.
 import asyncio
 import socket
 import ssl
-import tempfile
-from pathlib import Path
 
 import multidict
 from aiohttp import web
 
+from federation.kube import tls
 from federation.playground import pki
 
 _HOP_BY_HOP = frozenset(
@@ -34,11 +33,7 @@ def server_tls(ca: pki.KeyPair) -> ssl.SSLContext:
     """TLS of a server on 127.0.0.1 whose certificate `ca` has signed."""
     pair = pki.serving(ca, "fault-proxy", dns=("localhost",), ips=("127.0.0.1",))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.TemporaryDirectory() as folder:  # OpenSSL reads keys from files only
-        file = Path(folder, "serving.pem")
-        file.touch(mode=0o600)
-        file.write_bytes(pair.certificate + pair.key)
-        context.load_cert_chain(file)
+    tls.load_pair(context, pair.certificate, pair.key)
     return context
 
 
@@ -57,12 +52,12 @@ def passed_on(headers: multidict.CIMultiDictProxy[str]) -> multidict.CIMultiDict
 
 
 async def forever() -> None:
-    """Until the client or the proxy closes the connection, which cancels the handler."""
+    """Wait until the client or the proxy closes the connection, which cancels the handler."""
     await asyncio.Event().wait()
 
 
 async def half(request: web.BaseRequest, whole: web.Response, content: bytes) -> web.StreamResponse:
-    """Promise the whole answer, send half of it, and close."""
+    """Announce the whole answer's length, send half of it, and close."""
     response = web.StreamResponse(status=whole.status, headers=whole.headers)
     response.content_length = len(content)
     await response.prepare(request)
@@ -72,7 +67,7 @@ async def half(request: web.BaseRequest, whole: web.Response, content: bytes) ->
 
 
 def close(request: web.BaseRequest) -> None:
-    """Close the connection after what was written has been sent."""
+    """Close the connection when everything that was written has been sent."""
     if request.transport is not None:
         request.transport.close()
 

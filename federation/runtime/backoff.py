@@ -23,14 +23,10 @@ class Backoff(Generic[K]):
         self._failures: dict[K, int] = {}
 
     def next(self, key: K) -> float:
-        """Note one more failure and say how long to wait."""
+        """Count one more failure; the seconds to wait."""
         attempt = self._failures.get(key, 0)
         self._failures[key] = attempt + 1
         return delay(attempt, base=self._base, cap=self._cap, roll=self._roll)
-
-    def failures(self, key: K) -> int:
-        """Failures in a row so far."""
-        return self._failures.get(key, 0)
 
     def forget(self, key: K) -> None:
         """A success, or the key is gone."""

@@ -2,8 +2,9 @@
 
 Keys, not events (controller-runtime's habit): ten events on a waiting key are one piece of work, a key that is being
 worked on runs once more afterwards, and the same key never runs twice at a time. Urgent keys (what a user just
-changed) go before the rest, so that a restart's thousands of unchanged keys delay nobody (design: a user's change goes
-first).
+changed) go before the rest, so that a restart's thousands of unchanged keys delay nobody, but not without end: of
+URGENT_RUN + 1 keys that are taken while others wait, one is the oldest of the others. So a key that has n others before
+it in its line is taken after (n + 1) * (URGENT_RUN + 1) takes at the latest, however many urgent ones keep coming.
 """
 
 import asyncio
@@ -13,6 +14,8 @@ from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
 
+URGENT_RUN = 8
+"""Urgent keys that are taken in a row while others wait: sustained urgent load leaves them a ninth of the turns."""
 SHORTEST = 0.001
 """Seconds that a wait lasts at least: timers fire up to a tick early, and who finds that his time has not quite come
 would ask for the rest of the tick, again and again."""
@@ -26,6 +29,7 @@ class KeyQueue(Generic[K]):
     def __init__(self) -> None:
         self._urgent: deque[K] = deque()
         self._calm: deque[K] = deque()
+        self._run = 0
         self._waiting: dict[K, bool] = {}
         self._taken: set[K] = set()
         self._again: dict[K, bool] = {}
@@ -33,6 +37,8 @@ class KeyQueue(Generic[K]):
         self._takers: deque[asyncio.Future[None]] = deque()
         self.added = 0
         """How often a key was queued; what met a key that waits already is not counted."""
+        self.urgent = False
+        """Whether the key that was taken last was urgent."""
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -82,14 +88,15 @@ class KeyQueue(Generic[K]):
 
     def take_nowait(self) -> K | None:
         """The next key, or None when nothing waits."""
-        for line, urgent in ((self._urgent, True), (self._calm, False)):
-            while line:
-                key = line.popleft()
-                if self._waiting.get(key) is urgent:  # else it was moved up or withdrawn meanwhile
-                    del self._waiting[key]
-                    self._taken.add(key)
-                    return key
-        return None
+        if not self._waiting:
+            return None
+        if self._run >= URGENT_RUN and (key := self._first(urgent=False)) is not None:
+            self._run = 0
+        elif (key := self._first(urgent=True)) is not None:
+            self._run += 1
+        elif (key := self._first(urgent=False)) is not None:
+            self._run = 0
+        return key
 
     async def take(self) -> K:
         """Wait for the next key."""
@@ -123,13 +130,24 @@ class KeyQueue(Generic[K]):
         return waited
 
     def drain(self) -> list[K]:
-        """Withdraw everything that waits, now, later or for its key to be given back, and say what it was."""
+        """Withdraw everything that waits, now, later or for its key to be given back; the keys."""
         keys = list(dict.fromkeys((*self._waiting, *self._timers, *self._again)))
         for key in keys:
             self.withdraw(key)
         self._urgent.clear()
         self._calm.clear()
         return keys
+
+    def _first(self, *, urgent: bool) -> K | None:
+        line = self._urgent if urgent else self._calm
+        while line:
+            key = line.popleft()
+            if self._waiting.get(key) is urgent:  # else it was moved up or withdrawn meanwhile
+                del self._waiting[key]
+                self._taken.add(key)
+                self.urgent = urgent
+                return key
+        return None
 
     def _due(self, key: K, urgent: bool) -> None:
         self._timers.pop(key, None)

@@ -1,4 +1,4 @@
-"""What a reflector heard last: objects by name, with an index by namespace, and whether the first list has ended."""
+"""What a reflector observed last: objects by name, with an index by namespace, and whether the first list has ended."""
 
 from collections.abc import Iterable, Iterator
 from typing import Generic, TypeVar
@@ -13,6 +13,8 @@ class Store(Generic[V]):
 
     def __init__(self) -> None:
         self.synced = False
+        self.letters = 0
+        """The length of all names together."""
         self._items: dict[ObjectName, V] = {}
         self._namespaces: dict[str, set[ObjectName]] = {}
 
@@ -21,6 +23,9 @@ class Store(Generic[V]):
 
     def __iter__(self) -> Iterator[ObjectName]:
         return iter(self._items)
+
+    def __contains__(self, name: ObjectName) -> bool:
+        return name in self._items
 
     def get(self, name: ObjectName) -> V | None:
         """The object, or None."""
@@ -39,6 +44,7 @@ class Store(Generic[V]):
         before = self._items.get(name)
         self._items[name] = value
         if before is None:
+            self.letters += len(name.namespace) + len(name.name)
             self._namespaces.setdefault(name.namespace, set()).add(name)
         return before
 
@@ -46,14 +52,9 @@ class Store(Generic[V]):
         """Forget an object; the answer is what was there."""
         value = self._items.pop(name, None)
         names = self._namespaces.get(name.namespace)
-        if names is not None:
+        if names is not None and name in names:
+            self.letters -= len(name.namespace) + len(name.name)
             names.discard(name)
             if not names:
                 del self._namespaces[name.namespace]
         return value
-
-    def clear(self) -> None:
-        """Forget everything: nothing is known any more."""
-        self.synced = False
-        self._items.clear()
-        self._namespaces.clear()

@@ -39,6 +39,12 @@ class Tasks:
         """Start something that should run until it is cancelled; after a bug it is started again."""
         return self.spawn(_kept(loop, name), name)
 
+    def stop(self) -> None:
+        """End all without waiting: none of them takes another step; await `cancel` to know that they have ended."""
+        for task in self._tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+
     async def cancel(self) -> None:
         """End all and wait until they have."""
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
@@ -47,7 +53,7 @@ class Tasks:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def finish(self, seconds: float) -> int:
-        """Give what runs some time to end by itself, then end it; says how many had to be ended."""
+        """Give what runs some time to end by itself, then end it; the number that had to be ended."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
         left = len(self._tasks)

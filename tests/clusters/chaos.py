@@ -38,7 +38,7 @@ class Chaos:
     """One run. `told` is what was done, for a failing run's message."""
 
     def __init__(self, faulty: Faulty, namespaces: tuple[str, ...], seed: int) -> None:
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self._faulty = faulty
         self._namespaces = namespaces
         self._random = random.Random(seed)
@@ -76,9 +76,9 @@ class Chaos:
         while time.monotonic() < ends:
             act = self._random.choices(self._acts, weights)[0][1]
             try:
-                self.told.append(await act())
+                self.reported.append(await act())
             except ApiFailure as failure:
-                self.told.append(f"{act.__name__}: {failure.failure.kind.name}")
+                self.reported.append(f"{act.__name__}: {failure.failure.kind.name}")
             await asyncio.sleep(self._random.random() * 0.25)
 
     async def heal(self) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from federation.core import binding
 from federation.model.resources import KUBEFED_CLUSTERS
 from federation.playground import pki, wire
 
@@ -32,14 +33,14 @@ class _Collection:
     def put(self, key: str, item: Object) -> None:
         kind = "MODIFIED" if key in self.objects else "ADDED"
         self.objects[key] = item
-        self._tell(kind, item)
+        self._notify(kind, item)
 
     def drop(self, key: str, version: int) -> None:
         gone = self.objects.pop(key)
         gone["metadata"]["resourceVersion"] = str(version)
-        self._tell("DELETED", gone)
+        self._notify("DELETED", gone)
 
-    def _tell(self, kind: str, item: Object) -> None:
+    def _notify(self, kind: str, item: Object) -> None:
         line = orjson.dumps({"type": kind, "object": item}) + b"\n"
         for watch in self.watches:
             watch.put_nowait(line)
@@ -78,7 +79,12 @@ class Crowd:
     def secrets(self) -> list[Object]:
         """What joining would store at the hub: a Secret each."""
         return [
-            {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"token": "any"}}
+            {
+                "apiVersion": "v1",
+                "kind": "Secret",
+                "metadata": {"name": name, "annotations": {binding.CLUSTER_ANNOTATION: name}},
+                "stringData": {"token": "any"},
+            }
             for name in self.names
         ]
 

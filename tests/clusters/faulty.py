@@ -22,6 +22,7 @@ from federation.playground import access
 from federation.playground.clusters import Playground
 from federation.playground.faultproxy import FaultProxy
 from federation.playground.faults import Fault, Logged
+from tests.clusters import steps
 from tests.clusters.fleets import Fleet
 from tests.clusters.harness import (
     CONFIGMAPS,
@@ -148,7 +149,7 @@ class Faulty:
 
     async def point(self, cluster: str, url: str) -> None:
         """Where a KubeFedCluster says its API server is."""
-        await self.host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, cluster, {"spec": {"apiEndpoint": url}})
+        await steps.point(self.host, cluster, {"apiEndpoint": url})
 
     # -- looking -----------------------------------------------------------------------------------------------------
 
@@ -190,8 +191,8 @@ class Faulty:
         try:
             return dict(await eventually(reached, within=within, seen=f"{namespace}/{name} Ready"))
         except pytest.fail.Exception as failure:
-            told = (last["object"] or {}).get("status")
-            pytest.fail(f"{failure}; status: {told}")
+            reported = (last["object"] or {}).get("status")
+            pytest.fail(f"{failure}; status: {reported}")
 
     async def until_line(
         self, namespace: str, name: str, cluster: str, status: str, resource: Resource = FEDERATED_CONFIGMAPS

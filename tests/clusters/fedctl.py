@@ -10,8 +10,10 @@ import dataclasses
 import io
 import json
 import ssl
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from federation.playground import access
 from federation.playground.clusters import Playground
 
 CORE = "/apis/core.kubefed.io/v1beta1"
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -52,7 +55,7 @@ class Site:
         self.host_name = f"h{namespace[-6:]}"
         self.directory = directory
         self.kubeconfig = playground.kubeconfig
-        self._trust = trust
+        self.trust = trust
 
     def run(self, verb: str, *arguments: str, code: int = 0, kubeconfig: Path | None = None) -> Ran:
         """`fedctl VERB ARGUMENTS` on this site's host; fails the test on another exit code or on a traceback."""
@@ -84,11 +87,19 @@ class Site:
     def request(
         self, cluster: str, method: str, path: str, body: Any = None, *, kind: str = "application/json"
     ) -> tuple[int, dict[str, Any]]:
-        """One request as admin; the answer's code and JSON."""
+        """One request as admin; the answer's code and JSON.
+
+        429 is asked again, as every client of an API server does: that is how it answers for a kind whose definition
+        it accepted a moment ago ("storage is (re)initializing").
+        """
         data = None if body is None else json.dumps(body).encode()
-        code, answer = access.request(
-            self.playground.clusters[cluster], method, path, self._trust, body=data, content_type=kind
-        )
+        for _ in range(30):
+            code, answer = access.request(
+                self.playground.clusters[cluster], method, path, self.trust, body=data, content_type=kind
+            )
+            if code != HTTPStatus.TOO_MANY_REQUESTS:
+                break
+            time.sleep(1)
         return code, json.loads(answer or b"{}")
 
     def get(self, cluster: str, path: str) -> dict[str, Any] | None:
@@ -142,7 +153,7 @@ class Site:
         api = "authorization.k8s.io/v1"
         body = {"apiVersion": api, "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": attributes}}
         code, answer = access.request(
-            holder, "POST", f"/apis/{api}/selfsubjectaccessreviews", self._trust, body=json.dumps(body).encode()
+            holder, "POST", f"/apis/{api}/selfsubjectaccessreviews", self.trust, body=json.dumps(body).encode()
         )
         assert code == 201, answer
         return bool(json.loads(answer)["status"]["allowed"])
@@ -202,6 +213,10 @@ def site(playground: Playground, trust: ssl.SSLContext, namespace: str, tmp_path
             for found in (made.get(cluster, f"{RBAC}/{plural}") or {"items": []})["items"]:
                 if made.host_name in found["metadata"]["name"]:
                     made.delete(cluster, f"{RBAC}/{plural}/{found['metadata']['name'].replace(':', '%3A')}")
+        for plural in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
+            for found in (made.get(cluster, f"{ADMISSION}/{plural}") or {"items": []})["items"]:
+                if made.host_name in found["metadata"]["name"]:
+                    made.delete(cluster, f"{ADMISSION}/{plural}/{found['metadata']['name']}")
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from federation.joining import disabling, enabling, joins, leaving, objects, setup
+from federation.joining import disabling, enabling, joins, leaving, objects, setup, tokens
 from federation.joining.contexts import Contexts
 from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import ObjectName
@@ -36,7 +36,7 @@ class Fleet:
         await setup.everything(str(self.playground.kubeconfig), "host", self.members, ENABLED)
         async with Contexts(str(self.playground.kubeconfig)) as contexts:
             account = ObjectName(SYSTEM_NAMESPACE, "kubefed-controller")
-            token, _ = await joins.request_token(await contexts.open("host"), account)
+            token = (await tokens.request(await contexts.open("host"), account)).token
         cluster = replace(self.playground.clusters["host"], token=token)
         self.kubeconfig.touch(mode=0o600)
         self.kubeconfig.write_bytes(access.kubeconfig([cluster]))

@@ -35,11 +35,17 @@ def directory() -> Iterator[Path]:
 
 
 def prepare(session: pytest.Session, here: Path) -> None:
-    """Get the binaries before the first test's clock starts, if any test below `here` runs: compiling takes minutes."""
-    if session.config.option.collectonly or not any(here in item.path.parents for item in session.items):
+    """Get the binaries before the first test's clock starts, if any test below `here` runs: compiling takes minutes.
+
+    Tests on simulated members say so in their names ("many") or use the fixture `simulated`.
+    """
+    running = [item for item in session.items if here in item.path.parents]
+    if session.config.option.collectonly or not running:
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    binaries.ensure(binaries.NAMES, reporter.write_line if reporter else print)
+    simulated = any("many" in each.nodeid or "simulated" in getattr(each, "fixturenames", ()) for each in running)
+    names = (*binaries.NAMES, binaries.MANY) if simulated else binaries.NAMES
+    binaries.ensure(names, reporter.write_line if reporter else print)
 
 
 def _clear_leftovers() -> None:

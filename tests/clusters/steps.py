@@ -10,10 +10,19 @@ from typing import Any
 
 import orjson
 
+from federation.core import binding
 from federation.kube.connection import MERGE_PATCH
 from federation.model.failures import Failure
 from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import EVENTS, KUBEFED_CLUSTERS, KUBEFED_CONFIGS, TYPE_CONFIGS, ObjectName, Resource
+from federation.model.resources import (
+    EVENTS,
+    KUBEFED_CLUSTERS,
+    KUBEFED_CONFIGS,
+    SECRETS,
+    TYPE_CONFIGS,
+    ObjectName,
+    Resource,
+)
 from tests.clusters.harness import Api, condition, eventually, federated, line, ready
 
 _REQUEST = re.compile(r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE)
@@ -22,6 +31,15 @@ _WRITES = frozenset({"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTIO
 _MANAGED_BY_KUBERNETES = frozenset({"leases", "tokenreviews", "subjectaccessreviews", "selfsubjectaccessreviews"})
 
 Check = Callable[[dict[str, Any]], object]
+
+
+async def point(host: Api, cluster: str, spec: Mapping[str, Any]) -> None:
+    """Say where a cluster is, and confirm it as whoever may write Secrets can: the credentials go there from now on."""
+    await host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, cluster, {"spec": spec})
+    stored = await host.get(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, cluster)
+    assert stored is not None
+    unbound = {"metadata": {"annotations": {binding.ANNOTATION: None}}}
+    await host.patch(SECRETS, SYSTEM_NAMESPACE, stored["spec"]["secretRef"]["name"], unbound)
 
 
 class Unlike(dict[str, Any]):
@@ -67,33 +85,33 @@ class Federated:
     async def settled(self) -> dict[str, Any]:
         """As stored once Ready is True for its present generation."""
 
-        async def told() -> object:
+        async def reported() -> object:
             stored = await self.get()
             return stored if ready(stored) else Unlike(stored.get("status") or {})
 
-        return dict(await eventually(told, seen=f"{self} Ready"))
+        return dict(await eventually(reported, seen=f"{self} Ready"))
 
-    async def says(self, cluster: str, word: str = "", message: str = "") -> dict[str, Any]:
+    async def reports(self, cluster: str, word: str = "", message: str = "") -> dict[str, Any]:
         """The cluster's line in the status once its word is `word` ("" is applied) and its message begins like this."""
 
-        async def told() -> object:
+        async def reported() -> object:
             found = line(await self.get(), cluster)
             fits = found and found.get("status", "") == word and found.get("message", "").startswith(message)
             return found if fits else Unlike(found)
 
-        return dict(await eventually(told, seen=f"{self} at {cluster}: {word or 'applied'} {message}".rstrip()))
+        return dict(await eventually(reported, seen=f"{self} at {cluster}: {word or 'applied'} {message}".rstrip()))
 
     async def reason(self, kind: str, wanted: str) -> dict[str, Any]:
         """A condition once its reason is `wanted` for the present generation."""
 
-        async def told() -> object:
+        async def reported() -> object:
             stored = await self.get()
             found = condition(stored, kind)
             generation = (stored.get("metadata") or {}).get("generation")
             fits = found and found.get("reason", "") == wanted and found.get("observedGeneration") == generation
             return found if fits else Unlike(found)
 
-        return dict(await eventually(told, seen=f"{self} {kind}: {wanted}"))
+        return dict(await eventually(reported, seen=f"{self} {kind}: {wanted}"))
 
     async def delete(self) -> None:
         """DELETE, without waiting."""
@@ -179,24 +197,24 @@ async def gone(api: Api, resource: Resource, namespace: str, name: str) -> None:
 async def cluster_condition(host: Api, name: str, kind: str, status: str, **like: str) -> dict[str, Any]:
     """A KubeFedCluster's condition once it has this status and its fields contain what `like` says."""
 
-    async def told() -> object:
+    async def reported() -> object:
         found = condition(await host.get(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, name), kind)
         fits = found.get("status") == status and all(text in found.get(key, "") for key, text in like.items())
         return found if fits else Unlike(found)
 
-    return dict(await eventually(told, within=40.0, seen=f"cluster {name} {kind}={status} {like}"))
+    return dict(await eventually(reported, within=40.0, seen=f"cluster {name} {kind}={status} {like}"))
 
 
 async def type_status(host: Api, name: str, **like: Any) -> dict[str, Any]:
     """A FederatedTypeConfig's status once it is of its present generation and has these values."""
 
-    async def told() -> object:
+    async def reported() -> object:
         stored = await host.get(TYPE_CONFIGS, SYSTEM_NAMESPACE, name) or {}
         found = stored.get("status") or {}
         current = found.get("observedGeneration") == stored.get("metadata", {}).get("generation")
         return found if current and all(found.get(key) == value for key, value in like.items()) else Unlike(found)
 
-    return dict(await eventually(told, seen=f"type {name} {like}"))
+    return dict(await eventually(reported, seen=f"type {name} {like}"))
 
 
 async def configure(host: Api, spec: Mapping[str, Any]) -> None:
@@ -224,3 +242,17 @@ async def writes(api: Api, *, ignore: Iterable[str] = ()) -> Counter[tuple[str, 
 def names(objects: Iterable[Mapping[str, Any]]) -> set[str]:
     """metadata.name of each."""
     return {str(each["metadata"]["name"]) for each in objects}
+
+
+async def alone(api: Api, namespace: str, *resources: Resource) -> None:
+    """Wait until there are such objects in this namespace only.
+
+    Before requests are counted: a test's end is work, too, and the servers count for everybody.
+    """
+
+    async def swept() -> object:
+        found = [each for resource in resources for each in await api.items(resource)]
+        left = {str(each["metadata"]["name"]): each for each in found if each["metadata"]["namespace"] != namespace}
+        return Unlike(left) if left else True
+
+    await eventually(swept, within=60.0, every=0.2)

@@ -15,6 +15,7 @@ import yaml
 from click.shell_completion import ShellComplete
 
 from federation.cli import root
+from federation.core import binding
 from federation.joining import checking
 from federation.playground.clusters import Playground
 from federation.playground.faultproxy import FaultProxy
@@ -196,11 +197,11 @@ def test_versions_that_are_not_served(hub: Site, servers: Servers) -> None:
     servers.establish("m2", gauge(hub, ("v3", NEW), ("v2", NEW)))
     servers.establish("m3", gauge(hub, ("v2", NEW), ("v1", OLD), scope="Cluster"))
     found = yaml.safe_load(hub.run("enable", "--check", "-f", str(path), "-o", "yaml", code=1).out)
-    told = {
+    reported = {
         each["cluster"]: [(one["finding"], one["versions"], one["message"]) for one in each["findings"]]
         for each in found["clusters"]
     }
-    assert told == {
+    assert reported == {
         "m1": [
             (
                 "VersionUnavailable",
@@ -310,7 +311,7 @@ def test_members_that_cannot_be_asked_are_findings(hub: Site) -> None:
     ]
     assert "127.0.0.1:9" in table(ran)[0][-1]
     assert "no credentials are stored for it" in table(ran)[1][-1]
-    assert "2 of 3 cannot be told" in ran.err
+    assert "2 of 3 could not be compared" in ran.err
 
 
 def test_another_cluster_at_a_members_address_is_not_asked(hub: Site) -> None:
@@ -345,6 +346,9 @@ async def test_nothing_is_written_and_a_silent_member_holds_nobody_up(
         path = hub.write(document)
         where = hub.kubefed("kubefedclusters", "m2")
         await asyncio.to_thread(hub.merge, "host", where, {"spec": {"apiEndpoint": proxies["m2"].url}})
+        unbound = {"metadata": {"annotations": {binding.ANNOTATION: None}}}  # as whoever may write Secrets confirms it
+        secret = (hub.cluster("m2") or {})["spec"]["secretRef"]["name"]
+        await asyncio.to_thread(hub.merge, "host", hub.in_system("secrets", secret), unbound)
 
         ran = await asyncio.to_thread(hub.run, "enable", "--check", name, "cm", code=1, kubeconfig=path)
         assert [(row[0], row[2]) for row in table(ran)] == [
@@ -403,7 +407,7 @@ def test_no_members_is_nothing_to_compare_with(hub: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         pytest.param(["configmaps", "--dry-run"], 2, "leave out --dry-run", id="dry-run"),
         pytest.param(["configmap2"], 1, "did you mean", id="misspelt"),
@@ -411,9 +415,9 @@ def test_no_members_is_nothing_to_compare_with(hub: Site) -> None:
         pytest.param([], 2, "give either NAME or -f FILE", id="nothing"),
     ],
 )
-def test_what_cannot_be_checked(hub: Site, arguments: list[str], code: int, said: str) -> None:
+def test_what_cannot_be_checked(hub: Site, arguments: list[str], code: int, message: str) -> None:
     ran = hub.run("enable", "--check", *arguments, code=code)
-    assert said in ran.err
+    assert message in ran.err
 
 
 def test_check_before_init_says_init(site: Site) -> None:

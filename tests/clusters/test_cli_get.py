@@ -1,5 +1,6 @@
 """`fedctl get`, `status`, `version` and `controller run` on real control planes, with a real controller."""
 
+import datetime as dt
 import json
 import signal
 import socket
@@ -86,7 +87,7 @@ def place(site: Site, name: str, data: dict[str, str], clusters: list[str]) -> N
     assert code in (200, 201), answer
 
 
-def tell(site: Site, name: str, status: dict[str, Any]) -> None:
+def report(site: Site, name: str, status: dict[str, Any]) -> None:
     path = f"/apis/{group(site)}/v1beta1/namespaces/{site.namespace}/federatedconfigmaps/{name}/status"
     site.merge("host", path, {"status": status})
 
@@ -96,10 +97,14 @@ def columns(text: str) -> list[list[str]]:
 
 
 def test_empty_lists_say_what_to_do_and_print_nothing(hub: Site) -> None:
-    for noun, said in (("clusters", "fedctl join"), ("types", "fedctl enable"), ("federated", "no federated objects")):
+    for noun, message in (
+        ("clusters", "fedctl join"),
+        ("types", "fedctl enable"),
+        ("federated", "no federated objects"),
+    ):
         ran = hub.run(f"get {noun}")
         assert ran.out == ""
-        assert said in ran.err
+        assert message in ran.err
 
 
 def test_get_clusters_in_every_format(hub: Site) -> None:
@@ -129,23 +134,23 @@ def test_get_federated_and_status(hub: Site) -> None:
     ready = {
         "type": "Ready",
         "status": "False",
-        "message": "1 of 2 clusters hold generation 1",
+        "message": "1 of 2 clusters have applied generation 1",
         "lastTransitionTime": "2026-01-10T11:59:00Z",
     }
-    tell(hub, "settings", {"observedGeneration": 1, "clusters": lines, "conditions": [ready]})
+    report(hub, "settings", {"observedGeneration": 1, "clusters": lines, "conditions": [ready]})
 
     rows = columns(hub.run("get federated", "cm", "-n", hub.namespace).out)
-    assert rows[0] == ["TYPE", "NAME", "CLUSTERS", "READY", "REASON", "AGE"]
+    assert rows[0] == ["TYPE", "NAME", "CLUSTERS", "APPLIED", "REASON", "AGE"]
     assert rows[2][:4] == ["configmaps", "settings", "1/2", "False"]
     every = columns(hub.run("get federated", "-A", "--no-headers", "-l", "app=settings").out)
     assert [row[:3] for row in every] == [[hub.namespace, "configmaps", "settings"]]
     assert len(columns(hub.run("get federated", "-n", hub.namespace, "--no-headers").out)) == 2
-    assert "goes with neither" in hub.run("get federated", "cm", "x", "-A", code=2).err
+    assert "-A cannot be used with names" in hub.run("get federated", "cm", "x", "-A", code=2).err
 
     for kind in ("configmap", "cm", "federatedconfigmaps", f"federatedconfigmaps.{group(hub)}"):
         shown = hub.run("status", kind, "settings", "-n", hub.namespace).out
         assert f"FederatedConfigMap {hub.namespace}/settings" in shown
-        assert "1 of 2 clusters hold generation 1" in shown
+        assert "1 of 2 clusters have applied generation 1" in shown
         assert columns(shown)[-1][:2] == ["m2", "CreationFailed"]
         assert columns(shown)[-1][3] not in ("", "<none>")
         assert "exceeded quota: small" in shown
@@ -154,6 +159,41 @@ def test_get_federated_and_status(hub: Site) -> None:
     assert facts["clusters"][1]["since"] == since
     assert "did you mean settings?" in hub.run("status", "cm", "setting", "-n", hub.namespace, code=1).err
     assert "not an enabled type" in hub.run("status", "pods", "x", code=1).err
+
+
+def test_a_dead_controller_leaves_nothing_ready(hub: Site) -> None:
+    hub.run("join", "m1")
+    enable(hub, "configmaps")
+    place(hub, "settings", {"a": "1"}, ["m1"])
+
+    def probed(ago: float) -> None:
+        stamp = (dt.datetime.now(dt.UTC) - dt.timedelta(seconds=ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+        ready = {"type": "Ready", "status": "True", "reason": "ClusterReady", "lastProbeTime": stamp}
+        body = {"status": {"conditions": [ready]}}
+        hub.merge("host", f"{hub.kubefed('kubefedclusters', 'm1')}/status", body)
+
+    probed(5)
+    ran = hub.run("get clusters")
+    assert columns(ran.out)[0][:3] == ["NAME", "READY", "PROBED"]
+    assert columns(ran.out)[1][1] == "True"
+    assert "controller" not in ran.err
+    probed(7200)
+    assert columns(hub.run("get clusters").out)[1][1:3] == ["Unknown", "120m"]
+    assert "Ready was True when it was last probed, 120m ago" in hub.run("get clusters", "-o", "wide").out
+    where = ["-n", hub.namespace]
+    for words in (["get clusters"], ["get types"], ["get federated", *where], ["status", "cm", "settings", *where]):
+        assert "no cluster was probed in the last 120m: the controller does not seem to run" in hub.run(*words).err
+    assert columns(hub.run("get types", "--no-headers").out)[0][3] == "Unknown"
+    config = hub.kubefed("kubefedconfigs", "kubefed")
+    hub.merge("host", config, {"spec": {"clusterHealthCheck": {"period": "3h"}}})
+    assert columns(hub.run("get clusters").out)[1][1:3] == ["True", "120m"]
+
+
+def test_a_host_without_a_federation_is_not_one_without_clusters(site: Site) -> None:
+    for noun in ("clusters", "types", "federated"):
+        ran = site.run(f"get {noun}", code=1)
+        assert "no federation is installed there" in ran.err
+        assert "fedctl init" in ran.err
 
 
 def test_version(hub: Site) -> None:
@@ -184,14 +224,16 @@ def test_a_federation_from_join_to_disable_by_command_line_alone(hub: Site, runn
 
     ends = time.monotonic() + 30
     shown = ""
-    while time.monotonic() < ends and shown.count("Applied") < 2:
+    states: list[str] = []
+    while time.monotonic() < ends and states != ["Applied", "Applied"]:
         shown = hub.run("status", "cm", "settings", "-n", hub.namespace).out
+        states = [row[1] for row in columns(shown) if row[:1] in (["m1"], ["m2"])]
         time.sleep(0.1)
-    assert shown.count("Applied") == 2, shown + running.log.read_text()[-3000:]
+    assert states == ["Applied", "Applied"], shown + running.log.read_text()[-3000:]
     assert hub.get("m1", hub.in_system("configmaps", "settings"))
     row = columns(hub.run("get clusters", "m1", "--no-headers").out)[0]
     assert row[1] == "True"
-    assert row[2].startswith("v1.")
+    assert row[3].startswith("v1."), row
     assert columns(hub.run("get types", "configmaps", "--no-headers").out)[0][3] == "Running"
 
     ran = hub.run("disable", "configmaps")  # the controller lets go of the FederatedTypeConfig
@@ -217,7 +259,7 @@ def test_ctrl_c_ends_with_130_and_no_traceback(hub: Site) -> None:
         silent.settimeout(30)
         connection, _ = silent.accept()  # it is talking to the silent server now
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, message = process.communicate(timeout=30)
         connection.close()
-    assert process.returncode == 130, said
-    assert said.strip() == "interrupted"
+    assert process.returncode == 130, message
+    assert message.strip() == "interrupted"

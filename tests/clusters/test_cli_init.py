@@ -64,9 +64,9 @@ def test_output_is_what_init_applies(site: Site) -> None:
     assert site.get("host", f"/api/v1/namespaces/{site.namespace}") is None
     applied = site.run("init")
     names = [f"{each['kind'].lower()} " for each in documents]
-    said = [line for line in applied.err.splitlines() if line.startswith("host: ")]
-    assert len(said) == len(names)
-    for name, line in zip(names, said, strict=True):
+    message = [line for line in applied.err.splitlines() if line.startswith("host: ")]
+    assert len(message) == len(names)
+    for name, line in zip(names, message, strict=True):
         assert line.startswith(f"host: {name}")
 
 

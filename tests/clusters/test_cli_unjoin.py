@@ -73,6 +73,15 @@ def test_unjoin_that_stopped_half_way_is_finished_by_the_next(hub: Site) -> None
     assert hub.cluster("m1") is None
 
 
+def test_unjoin_that_stopped_before_the_secret_is_finished_by_the_next(hub: Site) -> None:
+    """The KubeFedCluster goes first; what belongs to it is found without it."""
+    hub.run("join", "m1", "--secret-name", "of-m1")
+    hub.delete("host", hub.kubefed("kubefedclusters", "m1"))
+    hub.run("unjoin", "m1")
+    assert hub.get("host", hub.in_system("secrets", "of-m1")) is None
+    assert traces(hub) == []
+
+
 def test_host_as_its_own_member_keeps_its_namespace(hub: Site) -> None:
     hub.run("join", "host")
     hub.run("unjoin", "host")
@@ -116,6 +125,7 @@ def test_member_that_is_gone_needs_force_which_says_what_is_left(hub: Site, chan
     kubeconfig = change(hub)
     refused = hub.run("unjoin", "m1", code=1, kubeconfig=kubeconfig)
     assert "--force" in refused.err
+    assert ("log in there again" in refused.err) == ("Unauthorized" in refused.err)
     assert hub.cluster("m1") is not None
 
     ran = hub.run("unjoin", "m1", "--force", kubeconfig=kubeconfig)

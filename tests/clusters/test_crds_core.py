@@ -1,5 +1,6 @@
 """The CRDs of core.kubefed.io and scheduling.kubefed.io tried: KubeFed's YAML passes, mistakes do not."""
 
+import base64
 import copy
 import ssl
 from collections.abc import Iterator
@@ -7,9 +8,9 @@ from typing import Any
 
 import pytest
 
-import templates
 from federation.playground.clusters import Playground
 from tests.clusters.crds_server import Object, Server
+from typegen import templates
 
 CORE = "/apis/core.kubefed.io/v1beta1/namespaces/default"
 SCHEDULING = "/apis/scheduling.kubefed.io/v1alpha1/namespaces/default"
@@ -93,6 +94,7 @@ def preference(**spec: Any) -> Object:
     }
 
 
+PEM = base64.b64encode(b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n").decode()
 KUBEFED_DEFAULTS: Object = {
     "scope": "Cluster",
     "controllerDuration": {"availableDelay": "20s", "unavailableDelay": "60s", "cacheSyncTimeout": "5m"},
@@ -106,6 +108,8 @@ KUBEFED_DEFAULTS: Object = {
         {"name": "PushReconciler", "configuration": "Enabled"},
         {"name": "RawResourceStatusCollection", "configuration": "Disabled"},
         {"name": "SchedulerPreferences", "configuration": "Enabled"},
+        {"name": "CrossClusterServiceDiscovery", "configuration": "Disabled"},
+        {"name": "FederatedIngress", "configuration": "Enabled"},
     ],
     "clusterHealthCheck": {"period": "10s", "failureThreshold": 3, "successThreshold": 1, "timeout": "3s"},
     "syncController": {"maxConcurrentReconciles": 1, "adoptResources": "Enabled"},
@@ -141,13 +145,14 @@ NAMESPACES = type_config(
     [
         pytest.param(cluster(), id="cluster"),
         pytest.param(
-            cluster(caBundle="LS0t", proxyURL="socks5://proxy:1080", disabledTLSValidations=["*"]),
+            cluster(caBundle=PEM, proxyURL="socks5://proxy:1080", disabledTLSValidations=["*"]),
             id="cluster-all-fields",
         ),
         pytest.param(
             cluster(disabledTLSValidations=["SubjectName", "ValidityPeriod"], proxyURL=""), id="cluster-two-checks-off"
         ),
         pytest.param(cluster(apiEndpoint="https://[fd00::1]:6443/k8s/clusters/c-1"), id="cluster-ipv6-and-path"),
+        pytest.param(cluster(apiEndpoint="10.0.0.7:6443"), id="cluster-without-a-scheme"),
         pytest.param(type_config(), id="type-config"),
         pytest.param(CONFIG_MAPS, id="type-config-core-group"),
         pytest.param(NAMESPACES, id="type-config-namespaces"),
@@ -176,6 +181,9 @@ NAMESPACES = type_config(
         pytest.param(config(), id="config-empty"),
         pytest.param(config(**KUBEFED_DEFAULTS), id="config-kubefed-defaults"),
         pytest.param(config(leaderElect={"leaseDuration": "1m30.5s"}), id="config-one-field"),
+        pytest.param(
+            config(controllerDuration={"availableDelay": "+.5m", "unavailableDelay": "5µs"}), id="config-gos-durations"
+        ),
         pytest.param(preference(), id="preference"),
         pytest.param(
             preference(
@@ -197,7 +205,9 @@ def test_kubefed_yaml_applies_unchanged(server: Server, obj: Object) -> None:
 @pytest.mark.parametrize(
     ("obj", "field", "message"),
     [
-        pytest.param(cluster(apiEndpoint="10.0.0.7:6443"), "spec.apiEndpoint", "must be an https URL", id="no-scheme"),
+        pytest.param(cluster(apiEndpoint="h:6443/x"), "spec.apiEndpoint", "must be an https URL", id="a-path"),
+        pytest.param(cluster(caBundle="eA=="), "spec.caBundle", "must be PEM certificates", id="ca"),
+        pytest.param(cluster(secretRef={"name": "a/b"}), "spec.secretRef.name", "should match", id="secret"),
         pytest.param(cluster(apiEndpoint="http://a:1"), "spec.apiEndpoint", "must be an https URL", id="http"),
         pytest.param(cluster(apiEndpoint="https://:1"), "spec.apiEndpoint", "with a host", id="no-host"),
         pytest.param(changed(cluster(), spec__apiEndpoint=...), "spec.apiEndpoint", "Required", id="no-endpoint"),
@@ -332,7 +342,6 @@ def test_kubefed_yaml_applies_unchanged(server: Server, obj: Object) -> None:
         pytest.param(
             config(scope="Global"), "spec.scope", 'supported values: "Cluster", "Namespaced"', id="config-scope"
         ),
-        pytest.param(config("other"), "", "metadata.name must be kubefed", id="config-name"),
         pytest.param(preference(targetKind="Deployment"), "spec.targetKind", "must be a federated kind", id="target"),
         pytest.param(preference(totalReplicas=-1), "spec.totalReplicas", "greater than or equal to 0", id="negative"),
         pytest.param(
@@ -387,7 +396,7 @@ def test_a_cluster_shows_kubefeds_columns(server: Server) -> None:
     assert patched.body["status"] == status
     table = server.call("GET", f"{path}/cluster1", accept="application/json;as=Table;g=meta.k8s.io;v=v1")
     columns = [column["name"] for column in table.body["columnDefinitions"]]
-    assert {"AGE", "READY", "KUBERNETES-VERSION"} <= set(columns)
+    assert {"AGE", "READY", "KUBERNETES-VERSION", "PROBED"} <= set(columns)
     cells = dict(zip(columns, table.body["rows"][0]["cells"], strict=True))
     assert (cells["READY"], cells["KUBERNETES-VERSION"]) == ("True", "v1.36.3")
     server.call("DELETE", f"{path}/cluster1")

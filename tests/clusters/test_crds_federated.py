@@ -615,6 +615,7 @@ def test_scale_status_and_columns(server: Server) -> None:
                 {
                     "type": "Ready",
                     "status": "False",
+                    "reason": "CheckClusters",
                     "message": "1 of 2 clusters",
                     "observedGeneration": 1,
                     "lastTransitionTime": moment,
@@ -631,7 +632,7 @@ def test_scale_status_and_columns(server: Server) -> None:
         table = server.call("GET", f"{path}/sample", accept="application/json;as=Table;g=meta.k8s.io;v=v1").body
         columns = [column["name"] for column in table["columnDefinitions"]]
         cells = dict(zip(columns, table["rows"][0]["cells"], strict=True))
-        assert (cells["READY"], cells["REASON"], cells["MESSAGE"]) == ("False", "CheckClusters", "1 of 2 clusters")
+        assert (cells["APPLIED"], cells["REASON"], cells["MESSAGE"]) == ("False", "CheckClusters", "1 of 2 clusters")
     finally:
         server.call("DELETE", f"{path}/sample")
 

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-import templates
 from federation.playground.clusters import Playground
 from tests.clusters.crds_server import Object, Server
-from typegen import discovery, documents, federate, rights
+from typegen import discovery, documents, federate, rights, templates
 from typegen.model import Generated, Options
 
 NAMESPACE = "federation-rights-test"
 CONTROLLER = f"system:serviceaccount:{NAMESPACE}:kubefed-controller"
 GROUP = "types.rights.example.com"
 GATES = Path(__file__).parents[1] / "unit/typegen/crds/gates.yaml"
+WEBSITES = Path(__file__).parents[2] / "e2e/gitops/crds/websites.yaml"
 COLLECTIONS = {
     "Namespace": "/api/v1/namespaces",
     "ServiceAccount": f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts",
@@ -59,10 +59,16 @@ def types(playground: Playground, trust: ssl.SSLContext) -> dict[str, Generated]
     document = server.get("/openapi/v3/api/v1")
     made = {
         name: federate.from_openapi(document, discovery.find(known, name), options)
-        for name in ("secrets", "namespaces")
+        for name in ("secrets", "namespaces", "resourcequotas", "endpoints", "configmaps")
     }
     (gate,) = documents.read([str(GATES)])
-    return {**made, "gates": federate.from_crd(gate.document, options)}
+    asked = Options(federated_group=GROUP, aggregate_to=("view", "edit"))
+    (website,) = documents.read([str(WEBSITES)])
+    return {
+        **made,
+        "gates": federate.from_crd(gate.document, asked),
+        "websites": federate.from_crd(website.document, options),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +82,7 @@ def server(playground: Playground, trust: ssl.SSLContext, types: dict[str, Gener
         *(role for made in types.values() for role in rights.host_roles(made)),
         binding("viewer", "view"),
         binding("editor", "edit"),
+        binding("admin", "admin"),
     ]
     server.establish(definitions)
     put(server, manifests)
@@ -146,7 +153,13 @@ def aggregated(server: Server) -> Server:
         pytest.param(
             "editor", "patch", (GROUP, "federatedgates/status", NAMESPACE), False, id="editor-writes-no-status"
         ),
-        pytest.param("editor", "create", (GROUP, "federatedsecrets", NAMESPACE), False, id="editor-makes-no-secrets"),
+        pytest.param("editor", "create", (GROUP, "federatedsecrets", NAMESPACE), True, id="editor-makes-secrets"),
+        pytest.param("editor", "create", (GROUP, "federatedconfigmaps", NAMESPACE), True, id="editor-makes-configmaps"),
+        pytest.param("viewer", "list", (GROUP, "federatedresourcequotas", NAMESPACE), True, id="viewer-sees-quotas"),
+        pytest.param("editor", "patch", (GROUP, "federatedresourcequotas", NAMESPACE), False, id="editor-no-quotas"),
+        pytest.param("editor", "delete", (GROUP, "federatedendpoints", NAMESPACE), False, id="editor-no-endpoints"),
+        pytest.param("editor", "get", (GROUP, "federatedwebsites", NAMESPACE), False, id="custom-types-when-asked"),
+        pytest.param("admin", "create", (GROUP, "federatedwebsites", NAMESPACE), False, id="admins-too"),
         pytest.param(
             "editor", "patch", (GROUP, "federatednamespaces", NAMESPACE), False, id="editor-labels-no-namespaces"
         ),

@@ -11,10 +11,10 @@ from typing import Any
 import orjson
 import pytest
 
-from federation.core import identity
+from federation.core import naming
 from federation.kube.connection import expect
 from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, SERVICE_ACCOUNTS, ObjectName, Resource
+from federation.model.resources import SECRETS, SERVICE_ACCOUNTS, ObjectName, Resource
 from federation.playground import pki
 from federation.playground.faults import Fault
 from tests.clusters.faulty import Faulty, passed, tried
@@ -28,11 +28,12 @@ from tests.clusters.harness import (
     federated,
     line,
 )
+from tests.clusters.steps import point
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
-ACCOUNT = identity.service_account("m1", "host")
+ACCOUNT = naming.service_account("m1", "host")
 CANARY = "c4N4ryOfTheCredentials"
 
 Rule = dict[str, Any]
@@ -51,7 +52,7 @@ async def in_both(faulty: Faulty, namespace: str, *names: str) -> None:
 @asynccontextmanager
 async def rights(api: Api, change: Callable[[Rule], list[Rule]]) -> AsyncIterator[None]:
     """The account's rules in m1 are others inside the block; each rule becomes what `change` makes of it."""
-    name = identity.role("m1", "host")
+    name = naming.role("m1", "host")
     role = await api.get(CLUSTER_ROLES, "", name)
     assert role is not None
     rules = [changed for rule in role["rules"] for changed in change(rule)]
@@ -98,8 +99,8 @@ async def test_unauthorized_everywhere(faulty: Faulty, namespace: str) -> None:
     await in_both(faulty, namespace, "web")
     faulty.to_m1.inject(Fault("status", code=401))
     faulty.to_m1.cut_watches()
-    told = await faulty.until_cluster("m1", "False")
-    assert (told["reason"], "401" in told["message"]) == ("ClusterNotReady", True)
+    reported = await faulty.until_cluster("m1", "False")
+    assert (reported["reason"], "401" in reported["message"]) == ("ClusterNotReady", True)
     await faulty.m1.patch(CONFIGMAPS, namespace, "web", {"data": {"a": "drifted"}})
     await faulty.change(namespace, "web", "c")
     await faulty.until_held(faulty.m2, namespace, "web", "c")
@@ -116,8 +117,8 @@ async def test_missing_right_to_read_names_it(faulty: Faulty, namespace: str) ->
     await in_both(faulty, namespace, "web")
     async with rights(faulty.m1, without("configmaps")):
         faulty.to_m1.cut_watches("configmaps")
-        told = await faulty.until_line(namespace, "web", "m1", "RetrievalFailed")
-        assert 'resource "configmaps"' in told["message"]
+        reported = await faulty.until_line(namespace, "web", "m1", "RetrievalFailed")
+        assert 'resource "configmaps"' in reported["message"]
 
         async def synced() -> object:
             return condition(await faulty.cluster("m1"), "Synced").get("reason") == "RightMissing"
@@ -140,8 +141,8 @@ async def test_missing_right_to_write_names_it(faulty: Faulty, namespace: str) -
     await in_both(faulty, namespace, "first")
     async with rights(faulty.m1, without("configmaps", "create", "patch", "update", "delete")):
         await faulty.make(namespace, "web")
-        told = await faulty.until_line(namespace, "web", "m1", "CreationFailed")
-        assert 'cannot patch resource "configmaps"' in told["message"]
+        reported = await faulty.until_line(namespace, "web", "m1", "CreationFailed")
+        assert 'cannot patch resource "configmaps"' in reported["message"]
         assert len(tried(faulty.to_m1, namespace=namespace, name="web")) <= 3
     await faulty.until_ready(namespace, "web")
 
@@ -157,14 +158,14 @@ async def test_token_rotated_and_revoked_under_open_watches(faulty: Faulty, name
     holder = await faulty.m1.create(SECRETS, {"metadata": {"name": "holder"}}, SYSTEM_NAMESPACE)
     try:
         await give(faulty, await token(faulty.m1, name="holder", uid=str(holder["metadata"]["uid"])))
-        await eventually(lambda: _said(faulty, "cluster credentials replaced"))
+        await eventually(lambda: _reported_text(faulty, "cluster credentials replaced"))
         await faulty.m1.patch(CONFIGMAPS, namespace, "web", {"data": {"a": "drifted"}})
         await faulty.until_held(faulty.m1, namespace, "web", "b")
         assert {each.code for each in passed(faulty.to_m1, namespace=namespace)} == {200, 409}
 
         await faulty.m1.delete(SECRETS, SYSTEM_NAMESPACE, "holder")
-        told = await faulty.until_cluster("m1", "False")
-        assert (told["reason"], "Unauthorized" in told["message"]) == ("ClusterNotReady", True)
+        reported = await faulty.until_cluster("m1", "False")
+        assert (reported["reason"], "Unauthorized" in reported["message"]) == ("ClusterNotReady", True)
         assert faulty.to_m1.open_watches() > 0
         await faulty.until_line(namespace, "web", "m1", "ClusterNotReady")
         await faulty.m1.patch(CONFIGMAPS, namespace, "web", {"data": {"a": "drifted again"}})
@@ -185,7 +186,7 @@ async def spoilt(faulty: Faulty, how: str) -> AsyncIterator[None]:
     canary = base64.b64encode(b"\xff" + CANARY.encode()).decode()
     if how == "ca":
         broken = base64.b64encode(f"-----BEGIN CERTIFICATE-----\n{CANARY}\n".encode()).decode()
-        await faulty.host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m1", {"spec": {"caBundle": broken}})
+        await point(faulty.host, "m1", {"caBundle": broken})
     else:
         await faulty.host.delete(SECRETS, SYSTEM_NAMESPACE, ACCOUNT)
         data = {"empty": {}, "binary": {"token": canary}, "kubeconfig": {"kubeconfig": canary}, "deleted": None}[how]
@@ -196,8 +197,7 @@ async def spoilt(faulty: Faulty, how: str) -> AsyncIterator[None]:
     finally:
         await faulty.host.delete(SECRETS, SYSTEM_NAMESPACE, ACCOUNT)
         await faulty.host.create(SECRETS, {**kept, "data": secret["data"]}, SYSTEM_NAMESPACE)
-        body = {"spec": {"caBundle": cluster["spec"]["caBundle"]}}
-        await faulty.host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m1", body)
+        await point(faulty.host, "m1", {"caBundle": cluster["spec"]["caBundle"]})
 
 
 @pytest.mark.parametrize("how", ["deleted", "empty", "binary", "kubeconfig", "ca"])
@@ -207,14 +207,14 @@ async def test_unusable_credentials_are_one_clusters_trouble(faulty: Faulty, nam
     """
     await in_both(faulty, namespace, "web")
     async with spoilt(faulty, how):
-        told = await faulty.until_cluster("m1", "Unknown")
-        assert told["reason"] == "ClusterConfigMalformed"
-        assert len(told["message"]) > 10
+        reported = await faulty.until_cluster("m1", "Unknown")
+        assert reported["reason"] == "ClusterConfigMalformed"
+        assert len(reported["message"]) > 10
         await faulty.restart()
         await faulty.change(namespace, "web", "c")
         await faulty.until_held(faulty.m2, namespace, "web", "c")
         stored = await faulty.until_line(namespace, "web", "m1", "ClusterNotReady")
-        assert CANARY not in str(stored) + str(told)
+        assert CANARY not in str(stored) + str(reported)
         assert tried(faulty.to_m1, namespace=namespace) == []
     await faulty.until_held(faulty.m1, namespace, "web", "c")
     await faulty.until_ready(namespace, "web")
@@ -226,21 +226,20 @@ async def test_certificate_of_somebody_else(faulty: Faulty, namespace: str) -> N
     await in_both(faulty, namespace, "web")
     cluster = await faulty.cluster("m1")
     stranger = base64.b64encode(pki.authority("stranger").certificate).decode()
-    await faulty.host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m1", {"spec": {"caBundle": stranger}})
+    await point(faulty.host, "m1", {"caBundle": stranger})
     try:
-        told = await faulty.until_cluster("m1", "False")
-        assert (told["reason"], "certificate" in told["message"]) == ("ClusterNotReachable", True)
+        reported = await faulty.until_cluster("m1", "False")
+        assert (reported["reason"], "certificate" in reported["message"]) == ("ClusterNotReachable", True)
         faulty.to_m1.requests.clear()
         await faulty.change(namespace, "web", "c")
         await faulty.until_held(faulty.m2, namespace, "web", "c")
         assert len(faulty.to_m1.requests) == 0
     finally:
-        body = {"spec": {"caBundle": cluster["spec"]["caBundle"]}}
-        await faulty.host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m1", body)
+        await point(faulty.host, "m1", {"caBundle": cluster["spec"]["caBundle"]})
     stored = await faulty.until_ready(namespace, "web")
     assert line(stored, "m1").get("status") is None
     assert await faulty.host.get(FEDERATED_CONFIGMAPS, namespace, "web")
 
 
-async def _said(faulty: Faulty, what: str) -> bool:
+async def _reported_text(faulty: Faulty, what: str) -> bool:
     return what in faulty.controller.log

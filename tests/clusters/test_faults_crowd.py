@@ -34,8 +34,8 @@ PATIENCE = 90.0
 
 def refusal(member: str) -> str:
     """What a policy's author may write, in any language; longer than a message may be in a status."""
-    said = "このクラスターのポリシーにより、この構成マップの作成は許可されていません。" * 20
-    return f'admission webhook "policy.example.com" denied the request: {member}: {said}'
+    message = "このクラスターのポリシーにより、この構成マップの作成は許可されていません。" * 20
+    return f'admission webhook "policy.example.com" denied the request: {member}: {message}'
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ async def crowd(fleet: Fleet, host: Api) -> AsyncIterator[Crowd]:
 
         async def answering() -> object:
             found = await host.items(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE)
-            told = [condition(each, "Ready").get("status") for each in found if each["metadata"]["name"] in NAMES]
-            return told.count("True") == COUNT or Unlike(ready=told.count("True"), known=len(told))
+            reported = [condition(each, "Ready").get("status") for each in found if each["metadata"]["name"] in NAMES]
+            return reported.count("True") == COUNT or Unlike(ready=reported.count("True"), known=len(reported))
 
         try:
             await eventually(answering, within=PATIENCE, every=0.5, seen="the whole crowd Ready")
@@ -67,11 +67,11 @@ async def crowd(fleet: Fleet, host: Api) -> AsyncIterator[Crowd]:
 async def settled(made: Federated) -> dict[str, Any]:
     """As `Federated.settled`, with the patience that hundreds of clusters take on a small machine."""
 
-    async def told() -> object:
+    async def reported() -> object:
         stored = await made.get()
         return stored if ready(stored) else Unlike(condition(stored, "Ready"))
 
-    return dict(await eventually(told, within=PATIENCE, every=0.3, seen=f"{made} Ready"))
+    return dict(await eventually(reported, within=PATIENCE, every=0.3, seen=f"{made} Ready"))
 
 
 def lines(stored: dict[str, Any], word: str) -> list[dict[str, Any]]:
@@ -88,12 +88,12 @@ async def test_hundreds_of_long_messages_fit_count_right_and_hold_nobody_up(
     await federated_namespace(host, namespace, everywhere)
     doomed = await create(host, FEDERATED_CONFIGMAPS, namespace, "doomed", {"data": {"a": "b"}}, clusters=everywhere)
 
-    async def all_told() -> object:
+    async def all_reported() -> object:
         stored = await doomed.get()
         failing = lines(stored, "CreationFailed")
         return stored if len(failing) == COUNT else Unlike(failing=len(failing))
 
-    stored = await eventually(all_told, within=PATIENCE, every=0.3, seen="every refusal told")
+    stored = await eventually(all_reported, within=PATIENCE, every=0.3, seen="every refusal told")
     status = stored["status"]
     assert len(orjson.dumps(status)) <= budget.TOTAL
     assert sum(len(refusal(name).encode()) for name in NAMES) > 2 * budget.TOTAL, "it could not have said it all"
@@ -101,11 +101,11 @@ async def test_hundreds_of_long_messages_fit_count_right_and_hold_nobody_up(
     for each in lines(stored, "CreationFailed"):
         assert f"denied the request: {each['name']}: " in each["message"]
         assert each["message"].endswith("…")
-    told = condition(stored, "Ready")
-    counted = f"1 of {COUNT + 1} clusters hold generation 1; crowd-000: CreationFailed"
-    assert (told["status"], told["reason"]) == ("False", "CheckClusters")
-    assert told["message"].startswith(counted)
-    assert told["message"].endswith(f"and {COUNT - 3} more")
+    reported = condition(stored, "Ready")
+    counted = f"1 of {COUNT + 1} clusters have applied generation 1; crowd-000: CreationFailed"
+    assert (reported["status"], reported["reason"]) == ("False", "CheckClusters")
+    assert reported["message"].startswith(counted)
+    assert reported["message"].endswith(f"and {COUNT - 3} more")
     assert condition(stored, "Stalled") == {}, "a policy may change"
 
     # Tried again and again, and told once: the status is not written anew for the same words.
@@ -121,7 +121,7 @@ async def test_hundreds_of_long_messages_fit_count_right_and_hold_nobody_up(
     fine = await create(host, FEDERATED_CONFIGMAPS, namespace, "fine", {"data": {"a": "b"}}, clusters=everywhere)
     served = await settled(fine)
     assert len(crowd.holding("configmaps", f"{namespace}/fine")) == COUNT
-    assert condition(served, "Ready")["message"] == f"{COUNT + 1} clusters hold generation 1"
+    assert condition(served, "Ready")["message"] == f"{COUNT + 1} clusters have applied generation 1"
     await doomed.patch({"spec": {"template": {"data": {"a": "c"}}}})
     await holds(m1, CONFIGMAPS, namespace, "doomed", lambda found: found["data"] == {"a": "c"})
 
@@ -129,7 +129,7 @@ async def test_hundreds_of_long_messages_fit_count_right_and_hold_nobody_up(
     crowd.refused.clear()
     await doomed.patch({"spec": {"template": {"data": {"a": "d"}}}})
     healed = await settled(doomed)
-    assert condition(healed, "Ready")["message"].startswith(f"{COUNT + 1} clusters hold generation 3")
+    assert condition(healed, "Ready")["message"].startswith(f"{COUNT + 1} clusters have applied generation 3")
     assert len(crowd.holding("configmaps", f"{namespace}/doomed")) == COUNT
     assert len(orjson.dumps(healed["status"])) < budget.TOTAL // 4
     await doomed.delete()

@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from federation.model.marks import SYNC_FINALIZER
+from federation.model.resources import KUBEFED_CLUSTERS
 from federation.playground.faults import Fault
 from tests.clusters.faulty import Faulty, passed, tried, unchanged
-from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, eventually, line
+from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, Api, eventually, line
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -156,8 +157,8 @@ async def test_controller_started_while_the_hub_is_away(faulty: Faulty, namespac
 async def test_start_lists_before_it_acts(faulty: Faulty, namespace: str, resource: str, kind: str) -> None:
     """10: at the start the hub refuses one list, breaks it off, or answers an empty one. Nothing is deleted anywhere.
 
-    Once the hub tells the truth all is as before, with no write to a member. (A hub without KubeFedClusters has no
-    member to remember: what was applied there is applied once more, which changes nothing.)
+    Once the hub tells the truth all is as before, with no write to a member. (Statuses name the clusters that its list
+    left out, so that these are asked for by name.)
     """
     await in_both(faulty, namespace, "web")
     await faulty.quiet()
@@ -183,9 +184,29 @@ async def test_start_lists_before_it_acts(faulty: Faulty, namespace: str, resour
     await faulty.settle()
     await faulty.quiet()
     assert [await api.get(CONFIGMAPS, namespace, "web") for api in (faulty.m1, faulty.m2)] == before
-    assert untouched(faulty, namespace) or (resource, kind) == ("kubefedclusters.core.kubefed.io", "empty")
+    assert untouched(faulty, namespace)
     stored = await faulty.until_ready(namespace, "web")
     assert {line(stored, cluster).get("status") for cluster in ("m1", "m2")} == {None}
+
+
+async def test_a_list_without_clusters_makes_no_object_go_before_its_copies(faulty: Faulty, namespace: str) -> None:
+    """10: at the start no KubeFedCluster is listed, and a user deletes the object while one of its members is down."""
+    await in_both(faulty, namespace, "web")
+    await faulty.quiet()
+    faulty.controller.kill()
+    clusters = KUBEFED_CLUSTERS.qualified
+    lying = faulty.to_host.inject(Fault("status", verb="list", resource=clusters, code=200, body=EMPTY))
+    faulty.to_host.inject(Fault("status", verb="watch", resource=clusters, code=503))
+    faulty.to_m2.inject(Fault("refuse"))
+    await faulty.restart(wait=False)
+    await eventually(lambda: _true(lying.hits >= 1))
+    await faulty.host.delete(FEDERATED_CONFIGMAPS, namespace, "web")
+    await eventually(lambda: _gone(faulty.m1, namespace, "web"))
+    await asyncio.sleep(5.0)
+    assert await faulty.host.get(FEDERATED_CONFIGMAPS, namespace, "web") is not None
+    faulty.to_m2.clear()
+    await eventually(lambda: _gone(faulty.m2, namespace, "web"))
+    faulty.to_host.clear()
 
 
 @pytest.mark.parametrize("kind", ["status", "cut"])
@@ -294,6 +315,10 @@ def _ours(faulty: Faulty, namespace: str) -> list[tuple[str, str, str]]:
         for each in passed(faulty.to_host, namespace=namespace)
         if each.resource != "events"
     ]
+
+
+async def _gone(api: Api, namespace: str, name: str) -> bool:
+    return await api.get(CONFIGMAPS, namespace, name) is None
 
 
 async def _true(value: object) -> object:

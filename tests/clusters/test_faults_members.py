@@ -61,8 +61,8 @@ async def test_throttled_member_delays_only_itself(faulty: Faulty, namespace: st
     for name in names:
         await faulty.until_held(faulty.m2, namespace, name, "b")
     assert throttled.hits <= LANE + 4
-    told = await faulty.until_line(namespace, names[0], "m1", "CreationFailed")
-    assert "429" in told["message"]
+    reported = await faulty.until_line(namespace, names[0], "m1", "CreationFailed")
+    assert "429" in reported["message"]
     assert await faulty.cluster_state("m1") == "True"
     faulty.to_m1.clear()
     for name in names:
@@ -121,16 +121,16 @@ async def test_member_down_and_back(faulty: Faulty, namespace: str) -> None:
     await faulty.tidy()
     await in_both(faulty, namespace, "changed", "kept")
     await faulty.kill("m1")
-    told = await faulty.until_cluster("m1", "False")
-    assert told["reason"] == "ClusterNotReachable"
+    reported = await faulty.until_cluster("m1", "False")
+    assert reported["reason"] == "ClusterNotReachable"
     for value in "cdefg":
         await faulty.change(namespace, "changed", value)
         await faulty.until_held(faulty.m2, namespace, "changed", value)
     await faulty.make(namespace, "new")
     await faulty.until_held(faulty.m2, namespace, "new", "b")
     for name in ("changed", "kept", "new"):
-        told = await faulty.until_line(namespace, name, "m1", "ClusterNotReady")
-        assert "connect" in told["message"]
+        reported = await faulty.until_line(namespace, name, "m1", "ClusterNotReady")
+        assert "connect" in reported["message"]
     await faulty.quiet()
     reconciles = await faulty.count("controller_runtime_reconcile_total", controller="sync")
     await asyncio.sleep(3.0)
@@ -188,8 +188,8 @@ async def test_flapping_above_the_threshold_touches_no_object(faulty: Faulty, na
     for proxy in (faulty.to_m1, faulty.to_m2):
         assert passed(proxy, namespace=namespace) == []
     assert [event["message"] for event in await faulty.host.items(EVENTS, namespace)] == []
-    told = await cluster_events(faulty)
-    assert told - before == {"ClusterNotReachable Warning": 3, "ClusterReady Normal": 3}
+    reported = await cluster_events(faulty)
+    assert reported - before == {"ClusterNotReachable Warning": 3, "ClusterReady Normal": 3}
 
 
 async def cluster_events(faulty: Faulty) -> Counter[str]:
@@ -211,9 +211,9 @@ async def test_hanging_member_delays_nobody(faulty: Faulty, namespace: str) -> N
     for name in names:
         await faulty.until_held(faulty.m2, namespace, name, "b")
     assert faulty.to_m1.pending() <= LANE + 4
-    told = await faulty.until_cluster("m1", "False")
-    assert told["reason"] == "ClusterNotReachable"
-    assert "no answer" in told["message"]
+    reported = await faulty.until_cluster("m1", "False")
+    assert reported["reason"] == "ClusterNotReachable"
+    assert "no answer" in reported["message"]
     await faulty.until_line(namespace, names[-1], "m1", "ClusterNotReady")
     faulty.resume("m1")
     for name in names:
@@ -251,9 +251,9 @@ async def test_lying_member_is_not_ready(faulty: Faulty, namespace: str, code: i
     """
     await in_both(faulty, namespace, "web")
     faulty.to_m1.inject(Fault("status", code=code, body=body))
-    told = await faulty.until_cluster("m1", "False")
-    assert "<" not in told["message"]
-    assert told["message"]
+    reported = await faulty.until_cluster("m1", "False")
+    assert "<" not in reported["message"]
+    assert reported["message"]
     await faulty.change(namespace, "web", "c")
     await faulty.until_held(faulty.m2, namespace, "web", "c")
     await faulty.until_line(namespace, "web", "m1", "ClusterNotReady")

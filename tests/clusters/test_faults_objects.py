@@ -9,13 +9,15 @@ import copy
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
+import orjson
 import pytest
 import pytest_asyncio
 
-import templates
-from federation.core import identity
+from federation.core import naming
+from federation.kube.connection import MERGE_PATCH, expect
+from federation.model.failures import Failure, FailureKind
 from federation.model.marks import RECREATE_ANNOTATION, SYSTEM_NAMESPACE
-from federation.model.resources import CRDS, EVENTS, NAMESPACES, TYPE_CONFIGS, Resource
+from federation.model.resources import CRDS, EVENTS, NAMESPACES, TYPE_CONFIGS, ObjectName, Resource
 from federation.playground.faults import Fault
 from tests.clusters.faulty import Faulty, passed, tried
 from tests.clusters.harness import (
@@ -32,6 +34,7 @@ from tests.clusters.harness import (
     federated,
     line,
 )
+from typegen import templates
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -75,13 +78,12 @@ async def unguarded(station: Faulty) -> AsyncIterator[None]:
     for manifest in templates.documents(
         "types/roles.yaml",
         federated={"group": TYPES, "plural": FEDERATED_LIMITS.plural, "qualified": FEDERATED_LIMITS.qualified},
-        view=False,
-        edit=False,
+        roles={},
     ):
         await host.apply(ROLES, manifest)
     roles: list[tuple[Api, str, Any]] = []
     for api, member in ((station.m1, "m1"), (station.m2, "m2")):
-        role_name = identity.role(member, "host")
+        role_name = naming.role(member, "host")
         role = await api.get(ROLES, "", role_name)
         assert role is not None
         roles.append((api, role_name, role["rules"]))
@@ -166,8 +168,8 @@ async def test_poison_is_a_condition_on_itself(faulty: Faulty, unguarded: None, 
     await faulty.host.create(FEDERATED_LIMITS, good, namespace)
     await faulty.until_ready(namespace, "good", FEDERATED_LIMITS)
     for name, _, field in POISON:
-        said = await eventually(lambda name=name: _said(faulty, namespace, name), seen=f"{name} says what is wrong")  # type: ignore[misc]
-        assert field in said, name
+        message = await eventually(lambda name=name: _reported(faulty, namespace, name), seen=f"{name} says why")  # type: ignore[misc]
+        assert field in message, name
     assert await faulty.count("controller_runtime_reconcile_errors_total", controller="sync") == errors
     assert "Traceback" not in faulty.controller.log
     for name, _, _ in POISON:
@@ -179,7 +181,73 @@ async def test_poison_is_a_condition_on_itself(faulty: Faulty, unguarded: None, 
         assert await faulty.m1.get(LIMITS, namespace, name) is not None
 
 
-async def _said(faulty: Faulty, namespace: str, name: str) -> str:
+def _nested(namespace: str, name: str, depth: int) -> bytes:
+    """A FederatedConfigMap whose override's value nests so deep, as bytes: no encoder of ours makes such a thing."""
+    good = federated(
+        FEDERATED_CONFIGMAPS,
+        namespace,
+        name,
+        {"data": {"a": "b"}},
+        clusters=["m1", "m2"],
+        overrides=[{"clusterName": "m1", "clusterOverrides": [{"path": "/data", "value": "HERE"}]}],
+    )
+    return orjson.dumps(good).replace(b'"HERE"', b"[" * depth + b"]" * depth)
+
+
+@pytest.mark.parametrize("depth", [150, 985, 1_100, 3_000])
+async def test_an_override_that_nests_too_deep_hurts_its_own_object_alone(
+    faulty: Faulty, namespace: str, depth: int
+) -> None:
+    """A tenant's few kB that no decoder takes: told on its status; others of its type are placed, changed, deleted.
+
+    A controller that starts while it lies there becomes ready; a good object that turns bad keeps its copies, says why
+    and can be mended or deleted, and so can the poison.
+    """
+    host = faulty.host
+    await faulty.federate(namespace)
+    await faulty.make(namespace, "turned")
+    await faulty.until_ready(namespace, "turned")
+    where = FEDERATED_CONFIGMAPS.collection(namespace)
+    expect(await host.connection.request("POST", where, body=_nested(namespace, "poison", depth)))
+    value = _nested(namespace, "turned", depth)
+    spec = b'{"spec":' + value[value.index(b'"spec":') + 7 :]
+    path = FEDERATED_CONFIGMAPS.path(ObjectName(namespace, "turned"))
+    expect(await host.connection.request("PATCH", path, body=spec, content_type=MERGE_PATCH))
+    for name in ("poison", "turned"):
+        message = await eventually(lambda name=name: _reported_deep(faulty, namespace, name), seen=f"{name} says why")  # type: ignore[misc]
+        assert "spec.overrides[0].clusterOverrides" in message
+    await faulty.make(namespace, "good")
+    await faulty.until_ready(namespace, "good")
+    await faulty.restart()
+    await host.patch(FEDERATED_CONFIGMAPS, namespace, "good", {"spec": {"template": {"data": {"a": "c"}}}})
+    await faulty.until_held(faulty.m1, namespace, "good", "c")
+    await faulty.until_held(faulty.m2, namespace, "turned", "b")
+    await host.delete(FEDERATED_CONFIGMAPS, namespace, "poison")
+    await eventually(lambda: _is_gone(host, namespace, "poison"), seen="the poison is gone")
+    if depth == 1_100:
+        await host.patch(FEDERATED_CONFIGMAPS, namespace, "turned", {"spec": {"overrides": None}})
+        await faulty.until_ready(namespace, "turned")
+    await host.delete(FEDERATED_CONFIGMAPS, namespace, "turned")
+    await eventually(lambda: _is_gone(host, namespace, "turned"), seen="what turned bad is gone")
+    assert await faulty.m1.get(CONFIGMAPS, namespace, "turned") is None
+    assert await faulty.count("controller_runtime_reconcile_errors_total", controller="sync") == 0
+    assert "Traceback" not in faulty.controller.log
+
+
+async def _reported_deep(faulty: Faulty, namespace: str, name: str) -> str:
+    """What the status of an object says, which itself is too deep for a decoder."""
+    answer = await faulty.host.connection.request("GET", FEDERATED_CONFIGMAPS.path(ObjectName(namespace, name)))
+    content = expect(answer).body
+    status = content[content.find(b'"status":{') :].decode()
+    return status if "nests deeper than 100 levels" in status and '"Stalled"' in status else ""
+
+
+async def _is_gone(api: Api, namespace: str, name: str) -> bool:
+    answer = await api.connection.request("GET", FEDERATED_CONFIGMAPS.path(ObjectName(namespace, name)))
+    return isinstance(answer, Failure) and answer.kind is FailureKind.NOT_FOUND
+
+
+async def _reported(faulty: Faulty, namespace: str, name: str) -> str:
     """What an object's failing conditions and lines say, "" while nothing fails."""
     stored = await faulty.stored(namespace, name, FEDERATED_LIMITS)
     found = [condition(stored, kind) for kind in ("Propagation", "Ready")]
@@ -201,9 +269,9 @@ async def test_nothing_of_a_broken_override_is_applied(faulty: Faulty, namespace
     operations = [{"path": "/data/a", "value": "x"}, {"op": "remove", "path": "/data/none"}]
     spec = {"overrides": [{"clusterName": "m1", "clusterOverrides": operations}], "template": {"data": {"a": "c"}}}
     await faulty.host.patch(FEDERATED_CONFIGMAPS, namespace, "web", {"spec": spec})
-    told = await faulty.until_line(namespace, "web", "m1", "ApplyOverridesFailed")
-    assert "clusterOverrides[1]" in told["message"]
-    assert "/data/none" in told["message"]
+    reported = await faulty.until_line(namespace, "web", "m1", "ApplyOverridesFailed")
+    assert "clusterOverrides[1]" in reported["message"]
+    assert "/data/none" in reported["message"]
     await faulty.until_held(faulty.m2, namespace, "web", "c")
     await faulty.until_held(faulty.m1, namespace, "web", "b")
     assert tried(faulty.to_m1, namespace=namespace) == []
@@ -222,9 +290,9 @@ async def test_immutable_data_is_refused_once(faulty: Faulty, namespace: str) ->
     faulty.forget_requests()
     await faulty.change(namespace, "web", "c")
     for cluster in ("m1", "m2"):
-        told = await faulty.until_line(namespace, "web", cluster, "UpdateFailed")
-        assert "immutable" in told["message"] or told["message"] == "same as m1"
-        assert told["generation"] == 1
+        reported = await faulty.until_line(namespace, "web", cluster, "UpdateFailed")
+        assert "immutable" in reported["message"] or reported["message"] == "same as m1"
+        assert reported["generation"] == 1
     await asyncio.sleep(3.0)
     assert [each.code for each in passed(faulty.to_m1, namespace=namespace)] == [422]
     await faulty.change(namespace, "web", "b")
@@ -242,10 +310,11 @@ async def test_immutable_selector_is_refused_once(faulty: Faulty, namespace: str
     await faulty.until_ready(namespace, "web", FEDERATED_DEPLOYMENTS)
     faulty.forget_requests()
     await faulty.host.patch(FEDERATED_DEPLOYMENTS, namespace, "web", {"spec": {"template": deployment("b")}})
-    told = await faulty.until_line(namespace, "web", "m1", "UpdateFailed", FEDERATED_DEPLOYMENTS)
-    assert "selector" in told["message"]
+    reported = await faulty.until_line(namespace, "web", "m1", "UpdateFailed", FEDERATED_DEPLOYMENTS)
+    assert "selector" in reported["message"]
     await asyncio.sleep(3.0)
-    assert [each.code for each in passed(faulty.to_m1, namespace=namespace)] == [422]
+    # Before a change a dry run asks what it would leave behind: refused like the change itself, and no write.
+    assert [each.code for each in passed(faulty.to_m1, verb="apply", namespace=namespace)] == [422]
 
 
 @pytest.mark.parametrize("lost", ["", "delete", "create", "apply"], ids=lambda verb: f"{verb or 'no'}-answer-lost")
@@ -311,11 +380,11 @@ async def test_namespace_that_is_being_deleted(faulty: Faulty, namespace: str) -
     await faulty.make(namespace, "new")
     await faulty.until_held(faulty.m2, namespace, "new", "b")
 
-    async def told() -> object:
+    async def reported() -> object:
         found = line(await faulty.stored(namespace, "new"), "m1")
         return found if "being deleted" in found.get("message", "") else None
 
-    await eventually(told, within=30.0, seen="m1's line says that its namespace goes")
+    await eventually(reported, within=30.0, seen="m1's line says that its namespace goes")
     await faulty.until_held(faulty.m1, namespace, "web", None)
     faulty.forget_requests()
     await asyncio.sleep(2.0)
@@ -341,8 +410,8 @@ async def test_quota_is_one_clusters_refusal(faulty: Faulty, namespace: str) -> 
     await eventually(counted, within=30.0, seen="the quota is counted")
     faulty.forget_requests()
     await faulty.make(namespace, "web")
-    told = await faulty.until_line(namespace, "web", "m1", "CreationFailed")
-    assert "exceeded quota: few" in told["message"]
+    reported = await faulty.until_line(namespace, "web", "m1", "CreationFailed")
+    assert "exceeded quota: few" in reported["message"]
     await faulty.until_held(faulty.m2, namespace, "web", "b")
     await asyncio.sleep(2.0)
     assert len(tried(faulty.to_m1, namespace=namespace, name="web")) <= 2
@@ -395,8 +464,8 @@ async def test_policy_is_one_clusters_refusal(faulty: Faulty, namespace: str) ->
     try:
         faulty.forget_requests()
         await faulty.make(namespace, "web")
-        told = await faulty.until_line(namespace, "web", "m1", "CreationFailed")
-        assert "no more ConfigMaps" in told["message"]
+        reported = await faulty.until_line(namespace, "web", "m1", "CreationFailed")
+        assert "no more ConfigMaps" in reported["message"]
         await faulty.until_held(faulty.m2, namespace, "web", "b")
         await asyncio.sleep(2.0)
         assert len(tried(faulty.to_m1, namespace=namespace, name="web")) <= 2
@@ -434,8 +503,8 @@ async def test_a_secrets_values_come_back_in_no_word_of_ours(faulty: Faulty, nam
         seen = ""
         for name in operations:
             word = "ApplyOverridesFailed" if name == "missing" else "CreationFailed"
-            told = await faulty.until_line(namespace, name, "m1", word, FEDERATED_SECRETS)
-            assert told["message"]
+            reported = await faulty.until_line(namespace, name, "m1", word, FEDERATED_SECRETS)
+            assert reported["message"]
             seen += str((await faulty.stored(namespace, name, FEDERATED_SECRETS))["status"])
     finally:
         await permit(faulty.m1, echo)

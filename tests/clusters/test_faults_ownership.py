@@ -73,9 +73,9 @@ async def test_a_fight_over_a_field_is_bounded_and_told(faulty: Faulty, namespac
     await faulty.until_ready(namespace, "web")
     faulty.forget_requests()
     async with rival(faulty.m1, namespace, "web", "mine") as writes:
-        told = await faulty.until_line(namespace, "web", "m1", "UpdateFailed")
-        assert '"rival"' in told["message"]
-        assert ".data.a" in told["message"]
+        reported = await faulty.until_line(namespace, "web", "m1", "UpdateFailed")
+        assert '"rival"' in reported["message"]
+        assert ".data.a" in reported["message"]
         await asyncio.sleep(4.0)
         # Each correction is an unforced apply, which names the rival, and a forced one.
         assert len(passed(faulty.to_m1, namespace=namespace)) <= 8
@@ -103,7 +103,7 @@ async def history(api: Api, resource: Resource, namespace: str, name: str) -> As
             assert not hasattr(stream, "kind"), stream
             opened.set()
             rest = b""
-            async for chunk in stream.iter_any():
+            async for chunk in stream:
                 *whole, rest = (rest + chunk).split(b"\n")
                 events.extend(orjson.loads(each) for each in whole)
 
@@ -215,15 +215,15 @@ def configmap(namespace: str, name: str, value: str) -> dict[str, Any]:
     return federated(FEDERATED_CONFIGMAPS, namespace, name, {"data": {"a": value}}, clusters=["m1"])
 
 
-async def until_said(hub: Api, namespace: str, name: str, text: str, word: str | None) -> dict[str, Any]:
+async def until_reported(hub: Api, namespace: str, name: str, text: str, word: str | None) -> dict[str, Any]:
     """The hub's object once its line of m1 says this, under this word (None: healthy)."""
 
-    async def said() -> object:
+    async def message() -> object:
         stored = await hub.get(FEDERATED_CONFIGMAPS, namespace, name)
         found = line(stored, "m1")
         return stored if found and found.get("status") == word and found.get("message", "") == text else None
 
-    return dict(await eventually(said, within=40.0, seen=f"{hub.connection.name} says {word} {text!r} of {name}"))
+    return dict(await eventually(message, within=40.0, seen=f"{hub.connection.name} says {word} {text!r} of {name}"))
 
 
 def owners(held: dict[str, Any]) -> set[str]:
@@ -245,15 +245,15 @@ async def test_two_hubs_on_one_object_both_say_so_and_do_not_fight(
     await faulty.until_ready(namespace, "web")
     async with second_hub(faulty, namespace, tmp_path) as other:
         us, them = await manager_of(faulty.host), await manager_of(other)
-        held, told = claims.held_by(us), claims.told((them,))
+        held, reported = claims.managed_by(us), claims.rivals_message((them,))
         async with history(faulty.m1, CONFIGMAPS, namespace, "web") as writes:
             await other.create(FEDERATED_CONFIGMAPS, configmap(namespace, "web", "different"), namespace)
-            await until_said(other, namespace, "web", held, "AlreadyExists")
-            assert ready(await until_said(faulty.host, namespace, "web", told, None))
+            await until_reported(other, namespace, "web", held, "AlreadyExists")
+            assert ready(await until_reported(faulty.host, namespace, "web", reported, None))
             await other.patch(FEDERATED_CONFIGMAPS, namespace, "web", {"spec": {"template": {"data": {"a": "first"}}}})
             await eventually(lambda: _observed(other, namespace, "web", 2))
-            await until_said(other, namespace, "web", held, "AlreadyExists")
-            assert ready(await until_said(faulty.host, namespace, "web", told, None))
+            await until_reported(other, namespace, "web", held, "AlreadyExists")
+            assert ready(await until_reported(faulty.host, namespace, "web", reported, None))
             await asyncio.sleep(3.0)
         assert [each["object"]["data"]["a"] for each in writes] == ["first"]
         assert owners(writes[0]["object"]) == {us, marks.claim_manager(them)}
@@ -261,16 +261,17 @@ async def test_two_hubs_on_one_object_both_say_so_and_do_not_fight(
         async with history(faulty.m1, CONFIGMAPS, namespace, "web") as writes:
             await faulty.change(namespace, "web", "new")
             await faulty.until_held(faulty.m1, namespace, "web", "new")
-            assert ready(await until_said(faulty.host, namespace, "web", told, None))
+            await faulty.until_ready(namespace, "web")
+            assert ready(await until_reported(faulty.host, namespace, "web", reported, None))
             await other.delete(FEDERATED_CONFIGMAPS, namespace, "web")
             await eventually(lambda: _absent(other, FEDERATED_CONFIGMAPS, namespace, "web"))
-            assert ready(await until_said(faulty.host, namespace, "web", "", None))
+            assert ready(await until_reported(faulty.host, namespace, "web", "", None))
         assert [owners(each["object"]) for each in writes] == [{us, marks.claim_manager(them)}, {us}]
         assert marks.claim_annotation(them) not in writes[1]["object"]["metadata"].get("annotations", {})
         assert writes[1]["object"]["metadata"]["labels"][MANAGED_LABEL] == "true"
         events = [each for each in await faulty.host.items(EVENTS, namespace) if each["reason"] == "PlacedByAnotherHub"]
         assert sorted(each["involvedObject"]["name"] for each in events) == [namespace, "web"]
-        assert {each["message"] for each in events} == {f"m1: {told}"}
+        assert {each["message"] for each in events} == {f"m1: {reported}"}
     kept = await faulty.m1.get(NAMESPACES, "", namespace)
     assert kept is not None
     assert owners(kept) == {us}
@@ -309,9 +310,9 @@ async def test_equal_values_applied_at_once_belong_to_one_hub_and_go_over_to_the
                 keeps, waits = (us, them) if first else (them, us)
                 has = line(await holder.get(FEDERATED_CONFIGMAPS, namespace, name), "m1")
                 has_not = line(await claimant.get(FEDERATED_CONFIGMAPS, namespace, name), "m1")
-                if (has.get("status"), has.get("message")) != (None, claims.told((waits,))):
+                if (has.get("status"), has.get("message")) != (None, claims.rivals_message((waits,))):
                     return None
-                if (has_not.get("status"), has_not.get("message")) != ("AlreadyExists", claims.held_by(keeps)):
+                if (has_not.get("status"), has_not.get("message")) != ("AlreadyExists", claims.managed_by(keeps)):
                     return None
             return True
 
@@ -320,7 +321,7 @@ async def test_equal_values_applied_at_once_belong_to_one_hub_and_go_over_to_the
             await faulty.host.delete(FEDERATED_CONFIGMAPS, namespace, name)
         for name in names:
             await eventually(functools.partial(_absent, faulty.host, FEDERATED_CONFIGMAPS, namespace, name))
-            assert ready(await until_said(other, namespace, name, "", None))
+            assert ready(await until_reported(other, namespace, name, "", None))
             held = await faulty.until_held(faulty.m1, namespace, name, "equal")
             assert held is not None
             assert owners(held) == {them}

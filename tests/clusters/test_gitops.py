@@ -17,7 +17,7 @@ import pytest
 
 from e2e.demo import checkout
 from federation.cli import reading
-from federation.joining import applying, contents, discovery, joins, setup
+from federation.joining import applying, contents, discovery, setup, tokens
 from federation.joining.contexts import Contexts
 from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import KUBEFED_CLUSTERS, ObjectName, Resource
@@ -49,7 +49,7 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]
     with sessions.directory() as directory:
         # Its own kube-controller-manager puts the controller's role together from those that types bring.
         made = Playground.up(directory, ("host", *MEMBERS), controller_manager=["host"], report=lambda _: None)
-        asyncio.run(setup.everything(str(made.kubeconfig), "host", MEMBERS, ()))
+        asyncio.run(setup.everything(str(made.kubeconfig), "host", MEMBERS, (), service_account="kubefed-controller"))
         yield made
 
 
@@ -104,7 +104,7 @@ async def controller(stage: Stage) -> Controller:
     """A controller with the rights of its own service account and nothing more."""
     async with Contexts(str(stage.playground.kubeconfig)) as contexts:
         account = ObjectName(SYSTEM_NAMESPACE, "kubefed-controller")
-        token, _ = await joins.request_token(await contexts.open("host"), account)
+        token = (await tokens.request(await contexts.open("host"), account)).token
     kubeconfig = stage.directory / "controller.kubeconfig"
     kubeconfig.touch(mode=0o600)
     kubeconfig.write_bytes(access.kubeconfig([replace(stage.playground.clusters["host"], token=token)]))
@@ -115,12 +115,12 @@ async def healthy(stage: Stage, resource: Resource, document: Document) -> None:
     """Current for kstatus and Healthy for Argo CD, by the object as it is stored."""
     metadata = document["metadata"]
 
-    async def told() -> object:
+    async def reported() -> object:
         stored = await stage.host.get(resource, metadata.get("namespace", ""), metadata["name"]) or {}
         current = bool(stored) and gitops.kstatus(stored) == "Current"
         return stored if current and gitops.argo(stored)[0] == "Healthy" else Unlike(stored.get("status") or {})
 
-    await eventually(told, within=40.0, seen=f"{resource.kind} {metadata['name']} healthy")
+    await eventually(reported, within=40.0, seen=f"{resource.kind} {metadata['name']} healthy")
 
 
 async def test_the_sample_repository_from_git_to_the_members(stage: Stage) -> None:
@@ -178,20 +178,20 @@ def copied(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("file", "old", "new", "said"),
+    ("file", "old", "new", "message"),
     [
-        pytest.param("blog/web.yaml", "/spec/replicas", "/spec/replica", "has no member", id="override"),
+        pytest.param("blog/web.yaml", "/spec/replicas", "/speck/replicas", "has no member", id="override"),
         pytest.param("blog/everything-else.yaml", "kind: ConfigMap", "kind: Other", "not federated", id="unknown"),
         pytest.param("blog/web.yaml", "placement:", "place:", "spec.place: is not known", id="configuration"),
     ],
 )
-def test_what_is_wrong_fails_the_build(copied: Path, file: str, old: str, new: str, said: str) -> None:
+def test_what_is_wrong_fails_the_build(copied: Path, file: str, old: str, new: str, message: str) -> None:
     text = (copied / file).read_text()
     assert old in text
     (copied / file).write_text(text.replace(old, new))
     built = kustomize.build(copied)
     assert (built.returncode, built.stdout) == (1, "")
-    assert said in built.stderr
+    assert message in built.stderr
 
 
 @pytest.mark.parametrize("folder", ["crds", "types", "clusters", "apps/shop"])

@@ -125,10 +125,10 @@ def test_a_paused_cluster_accepts_and_never_answers(breakable: Playground, trust
 
 def test_a_second_run_changes_nothing(playground: Playground) -> None:
     before = playground.clusters
-    told: list[str] = []
-    Playground.up(playground.directory, controller_manager=DEFAULT_NAMES, report=told.append)
+    reported: list[str] = []
+    Playground.up(playground.directory, controller_manager=DEFAULT_NAMES, report=reported.append)
     assert Playground.open(playground.directory).clusters == before
-    assert not any("compil" in line for line in told)
+    assert not any("compil" in line for line in reported)
 
 
 @pytest.mark.parametrize("verb", ["kill", "restart", "pause", "resume"])
@@ -228,7 +228,7 @@ def test_the_verbs_of_the_command_line(tmp_path: Path, monkeypatch: pytest.Monke
         file = verbs.up("trial", ("one",), report=ignore)
         assert file == verbs.kubeconfig("trial") == tmp_path / "federation" / "playground" / "trial" / "kubeconfig"
         seen = []
-        for verb in (verbs.pause, verbs.resume, verbs.kill, verbs.resume, verbs.restart):
+        for verb in (verbs.pause, verbs.resume, verbs.kill, verbs.resume):
             verb("one", "trial", report=ignore)
             row = next(row for row in verbs.status("trial") if row.process == "kube-apiserver")
             seen.append((verb.__name__, row.state, row.ready))
@@ -237,11 +237,10 @@ def test_the_verbs_of_the_command_line(tmp_path: Path, monkeypatch: pytest.Monke
             ("resume", State.RUNNING, True),
             ("kill", State.STOPPED, False),
             ("resume", State.RUNNING, True),
-            ("restart", State.RUNNING, True),
         ]
         assert {row.process for row in verbs.status("trial")} == {"etcd", "kube-apiserver", "kube-controller-manager"}
         verbs.kill("one", "trial", report=ignore)
-        with pytest.raises(PlaygroundError, match="one is not running: restart it first"):
+        with pytest.raises(PlaygroundError, match="one is not running: resume it first"):
             verbs.pause("one", "trial", report=ignore)
     finally:
         assert verbs.down("trial", report=ignore)

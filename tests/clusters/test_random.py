@@ -45,7 +45,7 @@ async def _one(faulty: Faulty, seed: int) -> None:
     try:
         await run.begin()
         await run.run(ROUND)
-        assert len(run.told) > ROUND / 2, "too few acts to show anything"
+        assert len(run.reported) > ROUND / 2, "too few acts to show anything"
         await run.heal()
         await _until_right(run, seed)
         await _until_silent(faulty, namespaces, seed)
@@ -57,7 +57,7 @@ async def _until_right(run: chaos.Chaos, seed: int) -> None:
     ends = time.monotonic() + 120
     while differences := await run.differences():
         if time.monotonic() > ends:
-            pytest.fail(f"seed {seed}: " + "\n".join([*differences[:20], "acts:", *run.told[-60:]]))
+            pytest.fail(f"seed {seed}: " + "\n".join([*differences[:20], "acts:", *run.reported[-60:]]))
         await asyncio.sleep(0.5)
 
 

@@ -5,10 +5,12 @@ import json
 import re
 import signal
 from collections.abc import AsyncIterator
+from typing import Any
 
 import orjson
 import pytest
 
+from federation.core import sharing, summary
 from federation.model.resources import EVENTS
 from tests.clusters.fleets import Fleet
 from tests.clusters.harness import (
@@ -20,10 +22,9 @@ from tests.clusters.harness import (
     eventually,
     federated,
     federated_namespace,
-    line,
     ready,
 )
-from tests.clusters.steps import Federated, holds, make, names, writes
+from tests.clusters.steps import Federated, alone, holds, make, names, writes
 
 MANY = 50
 FLOOD = 600
@@ -47,6 +48,12 @@ LABELS = {
     "patchlevel",
     "version",
 }
+
+
+def _recorded(item: dict[str, Any], cluster: str) -> bool:
+    """Whether the stored status records what was applied there."""
+    lines = sharing.owned(summary.parse(orjson.dumps(item.get("status"))).clusters)
+    return any(line.name == cluster and line.fingerprint for line in lines)
 
 
 @pytest.fixture
@@ -75,11 +82,11 @@ async def make_many(host: Api, namespace: str, number: int, clusters: list[str])
 async def all_ready(host: Api, namespace: str, number: int) -> list[dict[str, object]]:
     """Every federated ConfigMap there, once all are Ready."""
 
-    async def told() -> object:
+    async def reported() -> object:
         items = await host.items(FEDERATED_CONFIGMAPS, namespace)
         return items if len(items) == number and all(ready(item) for item in items) else []
 
-    return list(await eventually(told, within=60.0, every=0.2, seen=f"{number} objects Ready"))
+    return list(await eventually(reported, within=60.0, every=0.2, seen=f"{number} objects Ready"))
 
 
 async def versions(api: Api, namespace: str) -> dict[str, str]:
@@ -91,23 +98,15 @@ async def versions(api: Api, namespace: str) -> dict[str, str]:
     }
 
 
-async def alone(host: Api, namespace: str) -> None:
-    """Wait until what tests before left behind is gone: its end is work, too."""
-
-    async def swept() -> bool:
-        left = [*await host.items(FEDERATED_NAMESPACES), *await host.items(FEDERATED_CONFIGMAPS)]
-        return all(item["metadata"]["namespace"] == namespace for item in left)
-
-    await eventually(swept, within=60.0, every=0.2)
-
-
 async def test_killed_in_the_middle_of_fifty_creates(
     running: Fleet, host: Api, m1: Api, m2: Api, namespace: str
 ) -> None:
     """The next start finishes the rest; what was there is not written again, and what was told is not even sent."""
     await federated_namespace(host, namespace, ["m1", "m2"])
     await Federated(host, FEDERATED_NAMESPACES, namespace, namespace).settled()
-    await alone(host, namespace)  # the members' counters count for everybody
+    await alone(
+        host, namespace, FEDERATED_NAMESPACES, FEDERATED_CONFIGMAPS
+    )  # the members' counters count for everybody
     creating = asyncio.create_task(make_many(host, namespace, MANY, ["m1", "m2"]))
 
     async def begun() -> bool:
@@ -118,8 +117,8 @@ async def test_killed_in_the_middle_of_fifty_creates(
     await creating
     before = {api: await versions(api, namespace) for api in (m1, m2)}
     assert len(before[m1]) < MANY or len(before[m2]) < MANY, "it was killed too late to show anything"
-    told = {
-        cluster: sum("fingerprint" in line(item, cluster) for item in await host.items(FEDERATED_CONFIGMAPS, namespace))
+    reported = {
+        cluster: sum(_recorded(item, cluster) for item in await host.items(FEDERATED_CONFIGMAPS, namespace))
         for cluster in ("m1", "m2")
     }
     counted = {api: (await writes(api))["APPLY", "configmaps"] for api in (m1, m2)}
@@ -130,7 +129,7 @@ async def test_killed_in_the_middle_of_fifty_creates(
         assert len(after) == MANY
         assert {name: after[name] for name in before[api]} == before[api], "what was there was written again"
         sent = (await writes(api))["APPLY", "configmaps"] - counted[api]
-        assert sent <= MANY - told[cluster]
+        assert sent <= MANY - reported[cluster]
 
 
 async def test_a_restart_of_a_settled_fleet_writes_nothing(
@@ -141,7 +140,7 @@ async def test_a_restart_of_a_settled_fleet_writes_nothing(
     await make_many(host, namespace, 20, ["m1", "m2"])
     await make(host, FEDERATED_SECRETS, namespace, "s", {"stringData": {"k": "v"}}, clusters=["m1"])
     await all_ready(host, namespace, 20)
-    await alone(host, namespace)
+    await alone(host, namespace, FEDERATED_NAMESPACES, FEDERATED_CONFIGMAPS)
     assert running.controller.stop() == 0
 
     async def stored() -> list[object]:
@@ -296,7 +295,7 @@ async def test_an_idle_fleet_costs_watches_and_probes_only(running: Fleet, host:
     """Nothing but GET is sent to anybody, and no key is worked on."""
     await federated_namespace(host, namespace, ["m1"])
     await make(host, FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "b"}}, clusters=["m1"])
-    await alone(host, namespace)
+    await alone(host, namespace, FEDERATED_NAMESPACES, FEDERATED_CONFIGMAPS)
     running.controller.kill()  # with the timers of what tests before deleted
     running.controller.start()
     await asyncio.sleep(2.5)  # longer than a status may wait
@@ -329,11 +328,11 @@ async def test_logs_are_json_and_tell_what_was_done(running: Fleet, host: Api, m
     await holds(m1, CONFIGMAPS, namespace, "web", lambda found: found["data"] == {"a": "b"})
     await web.settled()
 
-    async def told() -> object:
+    async def reported() -> object:
         lines = [json.loads(each) for each in running.controller.log.splitlines()]
         return [each for each in lines if each.get("key") == f"configmaps {namespace}/web"]
 
-    (drift,) = [each for each in await eventually(told) if each["event"] == "drift put back"]
+    (drift,) = [each for each in await eventually(reported) if each["event"] == "drift put back"]
     assert drift["cluster"] == "m1"
     assert drift["fields"] == [".data.a"]
     assert drift["manager"]

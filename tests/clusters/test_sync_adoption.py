@@ -104,8 +104,8 @@ async def test_with_adoption_disabled_it_is_left_alone_and_told(host: Api, m1: A
     await by_post(m1, configmap(place, {"a": "theirs"}))
     before = await m1.get(CONFIGMAPS, place, "web")
     web = await create(host, FEDERATED_CONFIGMAPS, place, "web", {"data": {"a": "b"}}, clusters=["m1"])
-    told = await web.says("m1", "AlreadyExists")
-    assert "adoptResources" in told["message"]
+    reported = await web.reports("m1", "AlreadyExists")
+    assert "adoptResources" in reported["message"]
     changed = await web.patch({"spec": {"template": {"data": {"a": "c"}}}})
     await web.reason("Ready", "CheckClusters")
     assert changed["metadata"]["generation"] == 2
@@ -129,7 +129,7 @@ async def test_adoption_that_is_enabled_later_takes_over(host: Api, m1: Api, spa
     """The KubeFedConfig is read as it changes: no restart, no touch of the object."""
     await by_post(m1, configmap(place, {"a": "theirs"}))
     web = await create(host, FEDERATED_CONFIGMAPS, place, "web", {"data": {"a": "b"}}, clusters=["m1"])
-    await web.says("m1", "AlreadyExists")
+    await web.reports("m1", "AlreadyExists")
     await configure(host, {"syncController": {"adoptResources": "Enabled"}})
     await web.settled()
     assert (await holds(m1, CONFIGMAPS, place, "web"))["data"] == {"a": "b"}
@@ -139,7 +139,7 @@ async def test_an_existing_object_that_goes_makes_room(host: Api, m1: Api, spare
     """With adoption disabled the stranger's object is deleted by its owner: ours is created without being asked."""
     await by_post(m1, configmap(place, {"a": "theirs"}))
     web = await create(host, FEDERATED_CONFIGMAPS, place, "web", {"data": {"a": "b"}}, clusters=["m1"])
-    await web.says("m1", "AlreadyExists")
+    await web.reports("m1", "AlreadyExists")
     await m1.delete(CONFIGMAPS, place, "web")
     await web.patch({"metadata": {"annotations": {"touched": "1"}}})
     await web.settled()

@@ -29,7 +29,7 @@ async def config(host: Api) -> AsyncIterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("spec", "told"),
+    ("spec", "reported"),
     [
         pytest.param({"clusterHealthCheck": {"period": "0s"}}, "period", id="a-period-of-nothing"),
         pytest.param({"clusterHealthCheck": {"period": "often"}}, "period", id="no-duration"),
@@ -41,11 +41,11 @@ async def config(host: Api) -> AsyncIterator[dict[str, Any]]:
     ],
 )
 async def test_wrong_numbers_are_refused_at_the_hub(
-    host: Api, config: dict[str, Any], spec: Mapping[str, Any], told: str
+    host: Api, config: dict[str, Any], spec: Mapping[str, Any], reported: str
 ) -> None:
     """With the field's name; nothing of it is stored."""
-    said = await attempt_patch(host, KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed", {"spec": dict(spec)})
-    assert told in said
+    message = await attempt_patch(host, KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed", {"spec": dict(spec)})
+    assert reported in message
     assert (await host.get(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed") or {})["spec"] == config["spec"]
 
 
@@ -56,7 +56,7 @@ async def test_without_a_config_the_defaults_hold(host: Api, m1: Api, namespace:
     await holds(m1, NAMESPACES, "", namespace)
     await m1.create(CONFIGMAPS, {"metadata": {"name": "web"}, "apiVersion": "v1", "kind": "ConfigMap"}, namespace)
     web = await create(host, FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "b"}}, clusters=["m1"])
-    await web.says("m1", "AlreadyExists")
+    await web.reports("m1", "AlreadyExists")
     await host.delete(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed")
     await web.settled()
     assert (await holds(m1, CONFIGMAPS, namespace, "web"))["data"] == {"a": "b"}
@@ -80,15 +80,15 @@ async def test_one_that_an_older_schema_let_pass_leaves_the_last_good_one_in_for
 
         await eventually(stored)
 
-        async def told() -> bool:
-            return "Perhaps" in fleet.controller.log and "the last good one holds" in fleet.controller.log
+        async def reported() -> bool:
+            return "Perhaps" in fleet.controller.log and "the last good one stays in force" in fleet.controller.log
 
-        await eventually(told)
+        await eventually(reported)
         await federated_namespace(host, namespace, ["m1"])
         await holds(m1, NAMESPACES, "", namespace)
         await m1.create(CONFIGMAPS, {"metadata": {"name": "web"}, "apiVersion": "v1", "kind": "ConfigMap"}, namespace)
         web = await create(host, FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "b"}}, clusters=["m1"])
-        await web.says("m1", "AlreadyExists")
+        await web.reports("m1", "AlreadyExists")
         await configure(host, {"syncController": {"adoptResources": "Enabled"}})
         await web.settled()
     finally:

@@ -33,8 +33,8 @@ async def test_the_finalizer_holds_until_every_copy_is_gone(web: Federated, m1: 
     await m2.patch(CONFIGMAPS, namespace, "web", {"metadata": {"finalizers": ["example.com/hold"]}})
     await web.delete()
     await gone(m1, CONFIGMAPS, namespace, "web")
-    told = await web.says("m2", "WaitingForRemoval")
-    assert "finalizer" in told.get("message", "")
+    reported = await web.reports("m2", "WaitingForRemoval")
+    assert "finalizer" in reported.get("message", "")
     stored = await web.get()
     assert stored["metadata"]["finalizers"] == [SYNC_FINALIZER]
     assert [line["name"] for line in stored["status"]["clusters"]] == ["m2"]
@@ -63,7 +63,7 @@ async def test_orphaning_leaves_the_copies_without_our_marks(web: Federated, m1:
 async def test_orphaning_beside_a_copy_that_is_marked_false(web: Federated, m1: Api, m2: Api, namespace: str) -> None:
     """Both copies stay: one let go, one never ours to touch."""
     await m2.patch(CONFIGMAPS, namespace, "web", {"metadata": {"labels": {MANAGED_LABEL: "false"}}})
-    await web.says("m2", "ManagedLabelFalse")
+    await web.reports("m2", "ManagedLabelFalse")
     await web.annotate(orphan="true")
     await web.delete()
     await web.gone()
@@ -113,9 +113,9 @@ async def test_delete_options_that_cannot_be_read_delete_nothing(
     await web.annotate(deleteoption='{"propagationPolicy": "Sometimes"}')
     await web.delete()
     for cluster in ("m1", "m2"):
-        told = await web.says(cluster, "DeletionFailed")
+        reported = await web.reports(cluster, "DeletionFailed")
     assert "deleteoption" in str(await web.get())
-    assert told
+    assert reported
     assert await m1.get(CONFIGMAPS, namespace, "web") is not None
     await web.annotate(deleteoption='{"propagationPolicy": "Foreground"}')
     await web.gone()
@@ -128,7 +128,7 @@ async def test_a_copy_that_is_marked_false_stays_and_holds_nobody(
 ) -> None:
     """Removal from placement and deletion pass it by."""
     await m1.patch(CONFIGMAPS, namespace, "web", {"metadata": {"labels": {MANAGED_LABEL: "false"}}})
-    await web.says("m1", "ManagedLabelFalse")
+    await web.reports("m1", "ManagedLabelFalse")
     await web.delete()
     await web.gone()
     await gone(m2, CONFIGMAPS, namespace, "web")

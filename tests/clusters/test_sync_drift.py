@@ -99,11 +99,11 @@ async def test_managed_false_keeps_us_away_until_it_is_undone(web: Federated, m1
     await m1.patch(
         CONFIGMAPS, namespace, "web", {"metadata": {"labels": {MANAGED_LABEL: "false"}}, "data": {"a": "mine"}}
     )
-    told = await web.says("m1", "ManagedLabelFalse")
-    assert MANAGED_LABEL in told["message"]
+    reported = await web.reports("m1", "ManagedLabelFalse")
+    assert MANAGED_LABEL in reported["message"]
     await web.patch({"spec": {"template": {"data": {"new": "1"}}}})
     await holds(m2, CONFIGMAPS, namespace, "web", lambda stored: stored["data"] == {"a": "b", "new": "1"})
-    await web.says("m1", "ManagedLabelFalse")
+    await web.reports("m1", "ManagedLabelFalse")
     kept = await holds(m1, CONFIGMAPS, namespace, "web")
     assert kept["data"] == {"a": "mine"}
     assert kept["metadata"]["labels"][MANAGED_LABEL] == "false"
@@ -126,7 +126,7 @@ async def test_managed_false_on_a_strangers_object_keeps_it_from_being_adopted(
     }
     await m1.create(CONFIGMAPS, body, namespace)
     web = await create(host, FEDERATED_CONFIGMAPS, namespace, "web", TEMPLATE, clusters=["m1"])
-    await web.says("m1", "ManagedLabelFalse")
+    await web.reports("m1", "ManagedLabelFalse")
     assert (await holds(m1, CONFIGMAPS, namespace, "web"))["data"] == {"a": "mine"}
     await web.delete()
     await web.gone()

@@ -55,7 +55,7 @@ async def test_placement_to_and_fro(
     await web.change({"placement": {"clusters": last}})
     if last == BOTH:
         await holds(m2, CONFIGMAPS, namespace, "web")
-        await web.says("m2")
+        await web.reports("m2")
     else:
         await gone(m2, CONFIGMAPS, namespace, "web")
     await asyncio.sleep(0.5)
@@ -71,7 +71,7 @@ async def test_a_label_that_comes_and_goes(host: Api, m2: Api, namespace: str, u
     for value in [*(["yes", None] * 8), "yes"]:
         await host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m2", {"metadata": {"labels": {"haste": value}}})
     await holds(m2, CONFIGMAPS, namespace, "web")
-    await web.says("m2")
+    await web.reports("m2")
     await host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m2", {"metadata": {"labels": {"haste": None}}})
     await gone(m2, CONFIGMAPS, namespace, "web")
 

@@ -144,10 +144,10 @@ async def test_an_override_that_the_members_schema_refuses(
     template = {"spec": {"domain": "shop.example.com", "image": "shop:1"}}
     overrides = [{"clusterName": "m2", "clusterOverrides": [{"path": "/spec/domain", "value": "NOT a domain"}]}]
     web = await create(host, FEDERATED_WEBSITES, namespace, "web", template, clusters=["m1", "m2"], overrides=overrides)
-    told = await web.says("m2", "CreationFailed")
-    assert "spec.domain" in told["message"]
+    reported = await web.reports("m2", "CreationFailed")
+    assert "spec.domain" in reported["message"]
     assert "NOT a domain" not in str((await web.get())["status"])
-    await web.says("m1")
+    await web.reports("m1")
     await web.change({"overrides": None})
 
 
@@ -174,8 +174,8 @@ async def test_roles_are_refused_where_we_may_not_grant_them(fleet: Fleet, host:
     rule = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get"]}
     web = await create(host, FEDERATED_CLUSTER_ROLES, "", namespace, {"rules": [rule]}, clusters=["m1"])
     try:
-        told = await web.says("m1", "CreationFailed")
-        assert "not currently held" in told["message"] or "escalat" in told["message"], told
+        reported = await web.reports("m1", "CreationFailed")
+        assert "not currently held" in reported["message"] or "escalat" in reported["message"], reported
         assert await m1.get(CLUSTER_ROLES, "", namespace) is None
         held = {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}
         await web.change({"template": {"rules": [held]}})
@@ -200,9 +200,9 @@ async def test_a_member_without_the_crd_fails_alone(fleet: Fleet, host: Api, m1:
     await fleet.enable(Request(crd=crd))
     web = await create(host, federated_ranks, "", namespace, {"spec": {"rank": 1}}, clusters=["m1", "m2"])
     try:
-        told = await web.says("m2", "VersionUnavailable")
-        assert told["message"]
-        await web.says("m1")
+        reported = await web.reports("m2", "VersionUnavailable")
+        assert reported["message"]
+        await web.reports("m1")
         await holds(m1, ranks, "", namespace)
         await install(crd, m2)
         await eventually(lambda: m2.get(ranks, "", namespace), within=40.0)

@@ -1,4 +1,4 @@
-"""FederatedNamespaces: the host's Namespace is their template, and the host may be its own member."""
+"""FederatedNamespaces: the host's labels on request, the members' own untouched; the host may be its own member."""
 
 import functools
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from federation.model.marks import MANAGED_LABEL
+from federation.model.marks import COPY_ANNOTATION, CREATED_ANNOTATION, MANAGED_LABEL
 from federation.model.resources import NAMESPACES
 from tests.clusters.fleets import Fleet
 from tests.clusters.harness import (
@@ -36,14 +36,56 @@ async def itself(fleet: Fleet, host: Api) -> AsyncIterator[str]:
     await fleet.unjoin("itself", "host")
 
 
+async def copying(host: Api, namespace: str, clusters: list[str], **spec: Any) -> Federated:
+    """A FederatedNamespace that asks for the labels and annotations of the host's Namespace."""
+    metadata = {"name": namespace, "namespace": namespace, "annotations": {COPY_ANNOTATION: "true"}}
+    placement = {"clusters": [{"name": each} for each in clusters]}
+    body = {
+        "apiVersion": FEDERATED_NAMESPACES.api_version,
+        "kind": "FederatedNamespace",
+        "metadata": metadata,
+        "spec": {"placement": placement, **spec},
+    }
+    await host.create(FEDERATED_NAMESPACES, body, namespace)
+    return Federated(host, FEDERATED_NAMESPACES, namespace, namespace)
+
+
+async def test_the_hosts_labels_stay_at_the_host(host: Api, m1: Api, namespace: str) -> None:
+    """As with KubeFed: what the host's Namespace is labelled with says nothing about the members'."""
+    labels = {"team": "t", "pod-security.kubernetes.io/enforce": "privileged"}
+    await host.create(NAMESPACES, {"metadata": {"name": namespace, "labels": labels}})
+    await m1.create(
+        NAMESPACES, {"metadata": {"name": namespace, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
+    )
+    await make(host, FEDERATED_NAMESPACES, namespace, namespace, None, clusters=["m1"])
+    stored = await holds(m1, NAMESPACES, "", namespace, lambda found: MANAGED_LABEL in found["metadata"]["labels"])
+    own = {"pod-security.kubernetes.io/enforce": "restricted", MANAGED_LABEL: "true", NAME: namespace}
+    assert stored["metadata"]["labels"] == own
+
+
+async def test_copied_labels_never_win_over_the_members_own(host: Api, m1: Api, namespace: str) -> None:
+    """Nor do keys of a platform travel; what nobody there has said anything about does."""
+    labels = {"team": "t", "stage": "live", "pod-security.kubernetes.io/enforce": "privileged"}
+    await host.create(NAMESPACES, {"metadata": {"name": namespace, "labels": labels}})
+    await m1.create(NAMESPACES, {"metadata": {"name": namespace, "labels": {"team": "own"}}})
+    home = await copying(host, namespace, ["m1"])
+    await home.settled()
+    stored = await holds(m1, NAMESPACES, "", namespace, lambda found: "stage" in found["metadata"]["labels"])
+    assert stored["metadata"]["labels"] == {"team": "own", "stage": "live", MANAGED_LABEL: "true", NAME: namespace}
+    await m1.patch(NAMESPACES, "", namespace, {"metadata": {"labels": {"stage": "own-too"}}})
+    await host.patch(NAMESPACES, "", namespace, {"metadata": {"labels": {"stage": "other", "more": "x"}}})
+    stored = await holds(m1, NAMESPACES, "", namespace, lambda found: "more" in found["metadata"]["labels"])
+    assert (stored["metadata"]["labels"]["team"], stored["metadata"]["labels"]["stage"]) == ("own", "own-too")
+
+
 async def test_the_hosts_labels_follow(host: Api, m1: Api, namespace: str) -> None:
-    """Labels and annotations of the host's Namespace arrive in the members, and leave as they leave it."""
+    """Asked for, labels and annotations of the host's Namespace arrive in the members, and leave as they leave it."""
     metadata = {"name": namespace, "labels": {"team": "t"}, "annotations": {"owner": "o"}}
     await host.create(NAMESPACES, {"metadata": metadata})
-    web = await make(host, FEDERATED_NAMESPACES, namespace, namespace, None, clusters=["m1"])
+    web = await copying(host, namespace, ["m1"])
     stored = await holds(m1, NAMESPACES, "", namespace)
     assert stored["metadata"]["labels"] == {"team": "t", MANAGED_LABEL: "true", NAME: namespace}
-    assert stored["metadata"]["annotations"] == {"owner": "o"}
+    assert {CREATED_ANNOTATION, "owner"} == set(stored["metadata"]["annotations"])
     await host.patch(NAMESPACES, "", namespace, {"metadata": {"labels": {"team": None, "stage": "live"}}})
     await holds(
         m1,
@@ -52,8 +94,8 @@ async def test_the_hosts_labels_follow(host: Api, m1: Api, namespace: str) -> No
         namespace,
         lambda found: found["metadata"]["labels"] == {"stage": "live", MANAGED_LABEL: "true", NAME: namespace},
     )
-    told = await web.settled()
-    assert set(line(told, "m1")) == {"name", "fingerprint"}
+    reported = await web.settled()
+    assert set(line(reported, "m1")) <= {"name", "fingerprint"}
 
 
 async def test_a_template_wins_over_the_hosts_namespace(host: Api, m1: Api, namespace: str) -> None:
@@ -70,7 +112,7 @@ async def test_an_override_changes_one_members_namespace(host: Api, m1: Api, m2:
     await host.create(NAMESPACES, {"metadata": {"name": namespace, "labels": {"team": "t"}}})
     operation = {"op": "add", "path": "/metadata/labels/site", "value": "two"}
     overrides = [{"clusterName": "m2", "clusterOverrides": [operation]}]
-    await make(host, FEDERATED_NAMESPACES, namespace, namespace, None, clusters=["m1", "m2"], overrides=overrides)
+    await copying(host, namespace, ["m1", "m2"], overrides=overrides)
     one, two = await holds(m1, NAMESPACES, "", namespace), await holds(m2, NAMESPACES, "", namespace)
     assert "site" not in one["metadata"]["labels"]
     assert {"team": "t", "site": "two"}.items() <= two["metadata"]["labels"].items()
@@ -81,8 +123,8 @@ async def test_one_of_another_name_is_refused(host: Api, m1: Api, namespace: str
     await host.create(NAMESPACES, {"metadata": {"name": namespace}})
     other = f"{namespace}-x"
     web = await create(host, FEDERATED_NAMESPACES, namespace, other, None, clusters=["m1"])
-    told = await web.reason("Propagation", "InvalidSpec")
-    assert namespace in told["message"]
+    reported = await web.reason("Propagation", "InvalidSpec")
+    assert namespace in reported["message"]
     await never(lambda: m1.get(NAMESPACES, "", other), during=0.5)
     await web.delete()
     await web.gone()
@@ -160,7 +202,7 @@ async def test_a_label_taken_off_the_hosts_namespace_stays_off_though_it_is_a_me
 ) -> None:
     """The host's Namespace is the template: it is never drift from itself."""
     await host.create(NAMESPACES, {"metadata": {"name": namespace, "labels": {"team": "t", "stage": "x"}}})
-    home = await make(host, FEDERATED_NAMESPACES, namespace, namespace, None, clusters=[itself, "m1"])
+    home = await copying(host, namespace, [itself, "m1"])
     await holds(m1, NAMESPACES, "", namespace, lambda found: found["metadata"]["labels"]["team"] == "t")
     for change in ({"team": "other"}, {"team": None}, {"team": "again", "stage": None}):
         await host.patch(NAMESPACES, "", namespace, {"metadata": {"labels": change}})

@@ -89,16 +89,15 @@ async def test_an_override_that_is_taken_back_leaves_the_template(host: Api, m1:
 
 
 @pytest.mark.parametrize(
-    ("operation", "path", "told"),
+    ("operation", "path", "reported"),
     [
-        pytest.param({"path": "/data/none", "value": "x"}, "/data/none", "no member", id="replace-of-missing"),
         pytest.param({"op": "remove", "path": "/data/none"}, "/data/none", "no member", id="remove-of-missing"),
         pytest.param({"op": "add", "path": "/no/where", "value": "x"}, "/no/where", "no member", id="missing-parent"),
         pytest.param({"op": "add", "path": "/data/a/0", "value": "x"}, "/data/a/0", "string", id="below-a-text"),
     ],
 )
 async def test_a_patch_that_does_not_fit_fails_its_cluster_alone(  # noqa: PLR0917 - fixtures
-    host: Api, m1: Api, m2: Api, namespace: str, operation: dict[str, Any], path: str, told: str
+    host: Api, m1: Api, m2: Api, namespace: str, operation: dict[str, Any], path: str, reported: str
 ) -> None:
     """m2 says ApplyOverridesFailed with index and path and gets nothing, not even the patch's first half."""
     await federated_namespace(host, namespace, ["m1", "m2"])
@@ -107,12 +106,12 @@ async def test_a_patch_that_does_not_fit_fails_its_cluster_alone(  # noqa: PLR09
     web = await create(
         host, FEDERATED_CONFIGMAPS, namespace, "web", template, clusters=["m1", "m2"], overrides=overrides
     )
-    found = await web.says("m2", "ApplyOverridesFailed")
+    found = await web.reports("m2", "ApplyOverridesFailed")
     assert "[1]" in found["message"]
     assert path in found["message"]
-    assert told in found["message"]
+    assert reported in found["message"]
     await holds(m1, CONFIGMAPS, namespace, "web")
-    await web.says("m1")
+    await web.reports("m1")
     await never(lambda: m2.get(CONFIGMAPS, namespace, "web"), during=0.3)
     stored = await web.get()
     assert condition(stored, "Propagation")["reason"] == "CheckClusters"
@@ -121,18 +120,30 @@ async def test_a_patch_that_does_not_fit_fails_its_cluster_alone(  # noqa: PLR09
     await holds(m2, CONFIGMAPS, namespace, "web", lambda stored: stored["data"] == {"a": "z"})
 
 
+async def test_replacing_what_the_template_lacks_adds_it(host: Api, m1: Api, m2: Api, namespace: str) -> None:
+    """As in KubeFed: `replace` is the default op, and files use it for what only some clusters have."""
+    await federated_namespace(host, namespace, ["m1", "m2"])
+    overrides = for_m2({"path": "/data/b", "value": "x"}, {"path": "/metadata/annotations", "value": {"n": "1"}})
+    await make(
+        host, FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "b"}}, clusters=["m1", "m2"], overrides=overrides
+    )
+    stored = await holds(m2, CONFIGMAPS, namespace, "web")
+    assert (stored["data"], stored["metadata"]["annotations"]) == ({"a": "b", "b": "x"}, {"n": "1"})
+    assert (await holds(m1, CONFIGMAPS, namespace, "web"))["data"] == {"a": "b"}
+
+
 async def test_a_patch_that_ceases_to_fit_leaves_what_the_cluster_holds(
     host: Api, m1: Api, m2: Api, namespace: str
 ) -> None:
-    """The template loses the key an override replaces: m2 keeps its object and says which generation it holds."""
+    """The template loses the key an override removes: m2 keeps its object and says which generation it holds."""
     await federated_namespace(host, namespace, ["m1", "m2"])
-    overrides = for_m2({"path": "/data/a", "value": "z"})
+    overrides = for_m2({"op": "remove", "path": "/data/a"})
     template = {"data": {"a": "b", "c": "d"}}
     web = await make(host, FEDERATED_CONFIGMAPS, namespace, "web", template, clusters=["m1", "m2"], overrides=overrides)
     generation = (await web.get())["metadata"]["generation"]
     before = await m2.get(CONFIGMAPS, namespace, "web")
     await web.patch({"spec": {"template": {"data": {"a": None}}}})
-    found = await web.says("m2", "ApplyOverridesFailed")
+    found = await web.reports("m2", "ApplyOverridesFailed")
     await holds(m1, CONFIGMAPS, namespace, "web", lambda stored: stored["data"] == {"c": "d"})
     assert await m2.get(CONFIGMAPS, namespace, "web") == before
     assert found["generation"] == generation
@@ -170,19 +181,19 @@ async def test_a_version_that_a_member_does_not_serve_fails_there_alone(
     web = await create(
         host, FEDERATED_DEPLOYMENTS, namespace, "web", template, clusters=["m1", "m2"], overrides=overrides
     )
-    found = await web.says("m2", "VersionUnavailable")
+    found = await web.reports("m2", "VersionUnavailable")
     assert found["message"]
-    await web.says("m1")
+    await web.reports("m1")
     overrides = for_m2({"path": "/apiVersion", "value": "v1"})
     await web.patch({"spec": {"overrides": overrides}})
-    found = await web.says("m2", "ApplyOverridesFailed")
+    found = await web.reports("m2", "ApplyOverridesFailed")
     assert "apiVersion" in found["message"]
     await web.change({"overrides": None})
     await holds(m2, DEPLOYMENTS, namespace, "web")
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "reported"),
     [
         pytest.param(
             [
@@ -213,17 +224,17 @@ async def test_a_version_that_a_member_does_not_serve_fails_there_alone(
     ],
 )
 async def test_overrides_that_cannot_be_meant_are_refused_whole(  # noqa: PLR0917 - fixtures
-    host: Api, m1: Api, m2: Api, namespace: str, overrides: list[dict[str, Any]], told: str
+    host: Api, m1: Api, m2: Api, namespace: str, overrides: list[dict[str, Any]], reported: str
 ) -> None:
     """By the hub at once, or by a condition on the object; never by half, and no cluster gets anything."""
     await federated_namespace(host, namespace, ["m1", "m2"])
     body = federated(
         FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "b"}}, clusters=["m1", "m2"], overrides=overrides
     )
-    said = await attempt(host, FEDERATED_CONFIGMAPS, namespace, body)
-    if not said:
+    message = await attempt(host, FEDERATED_CONFIGMAPS, namespace, body)
+    if not message:
         web = Federated(host, FEDERATED_CONFIGMAPS, namespace, "web")
-        said = (await web.reason("Ready", "InvalidSpec"))["message"]
-    assert told in said
+        message = (await web.reason("Ready", "InvalidSpec"))["message"]
+    assert reported in message
     for api in (m1, m2):
         await never(lambda api=api: api.get(CONFIGMAPS, namespace, "web"), during=0.3)  # type: ignore[misc]

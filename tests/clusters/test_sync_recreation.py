@@ -129,10 +129,10 @@ async def test_it_is_recreated_in_every_cluster(host: Api, m1: Api, m2: Api, nam
         assert uid(stored) != before
     await web.settled()
 
-    async def told() -> object:
+    async def reported() -> object:
         return [event for event in await web.events() if event["reason"] == "Recreating"]
 
-    events = await eventually(told, seen="an event says it")
+    events = await eventually(reported, seen="an event says it")
     assert {name for event in events for name in event["message"].partition(":")[0].split(", ")} == set(both)
     assert all("the cluster refuses the change" in event["message"] for event in events)
 
@@ -145,9 +145,9 @@ async def test_without_leave_it_stays_until_leave_is_given(
     web = await make(host, FEDERATED_JOBS, namespace, "web", job("web:1"), clusters=["m1"])
     before = uid(await holds(m1, JOBS, namespace, "web"))
     await web.patch({"spec": {"template": job("web:2")}})
-    told = await web.says("m1", "UpdateFailed")
-    assert "field is immutable" in told["message"]
-    assert "recreated" not in told["message"]
+    reported = await web.reports("m1", "UpdateFailed")
+    assert "field is immutable" in reported["message"]
+    assert "recreated" not in reported["message"]
     assert uid(await holds(m1, JOBS, namespace, "web")) == before
     await web.annotate(recreate="true")
     await web.settled()
@@ -160,9 +160,9 @@ async def test_a_claim_goes_when_nobody_uses_it_any_more(host: Api, m1: Api, nam
     web = await make(host, FEDERATED_CLAIMS, namespace, "web", claim("slow"), clusters=["m1"], annotations=RECREATE)
     old = await holds(m1, CLAIMS, namespace, "web", lambda found: found["metadata"].get("finalizers"))
     await web.patch({"spec": {"template": claim("fast")}})
-    told = await web.says("m1", "WaitingForRemoval")
-    assert "being recreated" in told["message"]
-    assert "spec is immutable after creation" in told["message"]
+    reported = await web.reports("m1", "WaitingForRemoval")
+    assert "being recreated" in reported["message"]
+    assert "spec is immutable after creation" in reported["message"]
     assert uid(await holds(m1, CLAIMS, namespace, "web")) == uid(old)
     # In the playground nobody does what a claim's controller does once no Pod uses it.
     await m1.patch(CLAIMS, namespace, "web", {"metadata": {"finalizers": None}})
@@ -174,8 +174,8 @@ async def test_a_claim_goes_when_nobody_uses_it_any_more(host: Api, m1: Api, nam
 @pytest.mark.parametrize("policy", ["", "Orphan"], ids=["foreground", "orphan"])
 async def test_what_becomes_of_its_pods(host: Api, m1: Api, namespace: str, policy: str) -> None:
     """Unless the user says otherwise the old ReplicaSet is gone before the new Deployment begins."""
-    said = {DELETE_OPTION_ANNOTATION: f'{{"propagationPolicy":"{policy}"}}'} if policy else {}
-    annotations = {**RECREATE, **said}
+    message = {DELETE_OPTION_ANNOTATION: f'{{"propagationPolicy":"{policy}"}}'} if policy else {}
+    annotations = {**RECREATE, **message}
     web = await make(
         host, FEDERATED_DEPLOYMENTS, namespace, "web", deployment("a"), clusters=["m1"], annotations=annotations
     )
@@ -202,8 +202,8 @@ async def test_nothing_is_deleted_for_a_manifest_that_is_wrong(host: Api, m1: Ap
     )
     before = uid(await holds(m1, DEPLOYMENTS, namespace, "web"))
     await web.patch({"spec": {"template": cannot_start("b")}})
-    told = await web.says("m1", "UpdateFailed")
-    assert "not recreated: a new object would be refused, too" in told["message"]
+    reported = await web.reports("m1", "UpdateFailed")
+    assert "not recreated: a new object would be refused, too" in reported["message"]
     assert uid(await holds(m1, DEPLOYMENTS, namespace, "web")) == before
     await web.change({"template": deployment("b")})
     assert uid(await holds(m1, DEPLOYMENTS, namespace, "web")) != before
@@ -220,8 +220,8 @@ async def test_what_somebody_in_the_member_added_is_not_thrown_away(
     await m1.patch(CONFIGMAPS, namespace, "web", {"data": {"theirs": "x"}})
     await web.change({"template": immutable("b")})
     await web.patch({"spec": {"template": immutable("c")}})
-    told = await web.says("m1", "UpdateFailed")
-    assert "owns .data.theirs there, which would be lost" in told["message"]
+    reported = await web.reports("m1", "UpdateFailed")
+    assert "owns .data.theirs there, which would be lost" in reported["message"]
     stored = await holds(m1, CONFIGMAPS, namespace, "web")
     assert stored["data"] == {"a": "b", "theirs": "x"}
     await holds(m2, CONFIGMAPS, namespace, "web", lambda found: found["data"] == {"a": "c"})
@@ -239,7 +239,7 @@ async def test_a_controller_killed_in_between_creates_it_when_it_is_back(
     )
     await m1.patch(CONFIGMAPS, namespace, "web", {"metadata": {"finalizers": ["example.com/hold"]}})
     await web.patch({"spec": {"template": immutable("c")}})
-    await web.says("m1", "WaitingForRemoval")
+    await web.reports("m1", "WaitingForRemoval")
     fleet.controller.kill()
     try:
         await m1.patch(CONFIGMAPS, namespace, "web", {"metadata": {"finalizers": None}})
@@ -256,8 +256,8 @@ async def test_what_a_hub_did_not_change_is_not_recreated(host: Api, m1: Api, na
         host, FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "b"}}, clusters=["m1"], annotations=RECREATE
     )
     before = uid(await m1.patch(CONFIGMAPS, namespace, "web", {"data": {"a": "theirs"}, "immutable": True}))
-    told = await web.says("m1", "UpdateFailed")
-    assert "not recreated: this cluster accepted this very manifest before" in told["message"]
+    reported = await web.reports("m1", "UpdateFailed")
+    assert "not recreated: this cluster accepted this very manifest before" in reported["message"]
 
     async def other() -> bool:
         return uid(await holds(m1, CONFIGMAPS, namespace, "web")) != before
@@ -273,11 +273,11 @@ async def test_a_namespace_is_never_recreated(host: Api, m1: Api, namespace: str
     wrong = [{"op": "add", "path": "/metadata/labels", "value": {"team": "no label!"}}]
     await space.patch({"spec": {"overrides": [{"clusterName": "m1", "clusterOverrides": wrong}]}})
 
-    async def told() -> object:
-        found = await space.says("m1", "UpdateFailed")
+    async def reported() -> object:
+        found = await space.reports("m1", "UpdateFailed")
         return found if "not recreated: a Namespace never is" in found["message"] else Unlike(found)
 
-    await eventually(told, seen="m1's line says why")
+    await eventually(reported, seen="m1's line says why")
     await space.patch({"spec": {"overrides": None}})
     await space.settled()
     assert (await holds(m1, CONFIGMAPS, namespace, "web"))["data"] == {"a": "b"}

@@ -82,8 +82,8 @@ async def test_switching_it_off_puts_the_templates_number_in_force(host: Api, m1
     await holds(m1, DEPLOYMENTS, namespace, "web", lambda stored: stored["spec"]["replicas"] == 2)
 
 
-async def test_an_override_sets_what_a_cluster_starts_with(host: Api, m1: Api, m2: Api, namespace: str) -> None:
-    """The number is of creation only: a later override does not reach a number that is retained."""
+async def test_an_override_is_the_clusters_number(host: Api, m1: Api, m2: Api, namespace: str) -> None:
+    """From the creation on, and whenever it changes; the other cluster's number is its own."""
     await federated_namespace(host, namespace, ["m1", "m2"])
 
     def overrides(replicas: int) -> list[dict[str, Any]]:
@@ -102,7 +102,7 @@ async def test_an_override_sets_what_a_cluster_starts_with(host: Api, m1: Api, m
     assert (await holds(m1, DEPLOYMENTS, namespace, "web"))["spec"]["replicas"] == 1
     assert (await holds(m2, DEPLOYMENTS, namespace, "web"))["spec"]["replicas"] == 6
     await web.change({"overrides": overrides(2)})
-    assert (await holds(m2, DEPLOYMENTS, namespace, "web"))["spec"]["replicas"] == 6
+    assert (await holds(m2, DEPLOYMENTS, namespace, "web"))["spec"]["replicas"] == 2
 
 
 async def test_a_template_that_loses_its_replicas_leaves_the_number(host: Api, m1: Api, namespace: str) -> None:
@@ -135,3 +135,45 @@ async def test_an_adopted_object_keeps_its_number(host: Api, m1: Api, namespace:
     await web.change(with_image("web:2"))
     stored = await holds(m1, DEPLOYMENTS, namespace, "web")
     assert (image(stored), stored["spec"]["replicas"]) == ("web:2", 7)
+
+
+async def test_an_override_of_replicas_counts_in_its_cluster_and_hands_over_when_it_goes(
+    host: Api, m1: Api, m2: Api, namespace: str
+) -> None:
+    """KubeFed applied overrides after retention: m1 has the override's number, however it is scaled; m2 its own.
+
+    Once the override is gone m1's number is retained again as it stands; it never falls to 1.
+    """
+    await federated_namespace(host, namespace, ["m1", "m2"])
+    five = [{"clusterName": "m1", "clusterOverrides": [{"path": "/spec/replicas", "value": 5}]}]
+    web = await make(
+        host, FEDERATED_DEPLOYMENTS, namespace, "web", deployment(3), clusters=["m1", "m2"], retainReplicas=True
+    )
+    await scale(m1, namespace, 7)
+    await scale(m2, namespace, 8)
+    await web.change({"overrides": five})
+    assert (await holds(m1, DEPLOYMENTS, namespace, "web"))["spec"]["replicas"] == 5
+    assert (await holds(m2, DEPLOYMENTS, namespace, "web"))["spec"]["replicas"] == 8
+    await scale(m1, namespace, 9)
+    await holds(m1, DEPLOYMENTS, namespace, "web", lambda stored: stored["spec"]["replicas"] == 5)
+    await web.change({"overrides": None, **with_image("web:2")})
+    stored = await holds(m1, DEPLOYMENTS, namespace, "web", lambda stored: image(stored) == "web:2")
+    assert stored["spec"]["replicas"] == 5
+    await scale(m1, namespace, 6)
+    await web.change(with_image("web:3"))
+    stored = await holds(m1, DEPLOYMENTS, namespace, "web", lambda stored: image(stored) == "web:3")
+    assert stored["spec"]["replicas"] == 6
+
+
+async def test_an_override_of_replicas_counts_from_the_creation_on(host: Api, m1: Api, namespace: str) -> None:
+    """And leaves with an update that names replicas no more."""
+    await federated_namespace(host, namespace, ["m1"])
+    four = [{"clusterName": "m1", "clusterOverrides": [{"op": "add", "path": "/spec/replicas", "value": 4}]}]
+    web = await make(
+        host, FEDERATED_DEPLOYMENTS, namespace, "web", deployment(2), clusters=["m1"], retainReplicas=True,
+        overrides=four,
+    )  # fmt: skip
+    assert (await holds(m1, DEPLOYMENTS, namespace, "web"))["spec"]["replicas"] == 4
+    await web.change({"overrides": None})
+    await web.settled()
+    assert (await holds(m1, DEPLOYMENTS, namespace, "web"))["spec"]["replicas"] == 4

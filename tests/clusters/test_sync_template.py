@@ -13,7 +13,7 @@ from tests.clusters.harness import (
 from tests.clusters.steps import Federated, holds, make
 
 
-async def told_events(web: Federated, reason: str) -> list[str]:
+async def reported_events(web: Federated, reason: str) -> list[str]:
     """Messages of its events of this reason."""
     return [event["message"] for event in await web.events() if event["reason"] == reason]
 
@@ -47,14 +47,14 @@ async def test_finalizers_of_a_template_stay_at_home_with_a_warning(
     assert two["metadata"]["finalizers"] == ["example.com/hold"]
 
     async def warned() -> object:
-        return await told_events(web, "TemplateFieldIgnored")
+        return await reported_events(web, "TemplateFieldIgnored")
 
     (message,) = await eventually(warned)
     assert "spec.template.metadata.finalizers" in message
 
     await web.place("m1")  # m2 holds on to it until its finalizer goes
-    told = await web.get()
-    assert "m2" in str(told["status"]["clusters"])
+    reported = await web.get()
+    assert "m2" in str(reported["status"]["clusters"])
     assert (await holds(m2, CONFIGMAPS, namespace, "web"))["metadata"]["deletionTimestamp"]
     await m2.patch(CONFIGMAPS, namespace, "web", {"metadata": {"finalizers": None}})
 
@@ -87,7 +87,7 @@ async def test_what_only_a_server_sets_is_left_out(host: Api, m1: Api, namespace
     assert stored["spec"]["replicas"] == 2
     assert stored["spec"]["strategy"]["type"] == "RollingUpdate", "the member's own default"
     assert stored["status"].get("replicas") != 7
-    assert await told_events(web, "TemplateFieldIgnored") == []
+    assert await reported_events(web, "TemplateFieldIgnored") == []
 
 
 async def test_a_field_that_leaves_the_template_leaves_the_member(host: Api, m1: Api, namespace: str) -> None:

@@ -20,7 +20,7 @@ from tests.clusters.harness import (
     line,
     never,
 )
-from tests.clusters.steps import Federated, attempt, create, gone, holds, make, type_status, writes
+from tests.clusters.steps import Federated, alone, attempt, create, gone, holds, make, type_status, writes
 
 LIMITS = Resource("", "v1", "LimitRange", "limitranges", namespaced=True)
 AUTOSCALERS = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", namespaced=True)
@@ -71,10 +71,10 @@ async def test_a_type_that_is_enabled_starts_at_once(
     stored = await host.get(TYPE_CONFIGS, SYSTEM_NAMESPACE, "limitranges")
     assert stored is not None
     assert stored["metadata"]["finalizers"] == [TYPE_FINALIZER]
-    told = dict(stored["status"])
-    (ready,) = told.pop("conditions")
+    reported = dict(stored["status"])
+    (ready,) = reported.pop("conditions")
     assert (ready["type"], ready["status"], ready["reason"]) == ("Ready", "True", "Following")
-    assert told == {
+    assert reported == {
         "observedGeneration": stored["metadata"]["generation"],
         "propagationController": "Running",
         "statusController": "NotRunning",
@@ -128,6 +128,8 @@ async def test_a_type_that_is_switched_off_and_on_writes_nothing(
     await federated_namespace(host, namespace, ["m1"])
     web = await make(host, FEDERATED_LIMITS, namespace, "web", limit("1Gi"), clusters=["m1"])
     before, at_hub = await holds(m1, LIMITS, namespace, "web"), await web.get()
+    await alone(host, namespace, FEDERATED_LIMITS)
+    await alone(m1, namespace, LIMITS)
     counted = await writes(m1)
     await switch(host, "limitranges", "Disabled")
     await switch(host, "limitranges", "Enabled")
@@ -197,13 +199,13 @@ async def test_a_type_config_that_is_wrong_says_why(host: Api) -> None:
         "metadata": {"name": "pods.elsewhere", "namespace": SYSTEM_NAMESPACE},
         "spec": spec,
     }
-    said = await attempt(host, TYPE_CONFIGS, SYSTEM_NAMESPACE, body)
-    if not said:
-        told = await type_status(host, "pods.elsewhere", propagationController="NotRunning")
-        said = told["conditions"][0]["message"]
+    message = await attempt(host, TYPE_CONFIGS, SYSTEM_NAMESPACE, body)
+    if not message:
+        reported = await type_status(host, "pods.elsewhere", propagationController="NotRunning")
+        message = reported["conditions"][0]["message"]
         await host.delete(TYPE_CONFIGS, SYSTEM_NAMESPACE, "pods.elsewhere")
         await gone(host, TYPE_CONFIGS, SYSTEM_NAMESPACE, "pods.elsewhere")
-    assert "pluralName" in said
+    assert "pluralName" in message
 
 
 async def test_a_federated_crd_may_come_after_its_type_config(
@@ -236,9 +238,9 @@ async def test_a_federated_crd_may_come_after_its_type_config(
         }
 
     await host.apply(TYPE_CONFIGS, bare(config, SYSTEM_NAMESPACE))
-    told = await type_status(host, "limitranges", propagationController="NotRunning")
-    assert told["conditions"][0]["status"] == "False"
-    assert "fedctl enable limitranges" in told["conditions"][0]["message"]
+    reported = await type_status(host, "limitranges", propagationController="NotRunning")
+    assert reported["conditions"][0]["status"] == "False"
+    assert "fedctl enable limitranges" in reported["conditions"][0]["message"]
     await federated_namespace(host, namespace, ["m1"])
     await host.apply(CRDS, bare(crd))
     await fleet.enable("limitranges")  # the controller's right to the type at the hub went with `disable`
@@ -254,8 +256,8 @@ async def test_a_federated_crd_may_come_after_its_type_config(
 
     await eventually(served)
     await holds(m1, LIMITS, namespace, "web")
-    told = await type_status(host, "limitranges", propagationController="Running")
-    assert told["conditions"][0]["status"] == "True"
+    reported = await type_status(host, "limitranges", propagationController="Running")
+    assert reported["conditions"][0]["status"] == "True"
 
 
 @pytest.mark.parametrize("how", ["propagation-disabled", "type-config-deleted"])
@@ -270,8 +272,8 @@ async def test_federation_of_namespaces_switched_off_deletes_nothing(  # noqa: P
         await switch(host, "namespaces", "Disabled")
     else:
         await fleet.disable("namespaces")
-    told = await web.reason("Propagation", "NamespaceNotFederated")
-    assert "namespaces" in told["message"]
+    reported = await web.reason("Propagation", "NamespaceNotFederated")
+    assert "namespaces" in reported["message"]
     await web.patch({"spec": {"template": {"data": {"a": "c"}}}})
     await web.reason("Ready", "NamespaceNotFederated")
     stored = await web.get()

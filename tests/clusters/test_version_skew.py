@@ -77,7 +77,7 @@ class Gears:
         self.host = host
         self.members = members
         self.namespace = namespace
-        self.told: dict[str, list[str]] = {}
+        self.reported: dict[str, list[str]] = {}
         self._directory = directory
 
     async def upgrade_hub(self, definition: dict[str, Any]) -> None:
@@ -121,7 +121,7 @@ class Gears:
                 pending = b""
                 async with self.host.connection.stream(path, params, accept="application/json") as stream:
                     assert not isinstance(stream, Failure)
-                    async for chunk in stream.iter_any():
+                    async for chunk in stream:
                         *whole, pending = (pending + chunk).split(b"\n")
                         for text in whole:
                             event = orjson.loads(text)
@@ -137,10 +137,10 @@ class Gears:
 
     def _note(self, kind: str, stored: dict[str, Any]) -> None:
         words = [f"{each['name']}={each.get('status', '')}" for each in stored.get("status", {}).get("clusters") or ()]
-        said = f"{kind}Ready={condition(stored, 'Ready').get('status')} {' '.join(words)}"
-        told = self.told.setdefault(stored["metadata"]["name"], [])
-        if not told or told[-1] != said:
-            told.append(said)
+        message = f"{kind}Ready={condition(stored, 'Ready').get('status')} {' '.join(words)}"
+        reported = self.reported.setdefault(stored["metadata"]["name"], [])
+        if not reported or reported[-1] != message:
+            reported.append(message)
 
 
 @pytest.fixture
@@ -198,14 +198,14 @@ async def test_a_rolling_upgrade_of_three_members_loses_nothing_and_flaps_nowher
         painted = Federated(gears.host, FEDERATED_GEARS, gears.namespace, names[1])
         await painted.patch({"spec": {"template": {"spec": {"colour": "red"}}}})
         for at in ("m1", "m2"):
-            refused = await painted.says(at, "UpdateFailed")
+            refused = await painted.reports(at, "UpdateFailed")
             same = f"same as {'m2' if at == 'm1' else 'm1'}"
             assert refused["message"] == same or ".spec.colour: field not declared in schema" in refused["message"]
             kept = await gears.held(at, names[1])
             assert kept is not None
             assert kept["spec"] == {"teeth": 1}
         assert condition(await painted.get(), "Stalled") == {}  # upgrades will mend it, not its user
-        await painted.says("m3")
+        await painted.reports("m3")
         await holds(
             gears.members["m3"], GEARS, gears.namespace, names[1], lambda found: found["spec"]["colour"] == "red"
         )
@@ -225,8 +225,8 @@ async def test_a_rolling_upgrade_of_three_members_loses_nothing_and_flaps_nowher
         assert found is not None, (at, name)
         assert found["metadata"]["uid"] == uid, (at, name)
     for name in names[2:]:
-        assert set(gears.told.get(name, [])) <= {"Ready=True m1= m2= m3="}, gears.told
-    painted_was = [each.partition(" ")[0] for each in gears.told[names[1]]]
+        assert set(gears.reported.get(name, [])) <= {"Ready=True m1= m2= m3="}, gears.reported
+    painted_was = [each.partition(" ")[0] for each in gears.reported[names[1]]]
     assert [ready for ready, _ in itertools.groupby(painted_was)] == ["Ready=True", "Ready=False", "Ready=True"]
     assert "Traceback" not in gears.fleet.controller.log
 
@@ -255,14 +255,14 @@ async def test_a_definition_that_is_missing_concerns_one_cluster_until_it_comes(
         gears.host, FEDERATED_GEARS, gears.namespace, "lone", {"spec": {"teeth": 3}}, clusters=["m1", "m2"]
     )
     missing = "the cluster does not serve gears.skew.example.com: install its CustomResourceDefinition there"
-    await made.says("m2", "VersionUnavailable", missing)
-    await made.says("m1")
+    await made.reports("m2", "VersionUnavailable", missing)
+    await made.reports("m1")
     assert (await gears.held("m1", "lone") or {})["spec"] == {"teeth": 3}
 
     short = await create(
         gears.host, FEDERATED_GEARS, gears.namespace, "short", {"spec": {"teeth": 4}}, clusters=["m1", "m2"]
     )
-    await short.says("m2", "VersionUnavailable")
+    await short.reports("m2", "VersionUnavailable")
     await short.delete()
     await short.gone()  # nothing can be in m2: nothing is waited for
     assert await gears.held("m1", "short") is None
@@ -279,7 +279,7 @@ async def test_a_definition_that_is_removed_and_installed_anew_brings_its_object
     before = (await gears.held("m1", "phoenix") or {})["metadata"]["uid"]
     await gears.members["m1"].delete(CRDS, "", NAME)
     await gone(gears.members["m1"], CRDS, "", NAME)
-    await made.says("m1", "VersionUnavailable")
+    await made.reports("m1", "VersionUnavailable")
     await install(OLD, gears.members["m1"])
     back = await holds(gears.members["m1"], GEARS, gears.namespace, "phoenix")
     assert back["metadata"]["uid"] != before
@@ -298,7 +298,7 @@ async def test_versions_that_are_not_equivalent_are_never_exchanged(gears: Gears
         },
     }
     await gears.upgrade_hub(converted)
-    await made.says("m1", "VersionUnavailable", "the cluster serves gears.skew.example.com as v1, not as v2")
+    await made.reports("m1", "VersionUnavailable", "the cluster serves gears.skew.example.com as v1, not as v2")
     assert (await gears.held("m1", "strict") or {})["spec"] == {"teeth": 6}
     overrides = [
         {"clusterName": at, "clusterOverrides": [{"path": "/apiVersion", "op": "add", "value": "skew.example.com/v1"}]}
@@ -309,7 +309,7 @@ async def test_versions_that_are_not_equivalent_are_never_exchanged(gears: Gears
     await holds(gears.members["m1"], GEARS, gears.namespace, "strict", lambda found: found["spec"]["teeth"] == 7)
     await made.patch({"spec": {"overrides": None, "placement": {"clusters": [{"name": "m2"}]}}})
     await gone(gears.members["m1"], GEARS, gears.namespace, "strict")  # what cannot be pushed can be removed
-    await made.says("m2", "VersionUnavailable")
+    await made.reports("m2", "VersionUnavailable")
 
 
 async def test_a_field_that_a_member_takes_and_does_not_keep_is_named(host: Api, m1: Api, namespace: str) -> None:
@@ -325,8 +325,8 @@ async def test_a_field_that_a_member_takes_and_does_not_keep_is_named(host: Api,
         }
     }
     made = await make(host, FEDERATED_DEPLOYMENTS, namespace, "gated", template, clusters=["m1"])
-    told = await made.says("m1", "", "this cluster leaves out .spec.template.spec.schedulingGroup:")
+    reported = await made.reports("m1", "", "this cluster leaves out .spec.template.spec.schedulingGroup:")
     assert "schedulingGroup" not in str((await m1.get(DEPLOYMENTS, namespace, "gated") or {})["spec"])
     await made.patch({"spec": {"template": {"spec": {"template": {"spec": {"schedulingGroup": None}}}}}})
     stored = await made.settled()
-    assert line(stored, "m1").get("message", "") == "" != told["message"]
+    assert line(stored, "m1").get("message", "") == "" != reported["message"]

@@ -88,7 +88,7 @@ async def test_answers_are_metadata_and_say_whether_it_was_created(world: World)
     assert first.created
     assert first.metadata.uid
     assert first.metadata.name == "web"
-    assert first.metadata.labels == {marks.MANAGED_LABEL: "true"}
+    assert first.metadata.labels.managed == "true"
     assert [(entry.manager, entry.operation) for entry in first.metadata.managed_fields] == [(US, "Apply")]
     assert not written(await world.apply(world.body(data={"a": "c"}))).created
 
@@ -111,7 +111,7 @@ async def test_a_conflict_names_the_field_and_its_manager_and_changes_nothing(wo
     assert isinstance(outcome, Failure)
     assert outcome.kind is FailureKind.FIELD_CONFLICT
     assert [(cause.field, cause.manager) for cause in outcome.causes] == [(".data.a", "kubectl-edit")]
-    assert conflicts.judge(outcome, US) == conflicts.Foreign(("kubectl-edit",), (".data.a",))
+    assert conflicts.assess(outcome, US) == conflicts.Foreign(("kubectl-edit",), (".data.a",))
     assert await world.value(CONFIGMAPS, "data", "c") == "d"
     await world.apply(world.body(data={"a": "b"}), force=True)
     assert await world.owners("data", "a") == {US}
@@ -122,13 +122,13 @@ async def test_managed_false_is_a_conflict_of_the_label(world: World) -> None:
     await world.post(CONFIGMAPS, {"metadata": {"labels": {marks.MANAGED_LABEL: "false"}}})
     outcome = await world.apply(world.body(data={"a": "b"}))
     assert isinstance(outcome, Failure)
-    assert conflicts.judge(outcome, US) == conflicts.ManagedFalse()
+    assert conflicts.assess(outcome, US) == conflicts.ManagedFalse()
 
 
 async def test_a_label_that_was_removed_comes_back_unforced(world: World) -> None:
     await world.apply(world.body(data={"a": "b"}))
     await world.unset(CONFIGMAPS, *LABEL)
-    assert written(await world.apply(world.body(data={"a": "b"}))).metadata.labels == {marks.MANAGED_LABEL: "true"}
+    assert written(await world.apply(world.body(data={"a": "b"}))).metadata.labels.managed == "true"
 
 
 async def test_equal_values_are_owned_together(world: World) -> None:
@@ -138,14 +138,14 @@ async def test_equal_values_are_owned_together(world: World) -> None:
     assert (await world.seen()).other_hub == OTHER_HUB
     outcome = await world.apply(world.body(data={"a": "c"}))
     assert isinstance(outcome, Failure)
-    assert conflicts.judge(outcome, US) == conflicts.OtherHub(OTHER_HUB, (".data.a",))
+    assert conflicts.assess(outcome, US) == conflicts.OtherHub(OTHER_HUB, (".data.a",))
 
 
 async def test_ownership_that_was_wiped(world: World) -> None:
     await world.apply(world.body(data={"a": "b"}))
     wipe = [{"op": "replace", "path": "/metadata/managedFields", "value": [{}]}]
     await world.member.patch(CONFIGMAPS, world.where, wipe)
-    assert (await world.seen()).entry == ""
+    assert (await world.seen()).owned_digest == ""
     outcome = await world.apply(world.body(data={"a": "c"}))
     assert isinstance(outcome, Failure)
     assert {cause.manager for cause in outcome.causes} == {"before-first-apply"}
@@ -212,16 +212,16 @@ async def test_our_entry_shrinks_when_somebody_changes_or_removes_what_is_ours(w
     first = managedfields.observe(written(await world.apply(world.body(data={"a": "b", "c": "d"}))).metadata, US)
     await world.post(CONFIGMAPS, {"data": {"a": "theirs"}})
     edited = await world.seen()
-    assert edited.entry not in {first.entry, ""}
+    assert edited.owned_digest not in {first.owned_digest, ""}
     assert edited.version > first.version
     await world.post(CONFIGMAPS, {"data": {"a": "b"}})  # set back: it is theirs all the same
-    assert (await world.seen()).entry == edited.entry
+    assert (await world.seen()).owned_digest == edited.owned_digest
     await world.unset(CONFIGMAPS, "data", "c")
-    assert (await world.seen()).entry not in {first.entry, edited.entry, ""}
+    assert (await world.seen()).owned_digest not in {first.owned_digest, edited.owned_digest, ""}
     again = managedfields.observe(
         written(await world.apply(world.body(data={"a": "b", "c": "d"}), force=True)).metadata, US
     )
-    assert again.entry == first.entry
+    assert again.owned_digest == first.owned_digest
 
 
 async def test_our_entry_stays_when_somebody_changes_what_is_not_ours(world: World) -> None:
@@ -241,7 +241,7 @@ async def test_created_anew_nothing_is_ours(world: World) -> None:
     await world.post(CONFIGMAPS, world.body(data={"a": "b"}))
     after = await world.seen()
     assert after.uid != first.uid
-    assert (after.entry, after.managed, after.legacy) == ("", True, True)
+    assert (after.owned_digest, after.managed, after.legacy) == ("", True, True)
 
 
 # --- patches --------------------------------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ async def test_released_it_is_nobodys_and_stays(world: World) -> None:
     assert patch is not None
     written(await world.member.patch(CONFIGMAPS, world.where, patch))
     after = await world.seen()
-    assert (after.entry, after.managed) == ("", False)
+    assert (after.owned_digest, after.managed) == ("", False)
     assert await world.value(CONFIGMAPS, "data", "a") == "b"
 
 

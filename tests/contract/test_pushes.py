@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from federation.controllers import push
-from federation.controllers.push import Contest, Outcome, Target
+from federation.controllers.outcomes import Contest, Outcome, Target
 from federation.core import managedfields, manifest
 from federation.model import marks
+from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Apply, Claim, Delete, Push, Release
 from federation.model.resources import Resource
-from federation.model.words import Word
 from tests.contract.worlds import CONFIGMAPS, DEPLOYMENTS, OTHER_HUB, US, World
 
 REPLICAS = ("spec", "replicas")
@@ -36,7 +36,7 @@ async def test_drift_is_taken_back_from_whoever_made_it(world: World) -> None:
 
 async def test_adopted_it_is_ours_alone_and_the_rest_theirs(world: World) -> None:
     await world.post(CONFIGMAPS, {"data": {"a": "b", "theirs": "x"}}, manager="kubectl-create")
-    assert (await pushed(world, applying(world.body(data={"a": "b"})))).word is Word.OK
+    assert (await pushed(world, applying(world.body(data={"a": "b"})))).status is PropagationStatus.OK
     assert await world.owners("data", "a") == {US}
     await pushed(world, applying(world.body(), uid=(await world.read()).uid))
     assert (await world.value(CONFIGMAPS, "data", "a"), await world.value(CONFIGMAPS, "data", "theirs")) == (None, "x")
@@ -45,15 +45,15 @@ async def test_adopted_it_is_ours_alone_and_the_rest_theirs(world: World) -> Non
 async def test_with_adoption_disabled_it_stays(world: World) -> None:
     await world.post(CONFIGMAPS, {"data": {"a": "theirs"}})
     outcome = await pushed(world, applying(world.body(data={"a": "b"}), create_only=True))
-    assert outcome.word is Word.ALREADY_EXISTS
+    assert outcome.status is PropagationStatus.ALREADY_EXISTS
     assert await world.value(CONFIGMAPS, "data", "a") == "theirs"
-    assert not (await world.seen()).entry
+    assert not (await world.seen()).owned_digest
 
 
 async def test_what_kubefed_made_is_taken_over(world: World) -> None:
     await world.post(CONFIGMAPS, world.body(data={"a": "b", "old": "x"}), manager="controller-manager")
     action = applying(world.body(data={"a": "b"}), uid=(await world.read()).uid, legacy=True)
-    assert (await pushed(world, action)).word is Word.OK
+    assert (await pushed(world, action)).status is PropagationStatus.OK
     assert await world.value(CONFIGMAPS, "data", "old") is None
 
 
@@ -61,14 +61,14 @@ async def test_another_hub_is_left_alone(world: World) -> None:
     body = world.body(data={"a": "b"})
     await world.apply(body, manager=OTHER_HUB)
     outcome = await pushed(world, applying(body))
-    assert outcome.word is Word.ALREADY_EXISTS
+    assert outcome.status is PropagationStatus.ALREADY_EXISTS
     assert await world.owners("data", "a") == {OTHER_HUB}
 
 
 async def test_a_claim_is_seen_by_both_and_moves_nothing(world: World) -> None:
     await world.apply(world.body(data={"a": "b"}), manager=OTHER_HUB)
     before = managedfields.observe(await world.read(), OTHER_HUB)
-    assert (await pushed(world, Claim(before.uid, OTHER_HUB))).word is Word.OK
+    assert (await pushed(world, Claim(before.uid, OTHER_HUB))).status is PropagationStatus.OK
     after = managedfields.observe(await world.read(), OTHER_HUB)
     assert after == before._replace(version=after.version, claims=(US,))
     assert (await world.seen()).claimed
@@ -110,10 +110,10 @@ async def test_equal_values_are_given_up_with_the_claim(world: World) -> None:
     await world.apply(body, manager=OTHER_HUB)
     await world.apply(body)
     shared = await world.seen()
-    assert (shared.other_hub, bool(shared.entry)) == (OTHER_HUB, True)
-    assert (await pushed(world, Claim(shared.uid, OTHER_HUB, shared=True))).word is Word.OK
+    assert (shared.other_hub, bool(shared.owned_digest)) == (OTHER_HUB, True)
+    assert (await pushed(world, Claim(shared.uid, OTHER_HUB, shared=True))).status is PropagationStatus.OK
     after = await world.seen()
-    assert (after.entry, after.other_hub, after.managed, after.claimed) == ("", OTHER_HUB, True, True)
+    assert (after.owned_digest, after.other_hub, after.managed, after.claimed) == ("", OTHER_HUB, True, True)
     assert await world.owners("data", "a") == {OTHER_HUB}
 
 
@@ -121,7 +121,7 @@ async def test_a_claim_withdrawn_leaves_nothing(world: World) -> None:
     await world.apply(world.body(data={"a": "b"}), manager=OTHER_HUB)
     before = await world.seen()
     await pushed(world, Claim(before.uid, OTHER_HUB))
-    assert (await pushed(world, Release(before.uid, keep_label=True))).word is Word.OK
+    assert (await pushed(world, Release(before.uid, keep_label=True))).status is PropagationStatus.OK
     after = await world.seen()
     assert after == before._replace(version=after.version)
     assert await world.value(CONFIGMAPS, "metadata", "annotations", marks.claim_annotation(US)) is None
@@ -140,9 +140,9 @@ async def test_what_the_other_hub_orphaned_is_ours_without_a_claim(world: World)
     operations = managedfields.release_patch(await world.read(), OTHER_HUB)
     assert operations is not None
     assert not isinstance(await world.member.patch(CONFIGMAPS, world.where, operations), Failure)
-    assert (await pushed(world, applying(world.body(data={"a": "ours"}), first=True))).word is Word.OK
+    assert (await pushed(world, applying(world.body(data={"a": "ours"}), first=True))).status is PropagationStatus.OK
     after = await world.seen()
-    assert (after.claimed, after.other_hub, bool(after.entry)) == (False, "", True)
+    assert (after.claimed, after.other_hub, bool(after.owned_digest)) == (False, "", True)
     assert await world.owners("data", "a") == {US}
 
 
@@ -158,8 +158,10 @@ async def test_a_hub_that_is_gone_for_good_is_taken_off_by_hand(world: World) ->
     ]
     assert not isinstance(await world.member.patch(CONFIGMAPS, world.where, by_hand), Failure)
     seen = await world.seen()
-    assert (seen.managed, seen.entry, seen.other_hub, seen.claimed) == (True, "", "", False)
-    assert (await pushed(world, applying(world.body(data={"a": "ours"}), uid=uid, first=True))).word is Word.OK
+    assert (seen.managed, seen.owned_digest, seen.other_hub, seen.claimed) == (True, "", "", False)
+    assert (
+        await pushed(world, applying(world.body(data={"a": "ours"}), uid=uid, first=True))
+    ).status is PropagationStatus.OK
     assert await world.owners("data", "a") == {US}
     assert await world.value(CONFIGMAPS, "data", "a") == "ours"
 
@@ -168,7 +170,7 @@ async def test_replicas_are_the_members_own_after_creation(world: World) -> None
     created = await pushed(
         world, applying(world.deployment(replicas=3), hand_over=3, retain_replicas=True), DEPLOYMENTS
     )
-    assert (created.word, created.created) == (Word.OK, True)
+    assert created.status is PropagationStatus.OK
     uid = (await world.read(DEPLOYMENTS)).uid
     await pushed(world, applying(world.deployment(paused=True), uid=uid, retain_replicas=True), DEPLOYMENTS)
     assert await world.value(DEPLOYMENTS, *REPLICAS) == 3
@@ -181,30 +183,30 @@ async def test_retention_that_is_switched_on_later_keeps_the_number(world: World
     await pushed(world, applying(world.deployment(replicas=3)), DEPLOYMENTS)
     uid = (await world.read(DEPLOYMENTS)).uid
     later = applying(world.deployment(paused=True), uid=uid, hand_over=5, retain_replicas=True)
-    assert (await pushed(world, later, DEPLOYMENTS)).word is Word.OK
+    assert (await pushed(world, later, DEPLOYMENTS)).status is PropagationStatus.OK
     assert await world.value(DEPLOYMENTS, *REPLICAS) == 3
 
 
 async def test_adopted_replicas_stay(world: World) -> None:
     await world.post(DEPLOYMENTS, world.deployment(replicas=9) | {"metadata": {"labels": {"a": "b"}}}, manager="cli")
     action = applying(world.deployment(replicas=3), hand_over=3, retain_replicas=True)
-    assert (await pushed(world, action, DEPLOYMENTS)).word is Word.OK
+    assert (await pushed(world, action, DEPLOYMENTS)).status is PropagationStatus.OK
     assert await world.value(DEPLOYMENTS, *REPLICAS) == 9
 
 
 async def test_released_another_may_take_it_up(world: World) -> None:
     await pushed(world, applying(world.body(data={"a": "b"})))
-    assert (await pushed(world, Release((await world.read()).uid))).word is Word.OK
+    assert (await pushed(world, Release((await world.read()).uid))).status is PropagationStatus.OK
     after = await world.seen()
-    assert (after.entry, after.managed) == ("", False)
+    assert (after.owned_digest, after.managed) == ("", False)
     assert await world.value(CONFIGMAPS, "data", "a") == "b"
-    assert (await pushed(world, applying(world.body(data={"a": "c"})))).word is Word.OK
+    assert (await pushed(world, applying(world.body(data={"a": "c"})))).status is PropagationStatus.OK
 
 
 async def test_a_create_that_may_have_come_to_pass_is_looked_for(world: World) -> None:
-    assert (await pushed(world, Delete(""))).word is Word.OK
+    assert (await pushed(world, Delete(""))).status is PropagationStatus.OK
     await pushed(world, applying(world.body(data={"a": "b"})))
-    assert (await pushed(world, Delete(""))).word is Word.OK
+    assert (await pushed(world, Delete(""))).status is PropagationStatus.OK
     assert await world.value(CONFIGMAPS, "data", "a") is None
     await world.post(CONFIGMAPS, {"data": {"a": "theirs"}, "metadata": {"labels": {marks.MANAGED_LABEL: "true"}}})
     await pushed(world, Delete(""))

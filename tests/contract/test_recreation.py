@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from federation.controllers import push
-from federation.controllers.push import Outcome, Target
+from federation.controllers.outcomes import Outcome, Target
 from federation.core import manifest
+from federation.model.conditions import PropagationStatus
 from federation.model.failures import FailureKind
 from federation.model.plan import Apply, Recreation
-from federation.model.words import Word
 from tests.contract.worlds import CONFIGMAPS, World
 
 BACKGROUND = {"propagationPolicy": "Background"}
@@ -30,10 +30,10 @@ async def test_a_change_that_is_refused_makes_room_for_a_new_object(world: World
     first = await pushed(world, "b")
     assert first.metadata is not None
     outcome = await pushed(world, "c", first.metadata.uid)
-    assert (outcome.word, outcome.recreating) == (Word.WAITING_FOR_REMOVAL, True)
+    assert (outcome.status, outcome.recreating) == (PropagationStatus.WAITING_FOR_REMOVAL, True)
     assert await world.value(CONFIGMAPS, "data", "a") is None
     again = await pushed(world, "c")
-    assert (again.word, again.created) == (Word.OK, True)
+    assert again.status is PropagationStatus.OK
     assert await world.value(CONFIGMAPS, "data", "a") == "c"
 
 
@@ -41,7 +41,7 @@ async def test_a_key_more_or_less_is_a_change_too(world: World) -> None:
     first = await pushed(world, "b", more="x")
     assert first.metadata is not None
     uid = first.metadata.uid
-    assert (await pushed(world, "b", uid, more="x")).word is Word.OK
+    assert (await pushed(world, "b", uid, more="x")).status is PropagationStatus.OK
     assert (await pushed(world, "b", uid)).recreating
     again = await pushed(world, "b")
     assert again.metadata is not None
@@ -59,7 +59,7 @@ async def test_what_somebody_else_has_a_share_in_stays(world: World) -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "web", "namespace": world.namespace}}
     await world.apply({**body, "data": {"a": "b"}}, manager="somebody")
     outcome = await pushed(world, "c", second.metadata.uid)
-    assert (outcome.word, outcome.failure) == (Word.UPDATE_FAILED, None)
+    assert (outcome.status, outcome.failure) == (PropagationStatus.UPDATE_FAILED, None)
     assert '"somebody" owns .data.a there' in outcome.message
     assert await world.value(CONFIGMAPS, "data", "a") == "b"
 

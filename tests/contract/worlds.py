@@ -19,9 +19,9 @@ from federation.kube.hub import HubWriter
 from federation.kube.members import MemberWriter
 from federation.kube.tls import Trust
 from federation.model import marks
-from federation.model.clusters import Observed
 from federation.model.failures import Failure
 from federation.model.federated import FederatedType, Metadata
+from federation.model.observations import Observed
 from federation.model.resources import CRDS, NAMESPACES, ObjectName, Resource
 from federation.playground.access import LocalCluster
 from tests.fakehub import FakeHub
@@ -44,7 +44,7 @@ class Events:
         self.told.append("=" + ",".join(sorted(item.name for item in items)))
 
     def upsert(self, item: PartialMetadata) -> None:
-        self.told.append(f"+{item.name}:{item.labels.get(marks.MANAGED_LABEL)}")
+        self.told.append(f"+{item.name}:{item.labels.managed}")
 
     def remove(self, item: PartialMetadata) -> None:
         self.told.append(f"-{item.name}")
@@ -244,7 +244,7 @@ class RealWorld(World):
     async def follow(self, resource: Resource) -> Events:
         events = Events()
         enabled = FederatedType("x", resource, resource)
-        watch = watches.holdings(self.connection, enabled, events, lambda _: None, lambda: None)
+        watch = watches.copies(self.connection, enabled, events, lambda _: None, lambda: None, manager=US)
         self._running.append(asyncio.create_task(watch.run()))
         await self.until(lambda: bool(events.told))
         return events

@@ -29,7 +29,7 @@ async def test_one_bad_object_does_not_keep_the_rest_from_starting() -> None:
     with capture_logs() as logs:
         await app._drain(queue, process)
     assert done == ["fine"]
-    assert [entry["event"] for entry in logs] == ["comes again", "comes again"]
+    assert [entry["event"] for entry in logs] == ["will be tried again", "will be tried again"]
     assert (queue.idle, queue.later) == (True, 2)
     await asyncio.sleep(2)
     assert {queue.take_nowait(), queue.take_nowait()} == {"poison", "refused"}

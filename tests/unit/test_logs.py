@@ -39,9 +39,9 @@ def test_canary_is_hidden(event: dict[str, Any]) -> None:
     "text", [pytest.param(JWT, id="jwt"), pytest.param(PEM, id="key"), pytest.param(PEM[:50], id="cut-key")]
 )
 def test_what_looks_like_a_credential_is_hidden(text: str) -> None:
-    told = logs.redact(None, "", {"reason": f"before {text} after"})["reason"]
-    assert told.startswith("before <hidden>")
-    assert text[20:45] not in told
+    redacted = logs.redact(None, "", {"reason": f"before {text} after"})["reason"]
+    assert redacted.startswith("before <hidden>")
+    assert text[20:45] not in redacted
 
 
 def test_everything_else_stays_as_it_is() -> None:

@@ -33,7 +33,7 @@ def test_verbs_and_nouns() -> None:
     assert words([], "un") == ["unjoin"]
     assert words([], "") == list(root.VERBS)
     assert words(["get"], "c") == ["clusters"]
-    assert words(["playground"], "k") == ["kubeconfig", "kill"]
+    assert words(["playground"], "k") == ["kubeconfig", "kubectl", "kill"]
 
 
 def test_flags_and_choices() -> None:
@@ -53,8 +53,8 @@ def test_a_host_that_refuses_offers_nothing_and_prints_nothing(
 ) -> None:
     assert words(["unjoin", "--kubeconfig", kubeconfig], "e") == []
     assert words(["disable", "--kubeconfig", kubeconfig], "d") == []
-    told = capsys.readouterr()
-    assert told.out + told.err == ""
+    reported = capsys.readouterr()
+    assert reported.out + reported.err == ""
 
 
 def test_a_host_that_hangs_costs_the_budget_and_no_more(kubeconfig: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -101,7 +101,7 @@ def test_without_types_kubefeds_names_are_taken(tmp_path: Path) -> None:
     assert code == 0
     assert [document["kind"] for document in documents] == ["Namespace", "FederatedNamespace", "FederatedConfigMap"]
     assert documents[2]["apiVersion"] == "types.kubefed.io/v1beta1"
-    assert documents[2]["spec"]["template"]["data"] == {"on": "yes", "exponent": "1e3"}
+    assert documents[2]["spec"]["template"]["data"] == {"true": "yes", "exponent": "1e3"}
     assert "KubeFed's names are assumed" in err
     assert "all.yaml:5: ConfigMap shop/settings: metadata.finalizers left out" in err
     assert "FederatedNamespace" not in err
@@ -111,7 +111,7 @@ def test_a_type_that_the_files_do_not_know_is_refused_with_its_line(tmp_path: Pa
     apps = write(tmp_path / "apps", all="---\n".join((WEB, SETTINGS)))
     code, documents, err = fedctl("federate", "-f", apps, "--types", write(tmp_path / "types", a=TYPE))
     assert (code, documents) == (2, [])
-    assert "all.yaml:6: v1 ConfigMap is of no federated type" in err
+    assert "all.yaml:6: v1 ConfigMap has no federated type" in err
 
 
 def test_lists_are_taken_apart(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_enable_type_makes_the_types_of_crds_at_hand(tmp_path: Path) -> None:
     ]
     code, documents, err = fedctl("federate", "-f", apps, "--types", crds)
     assert (code, documents) == (2, [])
-    assert "example.com/v1 Widget is of no federated type" in err
+    assert "example.com/v1 Widget has no federated type" in err
 
 
 @pytest.mark.parametrize(
@@ -171,6 +171,43 @@ def test_wrong_usage(arguments: list[str]) -> None:
     assert "next: fedctl federate --help" in err
 
 
+OLD_INGRESS = """\
+apiVersion: extensions/v1beta1
+kind: Ingress
+metadata: {name: web, namespace: shop}
+spec:
+  rules:
+  - http:
+      paths:
+      - backend: {serviceName: web, servicePort: 80}
+"""
+
+
+def test_an_old_api_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    files = write(tmp_path, all=OLD_INGRESS)
+    code, out, err = fedctl("federate", "-f", files)
+    assert (code, out) == (2, [])
+    assert "all.yaml:1: Ingress shop/web: apiVersion: extensions/v1beta1 Ingress is old" in err
+    assert "write backend: {service: {name: web, port: {number: 80}}}" in err
+
+
+def test_kubefeds_old_group_is_refused_with_todays(tmp_path: Path) -> None:
+    text = "apiVersion: types.kubefed.k8s.io/v1beta1\nkind: FederatedConfigMap\nmetadata: {name: a, namespace: b}\n"
+    code, out, err = fedctl("federate", "-f", write(tmp_path, all=text))
+    assert (code, out) == (2, [])
+    assert "types.kubefed.k8s.io/v1beta1 is old: write types.kubefed.io/v1beta1" in err
+
+
+def test_what_members_may_still_serve_is_federated_with_a_warning(tmp_path: Path) -> None:
+    text = "apiVersion: batch/v1beta1\nkind: CronJob\nmetadata: {name: a, namespace: b}\nspec: {}\nstatus: {a: 1}\n"
+    code, out, err = fedctl("federate", "-f", write(tmp_path, all=text))
+    assert code == 0
+    assert [each["kind"] for each in out] == ["FederatedCronJob"]
+    assert "status" not in out[0]["spec"]["template"]
+    assert "warning: " in err
+    assert "batch/v1beta1 CronJob is old, Kubernetes 1.25 removed it: write batch/v1" in err
+
+
 def krm(text: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from federation.cli import krm; krm.main()"]
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False)  # noqa: S603
@@ -188,12 +225,12 @@ def test_the_krm_function_as_a_process() -> None:
     assert done.returncode == 0, done.stderr
     (document,) = reading.parse(done.stdout, "stdout")
     (item,) = document.value["items"]
-    assert item["spec"]["template"] == {"data": {"on": "yes", "exponent": "1e3"}}
+    assert item["spec"]["template"] == {"data": {"true": "yes", "exponent": "1e3"}}
     assert done.stderr.startswith("warning: ConfigMap shop/settings: metadata.finalizers")
 
     done = krm(resource_list("[]"))
     assert done.returncode == 1
-    assert "no type is known" in done.stderr
+    assert "no types: name them here" in done.stderr
 
     done = krm("a: 1\n")
     assert (done.returncode, done.stdout) == (1, "")

@@ -50,17 +50,17 @@ def test_json_and_yaml_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "code", "said"),
+    ("found", "code", "message"),
     [
         pytest.param([GOOD], 0, "", id="fits"),
         pytest.param([], 0, "no cluster has joined", id="nobody"),
         pytest.param([GOOD, BAD], 1, "1 of 2 do not fit", id="misfit"),
-        pytest.param([GOOD, SILENT], 3, "1 of 2 cannot be told", id="silent"),
-        pytest.param([BAD, SILENT], 1, "1 of 2 cannot be told", id="misfit-counts-first"),
+        pytest.param([GOOD, SILENT], 3, "1 of 2 could not be compared", id="silent"),
+        pytest.param([BAD, SILENT], 1, "1 of 2 could not be compared", id="misfit-counts-first"),
     ],
 )
-def test_exit_code(found: list[Fit], code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert fits.tell(found) == code
-    told = capsys.readouterr().err
-    assert said in told
-    assert bool(told) == bool(said)
+def test_exit_code(found: list[Fit], code: int, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fits.report(found) == code
+    reported = capsys.readouterr().err
+    assert message in reported
+    assert bool(reported) == bool(message)

@@ -1,5 +1,6 @@
 """What `pip install` puts into PATH: the commands by their entry points, and kubefed-krm as kustomize runs it."""
 
+import configparser
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import yaml
 
 from federation.federating import resourcelist
 
+TOP = Path(__file__).parents[3]
 COMMANDS = ("fedctl", "kubectl-fed", "kubefed-krm", "typegen")
 PLAIN: dict[str, Any] = {
     "apiVersion": "v1",
@@ -55,6 +57,18 @@ def test_every_command_is_an_entry_point_of_the_distribution(command: str) -> No
     assert found.dist.metadata["Name"] == "kubefed-successor"
     assert callable(found.load())
     assert os.access(installed(command), os.X_OK)
+
+
+def test_every_package_is_installed_and_only_names_of_ours_are() -> None:
+    config = configparser.ConfigParser()
+    config.read(TOP / "setup.cfg")
+    named = set(config["options"]["packages"].split())
+    found = {
+        str(init.parent.relative_to(TOP)).replace(os.sep, ".")
+        for folder in ("federation", "typegen")
+        for init in (TOP / folder).rglob("__init__.py")
+    }
+    assert named == found | {"typegen._templates"}, "setup.cfg lists the packages: templates/ has no package of its own"
 
 
 def test_kubefed_krm_federates_what_it_is_given(tmp_path: Path) -> None:

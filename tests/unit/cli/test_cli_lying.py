@@ -95,16 +95,16 @@ def test_one_clear_error(
 ) -> None:
     server.answer = ANSWERS[answer]
     code = root.run([*VERBS[verb], "--kubeconfig", kubeconfig])
-    told = capsys.readouterr()
-    assert code in (1, 2), told.err
-    assert "error: " in told.err
-    assert "Traceback" not in told.err
-    assert "mistake in fedctl" not in told.err
-    assert "<html>" not in told.err
-    assert "canary" not in told.err + told.out
-    assert told.out == ""
-    hints = [line.split("--context ")[1] for line in told.err.splitlines() if "kubectl --context " in line]
-    assert all(hint.startswith("host ") for hint in hints), told.err
+    reported = capsys.readouterr()
+    assert code in (1, 2), reported.err
+    assert "error: " in reported.err
+    assert "Traceback" not in reported.err
+    assert "bug in fedctl" not in reported.err
+    assert "<html>" not in reported.err
+    assert "canary" not in reported.err + reported.out
+    assert reported.out == ""
+    hints = [line.split("--context ")[1] for line in reported.err.splitlines() if "kubectl --context " in line]
+    assert all(hint.startswith("host ") for hint in hints), reported.err
 
 
 @pytest.mark.parametrize("answer", ANSWERS)
@@ -113,6 +113,6 @@ def test_version_tells_its_own_all_the_same(
 ) -> None:
     server.answer = ANSWERS[answer]
     assert root.run(["version", "--kubeconfig", kubeconfig]) == 0
-    told = capsys.readouterr()
-    assert told.out.startswith("fedctl ")
-    assert "mistake" not in told.err
+    reported = capsys.readouterr()
+    assert reported.out.startswith("fedctl ")
+    assert "mistake" not in reported.err

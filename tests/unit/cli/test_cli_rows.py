@@ -54,7 +54,7 @@ def federated(**status: Any) -> dict[str, Any]:
 READY = {
     "type": "Ready",
     "status": "False",
-    "message": "1 of 2 clusters hold generation 4",
+    "message": "1 of 2 clusters have applied generation 4",
     "lastTransitionTime": "2026-01-10T11:59:00Z",
 }
 PROPAGATION = {
@@ -97,21 +97,75 @@ def test_a_line_without_a_time_has_no_age() -> None:
 
 
 def test_heading_says_what_is_true_of_the_whole() -> None:
-    told = rows.heading(federated(observedGeneration=3, conditions=[READY, PROPAGATION], clusters=LINES), NOW)
-    assert told == [
+    reported = rows.heading(federated(observedGeneration=3, conditions=[READY, PROPAGATION], clusters=LINES), NOW)
+    assert reported == [
         "FederatedDeployment shop/web, 60m old",
-        "Generation 4: the controller has seen 3; what follows is about that one",
-        "Ready False for 60s: 1 of 2 clusters hold generation 4",
+        "Generation 4: the controller has observed 3; what follows is about that one",
+        "Ready False for 60s: 1 of 2 clusters have applied generation 4",
         "Propagation CheckClusters",
     ]
-    assert rows.heading(federated(), NOW)[1] == "The controller has not seen it yet"
-    assert rows.heading(federated(observedGeneration=-1), NOW)[1] == "The controller has not seen it yet"
+    assert rows.heading(federated(), NOW)[1] == "The controller has not observed it yet"
+    assert rows.heading(federated(observedGeneration=-1), NOW)[1] == "The controller has not observed it yet"
 
 
 def test_heading_says_when_only_the_user_can_go_on() -> None:
     stalled = {"type": "Stalled", "status": "True", "reason": "ApplyOverridesFailed", "message": "west: no /spec/x"}
-    told = rows.heading(federated(observedGeneration=4, conditions=[READY, PROPAGATION, stalled], clusters=LINES), NOW)
-    assert told[-1] == "Stalled ApplyOverridesFailed: trying again is no use until the object is changed"
+    reported = rows.heading(
+        federated(observedGeneration=4, conditions=[READY, PROPAGATION, stalled], clusters=LINES), NOW
+    )
+    assert reported[-1] == "Stalled ApplyOverridesFailed: only a change of the object can help"
+
+
+def test_a_failing_cluster_holds_what_its_fingerprint_is_of() -> None:
+    away = {"name": "north", "status": "ClusterNotReady", "fingerprint": "a.b"}
+    never = {"name": "south", "status": "ClusterNotReady"}
+    behind = {"name": "west", "status": "ClusterNotReady", "fingerprint": "a.b", "generation": 2}
+    found = federated(observedGeneration=4, conditions=[], clusters=[away, never, behind])
+    assert [row[2] for row in rows.status(found, NOW)] == ["4", "", "2"]
+
+
+LONG = 'admission webhook "images.example.com" denied the request: no such registry'
+
+
+def refused(*names: str) -> list[dict[str, Any]]:
+    """Lines as the status has them: the first says the message, the others refer to it."""
+    lines: list[dict[str, Any]] = [{"name": names[0], "status": "UpdateFailed", "message": LONG}]
+    return lines + [{"name": each, "status": "UpdateFailed", "message": f"same as {names[0]}"} for each in names[1:]]
+
+
+def test_few_clusters_have_their_message_in_full() -> None:
+    found = federated(observedGeneration=4, conditions=[], clusters=refused("berlin", "rome"))
+    assert rows.shared(found) == {}
+    assert [row[4] for row in rows.status(found, NOW)] == [LONG, LONG]
+    assert [line["message"] for line in rows.lines(found)] == [LONG, LONG]
+
+
+def test_a_message_of_many_clusters_is_said_once_with_their_names() -> None:
+    names = ["berlin", "bonn", "lyon", "rome"]
+    other = {"name": "turin", "status": "UpdateFailed", "message": "same as it ever was"}
+    found = federated(observedGeneration=4, conditions=[], clusters=[*refused(*names), other])
+    assert rows.shared(found) == {LONG: names}
+    assert [row[4] for row in rows.status(found, NOW, [LONG])] == ["[1]"] * 4 + ["same as it ever was"]
+
+
+def test_what_is_placed_nowhere_is_not_plainly_applied() -> None:
+    conditions = [READY | {"status": "True", "message": "no cluster is selected"}, PROPAGATION | {"reason": ""}]
+    found = federated(observedGeneration=4, conditions=conditions, clusters=[])
+    assert rows.federated(found, "t", NOW)[2:5] == ("0/0", "Nowhere", "NoClusterSelected")
+    assert rows.heading(found, NOW)[1] == "Placed nowhere for 60s: no cluster is selected"
+    found = federated(observedGeneration=4, conditions=conditions, clusters=LINES[:1])
+    assert rows.federated(found, "t", NOW)[2:5] == ("1/1", "True", "")
+    assert rows.heading(found, NOW)[1].startswith("Applied for 60s")
+
+
+def test_a_cluster_that_was_not_probed_for_long_is_unknown() -> None:
+    ready = {"type": "Ready", "status": "True", "reason": "ClusterReady", "lastProbeTime": "2026-01-10T10:00:00Z"}
+    found = {"metadata": {"name": "east"}, "status": {"conditions": [ready]}}
+    assert rows.probed(found, NOW) == "120m"
+    row = rows.cluster(found, NOW, wide=True, stale=True)
+    assert (row[1], row[5]) == ("Unknown", "NotProbed")
+    assert row[-1] == "Ready was True when it was last probed, 120m ago"
+    assert rows.probed({"metadata": {"name": "east"}}, NOW) == "never"
 
 
 def test_cluster_rows() -> None:
@@ -129,19 +183,19 @@ def test_cluster_rows() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
+    ("status", "message"),
     [
         pytest.param("False", "ok; services: cannot list", id="a-right-is-missing"),
         pytest.param("True", "ok", id="followed"),
     ],
 )
-def test_a_wide_cluster_row_names_what_cannot_be_followed(status: str, said: str) -> None:
+def test_a_wide_cluster_row_names_what_cannot_be_followed(status: str, message: str) -> None:
     conditions = [
         {"type": "Ready", "status": "True", "message": "ok"},
         {"type": "Synced", "status": status, "reason": "RightMissing", "message": "services: cannot list"},
     ]
     found = {"metadata": {"name": "east"}, "status": {"conditions": conditions}}
-    assert rows.cluster(found, NOW, wide=True)[-1] == said
+    assert rows.cluster(found, NOW, wide=True)[-1] == message
 
 
 def test_type_rows() -> None:
@@ -157,6 +211,7 @@ def test_type_rows() -> None:
         },
     }
     assert rows.type_config(found, NOW) == ("deployments.apps", "FederatedDeployment", "Enabled", "Running", "")
+    assert rows.type_config(found, NOW, stale=True)[3] == "Unknown", "no controller runs that would know"
     assert rows.type_config(found, NOW, wide=True)[5:] == (
         "apps/v1 Deployment",
         "Namespaced",

@@ -8,12 +8,15 @@ import click
 import pytest
 
 from federation.cli import failing, options, root
-from federation.cli.verbs import GoFlag, LazyGroup, Verb
+from federation.cli.goflags import GoFlag
+from federation.cli.verbs import LazyGroup, Verb
 from federation.model.errors import ApiFailure, Invalid, Unusable
 from federation.model.failures import Failure, FailureKind
+from typegen import cli
 
 HEAVY = (
     "aiohttp",
+    "httptools",
     "kubernetes_asyncio",
     "yaml",
     "jinja2",
@@ -117,9 +120,9 @@ def test_every_command_ends_with_its_own_exit_code(capsys: pytest.CaptureFixture
 )
 def test_did_you_mean(typed: list[str], near: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert root.run(typed) == failing.USAGE
-    said = capsys.readouterr().err.lower()
-    assert "did you mean" in said
-    assert near in said
+    message = capsys.readouterr().err.lower()
+    assert "did you mean" in message
+    assert near in message
 
 
 # -- flags -----------------------------------------------------------------------------------------------------------
@@ -185,11 +188,11 @@ def failure(kind: FailureKind) -> ApiFailure:
 
 
 @pytest.mark.parametrize(
-    ("error", "code", "said"),
+    ("error", "code", "message"),
     [
         pytest.param(Invalid("a.yaml:3", "unknown field"), 2, "error: a.yaml:3: unknown field", id="input"),
         pytest.param(Unusable("no context"), 2, "error: no context", id="kubeconfig"),
-        pytest.param(failure(FailureKind.UNREACHABLE), 1, "next: see whether the API server answers", id="away"),
+        pytest.param(failure(FailureKind.UNREACHABLE), 1, "next: check whether the API server answers", id="away"),
         pytest.param(failure(FailureKind.RIGHT_MISSING), 1, "next: ask an admin", id="right"),
         pytest.param(failure(FailureKind.UNAUTHORIZED), 1, "kubectl --context east auth whoami", id="login"),
         pytest.param(KeyboardInterrupt(), 130, "interrupted", id="ctrl-c"),
@@ -199,41 +202,41 @@ def failure(kind: FailureKind) -> ApiFailure:
     ],
 )
 def test_errors_end_in_one_line_and_a_code(
-    error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]
+    error: BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert failing.tell(error, name="fedctl", verbose=0) == code
-    told = capsys.readouterr()
-    assert said in told.err
-    assert "Traceback" not in told.err
-    assert told.out == ""
+    assert failing.report(error, name="fedctl", verbose=0) == code
+    reported = capsys.readouterr()
+    assert message in reported.err
+    assert "Traceback" not in reported.err
+    assert reported.out == ""
 
 
 @pytest.mark.parametrize("arguments", [[], ["get"], ["playground"]], ids=["fedctl", "get", "playground"])
 def test_nothing_said_is_answered_with_the_help(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert root.run(arguments) == 2
-    told = capsys.readouterr()
-    assert told.err.startswith("Usage: fedctl")
-    assert told.out == ""
+    reported = capsys.readouterr()
+    assert reported.err.startswith("Usage: fedctl")
+    assert reported.out == ""
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "wanted"),
     [
-        pytest.param(b"kind: Config\nusers:\n\t- x\n", ":3: not a kubeconfig: a tab where YAML wants spaces", id="tab"),
-        pytest.param(b"\t", ":1: not a kubeconfig: a tab where YAML wants spaces", id="tab-alone"),
+        pytest.param(b"kind: Config\nusers:\n\t- x\n", ":3: not a kubeconfig: a tab where YAML needs spaces", id="tab"),
+        pytest.param(b"\t", ":1: not a kubeconfig: a tab where YAML needs spaces", id="tab-alone"),
         pytest.param(b"a: [b\n", ":2: not a kubeconfig: did not find expected", id="half"),
-        pytest.param(b"a: b\n---\nc: d\n", ":2: not a kubeconfig: but found another document", id="two-documents"),
+        pytest.param(b"a: b\n---\nc: d\n", ":3: not a kubeconfig: more than one document", id="two-documents"),
         pytest.param(b"\xff\xfe\xfd", ": not a kubeconfig: ", id="not-text"),
-        pytest.param(b"", ": not a kubeconfig: it holds no fields", id="empty"),
+        pytest.param(b"", ": not a kubeconfig: not a map of fields", id="empty"),
     ],
 )
 def test_a_kubeconfig_that_is_no_yaml(
-    content: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    content: bytes, wanted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "config"
     path.write_bytes(content)
     assert root.run(["get", "clusters", "--kubeconfig", str(path)]) == 2
-    assert f"error: {path}{says}" in capsys.readouterr().err
+    assert f"error: {path}{wanted}" in capsys.readouterr().err
 
 
 def test_v_shows_the_traceback(capsys: pytest.CaptureFixture[str], tmp_path: object) -> None:
@@ -242,3 +245,23 @@ def test_v_shows_the_traceback(capsys: pytest.CaptureFixture[str], tmp_path: obj
     assert "Traceback" not in capsys.readouterr().err
     assert root.run([*arguments, "-v"]) == 2
     assert "Traceback" in capsys.readouterr().err
+
+
+# -- typegen -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        pytest.param(["write", "--nonsense"], "error: no such option '--nonsense'", id="flag"),
+        pytest.param(["wirte"], "error: no such command 'wirte'; did you mean 'write'?", id="command"),
+        pytest.param(["write", "/nowhere"], "error: /nowhere: cannot be read: No such file or directory", id="file"),
+    ],
+)
+def test_typegens_errors_look_like_fedctls(line: list[str], wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        cli.main(line)
+    assert ended.value.code == failing.USAGE
+    message = capsys.readouterr().err
+    assert message.lower().startswith(wanted.lower())
+    assert "Usage:" not in message

@@ -131,13 +131,13 @@ def test_what_is_right_is_silent_and_cel_is_named(repository: Path) -> None:
     assert len(lines) == 1
     assert missing in lines[0]
     assert "2 federated objects checked" in err
-    assert "FederatedWidget: CEL rules are the API server's to check: spec.template.spec" in err
+    assert "FederatedWidget: CEL rules are checked by the API server only: spec.template.spec" in err
     assert "clusterOverrides" not in err
     assert validate(repository, "--strict")[0] == 1
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "severity", "path", "said"),
+    ("old", "new", "line", "severity", "path", "message"),
     [
         pytest.param("size: 3", "size: three", 11, "error", "spec.template.spec.size", "expected integer", id="type"),
         pytest.param("size: 3", "size: 30", 11, "error", "spec.template.spec.size", "above the maximum", id="bound"),
@@ -149,7 +149,11 @@ def test_what_is_right_is_silent_and_cel_is_named(repository: Path) -> None:
         pytest.param("name: w\n", "nam: w\n", 4, "error", "metadata.nam", "did you mean name?", id="metadata"),
         pytest.param("a: b", "a: 1", 9, "error", "spec.template.metadata.labels.a", "expected string", id="label"),
         pytest.param(
-            "path: /spec/size", "path: /spec/sise", 21, "error", "clusterOverrides[0].path", "no member", id="misfit"
+            "path: /spec/size", "path: /speck/size", 21, "error", "clusterOverrides[0].path", "no member", id="misfit"
+        ),
+        pytest.param(
+            "path: /spec/size", "path: /spec/sise", 21, "warning", "clusterOverrides[0].path", "and so adds it",
+            id="misspelt",
         ),
         pytest.param("value: 5", "value: 50", 21, "error", "clusterOverrides[0]", "above the maximum", id="result"),
         pytest.param("[a]", "[a, b, c]", 23, "error", "clusterOverrides[1]", "at most 2", id="result-of-the-second"),
@@ -189,7 +193,7 @@ def test_what_is_right_is_silent_and_cel_is_named(repository: Path) -> None:
     ],
 )  # fmt: skip
 def test_findings(  # noqa: PLR0917
-    repository: Path, old: str, new: str, line: int, severity: str, path: str, said: str
+    repository: Path, old: str, new: str, line: int, severity: str, path: str, message: str
 ) -> None:
     file = repository / "apps" / "widget.yaml"
     assert old in WIDGET
@@ -197,7 +201,7 @@ def test_findings(  # noqa: PLR0917
     code, lines, _ = validate(repository)
     found = [each for each in lines if each.startswith(f"{file}:{line}: {severity}: ") and path in each]
     assert found, lines
-    assert any(said in each for each in found), found
+    assert any(message in each for each in found), found
     assert code == (1 if any(": error: " in each for each in lines) else 0)
     if severity == "error":
         assert code == 1
@@ -223,6 +227,25 @@ def test_in_namespaced_scope_nobody_misses_a_federated_namespace(repository: Pat
     config = "apiVersion: core.kubefed.io/v1beta1\nkind: KubeFedConfig\nmetadata: {name: kubefed}\n"
     (repository / "config.yaml").write_text(f"{config}spec: {{scope: Namespaced}}\n")
     assert validate(repository)[:2] == (0, [])
+
+
+def test_a_pasted_status_is_a_warning(repository: Path) -> None:
+    path = repository / "apps" / "widget.yaml"
+    path.write_text(path.read_text() + "status:\n  clusters: nonsense\n  conditions: [3]\n")
+    code, lines, _ = validate(repository)
+    assert code == 0
+    (line,) = [each for each in lines if "widget.yaml" in each]
+    assert "warning: " in line
+    assert "only the controller writes status, it is ignored here: leave it out [outdated]" in line
+
+
+def test_old_groups_are_told_once_with_todays(repository: Path) -> None:
+    old = WIDGET.replace("types.kubefed.io", "types.kubefed.k8s.io")
+    (repository / "apps" / "old.yaml").write_text(old.replace("name: web", "name: old"))
+    code, lines, _ = validate(repository)
+    assert code == 1
+    assert [line for line in lines if "old.yaml" in line and "[outdated]" in line]
+    assert not [line for line in lines if "old.yaml" in line and "[outdated]" not in line]
 
 
 def test_the_same_object_twice(repository: Path) -> None:

@@ -110,8 +110,8 @@ def validate(*arguments: object) -> tuple[int, list[str], str]:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = root.run(["validate", *map(str, arguments)])
-    told = [line for line in out.getvalue().splitlines() if "no CRD of FederatedNamespace" not in line]
-    return code, told, err.getvalue()
+    reported = [line for line in out.getvalue().splitlines() if "no CRD of FederatedNamespace" not in line]
+    return code, reported, err.getvalue()
 
 
 def served(repository: Path, cluster: str, *documents: Any) -> list[str]:
@@ -127,7 +127,7 @@ def test_what_every_cluster_takes_is_silent(repository: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cluster", "there", "line", "said"),
+    ("cluster", "there", "line", "message"),
     [
         pytest.param(
             "west", crd(without="colour"), 10, "spec.template.spec.colour: west: spec.colour: unknown field", id="field"
@@ -161,12 +161,12 @@ def test_what_every_cluster_takes_is_silent(repository: Path) -> None:
         ),
     ],
 )
-def test_what_one_cluster_refuses(repository: Path, cluster: str, there: Any, line: int, said: str) -> None:
+def test_what_one_cluster_refuses(repository: Path, cluster: str, there: Any, line: int, message: str) -> None:
     code, lines, _ = validate(repository, *served(repository, cluster, there))
     assert code == 1
     assert len(lines) == 1, lines
     assert re.match(rf".*apps\.yaml:{line}: error: FederatedWidget shop/w: ", lines[0]), lines[0]
-    assert said in lines[0]
+    assert message in lines[0]
 
 
 def test_what_the_cluster_fills_in_may_be_absent(repository: Path) -> None:
@@ -208,8 +208,7 @@ def test_a_crd_that_is_not_among_a_clusters_files_is_a_warning(repository: Path)
     code, lines, _ = validate(repository, *served(repository, "west", other))
     assert code == 0
     assert (
-        "warning: FederatedWidget shop/w: spec.placement: west: its files say nothing of widgets.example.com"
-        in lines[0]
+        "warning: FederatedWidget shop/w: spec.placement: west: its files do not define widgets.example.com" in lines[0]
     )
 
 
@@ -238,17 +237,17 @@ def test_the_clusters_files_are_not_taken_for_the_hubs(repository: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("option", "said"),
+    ("option", "message"),
     [
         pytest.param("west", "--served: expected CLUSTER=PATH, found west", id="no-path"),
         pytest.param("=members", "--served: expected CLUSTER=PATH", id="no-cluster"),
         pytest.param("west=nowhere", "nowhere: does not exist", id="nowhere"),
     ],
 )
-def test_wrong_options(repository: Path, option: str, said: str) -> None:
+def test_wrong_options(repository: Path, option: str, message: str) -> None:
     code, _, err = validate(repository, "--served", option)
     assert code == 2
-    assert said in err
+    assert message in err
 
 
 def test_a_crd_that_is_none_is_an_error(repository: Path) -> None:

@@ -2,14 +2,16 @@
 
 import asyncio
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from federation.controllers.clusters import Clusters, StoredSink
-from federation.controllers.facts import TypeState, World
+from federation.controllers.events import Events
 from federation.controllers.ports import Discovered, OnChange, Sink
 from federation.controllers.sync import Sync
 from federation.controllers.triggers import Fanout
+from federation.controllers.world import TypeState, World
+from federation.core import binding
 from federation.core.managedfields import PartialMetadata
 from federation.kube import decoding
 from federation.model.errors import Unusable
@@ -21,21 +23,23 @@ from federation.runtime.tasks import Tasks
 from federation.runtime.workers import Workers
 from tests.fakehub import FakeHub
 from tests.fakes import FakeMember
-from tests.unit.virtualtime import settle
+from tests.unit.virtualtime import EPOCH, settle
 
 SYSTEM = "kube-federation-system"
 HUB_UID = "hub-uid"
 
 
 class FakeWatch:
-    """Follows a fake member; `fail` makes it fail as a reflector would."""
+    """Follows a fake member; `fail` makes it fail as a reflector would. Its connection takes `closing` to end."""
+
+    closing = 0.0
 
     def __init__(
         self,
         member: FakeMember,
         enabled: FederatedType,
         sink: Sink[PartialMetadata],
-        told: OnChange,
+        on_change: OnChange,
         end: Callable[[], None],
     ) -> None:
         self.failure: Failure | None = None
@@ -43,26 +47,30 @@ class FakeWatch:
         self.contact = 0.0
         self.kicks = 0
         self.running = False
-        self.enabled, self.end = enabled, end
-        self._member, self._sink, self._told = member, sink, told
+        self.enabled, self.end, self.sink = enabled, end, sink
+        self._member, self._on_change = member, on_change
 
     async def run(self) -> None:
         self.running = True
         try:
             await asyncio.sleep(0)
-            self._member.follow(self.enabled.target, self._sink)
+            self._member.follow(self.enabled.target, self.sink)
             self.synced = True
             self.contact = asyncio.get_running_loop().time()
+            self._on_change(self)
             await asyncio.Event().wait()
         finally:
-            self.running = False
+            try:
+                await asyncio.sleep(self.closing)
+            finally:
+                self.running = False
 
     def kick(self) -> None:
         self.kicks += 1
 
     def fail(self, failure: Failure | None) -> None:
         self.failure = failure
-        self._told(self)
+        self._on_change(self)
 
 
 class FakeGate:
@@ -71,9 +79,11 @@ class FakeGate:
     def __init__(self, place: str, token: str, site: "Site") -> None:
         self.place, self.token, self.site = place, token, site
         self.closed = False
+        self.renewable = True
         self.probes: list[float] = []
         self.readings = 0
         self.watches: dict[str, FakeWatch] = {}
+        self.opened: list[FakeWatch] = []
 
     @property
     def writer(self) -> FakeMember:
@@ -94,6 +104,7 @@ class FakeGate:
         self, enabled: FederatedType, sink: Sink[PartialMetadata], on_change: OnChange, on_end: Callable[[], None]
     ) -> FakeWatch:
         watch = self.watches[enabled.name] = FakeWatch(self.site.member, enabled, sink, on_change, on_end)
+        self.opened.append(watch)
         return watch
 
     async def discover(self) -> Discovered | Failure | None:
@@ -110,6 +121,10 @@ class FakeGate:
 
     async def topology(self) -> tuple[str, tuple[str, ...]] | Failure:
         return "eu", ("a", "b")
+
+    async def clock(self) -> float | Failure:
+        clock = self.site.clock
+        return clock if isinstance(clock, Failure) else EPOCH + asyncio.get_running_loop().time() + clock
 
     async def renew_token(self, lifetime: int) -> str | Failure:
         self.site.renewals.append((asyncio.get_running_loop().time(), lifetime))
@@ -135,6 +150,8 @@ class Site:
     def __init__(self, identity: str | Failure) -> None:
         self.identity = identity
         self.takes = 0.0
+        self.clock: float | Failure = 0.0
+        """By how much its clock is ahead, or why it does not say."""
         self.member = FakeMember()
         self.lifetimes: dict[str, tuple[float, float]] = {}
         self.renewed: str | Failure = "fresh"
@@ -146,17 +163,28 @@ class Site:
 class Fleet:
     """The clusters controller on a fake hub; `sites` are reached by a KubeFedCluster's apiEndpoint."""
 
-    def __init__(self, *types: FederatedType) -> None:
-        self.world, self.hub = World(), FakeHub()
+    def __init__(self, *types: FederatedType, after: "Fleet | None" = None) -> None:
+        """`after` is the fleet that a restart follows: hub and sites are the same."""
+        self.world = World()
+        self.hub: FakeHub = FakeHub() if after is None else after.hub
         queue: KeyQueue[Key] = KeyQueue()
-        self.sync = Sync(self.world, self.hub, queue, now=lambda: "2026-01-01T00:00:00Z")
+        events = Events(self.world, self.hub)
+        self.sync = Sync(self.world, self.hub, queue, now=lambda: "2026-01-01T00:00:00Z", events=events)
         fanout = Fanout(self.world, self.sync.changed)
-        self.sites: dict[str, Site] = {}
+        self.sites: dict[str, Site] = {} if after is None else after.sites
         self.gates: list[FakeGate] = []
         self.bugs: list[Exception] = []
         self.clusters = Clusters(
-            self.world, self.hub, self, sync=self.sync, fanout=fanout, hub_uid=HUB_UID, namespace=SYSTEM
+            self.world,
+            self.hub,
+            self,
+            sync=self.sync,
+            fanout=fanout,
+            events=events,
+            hub_uid=HUB_UID,
+            namespace=SYSTEM,
         )
+        self.events = events
         self.tasks = Tasks()
         for enabled in types:
             self.world.types[enabled.name] = TypeState(enabled)
@@ -172,26 +200,30 @@ class Fleet:
 
     async def __aenter__(self) -> "Fleet":
         clusters = self.clusters
-        self.hub.follow(SECRETS, StoredSink(clusters.secrets, clusters.secret_heard), decoding.stored)
-        self.hub.follow(KUBEFED_CLUSTERS, StoredSink(clusters.objects, clusters.cluster_heard), decoding.stored)
+        self.hub.follow(SECRETS, StoredSink(clusters.secrets, clusters.secret_observed), decoding.stored)
+        self.hub.follow(KUBEFED_CLUSTERS, StoredSink(clusters.objects, clusters.cluster_observed), decoding.stored)
+        self.tasks.keep(self.events.serve, "events")
         self.tasks.keep(Workers("clusters", clusters.queue, clusters.process).serve, "clusters")
         await settle()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.tasks.cancel()
-        self.clusters.intake_ends()
+        self.clusters.close_lanes()
         await self.clusters.finish(1.0)
         await self.clusters.close()
 
     def secret(self, name: str = "m1", **data: str) -> None:
         """Its Secret, with values as they are before base64."""
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in data.items()}
-        self.hub.put(SECRETS, ObjectName(SYSTEM, f"{name}-secret"), data=encoded)
+        annotations = {binding.CLUSTER_ANNOTATION: name}
+        self.hub.put(SECRETS, ObjectName(SYSTEM, f"{name}-secret"), data=encoded, metadata={"annotations": annotations})
 
-    def cluster(self, name: str = "m1", place: str = "", **metadata: Any) -> None:
-        """Its KubeFedCluster."""
-        spec = {"apiEndpoint": place or f"https://{name}", "secretRef": {"name": f"{name}-secret"}}
+    def cluster(self, name: str = "m1", place: str = "", *, disabled: Sequence[str] = (), **metadata: Any) -> None:
+        """Its KubeFedCluster; `disabled` are TLS validations."""
+        spec: dict[str, Any] = {"apiEndpoint": place or f"https://{name}", "secretRef": {"name": f"{name}-secret"}}
+        if disabled:
+            spec["disabledTLSValidations"] = list(disabled)
         self.hub.put(KUBEFED_CLUSTERS, ObjectName(SYSTEM, name), spec=spec, metadata=metadata)
 
     def join(self, name: str = "m1", identity: str | Failure = "", place: str = "", **metadata: Any) -> Site:
@@ -201,6 +233,17 @@ class Fleet:
         self.secret(name, token="first")
         self.cluster(name, place, **metadata)
         return site
+
+    def bound(self, name: str = "m1") -> str | None:
+        """The record of the place that a cluster's credentials may be sent to."""
+        body = self.hub.get(SECRETS, ObjectName(SYSTEM, f"{name}-secret")) or {}
+        found: str | None = body["metadata"].get("annotations", {}).get(binding.ANNOTATION)
+        return found
+
+    def unbind(self, name: str = "m1") -> None:
+        """Confirm whatever place its KubeFedCluster names, as whoever may write Secrets."""
+        where = ObjectName(SYSTEM, f"{name}-secret")
+        self.hub.put(SECRETS, where, metadata={"annotations": {binding.ANNOTATION: None}})
 
     def stored(self, name: str = "m1") -> dict[str, Any]:
         """The KubeFedCluster as the hub has it."""

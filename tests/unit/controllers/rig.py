@@ -1,14 +1,15 @@
 """The sync controller with a hub and members in memory, for tests in virtual time."""
 
+from dataclasses import replace
 from typing import Any
 
 from federation.controllers.events import Events
-from federation.controllers.facts import Holdings, Member, Track, TypeState, World
 from federation.controllers.sync import Sync
-from federation.controllers.triggers import Fanout, FederatedSink, HoldingsSink, HostNamespaceSink
+from federation.controllers.triggers import CopiesSink, Fanout, FederatedSink, HostNamespaceSink
+from federation.controllers.world import Copies, Member, Track, TypeState, World
 from federation.model import marks
-from federation.model.clusters import Cluster
 from federation.model.federated import FederatedType, Metadata
+from federation.model.observations import Cluster
 from federation.model.resources import NAMESPACES, Key, ObjectName, Resource
 from federation.model.settings import Settings
 from federation.runtime.keyqueue import KeyQueue
@@ -45,8 +46,9 @@ class Rig:
         concurrency: int = 4,
         after: "Rig | None" = None,
         ready: bool | None = True,
+        newcomers: tuple[str, ...] = (),
     ) -> None:
-        """`after` is the rig that a restart follows: hub and members are the same."""
+        """`after` is the rig that a restart follows: hub and members are the same, but for `newcomers`."""
         self.world = World(Settings(namespaced=FEDERATED_NAMESPACES not in types))
         self.hub: FakeHub = FakeHub() if after is None else after.hub
         self.queue: KeyQueue[Key] = KeyQueue()
@@ -61,14 +63,16 @@ class Rig:
         self._ready = ready
         self._types = types
         self._names = members
+        self._newcomers = frozenset(newcomers)
 
     async def __aenter__(self) -> "Rig":
+        bounded = "ns" if self.world.settings.namespaced else ""
         for enabled in self._types:
-            self.world.types[enabled.name] = TypeState(enabled)
+            self.world.types[enabled.name] = TypeState(replace(enabled, namespace=bounded), self._newcomers)
         for name in self._names:
             self.join(name, ready=self._ready)
         for state in self.world.types.values():
-            self.hub.follow(state.type.federated, FederatedSink(state, self.sync.changed, self.fanout))
+            self.hub.follow(state.type.federated, FederatedSink(state, self.sync.changed, self.fanout, self.world))
         self.host_namespaces.replace([Metadata(name="ns", labels={"team": "a"})])
         workers = Workers("sync", self.queue, self.sync.process)
         for number in range(2):
@@ -88,19 +92,25 @@ class Rig:
     def join(self, name: str, *, ready: bool | None = True, labels: dict[str, str] | None = None) -> FakeMember:
         """A member that answers and whose collections have been listed."""
         fake = self.members.setdefault(name, FakeMember())
-        lane: Lane[Key] = Lane(name, self.sync.lane_runner(name), self.pushing.spawn, concurrency=self._concurrency)
+        lane: Lane[Key] = Lane(
+            name,
+            self.sync.lane_runner(name),
+            self.pushing.spawn,
+            concurrency=self._concurrency,
+            kind=lambda key: key.type,
+        )
         self.world.members[name] = Member(Cluster(name, labels or {}, ready=ready), port=fake, lane=lane)
         self.world.clusters_version += 1
         for state in self.world.types.values():
             self.follow(name, state)
-        self.fanout.everything()
+        self.fanout.cluster(name)
         return fake
 
     def follow(self, name: str, state: TypeState) -> None:
-        """List and watch what a member holds of a type."""
-        holdings = state.holdings.setdefault(name, Holdings())
+        """List and watch a member's copies of a type."""
+        copies = state.copies.setdefault(name, Copies())
         fake = self.members[name]
-        sink = HoldingsSink(name, fake.manager, state, holdings, wake=self.sync.changed, fanout=self.fanout)
+        sink = CopiesSink(name, fake.manager, state, copies, wake=self.sync.changed, fanout=self.fanout)
         fake.follow(state.type.target, sink)
 
     def see(self, name: str, **changes: Any) -> None:
@@ -115,19 +125,19 @@ class Rig:
             changes.get("is_host", cluster.is_host),
         )
         self.world.clusters_version += 1
-        self.fanout.everything()
+        self.fanout.cluster(name)
 
     def leave(self, name: str) -> None:
         """A cluster was unjoined."""
         member = self.world.members.pop(name)
         for state in self.world.types.values():
-            state.holdings.pop(name, None)
+            state.copies.pop(name, None)
         self.world.clusters_version += 1
         assert member.lane is not None
         dropped = member.lane.drain()
         member.lane.close()
-        self.sync.drop_cluster(name, dropped)
-        self.fanout.everything()
+        self.sync.forget_cluster(name, dropped)
+        self.fanout.cluster(name)
 
     def put(
         self,
@@ -143,6 +153,13 @@ class Rig:
             spec["template"] = DATA if template is None else template
         spec["placement"] = {"clusters": [{"name": each} for each in (self._names if clusters is None else clusters)]}
         self.hub.put(enabled.federated, name, spec=spec, **changes)
+
+    def put_selected(self, name: ObjectName, selector: dict[str, Any], enabled: FederatedType = CONFIGMAPS) -> None:
+        """A user's federated object that is placed by labels."""
+        spec: dict[str, Any] = {"placement": {"clusterSelector": selector}}
+        if enabled is CONFIGMAPS:
+            spec["template"] = DATA
+        self.hub.put(enabled.federated, name, spec=spec)
 
     def delete(self, name: ObjectName = WEB, enabled: FederatedType = CONFIGMAPS) -> None:
         """Its user deletes it."""

@@ -8,10 +8,10 @@ import asyncio
 import pytest
 
 from federation.controllers.gathering import Gatherer
-from federation.model.clusters import Missing
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, FederatedType, Metadata
-from federation.model.marks import SYNC_FINALIZER
+from federation.model.marks import COPY_ANNOTATION, SYNC_FINALIZER
+from federation.model.observations import Missing
 from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, ObjectName, Resource
 from tests.unit.controllers.fleet import SYSTEM, Fleet
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, WEB, Rig
@@ -148,8 +148,8 @@ async def test_an_object_whose_finalizer_was_taken_by_force_is_forgotten() -> No
     async with Rig("m1", types=BOTH) as rig:
         await filled(rig)
         erase(rig, CONFIGMAPS, WEB)
-        await asyncio.sleep(5)
-        assert rig.asked == {}
+        await asyncio.sleep(60)
+        assert rig.asked == {"m1": ["read ns/web", "patch ns/web"]}, "its copy is nobody's now: see test_strays"
         assert WEB not in rig.world.types["configmaps"].tracks
 
 
@@ -157,9 +157,12 @@ async def test_an_object_whose_finalizer_was_taken_by_force_is_forgotten() -> No
 async def test_a_list_without_the_hosts_namespaces_takes_no_label_away() -> None:
     async with Rig("m1", types=BOTH) as rig:
         await filled(rig)
+        copying = {COPY_ANNOTATION: "true"}
+        rig.put(NS, clusters=("m1",), enabled=FEDERATED_NAMESPACES, metadata={"annotations": copying})
+        await asyncio.sleep(60)
         rig.host_namespaces.replace([])
         await asyncio.sleep(60)
-        rig.put(NS, clusters=("m1",), enabled=FEDERATED_NAMESPACES, metadata={"annotations": {"x": "y"}})
+        rig.put(NS, clusters=("m1",), enabled=FEDERATED_NAMESPACES, metadata={"annotations": {**copying, "x": "y"}})
         await asyncio.sleep(60)
         assert rig.members["m1"].value(NAMESPACES, ObjectName("", "ns"), "metadata", "labels", "team") == "a"
         rig.host_namespaces.replace([Metadata(name="ns", labels={"team": "b"})])
@@ -225,7 +228,7 @@ async def test_an_object_that_was_never_pushed_is_not_lost_to_a_list_either() ->
 
 
 @virtual
-async def test_a_deletion_that_is_told_while_the_hub_is_asked_is_believed() -> None:
+async def test_a_deletion_that_is_reported_while_the_hub_is_asked_is_believed() -> None:
     """The answer is older than the event: what it says is there must not come back."""
     async with Rig("m1", types=BOTH) as rig:
         idle = ObjectName("ns", "idle")

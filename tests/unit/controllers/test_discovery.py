@@ -3,15 +3,15 @@
 import asyncio
 from dataclasses import replace
 
-from federation.controllers.discovery import MISSING_PERIOD
-from federation.controllers.facts import Setback, Track, TypeState
 from federation.controllers.pacing import RETRY
-from federation.core import status
-from federation.model.clusters import Missing
+from federation.controllers.servedversions import MISSING_PERIOD
+from federation.controllers.world import Setback, Track, TypeState
+from federation.core import summary
+from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType
+from federation.model.observations import Missing
 from federation.model.resources import Resource
-from federation.model.words import Word
 from tests.unit.controllers.fleet import Fleet, Serves
 from tests.unit.controllers.rig import CONFIGMAPS, WEB
 from tests.unit.virtualtime import virtual
@@ -31,8 +31,8 @@ def serves(*versions: str) -> Serves:
 
 
 def trouble(fleet: Fleet) -> str:
-    found = fleet.world.types[NAME].holdings["m1"].trouble
-    return found.word.value if found is not None else ""
+    found = fleet.world.types[NAME].copies["m1"].unobservable
+    return found.status.value if found is not None else ""
 
 
 @virtual
@@ -41,8 +41,8 @@ async def test_an_idle_member_is_read_once() -> None:
         fleet.join().serves = serves("v2")
         await asyncio.sleep(3600)
         assert fleet.gates[0].readings == 1
-        holdings = fleet.world.types[NAME].holdings["m1"]
-        assert (holdings.served, holdings.observe(WEB)) == (("v2",), Missing.ABSENT)
+        copies = fleet.world.types[NAME].copies["m1"]
+        assert (copies.served, copies.observe(WEB)) == (("v2",), Missing.ABSENT)
         assert fleet.gates[0].watches[NAME].enabled.target.version == "v2"
 
 
@@ -77,7 +77,7 @@ async def test_a_member_that_lags_is_followed_in_its_version_and_then_in_the_new
 
 @virtual
 async def test_an_upgrade_to_another_version_is_no_trouble() -> None:
-    """The old version's watch fails before discovery is read: nobody is told that the type is unavailable."""
+    """The old version's watch fails before discovery is read: no status reports the type as unavailable."""
     async with Fleet(WIDGETS) as fleet:
         site = fleet.join()
         site.serves = serves("v1")
@@ -118,7 +118,7 @@ async def test_a_missing_type_is_looked_for_until_it_comes_in_any_version() -> N
         site.serves = serves()
         await asyncio.sleep(1)
         fleet.gates[0].watches[NAME].fail(MISSING)
-        assert not trouble(fleet)  # another version may be served: discovery is asked before anything is said
+        assert not trouble(fleet)  # another version may be served: discovery is asked before anything is reported
         await asyncio.sleep(1)
         assert trouble(fleet) == "VersionUnavailable"
         await asyncio.sleep(10 * MISSING_PERIOD)
@@ -135,10 +135,10 @@ async def test_what_the_old_definition_refused_for_good_is_tried_after_an_upgrad
         fleet.join().serves = serves("v2")
         await asyncio.sleep(1)
         state, now = fleet.world.types[NAME], asyncio.get_running_loop().time()
-        track = state.tracks[WEB] = Track("f1", status.parse(b""), {})
-        setback = Setback(Word.UPDATE_FAILED, "not declared", "digest", now + 960, 3, RETRY["never"])
+        track = state.tracks[WEB] = Track("f1", summary.parse(b""), {})
+        setback = Setback(PropagationStatus.UPDATE_FAILED, "not declared", "digest", now + 960, 3, RETRY["never"])
         track.setbacks = {"m1": setback, "m2": replace(setback)}
-        fleet.sync.cluster_answers("m1", NAME)
+        fleet.sync.retry_cluster("m1", NAME)
         assert setback.not_before == now + 960
         fleet.gates[0].watches[NAME].end()
         await asyncio.sleep(1)
@@ -157,7 +157,7 @@ async def test_unreadable_discovery_hides_nothing() -> None:
         assert (watch.enabled.target.version, watch.running) == ("v2", True)
         site.serves = serves("v2")
         await asyncio.sleep(30)
-        assert fleet.world.types[NAME].holdings["m1"].served == ("v2",)
+        assert fleet.world.types[NAME].copies["m1"].served == ("v2",)
 
 
 @virtual
@@ -166,14 +166,14 @@ async def test_nothing_of_a_type_is_where_discovery_and_lists_both_miss_it() -> 
     async with Fleet(WIDGETS) as fleet:
         fleet.join().serves = serves()
         await asyncio.sleep(1)
-        holdings = fleet.world.types[NAME].holdings["m1"]
-        holdings.objects.synced = False
-        assert holdings.observe(WEB) is Missing.UNKNOWN
+        copies = fleet.world.types[NAME].copies["m1"]
+        copies.objects.synced = False
+        assert copies.observe(WEB) is Missing.UNKNOWN
         fleet.gates[0].watches[NAME].fail(MISSING)
         await asyncio.sleep(1)
-        assert holdings.observe(WEB) is Missing.ABSENT
-        holdings.served = ("v1",)
-        assert holdings.observe(WEB) is Missing.UNKNOWN
+        assert copies.observe(WEB) is Missing.ABSENT
+        copies.served = ("v1",)
+        assert copies.observe(WEB) is Missing.UNKNOWN
 
 
 @virtual
@@ -185,3 +185,20 @@ async def test_another_kubernetes_version_is_a_reason_to_read() -> None:
         site.version = "v1.37.0"
         await asyncio.sleep(700)
         assert fleet.gates[0].readings == 3
+
+
+@virtual
+async def test_what_a_member_serves_is_read_again_after_another_cluster_answered_there() -> None:
+    """With the other one's objects everything was forgotten, so also which versions are served."""
+    async with Fleet(WIDGETS) as fleet:
+        site = fleet.join()
+        site.serves = serves("v1")
+        await asyncio.sleep(30)
+        site.identity = "uid-of-another"
+        await asyncio.sleep(30)
+        assert not fleet.ready()
+        site.identity = "uid-m1"
+        await asyncio.sleep(30)
+        assert fleet.ready()
+        assert fleet.world.types[NAME].copies["m1"].served == ("v1",)
+        assert fleet.gates[0].watches[NAME].enabled.target.version == "v1"

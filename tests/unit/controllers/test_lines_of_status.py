@@ -6,26 +6,26 @@ from typing import Any
 import pytest
 
 from federation.controllers import lines, pacing
-from federation.controllers.facts import Setback, Track
-from federation.core.planning import Applied
+from federation.controllers.world import Setback, Track
+from federation.model.conditions import PropagationStatus
+from federation.model.observations import Applied
 from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan, Refuse, Release, Wait
 from federation.model.status import ClusterStatus, Status
-from federation.model.words import Word
 from tests.unit.controllers.rig import Rig
 from tests.unit.virtualtime import settle, virtual
 
 CREATE = Apply(b"{}", "digest", "v1")
 UPDATE = Apply(b"{}", "digest", "v1", uid="u1")
-PENDING = Wait(Word.PENDING, "not listed yet")
+PENDING = Wait(PropagationStatus.PENDING, "not listed yet")
 CLAIM = Claim("u1", "kubefed-99999999")
 HELD = "another hub manages it (kubefed-99999999)"
 HEALTHY = ClusterStatus("m1", fingerprint="old.entry")
-FAILED = Setback(Word.UPDATE_FAILED, "quota", "digest", 1e9)
+FAILED = Setback(PropagationStatus.UPDATE_FAILED, "quota", "digest", 1e9)
 
 
 def track(action: Action, before: ClusterStatus | None = None, observed: int = 7, **facts: Any) -> Track:
-    told = Status(observed, clusters=(before,) if before is not None else ())
-    return Track("u", told, facts.pop("applied", {}), Plan(7, {"m1": action}), {"m1": action}, **facts)
+    stored = Status(observed, clusters=(before,) if before is not None else ())
+    return Track("u", stored, facts.pop("applied", {}), Plan(7, {"m1": action}), {"m1": action}, **facts)
 
 
 @pytest.mark.parametrize(
@@ -61,55 +61,74 @@ def track(action: Action, before: ClusterStatus | None = None, observed: int = 7
             ),
             id="healthy-and-claimed-twice",
         ),
-        pytest.param(track(CLAIM), False, ClusterStatus("m1", Word.ALREADY_EXISTS, HELD), id="another-hubs"),
         pytest.param(
-            track(CLAIM, setbacks={"m1": Setback(Word.UPDATE_FAILED, "quota", "claim u1", 1e9)}),
+            track(CLAIM), False, ClusterStatus("m1", PropagationStatus.ALREADY_EXISTS, HELD), id="another-hubs"
+        ),
+        pytest.param(
+            track(CLAIM, setbacks={"m1": Setback(PropagationStatus.UPDATE_FAILED, "quota", "claim u1", 1e9)}),
             True,
-            ClusterStatus("m1", Word.ALREADY_EXISTS, f"{HELD}; it could not be told: quota"),
-            id="another-hubs-that-cannot-be-told",
+            ClusterStatus("m1", PropagationStatus.ALREADY_EXISTS, f"{HELD}; our claim could not be written: quota"),
+            id="another-hubs-that-cannot-be-claimed",
         ),
         pytest.param(
             track(CLAIM, setbacks={"m1": FAILED}),
             False,
-            ClusterStatus("m1", Word.ALREADY_EXISTS, HELD),
+            ClusterStatus("m1", PropagationStatus.ALREADY_EXISTS, HELD),
             id="another-hubs-whatever-failed-before",
         ),
-        pytest.param(track(CREATE), False, ClusterStatus("m1", Word.PENDING, lines.ON_ITS_WAY), id="on-its-way"),
         pytest.param(
-            track(CREATE), True, ClusterStatus("m1", Word.CREATION_TIMED_OUT, lines.ON_ITS_WAY), id="create-late"
+            track(CREATE), False, ClusterStatus("m1", PropagationStatus.PENDING, lines.ON_ITS_WAY), id="on-its-way"
+        ),
+        pytest.param(
+            track(CREATE),
+            True,
+            ClusterStatus("m1", PropagationStatus.CREATION_TIMED_OUT, lines.ON_ITS_WAY),
+            id="create-late",
         ),
         pytest.param(
             track(UPDATE, applied={"m1": Applied("old", "entry", 6)}),
             True,
-            ClusterStatus("m1", Word.UPDATE_TIMED_OUT, lines.ON_ITS_WAY, 6, "old.entry"),
-            id="update-late-says-what-it-holds",
+            ClusterStatus("m1", PropagationStatus.UPDATE_TIMED_OUT, lines.ON_ITS_WAY, 6, "old.entry"),
+            id="update-late-shows-what-it-has",
         ),
         pytest.param(
             track(UPDATE, setbacks={"m1": FAILED}),
             True,
-            ClusterStatus("m1", Word.UPDATE_FAILED, "quota"),
+            ClusterStatus("m1", PropagationStatus.UPDATE_FAILED, "quota"),
             id="a-failure-says-more-than-lateness",
         ),
-        pytest.param(track(Delete("u1")), False, ClusterStatus("m1", Word.WAITING_FOR_REMOVAL), id="delete-on-its-way"),
+        pytest.param(
+            track(Delete("u1")),
+            False,
+            ClusterStatus("m1", PropagationStatus.WAITING_FOR_REMOVAL),
+            id="delete-on-its-way",
+        ),
         pytest.param(
             track(Release("u1")),
             True,
-            ClusterStatus("m1", Word.DELETION_TIMED_OUT, lines.ON_ITS_WAY),
+            ClusterStatus("m1", PropagationStatus.DELETION_TIMED_OUT, lines.ON_ITS_WAY),
             id="release-late",
         ),
         pytest.param(
-            track(Refuse(Word.APPLY_OVERRIDES_FAILED, "no such path")),
+            track(Refuse(PropagationStatus.APPLY_OVERRIDES_FAILED, "no such path")),
             False,
-            ClusterStatus("m1", Word.APPLY_OVERRIDES_FAILED, "no such path"),
+            ClusterStatus("m1", PropagationStatus.APPLY_OVERRIDES_FAILED, "no such path"),
             id="refused",
         ),
         pytest.param(
-            track(Wait(Word.CLUSTER_NOT_READY, "down"), HEALTHY, applied={"m1": Applied("old", "entry", 6)}),
+            track(
+                Wait(PropagationStatus.CLUSTER_NOT_READY, "down"), HEALTHY, applied={"m1": Applied("old", "entry", 6)}
+            ),
             False,
-            ClusterStatus("m1", Word.CLUSTER_NOT_READY, "down", 6, "old.entry"),
-            id="not-ready-says-what-it-holds",
+            ClusterStatus("m1", PropagationStatus.CLUSTER_NOT_READY, "down", 6, "old.entry"),
+            id="not-ready-shows-what-it-has",
         ),
-        pytest.param(track(PENDING), False, ClusterStatus("m1", Word.PENDING, "not listed yet"), id="new-and-pending"),
+        pytest.param(
+            track(PENDING),
+            False,
+            ClusterStatus("m1", PropagationStatus.PENDING, "not listed yet"),
+            id="new-and-pending",
+        ),
         pytest.param(
             track(PENDING, HEALTHY, applied={"m1": Applied("old", "entry", 7)}),
             False,
@@ -129,9 +148,9 @@ def track(action: Action, before: ClusterStatus | None = None, observed: int = 7
             id="nor-without-a-fingerprint",
         ),
         pytest.param(
-            track(PENDING, ClusterStatus("m1", Word.UPDATE_FAILED, "quota")),
+            track(PENDING, ClusterStatus("m1", PropagationStatus.UPDATE_FAILED, "quota")),
             False,
-            ClusterStatus("m1", Word.PENDING, "not listed yet"),
+            ClusterStatus("m1", PropagationStatus.PENDING, "not listed yet"),
             id="pending-after-a-failure",
         ),
     ],
@@ -141,30 +160,30 @@ def test_lines(one: Track, late: bool, line: ClusterStatus) -> None:
     assert lines.compose(one.plan, one, late=late) == [line]
 
 
-def test_a_line_that_is_kept_says_itself_what_another_line_said() -> None:
-    """Equal messages are stored once; the line that said it first may say something else by now."""
-    told = (ClusterStatus("m1", message="claimed", fingerprint="d.e"), ClusterStatus("m2", message="same as m1"))
+def test_a_line_that_is_kept_repeats_what_it_referred_to() -> None:
+    """Equal messages are stored once; the line that has the text may have another text by now."""
+    stored = (ClusterStatus("m1", message="claimed", fingerprint="d.e"), ClusterStatus("m2", message="same as m1"))
     one = track(Keep("d", "e"))
-    one.status = Status(7, clusters=told)
+    one.status = Status(7, clusters=stored)
     one.actions["m2"] = PENDING
     assert one.plan is not None
     assert [line.message for line in lines.compose(one.plan, one, late=False)] == ["", "claimed"]
 
 
 @pytest.mark.parametrize(
-    ("one", "settled"),
+    ("one", "answered"),
     [
         pytest.param(track(Keep("d", "e")), True, id="kept"),
         pytest.param(track(UPDATE, pending={"m1"}), False, id="under-way"),
         pytest.param(track(UPDATE, setbacks={"m1": FAILED}), True, id="failed"),
         pytest.param(track(PENDING), False, id="pending"),
         pytest.param(track(PENDING, setbacks={"m1": FAILED}), True, id="pending-after-a-failure"),
-        pytest.param(track(Wait(Word.CLUSTER_NOT_READY)), True, id="not-ready"),
+        pytest.param(track(Wait(PropagationStatus.CLUSTER_NOT_READY)), True, id="not-ready"),
         pytest.param(track(Delete("u1"), leaving={"m1": ("u1", 0.0)}), False, id="not-confirmed"),
     ],
 )
-def test_settled(one: Track, settled: bool) -> None:
-    assert lines.settled(one) is settled
+def test_all_answered(one: Track, answered: bool) -> None:
+    assert lines.all_answered(one) is answered
 
 
 @virtual
@@ -190,31 +209,43 @@ NEVER = pacing.RETRY["never"]
 @pytest.mark.parametrize(
     ("one", "stalled"),
     [
-        pytest.param(track(Refuse(Word.APPLY_OVERRIDES_FAILED, "no /x")), True, id="an-override-that-does-not-fit"),
         pytest.param(
-            track(UPDATE, setbacks={"m1": Setback(Word.UPDATE_FAILED, "invalid", "digest", 1e9, 1, NEVER)}),
+            track(Refuse(PropagationStatus.APPLY_OVERRIDES_FAILED, "no /x")), True, id="an-override-that-does-not-fit"
+        ),
+        pytest.param(
+            track(
+                UPDATE, setbacks={"m1": Setback(PropagationStatus.UPDATE_FAILED, "invalid", "digest", 1e9, 1, NEVER)}
+            ),
             True,
             id="refused-as-invalid",
         ),
         pytest.param(
-            track(UPDATE, setbacks={"m1": Setback(Word.UPDATE_FAILED, "invalid", "before", 1e9, 1, NEVER)}),
+            track(
+                UPDATE, setbacks={"m1": Setback(PropagationStatus.UPDATE_FAILED, "invalid", "before", 1e9, 1, NEVER)}
+            ),
             False,
             id="another-manifest-was-refused",
         ),
         pytest.param(
-            track(Keep("digest", "entry"), setbacks={"m1": Setback(Word.UPDATE_FAILED, "", "digest", 1e9, 1, NEVER)}),
+            track(
+                Keep("digest", "entry"),
+                setbacks={"m1": Setback(PropagationStatus.UPDATE_FAILED, "", "digest", 1e9, 1, NEVER)},
+            ),
             False,
-            id="held-in-the-end",
+            id="reached-in-the-end",
         ),
         pytest.param(
             track(
-                UPDATE, setbacks={"m1": Setback(Word.UPDATE_FAILED, "quota", "digest", 1e9, 1, pacing.RETRY["slow"])}
+                UPDATE,
+                setbacks={
+                    "m1": Setback(PropagationStatus.UPDATE_FAILED, "quota", "digest", 1e9, 1, pacing.RETRY["slow"])
+                },
             ),
             False,
             id="refused-for-now",
         ),
-        pytest.param(track(Wait(Word.VERSION_UNAVAILABLE, "not served")), False, id="a-crd-still-to-come"),
-        pytest.param(track(Wait(Word.CLUSTER_NOT_READY)), False, id="away"),
+        pytest.param(track(Wait(PropagationStatus.VERSION_UNAVAILABLE, "not served")), False, id="a-crd-still-to-come"),
+        pytest.param(track(Wait(PropagationStatus.CLUSTER_NOT_READY)), False, id="away"),
         pytest.param(track(CREATE), False, id="on-its-way"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from federation.controllers import gathering
 from federation.controllers.gathering import Gatherer
 from federation.core import placement
-from federation.model.clusters import Missing, Observed
+from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata
+from federation.model.marks import COPY_ANNOTATION
+from federation.model.observations import Missing, Observed
 from federation.model.resources import NAMESPACES, ObjectName
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, WEB, Rig
 from tests.unit.virtualtime import settle, virtual
@@ -20,9 +23,11 @@ SPACE = ObjectName("", "ns")
 
 
 def namespaces(rig: Rig, **selected: bool) -> None:
+    """The FederatedNamespace, which asks for the labels of the host's."""
     for fake in rig.members.values():
         fake.namespaces.clear()
-    rig.put(NS, clusters=tuple(selected), enabled=FEDERATED_NAMESPACES)
+    metadata = {"annotations": {COPY_ANNOTATION: "true"}}
+    rig.put(NS, clusters=tuple(selected), enabled=FEDERATED_NAMESPACES, metadata=metadata)
 
 
 @virtual
@@ -41,7 +46,7 @@ async def test_objects_follow_their_namespace_into_each_member() -> None:
 
 
 @virtual
-async def test_without_a_federated_namespace_nothing_goes_anywhere_and_why_is_told() -> None:
+async def test_without_a_federated_namespace_nothing_goes_anywhere_and_why_is_reported() -> None:
     async with Rig("m1", types=BOTH) as rig:
         rig.put()
         await asyncio.sleep(1)
@@ -143,7 +148,9 @@ async def test_labels_of_the_hosts_namespace_are_awaited_and_followed() -> None:
 
     async with Rig("m1", types=BOTH, after=rig) as again:
         again.quiet()
-        again.world.host_namespaces.clear()
+        again.world.host_namespaces.synced = False
+        for name in list(again.world.host_namespaces):
+            again.world.host_namespaces.drop(name)
         again.sync.changed(again_key())
         await asyncio.sleep(5)
         assert again.asked == {}
@@ -164,6 +171,28 @@ def again_key() -> Any:
 
 
 @virtual
+async def test_a_copied_label_that_the_member_has_its_own_value_for_is_the_members() -> None:
+    """It is never forced, whatever happens later; the others travel."""
+    async with Rig("m1", types=BOTH) as rig:
+        fake = rig.members["m1"]
+        fake.post(NAMESPACES, SPACE, {"metadata": {"labels": {"team": "theirs"}}}, manager="owner")
+        rig.host_namespaces.upsert(Metadata(name="ns", labels={"team": "a", "stage": "live"}))
+        namespaces(rig, m1=True)
+        await asyncio.sleep(1)
+        assert "apply! ns" not in fake.calls
+        assert fake.value(NAMESPACES, SPACE, "metadata", "labels", "team") == "theirs"
+        assert fake.value(NAMESPACES, SPACE, "metadata", "labels", "stage") == "live"
+        assert rig.lines(NS, FEDERATED_NAMESPACES) == {"m1": ""}
+        fake.post(NAMESPACES, SPACE, {"metadata": {"labels": {"stage": "theirs, too"}}}, manager="owner")
+        await asyncio.sleep(1)
+        assert fake.value(NAMESPACES, SPACE, "metadata", "labels", "stage") == "theirs, too"
+        rig.quiet()
+        rig.sync.changed(again_key())
+        await asyncio.sleep(60)
+        assert fake.calls == []
+
+
+@virtual
 async def test_drift_of_a_namespace_between_our_write_and_its_answer_is_not_lost() -> None:
     async with Rig("m1", types=BOTH) as rig:
         namespaces(rig, m1=True)
@@ -173,12 +202,12 @@ async def test_drift_of_a_namespace_between_our_write_and_its_answer_is_not_lost
 
         def drift(verb: str, name: ObjectName) -> None:
             if next(drifts, None):
-                fake.post(NAMESPACES, SPACE, {"metadata": {"labels": {"team": "theirs"}}})
+                fake.post(NAMESPACES, SPACE, {"metadata": {"labels": {"own": "theirs"}}})
 
         fake.lost = drift
-        rig.host_namespaces.upsert(Metadata(name="ns", labels={"team": "b"}))
+        rig.put(NS, {"metadata": {"labels": {"own": "b"}}}, clusters=("m1",), enabled=FEDERATED_NAMESPACES)
         await asyncio.sleep(1)
-        assert fake.value(NAMESPACES, SPACE, "metadata", "labels", "team") == "b"
+        assert fake.value(NAMESPACES, SPACE, "metadata", "labels", "own") == "b"
 
 
 @virtual
@@ -186,7 +215,7 @@ async def test_a_namespace_deleted_while_it_is_being_made_goes_too() -> None:
     """Its answer comes before its event."""
     async with Rig("m1", types=BOTH) as rig:
         fake = rig.members["m1"]
-        fake.hold = True
+        fake.delay_events = True
         namespaces(rig, m1=True)
         await settle()
         assert fake.calls == ["apply ns"]
@@ -207,6 +236,61 @@ async def test_the_hosts_own_namespace_survives() -> None:
         await asyncio.sleep(1)
         assert rig.stored(NS, FEDERATED_NAMESPACES) is None
         assert rig.members["m1"].value(NAMESPACES, SPACE, "metadata", "labels", "team") == "a"
+
+
+REFUSALS = {
+    "denied": Failure(FailureKind.DENIED, "a policy", 403),
+    "invalid": Failure(FailureKind.INVALID, "metadata.labels: Invalid value", 422),
+    "too-large": Failure(FailureKind.TOO_LARGE, "too large", 413),
+    "right": Failure(FailureKind.RIGHT_MISSING, "cannot patch", 403),
+    "no-such-version": Failure(FailureKind.TYPE_MISSING, "404 page not found", 404),
+}
+WRONG_LABELS = {"metadata": {"labels": {"a": 5}}}
+NO_SUCH_FIELD = [{"clusterName": "m1", "clusterOverrides": [{"op": "remove", "path": "/metadata/labels/x"}]}]
+
+
+@pytest.mark.parametrize("first", [NS, WEB], ids=["namespace-first", "object-first"])
+@pytest.mark.parametrize("why", [*REFUSALS, "override", "template"])
+def test_a_namespace_that_cannot_be_ours_holds_nothing_up(why: str, first: ObjectName) -> None:
+    """It may be there as somebody else's: KubeFed pushed the objects all the same, and so their own pushes decide."""
+
+    @virtual
+    async def test() -> None:
+        async with Rig("m1", types=BOTH) as rig:
+            rig.members["m1"].post(NAMESPACES, SPACE, {"metadata": {"labels": {"team": "theirs"}}})
+            rig.members["m1"].fails = lambda verb, name: REFUSALS.get(why) if name == SPACE else None
+            for name in sorted((NS, WEB), key=lambda each: each != first):
+                if name == WEB:
+                    rig.put()
+                else:
+                    spec = {"overrides": NO_SUCH_FIELD} if why == "override" else {}
+                    template = WRONG_LABELS if why == "template" else {"metadata": {"labels": {"a": "b"}}}
+                    rig.put(NS, template, clusters=("m1",), enabled=FEDERATED_NAMESPACES, spec=spec)
+                await asyncio.sleep(5)
+            assert rig.data("m1") == "b"
+            assert rig.lines() == {"m1": ""}
+
+    test()
+
+
+@pytest.mark.parametrize("kind", [FailureKind.TIMED_OUT, FailureKind.UNAVAILABLE])
+def test_objects_wait_for_a_namespace_that_a_slow_member_has_not_refused(kind: FailureKind) -> None:
+    @virtual
+    async def test() -> None:
+        async with Rig("m1", types=BOTH) as rig:
+            rig.members["m1"].namespaces.clear()
+            failing = {SPACE}
+            rig.members["m1"].fails = lambda verb, name: Failure(kind, "no answer") if name in failing else None
+            namespaces(rig, m1=True)
+            rig.put()
+            await asyncio.sleep(20)
+            assert f"apply! {WEB}" not in rig.members["m1"].calls
+            assert rig.lines() == {"m1": "Pending"}
+            failing.clear()
+            await asyncio.sleep(60)
+            assert rig.data("m1") == "b"
+
+    test()
 
 
 # --- facts ----------------------------------------------------------------------------------------------------------
@@ -256,12 +340,31 @@ async def test_facts_are_those_of_the_moment() -> None:
         facts = gatherer.gather(state, item, rig.track())
         assert isinstance(facts.observe("m1"), Observed)
         assert facts.observe("nowhere") is Missing.UNKNOWN
-        trouble = facts.trouble("nowhere")
+        trouble = facts.unobservable("nowhere")
         assert trouble is not None
-        assert facts.trouble("m1") is None
+        assert facts.unobservable("m1") is None
         assert gatherer.clusters() is gatherer.clusters()
         rig.track().recheck.add("m1")
-        assert gatherer.gather(state, item, rig.track()).applied["m1"].entry == ""
-        assert rig.track().applied["m1"].entry != ""
-        rig.world.settings = type(rig.world.settings)(namespaced=True)
+        assert gatherer.gather(state, item, rig.track()).applied["m1"].owned_digest == ""
+        assert rig.track().applied["m1"].owned_digest != ""
+        state.type = replace(state.type, namespace="ns")
         assert gatherer.gather(state, item, rig.track()).namespace is None
+
+
+@virtual
+async def test_other_settings_move_nothing_before_the_types_are_followed_anew() -> None:
+    """The scope becomes Namespaced. Until each type is followed in one namespace only, objects of all are known."""
+    async with Rig("m1", "m2", types=BOTH) as rig:
+        namespaces(rig, m1=True)
+        rig.put()
+        await asyncio.sleep(60)
+        assert rig.lines() == {"m1": ""}
+        rig.quiet()
+        rig.world.settings = replace(rig.world.settings, namespaced=True)
+        rig.fanout.everything()
+        await asyncio.sleep(60)
+        del rig.world.types[FEDERATED_NAMESPACES.name]
+        rig.fanout.everything()
+        await asyncio.sleep(60)
+        assert rig.asked == {}
+        assert rig.hub.writes == []

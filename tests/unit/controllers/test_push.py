@@ -8,13 +8,13 @@ import orjson
 import pytest
 
 from federation.controllers import push
-from federation.controllers.push import Contest, Outcome, Target
+from federation.controllers.outcomes import Contest, Outcome, Target
 from federation.core import manifest
 from federation.model import marks
+from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Apply, Delete, Release
 from federation.model.resources import ObjectName, Resource
-from federation.model.words import Word
 from tests.fakes import FakeMember
 
 CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
@@ -78,7 +78,7 @@ class Pushed:
 async def test_created_in_one_request() -> None:
     pushed = Pushed()
     outcome = await pushed(APPLY)
-    assert (outcome.word, outcome.created, outcome.failure, outcome.contest) == (Word.OK, True, None, None)
+    assert (outcome.status, outcome.failure, outcome.contest) == (PropagationStatus.OK, None, None)
     assert outcome.metadata is not None
     assert outcome.metadata.uid == pushed.uid
     assert pushed.verbs() == ["apply"]
@@ -89,7 +89,7 @@ async def test_updated_in_one_request_and_what_left_the_template_leaves() -> Non
     pushed = Pushed()
     await pushed(APPLY)
     outcome = await pushed(applying(body(data={"c": "d"}), uid=pushed.uid))
-    assert (outcome.word, outcome.created, pushed.verbs()) == (Word.OK, False, ["apply"])
+    assert (outcome.status, pushed.verbs()) == (PropagationStatus.OK, ["apply"])
     assert (pushed.value("data", "a"), pushed.value("data", "c")) == (None, "d")
 
 
@@ -102,12 +102,12 @@ async def test_applied_again_nothing_is_written() -> None:
     assert again.metadata.resource_version == first.metadata.resource_version
 
 
-async def test_somebodys_change_is_read_then_forced_and_told() -> None:
+async def test_somebodys_change_is_read_then_forced_and_reported() -> None:
     pushed = Pushed()
     await pushed(APPLY)
     pushed.member.post(CONFIGMAPS, WHERE, {"data": {"a": "x", "theirs": "y"}}, manager="kubectl-edit")
     outcome = await pushed(replace(APPLY, uid=pushed.uid))
-    assert outcome.word is Word.OK
+    assert outcome.status is PropagationStatus.OK
     assert outcome.contest == Contest(("kubectl-edit",), (".data.a",))
     assert pushed.verbs() == ["apply", "apply!"]
     assert (pushed.value("data", "a"), pushed.value("data", "theirs")) == ("b", "y")
@@ -118,7 +118,7 @@ async def test_managed_false_is_respected() -> None:
     await pushed(APPLY)
     pushed.member.post(CONFIGMAPS, WHERE, {"metadata": {"labels": {marks.MANAGED_LABEL: "false"}}})
     outcome = await pushed(replace(APPLY, uid=pushed.uid))
-    assert (outcome.word, outcome.failure) == (Word.MANAGED_LABEL_FALSE, None)
+    assert (outcome.status, outcome.failure) == (PropagationStatus.MANAGED_LABEL_FALSE, None)
     assert pushed.verbs() == ["apply"]
     assert pushed.value("metadata", "labels", marks.MANAGED_LABEL) == "false"
 
@@ -128,7 +128,7 @@ async def test_another_hubs_fields_are_never_taken() -> None:
     theirs = orjson.dumps(body(data={"a": "theirs"}))
     await pushed.member.apply(CONFIGMAPS, WHERE, theirs, force=False, manager=OTHER_HUB)
     outcome = await pushed(APPLY)
-    assert outcome.word is Word.ALREADY_EXISTS
+    assert outcome.status is PropagationStatus.ALREADY_EXISTS
     assert OTHER_HUB in outcome.message
     assert pushed.verbs() == ["apply"]
     assert pushed.value("data", "a") == "theirs"
@@ -139,7 +139,7 @@ async def test_another_hub_with_equal_values_is_seen_and_left_alone() -> None:
     pushed = Pushed()
     await pushed.member.apply(CONFIGMAPS, WHERE, APPLY.body, force=False, manager=OTHER_HUB)
     outcome = await pushed(APPLY)
-    assert outcome.word is Word.ALREADY_EXISTS
+    assert outcome.status is PropagationStatus.ALREADY_EXISTS
     assert pushed.verbs() == ["apply", "patch"]
     assert pushed.owners("data", "a") == [OTHER_HUB]
     assert pushed.value("metadata", "labels", marks.MANAGED_LABEL) == "true"
@@ -149,7 +149,7 @@ async def test_an_object_of_somebody_else_is_adopted_and_made_ours_alone() -> No
     pushed = Pushed()
     pushed.member.post(CONFIGMAPS, WHERE, {"data": {"a": "b", "theirs": "y"}}, manager="kubectl-create")
     outcome = await pushed(APPLY)
-    assert (outcome.word, outcome.created) == (Word.OK, False)
+    assert outcome.status is PropagationStatus.OK
     assert pushed.verbs() == ["apply", "patch"]
     assert pushed.owners("data", "a") == [US]
     assert pushed.owners("data", "theirs") == ["kubectl-create"]
@@ -157,13 +157,13 @@ async def test_an_object_of_somebody_else_is_adopted_and_made_ours_alone() -> No
     assert (pushed.value("data", "a"), pushed.value("data", "theirs")) == (None, "y")
 
 
-async def test_adoption_that_half_succeeds_is_told() -> None:
+async def test_adoption_that_half_succeeds_is_reported() -> None:
     pushed = Pushed()
     pushed.member.post(CONFIGMAPS, WHERE, {"data": {"a": "b"}})
     unavailable = Failure(FailureKind.UNAVAILABLE, "503", 503)
     pushed.member.fails = lambda verb, name: unavailable if verb == "patch" else None
     outcome = await pushed(APPLY)
-    assert (outcome.word, outcome.failure) == (Word.UPDATE_FAILED, unavailable)
+    assert (outcome.status, outcome.failure) == (PropagationStatus.UPDATE_FAILED, unavailable)
     assert outcome.metadata is not None
 
 
@@ -171,7 +171,7 @@ async def test_with_adoption_disabled_an_object_of_somebody_else_stays() -> None
     pushed = Pushed()
     pushed.member.post(CONFIGMAPS, WHERE, {"data": {"a": "x"}})
     outcome = await pushed(replace(APPLY, create_only=True))
-    assert (outcome.word, outcome.failure) == (Word.ALREADY_EXISTS, None)
+    assert (outcome.status, outcome.failure) == (PropagationStatus.ALREADY_EXISTS, None)
     assert "adoption is disabled" in outcome.message
     assert pushed.verbs() == ["apply", "read"]
     assert pushed.value("data", "a") == "x"
@@ -183,7 +183,7 @@ async def test_with_adoption_disabled_one_that_is_ours_without_its_label_is_take
     await pushed(APPLY)
     pushed.member.unset(CONFIGMAPS, WHERE, ("metadata", "labels", marks.MANAGED_LABEL))
     outcome = await pushed(replace(APPLY, create_only=True))
-    assert outcome.word is Word.OK
+    assert outcome.status is PropagationStatus.OK
     assert pushed.verbs() == ["apply", "read", "apply"]
     assert pushed.value("metadata", "labels", marks.MANAGED_LABEL) == "true"
 
@@ -191,7 +191,7 @@ async def test_with_adoption_disabled_one_that_is_ours_without_its_label_is_take
 async def test_with_adoption_disabled_an_absent_object_is_created() -> None:
     pushed = Pushed()
     outcome = await pushed(replace(APPLY, create_only=True))
-    assert (outcome.word, outcome.created, pushed.verbs()) == (Word.OK, True, ["apply"])
+    assert (outcome.status, pushed.verbs()) == (PropagationStatus.OK, ["apply"])
 
 
 async def test_an_object_gone_before_it_could_be_read_is_a_race() -> None:
@@ -200,25 +200,25 @@ async def test_an_object_gone_before_it_could_be_read_is_a_race() -> None:
     pushed.member.fails = lambda verb, name: exists if verb == "apply" else None
     outcome = await pushed(replace(APPLY, create_only=True))
     assert outcome.failure is not None
-    assert outcome.failure.whose == "race"
+    assert outcome.failure.concerns == "race"
 
 
 @pytest.mark.parametrize(
-    ("kind", "uid", "word"),
+    ("kind", "uid", "status"),
     [
-        pytest.param(FailureKind.TIMED_OUT, "", Word.CREATION_TIMED_OUT, id="create-timed-out"),
-        pytest.param(FailureKind.TIMED_OUT, "uid-1", Word.UPDATE_TIMED_OUT, id="update-timed-out"),
-        pytest.param(FailureKind.INVALID, "", Word.CREATION_FAILED, id="create-refused"),
-        pytest.param(FailureKind.INVALID, "uid-1", Word.UPDATE_FAILED, id="update-refused"),
-        pytest.param(FailureKind.TYPE_MISSING, "", Word.VERSION_UNAVAILABLE, id="no-such-type"),
+        pytest.param(FailureKind.TIMED_OUT, "", PropagationStatus.CREATION_TIMED_OUT, id="create-timed-out"),
+        pytest.param(FailureKind.TIMED_OUT, "uid-1", PropagationStatus.UPDATE_TIMED_OUT, id="update-timed-out"),
+        pytest.param(FailureKind.INVALID, "", PropagationStatus.CREATION_FAILED, id="create-refused"),
+        pytest.param(FailureKind.INVALID, "uid-1", PropagationStatus.UPDATE_FAILED, id="update-refused"),
+        pytest.param(FailureKind.TYPE_MISSING, "", PropagationStatus.VERSION_UNAVAILABLE, id="no-such-type"),
     ],
 )
-async def test_refusals_are_told_in_kubefeds_words(kind: FailureKind, uid: str, word: Word) -> None:
+async def test_refusals_are_reported_in_kubefeds_words(kind: FailureKind, uid: str, status: PropagationStatus) -> None:
     pushed = Pushed()
     failure = Failure(kind, "no", 500)
     pushed.member.fails = lambda verb, name: failure
     outcome = await pushed(replace(APPLY, uid=uid))
-    assert (outcome.word, outcome.failure, outcome.message) == (word, failure, "no")
+    assert (outcome.status, outcome.failure, outcome.message) == (status, failure, "no")
     assert pushed.verbs() == ["apply"]
 
 
@@ -229,7 +229,7 @@ async def test_a_forced_apply_may_be_refused_too() -> None:
     denied = Failure(FailureKind.DENIED, "quota", 403)
     pushed.member.fails = lambda verb, name: denied if verb == "apply!" else None
     outcome = await pushed(replace(APPLY, uid=pushed.uid))
-    assert (outcome.word, outcome.contest) == (Word.UPDATE_FAILED, None)
+    assert (outcome.status, outcome.contest) == (PropagationStatus.UPDATE_FAILED, None)
 
 
 async def test_one_that_was_created_anew_is_not_taken_for_the_old() -> None:
@@ -261,7 +261,7 @@ async def test_kubefeds_entry_becomes_ours_and_removed_fields_go() -> None:
     pushed = Pushed()
     pushed.member.post(CONFIGMAPS, WHERE, {"metadata": MANAGED, "data": {"a": "b", "old": "x"}}, "controller-manager")
     outcome = await pushed(replace(APPLY, uid=pushed.uid, legacy=True))
-    assert outcome.word is Word.OK
+    assert outcome.status is PropagationStatus.OK
     assert pushed.verbs() == ["read", "patch", "apply"]
     assert (pushed.value("data", "a"), pushed.value("data", "old")) == ("b", None)
 
@@ -273,7 +273,7 @@ async def test_a_take_over_that_fails_changes_nothing(at: str) -> None:
     stale = Failure(FailureKind.VERSION_CONFLICT, "modified", 409)
     pushed.member.fails = lambda verb, name: stale if verb == at else None
     outcome = await pushed(replace(APPLY, uid=pushed.uid, legacy=True))
-    assert (outcome.word, outcome.failure) == (Word.UPDATE_FAILED, stale)
+    assert (outcome.status, outcome.failure) == (PropagationStatus.UPDATE_FAILED, stale)
     assert pushed.value("data", "old") == "x"
 
 
@@ -294,8 +294,8 @@ REPLICAS = ("spec", "replicas")
 async def test_replicas_are_handed_over_right_after_creation() -> None:
     pushed = Pushed(DEPLOYMENTS)
     outcome = await pushed(CREATE_3)
-    assert (outcome.word, outcome.created) == (Word.OK, True)
-    assert pushed.verbs() == ["apply", "apply-replicas", "whole"]
+    assert outcome.status is PropagationStatus.OK
+    assert pushed.verbs() == ["apply", "apply-replicas"]
     await pushed(replace(UPDATE, uid=pushed.uid))
     assert (pushed.value(*REPLICAS), pushed.owners(*REPLICAS)) == (3, [f"{US}-replicas"])
 
@@ -313,7 +313,7 @@ async def test_an_autoscalers_number_survives_updates() -> None:
     await pushed(CREATE_3)
     pushed.member.post(DEPLOYMENTS, WHERE, {"spec": {"replicas": 7}}, manager="hpa")
     outcome = await pushed(replace(UPDATE, uid=pushed.uid, hand_over=3))
-    assert outcome.word is Word.OK
+    assert outcome.status is PropagationStatus.OK
     assert (pushed.value(*REPLICAS), pushed.owners(*REPLICAS)) == (7, ["hpa"])
 
 
@@ -322,8 +322,8 @@ async def test_retention_switched_on_later_hands_over_what_was_last_applied() ->
     pushed = Pushed(DEPLOYMENTS)
     await pushed(applying(deployment(replicas=3, paused=True)))
     outcome = await pushed(replace(UPDATE, uid=pushed.uid, hand_over=5))
-    assert outcome.word is Word.OK
-    assert pushed.verbs() == ["apply-replicas", "replicas", "apply-replicas", "apply", "whole"]
+    assert outcome.status is PropagationStatus.OK
+    assert pushed.verbs() == ["apply-replicas", "replicas", "apply-replicas", "apply"]
     assert pushed.value(*REPLICAS) == 3
 
 
@@ -333,7 +333,7 @@ async def test_a_hand_over_that_fails_holds_the_update_back() -> None:
     unavailable = Failure(FailureKind.UNAVAILABLE, "503", 503)
     pushed.member.fails = lambda verb, name: unavailable if verb == "apply-replicas" else None
     outcome = await pushed(replace(UPDATE, uid=pushed.uid, hand_over=3))
-    assert (outcome.word, outcome.failure) == (Word.FIELD_RETENTION_FAILED, unavailable)
+    assert (outcome.status, outcome.failure) == (PropagationStatus.FIELD_RETENTION_FAILED, unavailable)
     assert pushed.verbs() == ["apply-replicas"]
     assert pushed.value(*REPLICAS) == 3
 
@@ -343,7 +343,7 @@ async def test_a_hand_over_that_fails_after_creation_tells_of_both() -> None:
     unavailable = Failure(FailureKind.UNAVAILABLE, "503", 503)
     pushed.member.fails = lambda verb, name: unavailable if verb == "apply-replicas" else None
     outcome = await pushed(CREATE_3)
-    assert (outcome.word, outcome.failure) == (Word.FIELD_RETENTION_FAILED, unavailable)
+    assert (outcome.status, outcome.failure) == (PropagationStatus.FIELD_RETENTION_FAILED, unavailable)
     assert outcome.metadata is not None
 
 
@@ -353,7 +353,7 @@ async def test_the_number_cannot_be_read() -> None:
     missing = Failure(FailureKind.RIGHT_MISSING, "no right", 403)
     pushed.member.fails = lambda verb, name: missing if verb == "replicas" else None
     outcome = await pushed(replace(UPDATE, uid=pushed.uid, hand_over=5))
-    assert (outcome.word, outcome.failure) == (Word.FIELD_RETENTION_FAILED, missing)
+    assert (outcome.status, outcome.failure) == (PropagationStatus.FIELD_RETENTION_FAILED, missing)
 
 
 @pytest.mark.parametrize("adopt", [True, False], ids=["adopted", "adoption-disabled"])
@@ -361,7 +361,7 @@ async def test_an_adopted_object_keeps_its_own_number(adopt: bool) -> None:
     pushed = Pushed(DEPLOYMENTS)
     pushed.member.post(DEPLOYMENTS, WHERE, {"spec": {"replicas": 9, "paused": True}}, manager="kubectl-create")
     outcome = await pushed(replace(CREATE_3, create_only=not adopt))
-    assert outcome.word is (Word.OK if adopt else Word.ALREADY_EXISTS)
+    assert outcome.status is (PropagationStatus.OK if adopt else PropagationStatus.ALREADY_EXISTS)
     assert pushed.value(*REPLICAS) == 9
     assert pushed.owners(*REPLICAS) == ["kubectl-create"]
     assert (US in pushed.owners("spec", "paused")) is adopt
@@ -375,31 +375,34 @@ async def test_deleted_if_it_is_still_the_same() -> None:
     await pushed(APPLY)
     other = await pushed(Delete("another"))
     assert other.failure is not None
-    assert (other.word, other.failure.kind) == (Word.DELETION_FAILED, FailureKind.UID_MISMATCH)
-    assert (await pushed(Delete(pushed.uid))).word is Word.OK
+    assert (other.status, other.failure.kind) == (PropagationStatus.DELETION_FAILED, FailureKind.UID_MISMATCH)
+    assert (await pushed(Delete(pushed.uid))).status is PropagationStatus.OK
     assert pushed.verbs() == ["delete"]
     assert not pushed.member.objects
-    assert (await pushed(Delete("uid-1"))).word is Word.OK  # gone already
+    assert (await pushed(Delete("uid-1"))).status is PropagationStatus.OK  # gone already
 
 
 @pytest.mark.parametrize(
-    ("kind", "word"),
-    [(FailureKind.TIMED_OUT, Word.DELETION_TIMED_OUT), (FailureKind.DENIED, Word.DELETION_FAILED)],
+    ("kind", "status"),
+    [
+        (FailureKind.TIMED_OUT, PropagationStatus.DELETION_TIMED_OUT),
+        (FailureKind.DENIED, PropagationStatus.DELETION_FAILED),
+    ],
 )
-async def test_a_delete_that_is_refused(kind: FailureKind, word: Word) -> None:
+async def test_a_delete_that_is_refused(kind: FailureKind, status: PropagationStatus) -> None:
     pushed = Pushed()
     failure = Failure(kind, "no")
     pushed.member.fails = lambda verb, name: failure
     outcome = await pushed(Delete("uid-1"))
-    assert (outcome.word, outcome.failure) == (word, failure)
+    assert (outcome.status, outcome.failure) == (status, failure)
 
 
 async def test_one_that_may_never_have_been_made_is_looked_for() -> None:
     pushed = Pushed()
-    assert (await pushed(Delete(""))).word is Word.OK
+    assert (await pushed(Delete(""))).status is PropagationStatus.OK
     assert pushed.verbs() == ["read"]
     await pushed(APPLY)
-    assert (await pushed(Delete(""))).word is Word.OK
+    assert (await pushed(Delete(""))).status is PropagationStatus.OK
     assert pushed.verbs() == ["read", "delete"]
     assert not pushed.member.objects
 
@@ -410,7 +413,7 @@ async def test_one_that_may_never_have_been_made_is_looked_for() -> None:
 async def test_and_left_alone_when_it_is_somebody_elses(labels: dict[str, str]) -> None:
     pushed = Pushed()
     pushed.member.post(CONFIGMAPS, WHERE, {"metadata": {"labels": labels}, "data": {"a": "b"}})
-    assert (await pushed(Delete(""))).word is Word.OK
+    assert (await pushed(Delete(""))).status is PropagationStatus.OK
     assert pushed.verbs() == ["read"]
     assert pushed.value("data", "a") == "b"
 
@@ -420,7 +423,7 @@ async def test_looking_may_fail() -> None:
     failure = Failure(FailureKind.TIMED_OUT, "no answer")
     pushed.member.fails = lambda verb, name: failure
     outcome = await pushed(Delete(""))
-    assert (outcome.word, outcome.failure) == (Word.DELETION_TIMED_OUT, failure)
+    assert (outcome.status, outcome.failure) == (PropagationStatus.DELETION_TIMED_OUT, failure)
 
 
 # --- release ----------------------------------------------------------------------------------------------------------
@@ -431,7 +434,7 @@ async def test_released_it_stays_as_it_is_and_is_nobodys(known: bool) -> None:
     pushed = Pushed()
     await pushed(APPLY)
     outcome = await pushed(Release(pushed.uid if known else ""))
-    assert outcome.word is Word.OK
+    assert outcome.status is PropagationStatus.OK
     assert pushed.verbs() == ["read", "patch"]
     assert pushed.value("data", "a") == "b"
     assert pushed.value("metadata", "labels", marks.MANAGED_LABEL) is None
@@ -450,7 +453,7 @@ async def test_released_to_another_hub_the_label_stays() -> None:
 async def test_one_that_was_created_anew_is_not_released() -> None:
     pushed = Pushed()
     await pushed(APPLY)
-    assert (await pushed(Release("another"))).word is Word.OK
+    assert (await pushed(Release("another"))).status is PropagationStatus.OK
     assert pushed.verbs() == ["read"]
     assert pushed.owners("data", "a") == [US]
 
@@ -458,25 +461,25 @@ async def test_one_that_was_created_anew_is_not_released() -> None:
 @pytest.mark.parametrize("uid", ["another", ""])
 async def test_nothing_of_ours_to_release(uid: str) -> None:
     pushed = Pushed()
-    assert (await pushed(Release("uid-1"))).word is Word.OK  # gone
+    assert (await pushed(Release("uid-1"))).status is PropagationStatus.OK  # gone
     assert pushed.verbs() == ["read"]
     pushed.member.post(CONFIGMAPS, WHERE, {"data": {"a": "b"}})
-    assert (await pushed(Release(uid))).word is Word.OK
+    assert (await pushed(Release(uid))).status is PropagationStatus.OK
     assert pushed.verbs() == ["read"]
 
 
 @pytest.mark.parametrize(
-    ("at", "kind", "word"),
+    ("at", "kind", "status"),
     [
-        ("read", FailureKind.UNAVAILABLE, Word.LABEL_REMOVAL_FAILED),
-        ("read", FailureKind.TIMED_OUT, Word.LABEL_REMOVAL_TIMED_OUT),
-        ("patch", FailureKind.VERSION_CONFLICT, Word.LABEL_REMOVAL_FAILED),
+        ("read", FailureKind.UNAVAILABLE, PropagationStatus.LABEL_REMOVAL_FAILED),
+        ("read", FailureKind.TIMED_OUT, PropagationStatus.LABEL_REMOVAL_TIMED_OUT),
+        ("patch", FailureKind.VERSION_CONFLICT, PropagationStatus.LABEL_REMOVAL_FAILED),
     ],
 )
-async def test_a_release_that_is_refused(at: str, kind: FailureKind, word: Word) -> None:
+async def test_a_release_that_is_refused(at: str, kind: FailureKind, status: PropagationStatus) -> None:
     pushed = Pushed()
     await pushed(APPLY)
     failure = Failure(kind, "no")
     pushed.member.fails = lambda verb, name: failure if verb == at else None
     outcome = await pushed(Release(pushed.uid))
-    assert (outcome.word, outcome.failure) == (word, failure)
+    assert (outcome.status, outcome.failure) == (status, failure)

@@ -11,15 +11,15 @@ import pytest
 from structlog.testing import capture_logs
 
 from federation.controllers import push
-from federation.controllers.push import Outcome, Target
-from federation.controllers.recreation import Left
+from federation.controllers.outcomes import Outcome, Target
+from federation.controllers.recreating import NotRecreated
 from federation.core import budget, manifest
 from federation.kube.members import Written
 from federation.model import marks
+from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Apply, Recreation
 from federation.model.resources import NAMESPACES, Key, ObjectName
-from federation.model.words import Word
 from tests.fakes import FakeMember
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, WEB, Rig
 from tests.unit.virtualtime import settle, virtual
@@ -45,8 +45,8 @@ def body(value: str) -> Mapping[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, **immutable(value)}
 
 
-async def held(member: FakeMember) -> Apply:
-    """The change of an object that the member holds; it may be recreated."""
+async def changed_copy(member: FakeMember) -> Apply:
+    """The change of a copy that the member has; it may be recreated."""
     content, digest = manifest.digest(body("b"))
     written = await member.apply(TARGET, WEB, content, force=False)
     assert isinstance(written, Written)
@@ -65,9 +65,9 @@ def verbs(member: FakeMember) -> list[str]:
 
 async def test_it_is_proved_then_deleted() -> None:
     member = FakeMember(US)
-    outcome = await pushed(member, await held(member))
+    outcome = await pushed(member, await changed_copy(member))
     assert verbs(member) == ["apply", "read", "would-create", "delete"]
-    assert (outcome.word, outcome.failure, outcome.recreating) == (Word.WAITING_FOR_REMOVAL, None, True)
+    assert (outcome.status, outcome.failure, outcome.recreating) == (PropagationStatus.WAITING_FOR_REMOVAL, None, True)
     assert "data: Forbidden: field is immutable" in outcome.message
     assert member.deleted_with == [FOREGROUND]
     assert not member.objects
@@ -75,10 +75,10 @@ async def test_it_is_proved_then_deleted() -> None:
 
 async def test_without_leave_it_is_only_refused() -> None:
     member = FakeMember(US)
-    action = await held(member)
+    action = await changed_copy(member)
     outcome = await pushed(member, Apply(action.body, action.digest, "v1", uid=action.uid))
     assert verbs(member) == ["apply"]
-    assert (outcome.word, outcome.recreating) == (Word.UPDATE_FAILED, False)
+    assert (outcome.status, outcome.recreating) == (PropagationStatus.UPDATE_FAILED, False)
     assert "not recreated" not in outcome.message
 
 
@@ -105,11 +105,11 @@ async def test_without_leave_it_is_only_refused() -> None:
 async def test_without_proof_it_stays(verb: str, answer: Failure, kind: FailureKind, asked: list[str]) -> None:
     """The retry follows what stood in the way: quota may be raised, a wrong manifest waits for another."""
     member = FakeMember(US)
-    action = await held(member)
+    action = await changed_copy(member)
     member.fails = lambda asked, name: answer if asked == verb else None
     outcome = await pushed(member, action)
     assert verbs(member) == asked
-    assert (outcome.word, outcome.recreating) == (Word.UPDATE_FAILED, False)
+    assert (outcome.status, outcome.recreating) == (PropagationStatus.UPDATE_FAILED, False)
     assert outcome.failure is not None
     assert outcome.failure.kind is kind
     assert "field is immutable" in outcome.message
@@ -122,17 +122,17 @@ async def test_without_proof_it_stays(verb: str, answer: Failure, kind: FailureK
 
 async def test_what_somebody_added_is_not_thrown_away() -> None:
     member = FakeMember(US)
-    action = await held(member)
+    action = await changed_copy(member)
     member.post(TARGET, WEB, {"binaryData": {"theirs": "eA=="}}, manager="kubectl-edit")
     outcome = await pushed(member, action)
     assert verbs(member) == ["apply", "read"]
-    assert (outcome.word, outcome.failure) == (Word.UPDATE_FAILED, None)
+    assert (outcome.status, outcome.failure) == (PropagationStatus.UPDATE_FAILED, None)
     assert '"kubectl-edit" owns .binaryData.theirs there' in outcome.message
 
 
 async def test_what_is_written_between_judgement_and_deletion_is_looked_at_first() -> None:
     member = FakeMember(US)
-    action = await held(member)
+    action = await changed_copy(member)
 
     def meanwhile(verb: str, name: object) -> None:
         if verb == "would-create":
@@ -141,13 +141,13 @@ async def test_what_is_written_between_judgement_and_deletion_is_looked_at_first
     member.fails = meanwhile
     outcome = await pushed(member, action)
     assert outcome.failure is not None
-    assert outcome.failure.whose == "race"
+    assert outcome.failure.concerns == "race"
     assert member.value(TARGET, WEB, "binaryData", "theirs") == "eA=="
 
 
 async def test_one_that_goes_already_is_not_deleted_again() -> None:
     member = FakeMember(US)
-    action = await held(member)
+    action = await changed_copy(member)
     member.post(TARGET, WEB, {"metadata": {"finalizers": ["held"]}})
     member.remove(TARGET, WEB)
     member.calls.clear()
@@ -158,7 +158,7 @@ async def test_one_that_goes_already_is_not_deleted_again() -> None:
 @pytest.mark.parametrize("when", ["read", "would-create"])
 async def test_one_that_went_meanwhile_is_a_race(when: str) -> None:
     member = FakeMember(US)
-    action = await held(member)
+    action = await changed_copy(member)
 
     def meanwhile(verb: str, name: object) -> None:
         if verb == when:
@@ -169,31 +169,31 @@ async def test_one_that_went_meanwhile_is_a_race(when: str) -> None:
     member.fails = meanwhile
     outcome = await pushed(member, action)
     assert outcome.failure is not None
-    assert (outcome.failure.whose, outcome.recreating) == ("race", False)
+    assert (outcome.failure.concerns, outcome.recreating) == ("race", False)
 
 
 async def test_a_reason_of_the_plan_costs_no_request() -> None:
     member = FakeMember(US)
-    action = await held(member)
-    never = Apply(action.body, action.digest, "v1", uid=action.uid, recreation=Recreation(never="it holds too much"))
+    action = await changed_copy(member)
+    never = Apply(action.body, action.digest, "v1", uid=action.uid, recreation=Recreation(never="too much is in it"))
     outcome = await pushed(member, never)
     assert verbs(member) == ["apply"]
-    assert outcome.message.endswith("; not recreated: it holds too much")
+    assert outcome.message.endswith("; not recreated: too much is in it")
     assert outcome.failure is not None
     assert outcome.failure.kind is FailureKind.INVALID
 
 
 def test_reason_and_refusal_share_one_lines_message() -> None:
-    told = Left("w" * 400).told("r" * 400)
-    assert len(told) == budget.MESSAGE
-    assert "…; not recreated: w" in told
+    message = NotRecreated("w" * 400).message("r" * 400)
+    assert len(message) == budget.MESSAGE
+    assert "…; not recreated: w" in message
 
 
 # --- the road -------------------------------------------------------------------------------------------------------
 
 
 @virtual
-async def test_deleted_created_anew_and_told_in_one_status_one_event_and_one_line_each() -> None:
+async def test_deleted_created_anew_and_reported_in_one_status_one_event_and_one_line_each() -> None:
     async with Rig("m1", "m2") as rig:
         rig.put(template=immutable("b"), metadata=RECREATE)
         await settle()
@@ -207,9 +207,9 @@ async def test_deleted_created_anew_and_told_in_one_status_one_event_and_one_lin
         assert rig.lines() == {"m1": "", "m2": ""}
         assert rig.condition("Ready")["status"] == "True"
         assert [write for write in rig.hub.writes if write.startswith("status")] == ["status ns/web"]
-        told = [event for event in rig.hub.events if event["reason"] == "Recreating"]
-        assert [event["message"].partition(":")[0] for event in told] == ["m1, m2"]
-        assert "field is immutable" in told[0]["message"]
+        posted = [event for event in rig.hub.events if event["reason"] == "Recreating"]
+        assert [event["message"].partition(":")[0] for event in posted] == ["m1, m2"]
+        assert "field is immutable" in posted[0]["message"]
         assert sorted(line["cluster"] for line in logs if line["event"] == "recreating") == ["m1", "m2"]
 
 
@@ -222,34 +222,34 @@ async def test_one_event_names_a_few_of_many_clusters() -> None:
             rig.events.recreating(Key("configmaps", "ns", "web"), f"c{number}", "it may not change")
         rig.events.recreating(Key("configmaps", "ns", "gone"), "c1", "it may not change")
         await asyncio.sleep(5)
-        (told,) = rig.hub.events
+        (posted,) = rig.hub.events
         named = ", ".join(f"c{number}" for number in range(1, 11))
-        assert (told["type"], told["message"]) == ("Normal", f"{named} and 3 more: it may not change")
+        assert (posted["type"], posted["message"]) == ("Normal", f"{named} and 3 more: it may not change")
 
 
 @virtual
 async def test_an_event_that_comes_late_costs_nothing_but_time() -> None:
-    """Until the watch tells that it is gone, it is not deleted again, nor is anything else made of it."""
+    """Until the watch shows that it is gone, it is not deleted again, nor is anything else made of it."""
     async with Rig("m1") as rig:
         rig.put(template=immutable("b"), metadata=RECREATE)
         await settle()
         rig.quiet()
         member = rig.members["m1"]
-        member.hold = True
+        member.delay_events = True
         rig.put(template=immutable("c"), metadata=RECREATE)
         await asyncio.sleep(20)
         assert rig.lines() == {"m1": "WaitingForRemoval"}
         assert member.calls.count("delete ns/web") == 1
         assert not member.objects
-        member.hold = False
+        member.delay_events = False
         member.deliver()
         await settle()
         assert (rig.data("m1"), rig.lines()) == ("c", {"m1": ""})
 
 
 @virtual
-async def test_while_it_goes_the_status_says_so() -> None:
-    """A finalizer holds it for long; then it is created at once."""
+async def test_while_it_goes_the_status_shows_it() -> None:
+    """A finalizer keeps it for long; then it is created at once."""
     async with Rig("m1") as rig:
         rig.put(template=immutable("b"), metadata=RECREATE)
         await settle()
@@ -304,7 +304,7 @@ async def test_an_accepted_manifest_that_is_refused_later_is_not_recreated() -> 
         await settle()
         rig.quiet()
         rig.members["m1"].post(TARGET, WEB, immutable("theirs"), manager="kubectl-edit")
-        await asyncio.sleep(400)
+        await asyncio.sleep(20)
         assert rig.asked == {"m1": ["apply ns/web", "apply! ns/web"]}
         assert rig.lines() == {"m1": "UpdateFailed"}
         stored = rig.stored()
@@ -372,5 +372,5 @@ async def test_a_namespace_is_never_recreated() -> None:
         stored = rig.stored(NS, FEDERATED_NAMESPACES)
         assert stored is not None
         assert "not recreated: a Namespace never is" in stored["status"]["clusters"][0]["message"]
-        assert rig.members["m1"].value(NAMESPACES, NAMESPACE, "metadata", "labels", "team") == "a"
+        assert rig.members["m1"].value(NAMESPACES, NAMESPACE, "metadata", "labels", "kubefed.io/managed") == "true"
         assert not [call for call in rig.members["m1"].calls if call.startswith("delete")]

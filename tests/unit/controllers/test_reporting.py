@@ -8,20 +8,24 @@ import msgspec
 import orjson
 import pytest
 
-from federation.controllers import reporting
-from federation.controllers.facts import Track, TypeState, World
+from federation.controllers import statuswrites
+from federation.controllers.events import Events
+from federation.controllers.statuswrites import StatusUpdate
 from federation.controllers.sync import Sync
-from federation.core import budget, status
+from federation.controllers.world import Track, TypeState, World
+from federation.core import budget, summary
+from federation.model.conditions import PropagationStatus, Reason
 from federation.model.failures import Cause, Failure, FailureKind
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
+from federation.model.observations import Applied
 from federation.model.plan import Action, Keep, Plan, Wait
 from federation.model.resources import Key, ObjectName, Resource
 from federation.model.status import ClusterStatus, Status
-from federation.model.words import Propagation, Word
 from federation.runtime.keyqueue import KeyQueue
 
 NOW = "2026-01-01T00:00:00Z"
 PRINT = "abcdefgh.ijklmnop"
+APPLIED = Applied("abcdefgh", "ijklmnop")
 DONE = Metadata("web", "shop", "u", "2")
 
 
@@ -35,7 +39,7 @@ def invalid(*fields: str, kind: FailureKind = FailureKind.INVALID) -> Failure:
 
 
 fold = functools.partial(
-    status.fold, Status(), generation=3, reason=Propagation.OK, message="", selected=frozenset(), now=NOW
+    summary.fold, Status(), generation=3, reason=Reason.OK, message="", selected=frozenset(), now=NOW
 )
 
 
@@ -50,12 +54,12 @@ class Hub:
         self.answers = list(answers)
         self.bodies: list[dict[str, object]] = []
 
-    async def write(self, body: bytes) -> Metadata | Failure:
+    async def send(self, body: bytes) -> Metadata | Failure:
         self.bodies.append(orjson.loads(body))
         return self.answers.pop(0) if self.answers else DONE
 
     async def set_status(self, _: Resource, __: ObjectName, body: bytes) -> Metadata | Failure:
-        return await self.write(body)
+        return await self.send(body)
 
     async def set_finalizers(self, *_: Any) -> Metadata:
         raise AssertionError("no finalizer is missing")
@@ -72,33 +76,33 @@ class Hub:
     async def read_federated(self, *_: Any) -> FederatedObject:
         raise AssertionError("nothing is missing")
 
-    async def tell(self, *lines: ClusterStatus, previous: Status | None = None) -> Status | Failure:
-        return await reporting.tell(self.write, previous if previous is not None else Status(), lines, folded)
+    async def write(self, *lines: ClusterStatus) -> Status | Failure:
+        return await statuswrites.write(self.send, StatusUpdate(Status(), lines, folded))
 
 
-def remotes(told: Status | Failure) -> set[str]:
-    assert isinstance(told, Status)
-    return {each.name for each in told.clusters if each.remote_status is not msgspec.UNSET}
+def remotes(written: Status | Failure) -> set[str]:
+    assert isinstance(written, Status)
+    return {each.name for each in written.clusters if each.remote_status is not msgspec.UNSET}
 
 
-def messages(told: Status | Failure) -> dict[str, str]:
-    assert isinstance(told, Status)
-    return {each.name: budget.message_of(told.clusters, each.name) for each in told.clusters}
+def messages(written: Status | Failure) -> dict[str, str]:
+    assert isinstance(written, Status)
+    return {each.name: budget.message_of(budget.by_name(written.clusters), each.name) for each in written.clusters}
 
 
 async def test_one_write_where_everything_fits() -> None:
     hub = Hub()
-    told = await hub.tell(line("m1", {"replicas": 1}), line("m2"))
+    written = await hub.write(line("m1", {"replicas": 1}), line("m2"))
     assert len(hub.bodies) == 1
-    assert remotes(told) == {"m1"}
+    assert remotes(written) == {"m1"}
 
 
 async def test_the_odd_one_loses_its_own_and_no_other() -> None:
     hub = Hub(invalid("status.clusters[1].remoteStatus.replicas"))
-    told = await hub.tell(line("m3", {"replicas": 3}), line("m1", {"replicas": 1}), line("m2", {"replicas": "two"}))
+    written = await hub.write(line("m3", {"replicas": 3}), line("m1", {"replicas": 1}), line("m2", {"replicas": "two"}))
     assert len(hub.bodies) == 2
-    assert remotes(told) == {"m1", "m3"}
-    assert messages(told) == {
+    assert remotes(written) == {"m1", "m3"}
+    assert messages(written) == {
         "m1": "",
         "m2": "its remoteStatus is left out: the hub refuses it at replicas",
         "m3": "",
@@ -107,15 +111,15 @@ async def test_the_odd_one_loses_its_own_and_no_other() -> None:
 
 async def test_what_the_line_says_stays() -> None:
     hub = Hub(invalid("status.clusters[0].remoteStatus"))
-    told = await hub.tell(line("m1", 5, status=Word.UPDATE_FAILED, message="quota"))
-    assert messages(told) == {"m1": "quota; its remoteStatus is left out: the hub refuses it"}
+    written = await hub.write(line("m1", 5, status=PropagationStatus.UPDATE_FAILED, message="quota"))
+    assert messages(written) == {"m1": "quota; its remoteStatus is left out: the hub refuses it"}
 
 
 async def test_refusals_one_after_the_other_end() -> None:
     hub = Hub(invalid("status.clusters[0].remoteStatus.a"), invalid("status.clusters[1].remoteStatus.a"))
-    told = await hub.tell(line("m1", {"a": 1}), line("m2", {"a": 2}), line("m3", {"a": 3}))
+    written = await hub.write(line("m1", {"a": 1}), line("m2", {"a": 2}), line("m3", {"a": 3}))
     assert len(hub.bodies) == 3
-    assert remotes(told) == {"m3"}
+    assert remotes(written) == {"m3"}
 
 
 @pytest.mark.parametrize(
@@ -129,9 +133,9 @@ async def test_refusals_one_after_the_other_end() -> None:
 )
 async def test_where_nobody_is_named_all_lose_theirs(refusal: Failure) -> None:
     hub = Hub(refusal)
-    told = await hub.tell(line("m1", {"a": 1}), line("m2", {"a": 2}), line("m3"))
+    written = await hub.write(line("m1", {"a": 1}), line("m2", {"a": 2}), line("m3"))
     assert len(hub.bodies) == 2
-    assert remotes(told) == set()
+    assert remotes(written) == set()
 
 
 @pytest.mark.parametrize(
@@ -144,38 +148,42 @@ async def test_where_nobody_is_named_all_lose_theirs(refusal: Failure) -> None:
 )
 async def test_other_refusals_are_the_callers(lines: list[ClusterStatus], refusal: Failure) -> None:
     hub = Hub(refusal)
-    assert await hub.tell(*lines) is refusal
+    assert await hub.write(*lines) is refusal
     assert len(hub.bodies) == 1
 
 
 async def test_a_hub_that_refuses_everything_is_asked_twice() -> None:
     hub = Hub(*[invalid("spec")] * 5)
-    assert isinstance(await hub.tell(line("m1", {}), line("m2", {})), Failure)
+    assert isinstance(await hub.write(line("m1", {}), line("m2", {})), Failure)
     assert len(hub.bodies) == 2
 
 
-async def test_nothing_to_say_writes_nothing() -> None:
+async def test_an_unchanged_status_writes_nothing() -> None:
     hub = Hub()
-    before = await hub.tell(line("m1"))
+    before = await hub.write(line("m1"))
     assert isinstance(before, Status)
-    again = await reporting.tell(hub.write, before, [line("m1")], lambda lines: before)
+    again = await statuswrites.write(hub.send, StatusUpdate(before, [line("m1")], lambda lines: before))
     assert again is before
     assert len(hub.bodies) == 1
 
 
-async def test_the_controller_tells_it_once_and_rests() -> None:
+async def test_the_controller_writes_it_once_and_rests() -> None:
     """What KubeFed has left of a cluster that is silent, and a hub whose schema has changed since."""
     hub = Hub(invalid("status.clusters[1].remoteStatus.replicas"))
     configmaps = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
     state = TypeState(FederatedType("configmaps", configmaps, configmaps))
     name, key = ObjectName("shop", "web"), Key("configmaps", "shop", "web")
     state.objects.put(name, FederatedObject(Metadata("web", "shop", uid="uid", generation=2)))
-    actions: dict[str, Action] = {"m1": Keep("digest", "entry"), "m2": Wait(Word.PENDING, "not listed yet")}
+    actions: dict[str, Action] = {
+        "m1": Keep("digest", "entry"),
+        "m2": Wait(PropagationStatus.PENDING, "not listed yet"),
+    }
     plan = Plan(2, actions, selected=frozenset(actions))
     stored = Status(1, clusters=(line("m1", {"replicas": 1}), line("m2", {"replicas": 2})))
-    track = state.tracks[name] = Track("uid", stored, {}, plan, dict(actions), stale=False)
+    track = state.tracks[name] = Track("uid", stored, {"m2": APPLIED}, plan, dict(actions), stale=False)
     queue: KeyQueue[Key] = KeyQueue()
-    controller = Sync(World(types={"configmaps": state}), hub, queue, now=lambda: NOW)
+    world = World(types={"configmaps": state})
+    controller = Sync(world, hub, queue, now=lambda: NOW, events=Events(world, hub))
 
     await controller.process(key)
 

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from federation.controllers import pacing, sync
-from federation.controllers.facts import Setback, Track, TypeState, World
+from federation.controllers.events import Events
+from federation.controllers.world import Leaving, Setback, Track, TypeState, World
+from federation.model.conditions import PropagationStatus
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan
 from federation.model.resources import Key, ObjectName, Resource
 from federation.model.status import Status
-from federation.model.words import Word
 from federation.runtime.keyqueue import KeyQueue
 
 KEY = Key("configmaps", "shop", "settings")
@@ -49,7 +50,7 @@ def track(action: Action, **facts: Any) -> Track:
 
 
 def setback(not_before: float, digest: str = "digest", pace: tuple[float, float] = (0.5, 60.0)) -> Setback:
-    return Setback(Word.UPDATE_FAILED, "no", digest, not_before, 7, pace)
+    return Setback(PropagationStatus.UPDATE_FAILED, "no", digest, not_before, 7, pace)
 
 
 def made(one: Track) -> tuple[sync.Sync, KeyQueue[Key]]:
@@ -59,7 +60,8 @@ def made(one: Track) -> tuple[sync.Sync, KeyQueue[Key]]:
     state.objects.put(name, FederatedObject(Metadata("settings", "shop", uid="uid", generation=1)))
     state.tracks[name] = one
     queue: KeyQueue[Key] = KeyQueue()
-    return sync.Sync(World(types={"configmaps": state}), Hub(), queue, now=lambda: "2026-01-01T00:00:00Z"), queue
+    world, hub = World(types={"configmaps": state}), Hub()
+    return sync.Sync(world, hub, queue, now=lambda: "2026-01-01T00:00:00Z", events=Events(world, hub)), queue
 
 
 @pytest.mark.parametrize(
@@ -70,17 +72,23 @@ def made(one: Track) -> tuple[sync.Sync, KeyQueue[Key]]:
         pytest.param(track(APPLY, setbacks={"m1": setback(50.0, "older")}), None, id="refused-was-another-manifest"),
         pytest.param(track(APPLY, setbacks={"m1": setback(50.0)}, pending={"m1"}), None, id="under-way"),
         pytest.param(track(Keep("digest", "entry"), setbacks={"m1": setback(50.0)}), None, id="done"),
-        pytest.param(track(DELETE, leaving={"m1": ("uid-1", 50.0)}), 50.0 + pacing.LEAVE, id="delete-unconfirmed"),
+        pytest.param(track(DELETE, leaving={"m1": Leaving("uid-1", 50.0, 20.0)}), 70.0, id="delete-unconfirmed"),
         pytest.param(
-            track(DELETE, leaving={"m1": ("uid-1", 50.0)}, pending={"m1"}), None, id="delete-sent-again-does-not-spin"
+            track(DELETE, leaving={"m1": Leaving("uid-1", 50.0, 10.0)}, pending={"m1"}),
+            None,
+            id="delete-sent-again-does-not-spin",
         ),
-        pytest.param(track(DELETE, leaving={"m1": ("uid-0", 50.0)}), None, id="another-object-was-deleted"),
-        pytest.param(track(APPLY, leaving={"m1": ("uid-1", 50.0)}), None, id="wanted-again"),
-        pytest.param(track(CLAIM, leaving={"m1": ("uid-1", 50.0)}), None, id="wanted-again-and-another-hubs"),
+        pytest.param(
+            track(DELETE, leaving={"m1": Leaving("uid-0", 50.0, 10.0)}), None, id="another-object-was-deleted"
+        ),
+        pytest.param(track(APPLY, leaving={"m1": Leaving("uid-1", 50.0, 10.0)}), None, id="wanted-again"),
+        pytest.param(
+            track(CLAIM, leaving={"m1": Leaving("uid-1", 50.0, 10.0)}), None, id="wanted-again-and-another-hubs"
+        ),
         pytest.param(track(CLAIM, setbacks={"m1": setback(50.0, "uid-1")}), None, id="a-delete-failed-not-the-claim"),
         pytest.param(track(CLAIM, setbacks={"m1": setback(50.0, "claim uid-1")}), 50.0, id="the-claim-failed"),
         pytest.param(
-            track(DELETE, leaving={"m1": ("uid-1", 50.0)}, setbacks={"m1": setback(90.0, "uid-1")}),
+            track(DELETE, leaving={"m1": Leaving("uid-1", 50.0, 10.0)}, setbacks={"m1": setback(90.0, "uid-1")}),
             90.0,
             id="the-later-of-two-waits",
         ),
@@ -100,9 +108,9 @@ async def test_a_timer_that_was_set_for_an_earlier_wait_does_not_swallow_the_lat
 async def test_a_member_that_answers_again_is_tried_now() -> None:
     one = track(APPLY, setbacks={"m1": setback(time.monotonic() + 1000)})
     syncing, queue = made(one)
-    syncing.cluster_answers("m1")
+    syncing.retry_cluster("m1")
     assert queue.take_nowait() == KEY
-    assert pacing.held_back(APPLY, one, "m1", time.monotonic()) == 0.0
+    assert pacing.remaining_delay(APPLY, one, "m1", time.monotonic()) == 0.0
     assert one.setbacks["m1"].attempts == 0
 
 
@@ -117,6 +125,6 @@ async def test_a_member_that_answers_again_is_tried_now() -> None:
 async def test_other_waits_go_on(cluster: str, type_name: str, pace: tuple[float, float]) -> None:
     one = track(APPLY, setbacks={"m1": setback(time.monotonic() + 1000, pace=pace)})
     syncing, queue = made(one)
-    syncing.cluster_answers(cluster, type_name)
+    syncing.retry_cluster(cluster, type_name)
     assert queue.take_nowait() is None
-    assert pacing.held_back(APPLY, one, "m1", time.monotonic()) > 900
+    assert pacing.remaining_delay(APPLY, one, "m1", time.monotonic()) > 900

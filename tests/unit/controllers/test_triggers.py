@@ -1,4 +1,4 @@
-"""From what the APIs said to keys: who is woken by what, and who is not."""
+"""From what watches bring to keys: who is woken by what, and who is not."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -10,20 +10,17 @@ import pytest
 from prometheus_client import REGISTRY
 
 from federation.controllers import triggers
-from federation.controllers.configuration import ConfigurationSink
-from federation.controllers.facts import Holdings, Member, Setback, Track, TypeState, World
-from federation.controllers.triggers import ChangeSink, Fanout, FederatedSink, HoldingsSink
+from federation.controllers.triggers import ChangeSink, CopiesSink, Fanout, FederatedSink
+from federation.controllers.world import Copies, Member, Setback, Track, TypeState, World
 from federation.core.managedfields import PartialMetadata
-from federation.core.planning import Applied
 from federation.kube import decoding
 from federation.model import marks
-from federation.model.clusters import Cluster, Missing, Observed
-from federation.model.federated import FederatedObject, Metadata, StoredObject
+from federation.model.conditions import PropagationStatus
+from federation.model.federated import FederatedObject, Metadata
+from federation.model.observations import Applied, Cluster, Missing, Observed
 from federation.model.plan import Plan
 from federation.model.resources import Key, ObjectName
-from federation.model.settings import Settings
 from federation.model.status import Status
-from federation.model.words import Word
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES
 from tests.unit.virtualtime import virtual
 
@@ -60,6 +57,9 @@ class NoFanout(Fanout):
     def namespace(self, namespace: str) -> None:
         self.asked.append(f"in {namespace}")
 
+    def copies(self, cluster: str, type_name: str = "") -> None:
+        self.asked.append(f"{type_name} of {cluster}")
+
 
 def federated(name: str = "web", namespace: str = "ns", **meta: Any) -> FederatedObject:
     return FederatedObject(Metadata(**{"name": name, "namespace": namespace, "uid": "u", "generation": 1, **meta}))
@@ -84,7 +84,7 @@ def federated(name: str = "web", namespace: str = "ns", **meta: Any) -> Federate
 )
 def test_what_wakes_a_federated_object(after: FederatedObject, keys: list[str]) -> None:
     woken, state = Woken(), TypeState(CONFIGMAPS)
-    sink = FederatedSink(state, woken, NoFanout())
+    sink = FederatedSink(state, woken, NoFanout(), World())
     sink.replace([federated()])
     assert woken.since() == ["configmaps ns/web"]  # the first list: calm
     sink.upsert(after)
@@ -95,7 +95,7 @@ def test_what_wakes_a_federated_object(after: FederatedObject, keys: list[str]) 
 
 def test_a_finalizer_taken_away_by_somebody_wakes() -> None:
     woken = Woken()
-    sink = FederatedSink(TypeState(CONFIGMAPS), woken, NoFanout())
+    sink = FederatedSink(TypeState(CONFIGMAPS), woken, NoFanout(), World())
     sink.replace([federated(finalizers=(marks.SYNC_FINALIZER,))])
     woken.since()
     sink.upsert(federated())
@@ -104,7 +104,7 @@ def test_a_finalizer_taken_away_by_somebody_wakes() -> None:
 
 def test_a_later_list_wakes_what_changed_and_what_is_gone() -> None:
     woken, state = Woken(), TypeState(CONFIGMAPS)
-    sink = FederatedSink(state, woken, NoFanout())
+    sink = FederatedSink(state, woken, NoFanout(), World())
     sink.replace([federated("same"), federated("changed"), federated("gone")])
     woken.since()
     sink.replace([federated("same"), federated("changed", generation=2), federated("new")])
@@ -116,9 +116,9 @@ def test_a_later_list_wakes_what_changed_and_what_is_gone() -> None:
 
 def test_a_federated_namespace_wakes_what_is_in_it() -> None:
     woken, fanout = Woken(), NoFanout()
-    sink = FederatedSink(TypeState(FEDERATED_NAMESPACES), woken, fanout)
+    sink = FederatedSink(TypeState(FEDERATED_NAMESPACES), woken, fanout, World())
     sink.replace([federated("ns")])
-    assert "everything" in fanout.asked  # now it can be told which namespaces are not federated
+    assert "everything" in fanout.asked  # now it is known which namespaces are not federated
     fanout.asked.clear()
     sink.upsert(federated("ns", generation=2))
     sink.upsert(federated("ns", generation=2))
@@ -126,7 +126,7 @@ def test_a_federated_namespace_wakes_what_is_in_it() -> None:
     assert fanout.asked == ["in ns", "in ns"]
 
 
-# --- what members hold ----------------------------------------------------------------------------------------------
+# --- copies in members --------------------------------------------------------------------------------------------
 
 
 def partial(
@@ -151,13 +151,13 @@ def partial(
     return decoding.partial(orjson.dumps({"metadata": meta}))
 
 
-class Holding:
-    """One member's holdings of one type, with one federated object and its track."""
+class OneCopy:
+    """One member's copies of one type, with one federated object and its track."""
 
     def __init__(self, kind: Any = CONFIGMAPS, *, pending: bool = False, tracked: bool = True) -> None:
         self.state, self.woken, self.fanout = TypeState(kind), Woken(), NoFanout()
-        self.holdings = self.state.holdings["m1"] = Holdings()
-        self.sink = HoldingsSink("m1", US, self.state, self.holdings, wake=self.woken, fanout=self.fanout)
+        self.copies = self.state.copies["m1"] = Copies()
+        self.sink = CopiesSink("m1", US, self.state, self.copies, wake=self.woken, fanout=self.fanout)
         self.name = ObjectName("ns", "ns" if kind.is_namespace else "web")
         self.state.objects.put(self.name, federated(self.name.name))
         self.track = Track("u", Status(), {}, Plan(1))
@@ -166,14 +166,14 @@ class Holding:
         if pending:
             self.track.pending.add("m1")
 
-    def listed(self, *items: PartialMetadata) -> "Holding":
+    def listed(self, *items: PartialMetadata) -> "OneCopy":
         self.sink.replace(items)
         self.woken.since()
         self.fanout.asked.clear()
         return self
 
     def seen(self) -> Observed:
-        observed = self.holdings.objects.get(ObjectName("ns", "web"))
+        observed = self.copies.objects.get(ObjectName("ns", "web"))
         assert observed is not None
         return observed
 
@@ -189,23 +189,23 @@ OTHER_FIELDS: dict[str, Any] = {"f:data": {"f:b": {}}}
         pytest.param(partial(version=6, label="false"), ["configmaps ns/web"], id="managed-false"),
         pytest.param(partial(version=6, deleting=True), ["configmaps ns/web"], id="deletion-begun"),
         pytest.param(partial(version=6, uid="u2"), ["configmaps ns/web"], id="created-anew"),
-        pytest.param(partial(version=4, fields=OTHER_FIELDS), [], id="older-than-what-an-answer-told"),
+        pytest.param(partial(version=4, fields=OTHER_FIELDS), [], id="older-than-what-an-answer-showed"),
         pytest.param(partial("stranger", version=6), [], id="nobodys-object"),
     ],
 )
 def test_what_wakes_an_object(event: PartialMetadata, keys: list[str]) -> None:
-    holding = Holding().listed(partial())
-    holding.sink.upsert(event)
-    assert holding.woken.since() == keys
+    copy = OneCopy().listed(partial())
+    copy.sink.upsert(event)
+    assert copy.woken.since() == keys
 
 
 def test_our_own_write_coming_back_wakes_nobody() -> None:
-    holding = Holding().listed()
+    copy = OneCopy().listed()
     after = partial(version=6, fields=OTHER_FIELDS)
-    holding.track.applied["m1"] = Applied("digest", holding_entry(after))
-    holding.sink.upsert(after)
-    assert holding.woken.since() == []
-    assert holding.seen().version == 6
+    copy.track.applied["m1"] = Applied("digest", entry_of(after))
+    copy.sink.upsert(after)
+    assert copy.woken.since() == []
+    assert copy.seen().version == 6
 
 
 @pytest.mark.parametrize(
@@ -216,102 +216,102 @@ def test_our_own_write_coming_back_wakes_nobody() -> None:
         pytest.param((), ("kubefed-99999999",), True, id="shared"),
         pytest.param(("kubefed-99999999",), (), True, id="given-up"),
         pytest.param(("kubefed-99999999",), ("kubefed-99999999-claim",), False, id="the-same-hub"),
-        pytest.param(("kubefed-99999999-claim",), ("kubefed-99999999-claim", "hpa"), False, id="told-already"),
+        pytest.param(("kubefed-99999999-claim",), ("kubefed-99999999-claim", "hpa"), False, id="reported-already"),
         pytest.param((), ("hpa",), False, id="no-hub"),
     ],
 )
 def test_other_hubs_wake_though_nothing_of_ours_moved(
     before: tuple[str, ...], after: tuple[str, ...], woken: bool
 ) -> None:
-    holding = Holding().listed(partial(others=before))
-    holding.track.applied["m1"] = Applied("digest", holding_entry(partial()))
-    holding.sink.upsert(partial(version=6, others=after))
-    assert bool(holding.woken.since()) is woken
+    copy = OneCopy().listed(partial(others=before))
+    copy.track.applied["m1"] = Applied("digest", entry_of(partial()))
+    copy.sink.upsert(partial(version=6, others=after))
+    assert bool(copy.woken.since()) is woken
 
 
-def holding_entry(item: PartialMetadata) -> str:
+def entry_of(item: PartialMetadata) -> str:
     from federation.core import managedfields  # noqa: PLC0415 - the same digest as the sink's
 
-    return managedfields.observe(item, US).entry
+    return managedfields.observe(item, US).owned_digest
 
 
 def test_while_our_write_is_under_way_the_lane_compares() -> None:
-    holding = Holding(pending=True).listed(partial())
-    holding.sink.upsert(partial(version=6, fields=OTHER_FIELDS))
-    assert holding.woken.since() == []
-    assert holding.seen().version == 6
-    holding.sink.upsert(partial(version=7, deleting=True))
-    assert holding.woken.since() == ["configmaps ns/web"]
+    copy = OneCopy(pending=True).listed(partial())
+    copy.sink.upsert(partial(version=6, fields=OTHER_FIELDS))
+    assert copy.woken.since() == []
+    assert copy.seen().version == 6
+    copy.sink.upsert(partial(version=7, deleting=True))
+    assert copy.woken.since() == ["configmaps ns/web"]
 
 
 @pytest.mark.parametrize("deleting", [True, False])
 def test_gone_wakes_and_first_of_all_who_waits_for_it(deleting: bool) -> None:
-    holding = Holding().listed(partial())
-    holding.track.plan = Plan(1, deleting=deleting)
-    holding.sink.remove(partial(version=7))
-    assert holding.woken.since() == [f"configmaps ns/web{'!' if deleting else ''}"]
-    assert holding.holdings.observe(ObjectName("ns", "web")) is Missing.ABSENT
-    holding.sink.remove(partial(version=7))
-    assert holding.woken.since() == []
+    copy = OneCopy().listed(partial())
+    copy.track.plan = Plan(1, deleting=deleting)
+    copy.sink.remove(partial(version=7))
+    assert copy.woken.since() == [f"configmaps ns/web{'!' if deleting else ''}"]
+    assert copy.copies.observe(ObjectName("ns", "web")) is Missing.ABSENT
+    copy.sink.remove(partial(version=7))
+    assert copy.woken.since() == []
 
 
 def test_a_change_there_ends_the_wait_of_what_failed_there() -> None:
-    holding = Holding().listed(partial())
-    setback = holding.track.setbacks["m1"] = Setback(Word.UPDATE_FAILED, "no", "digest", not_before=1e9)
-    holding.sink.upsert(partial(version=6, fields=OTHER_FIELDS))
+    copy = OneCopy().listed(partial())
+    setback = copy.track.setbacks["m1"] = Setback(PropagationStatus.UPDATE_FAILED, "no", "digest", not_before=1e9)
+    copy.sink.upsert(partial(version=6, fields=OTHER_FIELDS))
     assert setback.not_before == 0.0
 
 
 def test_a_first_list_tells_every_object_and_a_later_one_only_what_differs() -> None:
-    holding = Holding()
-    assert holding.holdings.observe(holding.name) is Missing.UNKNOWN
-    holding.sink.replace([partial()])
-    assert holding.fanout.asked == ["configmaps"]
-    holding.listed(partial())
-    holding.sink.replace([partial()])
-    assert (holding.woken.since(), holding.fanout.asked) == ([], [])
-    holding.sink.replace([partial(version=9)])
-    assert holding.woken.since() == ["configmaps ns/web"]
-    holding.sink.replace([])
-    assert holding.woken.since() == ["configmaps ns/web"]
-    assert holding.holdings.observe(holding.name) is Missing.ABSENT
+    copy = OneCopy()
+    assert copy.copies.observe(copy.name) is Missing.UNKNOWN
+    copy.sink.replace([partial()])
+    assert copy.fanout.asked == ["configmaps of m1"]
+    copy.listed(partial())
+    copy.sink.replace([partial()])
+    assert (copy.woken.since(), copy.fanout.asked) == ([], [])
+    copy.sink.replace([partial(version=9)])
+    assert copy.woken.since() == ["configmaps ns/web"]
+    copy.sink.replace([])
+    assert copy.woken.since() == ["configmaps ns/web"]
+    assert copy.copies.observe(copy.name) is Missing.ABSENT
 
 
 def test_a_list_is_believed_even_when_it_is_older() -> None:
     """A member restored from a backup counts from an older version on: events alone would be taken for outdated."""
-    holding = Holding().listed(partial(version=500))
-    holding.sink.upsert(partial(version=400, fields=OTHER_FIELDS))
-    assert holding.seen().version == 500
-    holding.sink.replace([partial(version=400, fields=OTHER_FIELDS)])
-    assert holding.seen().version == 400
-    assert holding.woken.since() == ["configmaps ns/web"]
+    copy = OneCopy().listed(partial(version=500))
+    copy.sink.upsert(partial(version=400, fields=OTHER_FIELDS))
+    assert copy.seen().version == 500
+    copy.sink.replace([partial(version=400, fields=OTHER_FIELDS)])
+    assert copy.seen().version == 400
+    assert copy.woken.since() == ["configmaps ns/web"]
 
 
 def test_a_namespace_that_appears_or_goes_wakes_what_is_in_it() -> None:
-    holding = Holding(FEDERATED_NAMESPACES).listed()
-    holding.sink.upsert(partial("ns", namespace=""))
-    holding.sink.upsert(partial("ns", namespace="", version=6))
-    holding.sink.remove(partial("ns", namespace=""))
-    assert holding.fanout.asked == ["in ns", "in ns"]
+    copy = OneCopy(FEDERATED_NAMESPACES).listed()
+    copy.sink.upsert(partial("ns", namespace=""))
+    copy.sink.upsert(partial("ns", namespace="", version=6))
+    copy.sink.remove(partial("ns", namespace="", version=7))
+    assert copy.fanout.asked == ["in ns", "in ns"]
 
 
 def test_an_object_that_was_not_planned_yet_is_woken_too() -> None:
-    holding = Holding(tracked=False).listed()
-    holding.sink.upsert(partial())
-    assert holding.woken.since() == ["configmaps ns/web"]
+    copy = OneCopy(tracked=False).listed()
+    copy.sink.upsert(partial())
+    assert copy.woken.since() == ["configmaps ns/web"]
 
 
 def test_the_gauge_counts_what_is_there() -> None:
     def gauge() -> float | None:
         return REGISTRY.get_sample_value("federation_placements", {"cluster": "m1", "type": "configmaps"})
 
-    holding = Holding().listed(partial())
+    copy = OneCopy().listed(partial())
     assert gauge() == 1
-    holding.holdings.objects.put(ObjectName("ns", "two"), holding.seen())  # an answer to our write
-    holding.sink.upsert(partial("two"))
+    copy.copies.objects.put(ObjectName("ns", "two"), copy.seen())  # an answer to our write
+    copy.sink.upsert(partial("two"))
     assert gauge() == 2
-    holding.sink.remove(partial())
-    holding.sink.remove(partial())
+    copy.sink.remove(partial())
+    copy.sink.remove(partial())
     assert gauge() == 1
 
 
@@ -369,34 +369,3 @@ def test_any_change_is_a_change() -> None:
     sink.upsert(Metadata(name="a"))
     sink.remove(Metadata(name="a"))
     assert len(changes) == 3
-
-
-# --- settings -------------------------------------------------------------------------------------------------------
-
-
-def config(spec: dict[str, Any] | None = None, name: str = "kubefed") -> StoredObject:
-    return StoredObject(Metadata(name=name, namespace="system"), spec or {})
-
-
-DISABLED: dict[str, Any] = {"syncController": {"adoptResources": "Disabled"}}
-
-
-def test_settings_follow_the_one_kubefedconfig() -> None:
-    world, changes = World(), []
-    sink = ConfigurationSink(world, lambda: changes.append(world.settings))
-    sink.replace([config(DISABLED, "other")])
-    assert (world.settings, changes) == (Settings(), [])
-    sink.replace([config(name="other"), config(DISABLED)])
-    assert not world.settings.adopt_resources
-    sink.upsert(config(DISABLED))
-    sink.upsert(config({"syncController": {"adoptResources": "Enabled"}}, "other"))
-    assert len(changes) == 1
-    sink.upsert(config({"syncController": {"adoptResources": 7}}))  # the last good one holds
-    assert not world.settings.adopt_resources
-    sink.remove(config(name="other"))
-    assert len(changes) == 1
-    sink.remove(config())
-    assert changes[1:] == [Settings()]
-    sink.upsert(config(DISABLED))
-    sink.replace([])
-    assert world.settings == Settings()

@@ -1,4 +1,4 @@
-"""Another hub on the same member: who writes what and how often, what each user is told, when the claim goes.
+"""Another hub on the same member: who writes what and how often, what each user can read, when the claim goes.
 
 The other hub is played by its applies; that two controllers get along is tests/clusters/test_faults_ownership.
 """
@@ -10,12 +10,12 @@ import orjson
 import pytest
 
 from federation.controllers import push
-from federation.controllers.push import Outcome, Target
+from federation.controllers.outcomes import Outcome, Target
 from federation.core import claims, manifest
 from federation.model import marks
+from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Apply, Claim, Push, Release
-from federation.model.words import Word
 from tests.fakes import FakeMember
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, WEB, Rig
 from tests.unit.virtualtime import settle, virtual
@@ -67,7 +67,7 @@ async def test_a_claim_is_one_annotation() -> None:
     fake = FakeMember(US)
     await theirs(fake)
     outcome = await pushed(fake, Claim("uid-1", OTHER))
-    assert (outcome.word, outcome.metadata is not None) == (Word.OK, True)
+    assert (outcome.status, outcome.metadata is not None) == (PropagationStatus.OK, True)
     assert fake.calls == ["apply!-claim ns/web"]
     assert (claimed(fake), fake.value(TARGET, WEB, "data", "a")) == (US, "theirs")
     assert owners(fake) == {OTHER, f"{US}-claim"}
@@ -90,7 +90,7 @@ async def test_what_was_shared_is_given_up_with_the_claim() -> None:
     await theirs(fake, "b")
     await theirs(fake, "b", US)
     outcome = await pushed(fake, Claim("uid-1", OTHER, shared=True))
-    assert outcome.word is Word.OK
+    assert outcome.status is PropagationStatus.OK
     assert fake.calls == ["read ns/web", "patch ns/web", "apply!-claim ns/web"]
     assert owners(fake) == {OTHER, f"{US}-claim"}
     assert fake.value(TARGET, WEB, "metadata", "labels", marks.MANAGED_LABEL) == "true"
@@ -120,7 +120,7 @@ async def test_a_claim_that_admission_takes_off_is_no_success() -> None:
 
     fake._apply = stripped  # type: ignore[method-assign]
     outcome = await pushed(fake, Claim("uid-1", OTHER))
-    assert outcome.word is Word.UPDATE_FAILED
+    assert outcome.status is PropagationStatus.UPDATE_FAILED
     assert KEPT in outcome.message
 
 
@@ -132,7 +132,7 @@ async def test_withdrawn_nothing_of_ours_stays(shared: bool) -> None:
     if shared:
         await theirs(fake, "b", US)
     outcome = await pushed(fake, Release("uid-1", keep_label=True))
-    assert (outcome.word, outcome.metadata is not None) == (Word.OK, True)
+    assert (outcome.status, outcome.metadata is not None) == (PropagationStatus.OK, True)
     assert fake.calls == ["read ns/web", *(["patch ns/web"] if shared else []), "apply!-claim ns/web"]
     assert (claimed(fake), owners(fake)) == (None, {OTHER})
     assert fake.value(TARGET, WEB, "metadata", "labels", marks.MANAGED_LABEL) == "true"
@@ -142,7 +142,7 @@ async def test_orphaned_while_its_claim_was_still_there_it_goes_too() -> None:
     fake = FakeMember(US)
     await theirs(fake, "b", US)
     await their_claim(fake, US)
-    assert (await pushed(fake, Release("uid-1"))).word is Word.OK
+    assert (await pushed(fake, Release("uid-1"))).status is PropagationStatus.OK
     assert claimed(fake) is None
     assert US not in "".join(owners(fake))
 
@@ -155,13 +155,13 @@ async def test_what_was_let_go_is_taken_over_without_the_claim(adopt: bool) -> N
     await their_claim(fake, US)
     content, digest = manifest.digest(body("b"))
     outcome = await pushed(fake, Apply(content, digest, "v1", first=True, create_only=not adopt))
-    assert outcome.word is (Word.OK if adopt else Word.ALREADY_EXISTS)
+    assert outcome.status is (PropagationStatus.OK if adopt else PropagationStatus.ALREADY_EXISTS)
     assert claimed(fake) is None
     assert fake.value(TARGET, WEB, "data", "a") == ("b" if adopt else "theirs")
 
 
 @pytest.mark.parametrize("adopt", [True, False])
-async def test_a_claim_that_cannot_be_taken_off_is_told(adopt: bool) -> None:
+async def test_a_claim_that_cannot_be_taken_off_is_reported(adopt: bool) -> None:
     fake = FakeMember(US)
     fake.post(TARGET, WEB, {"data": {"a": "theirs"}}, manager="somebody")
     await their_claim(fake, US)
@@ -180,7 +180,7 @@ def message(rig: Rig, name: Any = WEB, enabled: Any = CONFIGMAPS) -> str:
 
 
 @virtual
-async def test_the_second_says_so_to_both_once_and_rests() -> None:
+async def test_the_second_reports_it_to_both_once_and_rests() -> None:
     async with Rig("m1") as rig:
         fake = rig.members["m1"]
         await theirs(fake)
@@ -207,13 +207,13 @@ async def test_the_second_says_so_to_both_once_and_rests() -> None:
 async def test_found_out_by_an_apply_it_is_claimed_when_the_watch_shows_it() -> None:
     async with Rig("m1") as rig:
         fake = rig.members["m1"]
-        fake.hold = True
+        fake.delay_events = True
         await theirs(fake)
         rig.put()
         await settle()
         assert fake.calls == ["apply ns/web"]
         assert rig.lines() == {"m1": "AlreadyExists"}
-        fake.hold = False
+        fake.delay_events = False
         fake.deliver()
         await settle()
         assert fake.calls == ["apply ns/web", "apply!-claim ns/web"]
@@ -224,11 +224,11 @@ async def test_found_out_by_an_apply_it_is_claimed_when_the_watch_shows_it() -> 
 async def test_equal_values_are_not_shared_for_longer_than_a_moment() -> None:
     async with Rig("m1") as rig:
         fake = rig.members["m1"]
-        fake.hold = True
+        fake.delay_events = True
         await theirs(fake, "b")
         rig.put()
         await settle()
-        fake.hold = False
+        fake.delay_events = False
         fake.deliver()
         await settle()
         assert fake.calls == ["apply ns/web", "patch ns/web", "apply!-claim ns/web"]
@@ -281,7 +281,7 @@ def test_a_claim_without_answer_is_looked_for_before_the_object_goes(seen: bool)
         async with Rig("m1") as rig:
             fake = rig.members["m1"]
             await theirs(fake)
-            fake.hold = not seen
+            fake.delay_events = not seen
             fake.lost = lambda verb, name: TIMED_OUT if verb == "apply!-claim" else None
             rig.put()
             await settle()
@@ -371,14 +371,14 @@ async def test_somebody_who_takes_the_claim_off_again_and_again_is_not_fought() 
             fake.unset(TARGET, WEB, ("metadata", "annotations", KEPT))
             await asyncio.sleep(1)
         assert 3 <= len(fake.calls) <= 9
-        assert message(rig).startswith(f"{HELD}; it could not be told: ")
+        assert message(rig).startswith(f"{HELD}; our claim could not be written: ")
         assert KEPT in message(rig)
         await asyncio.sleep(1000)
         assert (claimed(fake), message(rig)) == (US, HELD)
 
 
 @virtual
-async def test_a_refused_claim_is_told_and_tried_ever_more_rarely() -> None:
+async def test_a_refused_claim_is_reported_and_tried_ever_more_rarely() -> None:
     async with Rig("m1") as rig:
         fake = rig.members["m1"]
         await theirs(fake)
@@ -387,7 +387,7 @@ async def test_a_refused_claim_is_told_and_tried_ever_more_rarely() -> None:
         rig.put()
         await asyncio.sleep(1000)
         assert rig.lines() == {"m1": "AlreadyExists"}
-        assert message(rig) == f"{HELD}; it could not be told: a policy says no"
+        assert message(rig) == f"{HELD}; our claim could not be written: a policy says no"
         assert len(fake.calls) < 12
         fake.fails = lambda verb, name: None
         await asyncio.sleep(1000)
@@ -429,13 +429,13 @@ async def test_the_first_goes_on_and_tells_its_user() -> None:
         await settle()
         assert (rig.hub.writes, rig.asked) == (["status ns/web", "create events"], {})
         assert rig.lines() == {"m1": ""}
-        assert message(rig) == claims.told((OTHER,))
+        assert message(rig) == claims.rivals_message((OTHER,))
         assert rig.condition("Ready")["status"] == rig.condition("Propagation")["status"] == "True"
         rig.quiet()
         await their_claim(fake, THIRD)
         await settle()
         assert rig.hub.writes == ["status ns/web", "create events"]
-        assert message(rig) == claims.told((THIRD, OTHER))
+        assert message(rig) == claims.rivals_message((THIRD, OTHER))
         rig.quiet()
         rig.fanout.everything()
         await asyncio.sleep(3600)
@@ -443,7 +443,7 @@ async def test_the_first_goes_on_and_tells_its_user() -> None:
         rig.put(template={"data": {"a": "c"}})
         await settle()
         assert rig.asked == {"m1": ["apply ns/web"]}
-        assert message(rig) == claims.told((THIRD, OTHER))
+        assert message(rig) == claims.rivals_message((THIRD, OTHER))
     async with Rig("m1", after=rig) as again:
         again.quiet()
         await asyncio.sleep(60)
@@ -466,7 +466,7 @@ async def test_one_event_tells_of_each_set_of_hubs() -> None:
         await settle()
         await their_claim(fake)
         await asyncio.sleep(5)
-        assert events(rig) == [f"m1: {claims.told((OTHER,))}"]
+        assert events(rig) == [f"m1: {claims.rivals_message((OTHER,))}"]
         for _ in range(3):
             rig.see("m1", ready=False, message="down")
             await asyncio.sleep(5)
@@ -474,16 +474,16 @@ async def test_one_event_tells_of_each_set_of_hubs() -> None:
             await asyncio.sleep(5)
         await their_claim(rig.members["m2"])
         await asyncio.sleep(5)
-        assert events(rig)[1:] == [f"m2: {claims.told((OTHER,))}"]
+        assert events(rig)[1:] == [f"m2: {claims.rivals_message((OTHER,))}"]
         await their_claim(fake, withdraw=True)
         await asyncio.sleep(5)
         await their_claim(fake)
         await asyncio.sleep(5)
-        assert events(rig)[2:] == [f"m1: {claims.told((OTHER,))}"]
+        assert events(rig)[2:] == [f"m1: {claims.rivals_message((OTHER,))}"]
     async with Rig("m1", "m2", after=rig) as again:
         await their_claim(fake, THIRD)
         await asyncio.sleep(5)
-        assert events(again)[3:] == [f"m1: {claims.told((THIRD, OTHER))}"]
+        assert events(again)[3:] == [f"m1: {claims.rivals_message((THIRD, OTHER))}"]
 
 
 @virtual
@@ -499,7 +499,7 @@ async def test_a_claim_that_comes_while_an_apply_is_under_way_is_seen() -> None:
         fake._apply(TARGET, WEB, orjson.loads(claims.body(TARGET, WEB, uid, OTHER)), f"{OTHER}-claim", force=True)
         fake.gate.set()
         await settle()
-        assert (rig.data("m1"), message(rig)) == ("c", claims.told((OTHER,)))
+        assert (rig.data("m1"), message(rig)) == ("c", claims.rivals_message((OTHER,)))
 
 
 @virtual
@@ -512,12 +512,12 @@ async def test_while_the_first_cannot_be_asked_its_line_is_not_moved() -> None:
         rig.quiet()
     async with Rig("m1", after=rig, ready=None) as again:
         await asyncio.sleep(10)
-        assert message(again) == claims.told((OTHER,))
+        assert message(again) == claims.rivals_message((OTHER,))
         assert again.hub.writes == []
 
 
 @virtual
-async def test_equal_values_of_a_hub_without_claims_are_told_and_kept() -> None:
+async def test_equal_values_of_a_hub_without_claims_are_reported_and_kept() -> None:
     """An older hub that died between its apply and giving up what it shares."""
     async with Rig("m1") as rig:
         fake = rig.members["m1"]
@@ -528,7 +528,7 @@ async def test_equal_values_of_a_hub_without_claims_are_told_and_kept() -> None:
         await settle()
         assert (rig.hub.writes, rig.asked) == (["status ns/web", "create events"], {})
         assert rig.lines() == {"m1": ""}
-        assert message(rig) == claims.told((OTHER,))
+        assert message(rig) == claims.rivals_message((OTHER,))
         stored = fake.objects[TARGET.qualified, WEB]
         stored.entries = [entry for entry in stored.entries if entry.manager != OTHER]
         fake.post(TARGET, WEB, {"data": {"x": "y"}})

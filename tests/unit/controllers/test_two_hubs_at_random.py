@@ -46,8 +46,8 @@ class Seat(FakeMember):
             self._versions, self._uids = first._versions, first._uids
 
     def deliver(self) -> None:
-        held, self._held = self._held, []
-        for kind, what, metadata in held:
+        delayed, self._delayed = self._delayed, []
+        for kind, what, metadata in delayed:
             for peer in self.peers:
                 sink = peer.sinks.get(what)
                 if sink is not None:
@@ -123,9 +123,9 @@ class Hubs:
         others = [number for number in wanting if number != holder]
         assert owners == {MANAGERS[holder], *(marks.claim_manager(MANAGERS[number]) for number in others)}
         assert self.seats[0].value(TARGET, WEB, "data", "a") == self.placed[holder]
-        assert self.line(holder) == ("", claims.told([MANAGERS[number] for number in others]))
+        assert self.line(holder) == ("", claims.rivals_message([MANAGERS[number] for number in others]))
         for number in others:
-            assert self.line(number) == ("AlreadyExists", claims.held_by(MANAGERS[holder]))
+            assert self.line(number) == ("AlreadyExists", claims.managed_by(MANAGERS[holder]))
 
 
 @settings(max_examples=40, deadline=None)

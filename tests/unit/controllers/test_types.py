@@ -3,9 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import Raw
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
@@ -13,11 +15,13 @@ from federation.controllers.clusters import StoredSink
 from federation.controllers.ports import OnChange, Sink, Watch
 from federation.controllers.triggers import Fanout
 from federation.controllers.types import Types
+from federation.controllers.world import Track
 from federation.kube import decoding
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
-from federation.model.resources import TYPE_CONFIGS, ObjectName, Resource
+from federation.model.plan import Delete, Plan
+from federation.model.resources import TYPE_CONFIGS, Key, ObjectName, Resource
 from federation.runtime.workers import Workers
 from tests.fakehub import FakeHub
 from tests.unit.controllers.fleet import SYSTEM, Fleet
@@ -102,7 +106,7 @@ class Enabled:
             namespace=SYSTEM,
             now=lambda: self.time,
         )
-        fleet.hub.follow(TYPE_CONFIGS, StoredSink(self.types.objects, self.types.heard), decoding.stored)
+        fleet.hub.follow(TYPE_CONFIGS, StoredSink(self.types.objects, self.types.observed), decoding.stored)
         fleet.tasks.keep(Workers("types", self.types.queue, self.types.process).serve, "types")
 
     def config(self, name: str = "configmaps", *, metadata: dict[str, Any] | None = None, **spec: Any) -> None:
@@ -173,7 +177,7 @@ async def test_an_enabled_type_is_followed_at_the_hub_and_in_members() -> None:
         assert made.status()["observedGeneration"] == 1
         assert made.ready() == ("True", "Following", "", made.time)
         made.fleet.hub.writes.clear()
-        made.types.heard("configmaps")
+        made.types.observed("configmaps")
         await asyncio.sleep(60)
         assert made.fleet.hub.writes == []  # its own echo ends there
 
@@ -218,6 +222,42 @@ async def test_a_deleted_type_stops_first_and_is_let_go_then() -> None:
         assert made.fleet.hub.get(CONFIGMAPS.federated, WEB) is not None
 
 
+@pytest.mark.parametrize("how", ["deleted", "disabled"])
+@virtual
+async def test_a_type_has_stopped_when_members_have_answered_what_was_on_its_way(how: str) -> None:
+    """Whoever takes its CRD or its rights away next must not meet a write that is still coming."""
+    async with enabled() as made:
+        made.config()
+        await settle()
+        state, lane = made.fleet.world.types["configmaps"], made.fleet.world.members["m1"].lane
+        assert lane is not None
+        track = Track.begin(FederatedObject(Metadata("web", "ns", "u"), Raw(b"{}"), Raw()))
+        track.plan, track.actions, track.pending = Plan(1), {"m1": Delete("u")}, {"m1"}
+        state.tracks[WEB] = track
+        member = made.fleet.gates[0].site.member
+        member.gate.clear()
+        lane.submit(Key("configmaps", *WEB))
+        await settle()
+        assert state.in_flight == 1
+        if how == "deleted":
+            made.delete()
+        else:
+            made.config(propagation="Disabled")
+        await asyncio.sleep(5)
+        assert made.running == set()
+        stored = made.stored()
+        assert stored is not None
+        assert marks.TYPE_FINALIZER in stored["metadata"]["finalizers"]
+        assert made.status()["propagationController"] == "Running"
+        member.gate.set()
+        await asyncio.sleep(1)
+        stored = made.stored()
+        if how == "deleted":
+            assert stored is None
+        else:
+            assert made.status()["propagationController"] == "NotRunning"
+
+
 @virtual
 async def test_one_whose_finalizer_somebody_removed_stops_too() -> None:
     async with enabled() as made:
@@ -227,6 +267,27 @@ async def test_one_whose_finalizer_somebody_removed_stops_too() -> None:
         made.delete()
         await settle()
         assert (made.stored(), made.running) == (None, set())
+
+
+@virtual
+async def test_a_finalizer_that_the_hub_refuses_is_reported() -> None:
+    async with enabled() as made:
+        denied = Failure(FailureKind.DENIED, "a policy says no", 403)
+        made.fleet.hub.fails = lambda verb, name: denied if verb == "finalizers" else None
+        with capture_logs() as logs:
+            made.config()
+            await asyncio.sleep(60)
+        ready = made.ready()
+        assert ready is not None
+        assert ready[:2] == ("False", "FinalizerRefused")
+        assert "a policy says no" in ready[2]
+        warned = [entry for entry in logs if entry["event"] == "hub refuses"]
+        assert [entry["log_level"] for entry in warned] == ["warning"]
+        made.fleet.hub.fails = lambda verb, name: None
+        await asyncio.sleep(120)
+        ready = made.ready()
+        assert ready is not None
+        assert ready[0] == "True"
 
 
 @virtual
@@ -242,17 +303,17 @@ async def test_nothing_runs_before_its_finalizer_is_there() -> None:
 
 
 @virtual
-async def test_an_invalid_type_is_told_why_and_mended() -> None:
+async def test_an_invalid_type_is_reported_with_its_reason_and_mended() -> None:
     async with enabled() as made:
         made.config()
         await settle()
         made.config(targetType={"kind": 7})
         await settle()
         assert made.running == set()
-        told = made.ready()
-        assert told is not None
-        assert told[:2] == ("False", "InvalidSpec")
-        assert "targetType.kind" in told[2]
+        ready = made.ready()
+        assert ready is not None
+        assert ready[:2] == ("False", "InvalidSpec")
+        assert "targetType.kind" in ready[2]
         assert made.status()["propagationController"] == "NotRunning"
         made.config()
         await settle()
@@ -282,11 +343,11 @@ async def test_a_federated_crd_that_comes_later_is_noticed() -> None:
         made.config()
         await settle()
         watch = made.watches.opened[0]
-        assert (watch.synced, made.types.synced) == (False, True)  # one missing type does not hold readiness back
-        told = made.ready()
-        assert told is not None
-        assert told[:2] == ("False", "FederatedTypeMissing")
-        assert "fedctl enable configmaps" in told[2]
+        assert (watch.synced, made.types.synced) == (False, True)  # one missing type does not delay readiness
+        ready = made.ready()
+        assert ready is not None
+        assert ready[:2] == ("False", "FederatedTypeMissing")
+        assert "fedctl enable configmaps" in ready[2]
         assert made.status()["propagationController"] == "NotRunning"
         made.time = "2026-01-01T01:00:00Z"
         made.types.kick()
@@ -299,7 +360,7 @@ async def test_a_federated_crd_that_comes_later_is_noticed() -> None:
 
 
 @virtual
-async def test_a_right_that_is_missing_is_told_and_a_hub_that_is_away_changes_nothing() -> None:
+async def test_a_right_that_is_missing_is_reported_and_a_hub_that_is_away_changes_nothing() -> None:
     async with enabled() as made:
         made.config()
         await settle()
@@ -360,6 +421,40 @@ async def test_a_type_stops_though_members_join_meanwhile() -> None:
 
 
 @virtual
+async def test_in_namespaced_scope_a_type_is_followed_in_our_own_namespace_only() -> None:
+    """At the hub and in members; types without namespaces are not federated then, as in KubeFed."""
+    async with enabled() as made:
+        made.config()
+        federated = {
+            "group": GROUP,
+            "version": "v1beta1",
+            "kind": "FederatedNamespace",
+            "pluralName": "federatednamespaces",
+            "scope": "Namespaced",
+        }
+        target = {"version": "v1", "kind": "Namespace", "pluralName": "namespaces", "scope": "Cluster"}
+        made.config(marks.NAMESPACE_TYPE, targetType=target, federatedType=federated)
+        await settle()
+        assert made.running == {"configmaps", marks.NAMESPACE_TYPE}
+        assert made.fleet.world.types["configmaps"].type.namespace == ""
+        made.fleet.world.settings = replace(made.fleet.world.settings, namespaced=True)
+        made.types.rescoped()
+        await settle()
+        assert made.running == {"configmaps"}
+        assert made.fleet.world.types["configmaps"].type.namespace == SYSTEM
+        assert made.fleet.gates[0].watches["configmaps"].enabled.namespace == SYSTEM
+        assert made.member_watch()
+        ready = made.ready(marks.NAMESPACE_TYPE)
+        assert ready is not None
+        assert ready[:2] == ("False", "NamespacedScope")
+        made.fleet.world.settings = replace(made.fleet.world.settings, namespaced=False)
+        made.types.rescoped()
+        await settle()
+        assert made.running == {"configmaps", marks.NAMESPACE_TYPE}
+        assert made.fleet.world.types["configmaps"].type.namespace == ""
+
+
+@virtual
 async def test_closing_ends_every_watch() -> None:
     async with enabled() as made:
         made.config()
@@ -394,3 +489,18 @@ async def test_a_type_stops_when_the_hub_has_it_no_more(erased: bool) -> None:
         await asyncio.sleep(5)
         assert ("configmaps" in fleet.world.types) is not erased
         assert len(enabled.watches.opened) == 1
+
+
+@virtual
+async def test_a_type_knows_which_clusters_joined_while_it_was_not_followed() -> None:
+    async with enabled() as made:
+        made.config()
+        await settle()
+        assert made.fleet.world.types["configmaps"].newcomers == {"m1"}
+        made.config(propagation="Disabled")
+        await settle()
+        made.fleet.join("m2")
+        await asyncio.sleep(1)
+        made.config()
+        await settle()
+        assert made.fleet.world.types["configmaps"].newcomers == {"m2"}

@@ -6,12 +6,11 @@ import orjson
 import pytest
 
 from federation.core import claims, planning
-from federation.core.planning import Applied
 from federation.model import marks
-from federation.model.clusters import Missing, Observation, Observed
+from federation.model.conditions import PropagationStatus
+from federation.model.observations import Applied, Missing, Observation, Observed
 from federation.model.plan import Action, Apply, Claim, Keep, Release, Wait
 from federation.model.resources import NAMESPACES, ObjectName, Resource
-from federation.model.words import Word
 from tests.unit.core.test_planning import (
     APPLIED,
     DIGEST,
@@ -28,9 +27,9 @@ US, FIRST, THIRD = "kubefed-0123abcd", "kubefed-99999999", "kubefed-88888888"
 CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
 THEIRS = Observed("u1", 5, "", managed=True, other_hub=FIRST)
 CLAIMED = THEIRS._replace(claimed=True)
-SHARED = THEIRS._replace(entry="entry")
+SHARED = THEIRS._replace(owned_digest="entry")
 MINE = OURS._replace(claimed=True)
-HELD = Wait(Word.ALREADY_EXISTS, f"another hub manages it ({FIRST})")
+HELD = Wait(PropagationStatus.ALREADY_EXISTS, f"another hub manages it ({FIRST})")
 LETTING_GO = Release("u1", keep_label=True)
 
 
@@ -59,7 +58,10 @@ def planned(observed: Observation, **others: Any) -> Action | None:
         pytest.param(
             CLAIMED._replace(deleting=True),
             {},
-            Wait(Word.PENDING, "the object is being deleted in this cluster; it is created again once it is gone"),
+            Wait(
+                PropagationStatus.PENDING,
+                "the object is being deleted in this cluster; it is created again once it is gone",
+            ),
             id="going-it-takes-the-claim-along",
         ),
     ],
@@ -90,19 +92,19 @@ def test_let_go_it_is_taken_over(observed: Observed) -> None:
         pytest.param(ORPHANING, CLAIMED, {}, LETTING_GO, id="deleted-and-orphaned"),
         pytest.param(GOING, CLAIMED._replace(managed=False), {}, LETTING_GO, id="deleted-where-we-are-kept-away"),
         pytest.param(ELSEWHERE, THEIRS, {}, None, id="not-claimed"),
-        pytest.param(ELSEWHERE, THEIRS, {"unsure": frozenset({"m1"})}, LETTING_GO, id="perhaps-claimed"),
+        pytest.param(ELSEWHERE, THEIRS, {"unconfirmed": frozenset({"m1"})}, LETTING_GO, id="perhaps-claimed"),
         pytest.param(
             ELSEWHERE,
             CLAIMED,
             {"cluster": DOWN},
-            Wait(Word.CLUSTER_NOT_READY, "cannot connect"),
+            Wait(PropagationStatus.CLUSTER_NOT_READY, "cannot connect"),
             id="moved-away-while-it-is-down",
         ),
         pytest.param(
             federated(deleting=True, clusters=[]),
             CLAIMED,
             {"cluster": DOWN},
-            Wait(Word.WAITING_FOR_REMOVAL, "cannot connect"),
+            Wait(PropagationStatus.WAITING_FOR_REMOVAL, "cannot connect"),
             id="and-deleted",
         ),
     ],
@@ -135,8 +137,8 @@ def test_a_claim_is_not_left_without_a_finalizer(observed: Observed) -> None:
 )
 def test_rivals(observed: Observed, names: tuple[str, ...]) -> None:
     assert claims.rivals(observed) == names
-    assert all(name in claims.told(names) for name in names)
-    assert bool(claims.told(names)) is bool(names)
+    assert all(name in claims.rivals_message(names) for name in names)
+    assert bool(claims.rivals_message(names)) is bool(names)
 
 
 @pytest.mark.parametrize(
@@ -148,11 +150,11 @@ def test_rivals(observed: Observed, names: tuple[str, ...]) -> None:
         pytest.param(THEIRS, False, id="another-hubs"),
         pytest.param(CLAIMED, True, id="claimed"),
         pytest.param(SHARED, True, id="shared"),
-        pytest.param(OURS._replace(entry=""), True, id="nobodys"),
+        pytest.param(OURS._replace(owned_digest=""), True, id="nobodys"),
     ],
 )
 def test_what_is_seen_after_a_write_without_answer(observed: Observation, certain: bool) -> None:
-    assert claims.certain(observed) is certain
+    assert claims.conclusive(observed) is certain
 
 
 @pytest.mark.parametrize("withdraw", [False, True])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.core import configuration, parsing
+from federation.core import configuration
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
 from federation.model.resources import Resource
@@ -24,13 +24,18 @@ from federation.model.settings import HealthCheck, LeaderElection, Settings
         pytest.param("250ms", 0.25, id="milliseconds"),
         pytest.param("0s1us", 1e-6, id="microseconds"),
         pytest.param("1m0.5s", 60.5, id="mixed"),
+        pytest.param("+10s", 10.0, id="signed"),
+        pytest.param("5\u00b5s", 5e-6, id="micro-sign"),
     ],
 )
 def test_go_durations(text: str, seconds: float) -> None:
     assert configuration.duration(text, "f", default=1.0) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("text", ["10", "s", "-1s", "1 s", "1d", "ten", "1s2", "0s", "0h0m", "٣s"])
+@pytest.mark.parametrize(
+    "text",
+    ["9" * 400 + "h", "9" * 40 + "h", "1s" * 60, "10", "s", "-1s", "1 s", "1d", "ten", "1s2", "0s", "0h0m", "٣s"],
+)
 def test_what_is_no_duration_over_zero(text: str) -> None:
     with pytest.raises(Invalid) as caught:
         configuration.duration(text, "spec.x", default=1.0)
@@ -45,11 +50,11 @@ def test_durations_add_up(hours: int, minutes: int, seconds: int) -> None:
 
 @pytest.mark.parametrize("spec", [None, {}, {"leaderElect": None, "featureGates": None}], ids=["none", "empty", "null"])
 def test_an_absent_config_means_kubefeds_defaults(spec: dict[str, Any] | None) -> None:
-    assert parsing.settings(spec) == Settings()
+    assert configuration.settings(spec) == Settings()
 
 
 def test_a_whole_config_of_kubefeds() -> None:
-    assert parsing.settings(
+    assert configuration.settings(
         {
             "scope": "Namespaced",
             "controllerDuration": {"availableDelay": "1s", "unavailableDelay": "2s", "cacheSyncTimeout": "3m"},
@@ -120,7 +125,7 @@ def test_a_whole_config_of_kubefeds() -> None:
 )
 def test_a_wrong_config_is_refused_by_field(spec: Any, field: str) -> None:
     with pytest.raises(Invalid) as caught:
-        parsing.settings(spec)
+        configuration.settings(spec)
     assert caught.value.field == field
 
 
@@ -146,18 +151,20 @@ def _config(name: str = "deployments.apps", **spec: object) -> dict[str, Any]:
 
 
 def test_plurals_and_group_come_from_the_name_and_the_kind() -> None:
-    assert parsing.type_config(_config()) == FederatedType("deployments.apps", DEPLOYMENTS, FEDERATED, generation=3)
+    assert configuration.type_config(_config()) == FederatedType(
+        "deployments.apps", DEPLOYMENTS, FEDERATED, generation=3
+    )
 
 
 def test_a_core_type_has_no_group() -> None:
     config = _config("configmaps", targetType={"version": "v1", "kind": "ConfigMap", "scope": "Namespaced"})
-    target = parsing.type_config(config).target
+    target = configuration.type_config(config).target
     assert (target.group, target.plural, target.api_version) == ("", "configmaps", "v1")
 
 
 def test_switches() -> None:
-    config = parsing.type_config(_config(propagation="Disabled", statusCollection="Enabled"))
-    assert (config.propagation, config.status_collection) == (False, True)
+    config = configuration.type_config(_config(propagation="Disabled", statusCollection="Enabled"))
+    assert not config.propagation
 
 
 @pytest.mark.parametrize(
@@ -209,5 +216,5 @@ FED = {"group": "types.kubefed.io", "version": "v1beta1", "kind": "FederatedDepl
 )
 def test_a_wrong_type_config_is_refused_by_field(config: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as caught:
-        parsing.type_config(config)
+        configuration.type_config(config)
     assert caught.value.field == field

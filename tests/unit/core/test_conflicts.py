@@ -11,7 +11,7 @@ LABEL = ".metadata.labels.kubefed.io/managed"
 
 
 @pytest.mark.parametrize(
-    ("causes", "verdict"),
+    ("causes", "conflict"),
     [
         pytest.param([(LABEL, "human")], ManagedFalse(), id="label"),
         pytest.param([(".data.k", "kubefed-99999999"), (LABEL, "human")], ManagedFalse(), id="label-before-all-else"),
@@ -44,11 +44,11 @@ LABEL = ".metadata.labels.kubefed.io/managed"
         ),
     ],
 )
-def test_verdicts(causes: list[tuple[str, str]], verdict: conflicts.Verdict) -> None:
+def test_conflicts(causes: list[tuple[str, str]], conflict: conflicts.Conflict) -> None:
     failure = Failure(
         FailureKind.FIELD_CONFLICT,
         "conflict",
         409,
         causes=tuple(Cause(field, manager, "FieldManagerConflict") for field, manager in causes),
     )
-    assert conflicts.judge(failure, OURS) == verdict
+    assert conflicts.assess(failure, OURS) == conflict

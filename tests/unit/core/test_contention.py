@@ -9,9 +9,9 @@ from federation.core.contention import Contention
 
 
 def _after(count: int, apart: float = 1.0) -> Contention:
-    noted = contention.note(None, 0.0, manager="argo", fields=(".spec.x",))
+    noted = contention.record(None, 0.0, manager="argo", fields=(".spec.x",))
     for number in range(1, count):
-        noted = contention.note(noted, number * apart)
+        noted = contention.record(noted, number * apart)
     return noted
 
 
@@ -24,23 +24,20 @@ def test_delays(count: int, seconds: float) -> None:
 
 def test_nothing_noted_nothing_delayed() -> None:
     assert contention.delay(None) == 0.0
-    assert not contention.contended(None, 0.0)
 
 
 def test_a_quiet_hour_forgets_and_a_longest_delay_does_not() -> None:
     noted = _after(12)
-    assert contention.note(noted, noted.last + 960).count == 13
-    assert contention.note(noted, noted.last + 3601, manager="x") == Contention(
+    assert contention.record(noted, noted.last + 960).count == 13
+    assert contention.record(noted, noted.last + 3601, manager="x") == Contention(
         1, noted.last + 3601, noted.last + 3601, "x"
     )
-    assert contention.contended(noted, noted.last + 3600)
-    assert not contention.contended(noted, noted.last + 3601)
 
 
 def test_the_last_known_manager_and_fields_are_kept() -> None:
     noted = _after(2)
     assert (noted.manager, noted.fields) == ("argo", (".spec.x",))
-    again = contention.note(noted, 5.0, manager="hpa", fields=(".spec.y",))
+    again = contention.record(noted, 5.0, manager="hpa", fields=(".spec.y",))
     assert (again.manager, again.fields, again.first, again.last) == ("hpa", (".spec.y",), 0.0, 5.0)
 
 
@@ -50,7 +47,7 @@ def test_an_opponent_who_never_rests_costs_few_writes_an_hour(days: int) -> None
     now = 0.0
     writes = 0
     while now < days * 3600:
-        noted = contention.note(noted, now, manager="argo")
+        noted = contention.record(noted, now, manager="argo")
         writes += 1
         now += contention.delay(noted) + 0.5
     assert writes <= 10 + days * 4

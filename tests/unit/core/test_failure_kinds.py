@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.core import failures
+from federation.core import classification
+from federation.model.conditions import PropagationStatus
 from federation.model.failures import Cause, Failure, FailureKind
-from federation.model.words import Word
 
 JSON = "application/json"
 
@@ -53,6 +53,24 @@ ROWS = [
         _status(422, 'ConfigMap "c" is invalid: data: Forbidden: field is immutable when `immutable` is set', "Invalid"),
         "INVALID",
         "never",
+    ),
+    (
+        "port out of range",
+        _status(422, "x", "Invalid", _cause("spec.ports[0].nodePort", message="Invalid value: 80: provided port is not in the valid range. The range of valid ports is 30000-32767")),
+        "INVALID",
+        "never",
+    ),
+    (
+        "address out of range",
+        _status(422, "x", "Invalid", _cause("spec.clusterIPs", message='Invalid value: ["192.168.7.7"]: failed to allocate IP 192.168.7.7: the provided network does not match the current range')),
+        "INVALID",
+        "never",
+    ),
+    (
+        "address taken",
+        _status(422, "x", "Invalid", _cause("spec.clusterIPs", message='Invalid value: ["10.0.0.77"]: failed to allocate IP 10.0.0.77: provided IP is already allocated')),
+        "INVALID",
+        "slow",
     ),
     (
         "clusterIP to headless",
@@ -180,21 +198,21 @@ ROWS = [
 @pytest.mark.parametrize(("answer", "kind", "soon"), [pytest.param(*row[1:], id=row[0]) for row in ROWS])
 @pytest.mark.parametrize("secret", [False, True], ids=["open", "secret"])
 def test_rows(answer: tuple[int, str, bytes], kind: str, soon: str, secret: bool) -> None:
-    failure = failures.classify(*answer, secret=secret)
+    failure = classification.classify(*answer, secret=secret)
     assert failure.kind is FailureKind[kind]
-    assert failures.retry(failure) == soon
+    assert classification.retry(failure) == soon
     assert failure.code == answer[0]
     assert failure.message
     assert len(failure.message) <= 400
 
 
 def test_every_kind_has_a_retry() -> None:
-    assert {failures.retry(Failure(kind, "")) for kind in FailureKind} == {"now", "soon", "slow", "never"}
+    assert {classification.retry(Failure(kind, "")) for kind in FailureKind} == {"now", "soon", "slow", "never"}
 
 
 def test_the_absence_of_a_namespace_asked_for_is_its_own() -> None:
     answer = _status(404, 'namespaces "n" not found', "NotFound", name="n", kind="namespaces")
-    assert failures.classify(*answer, secret=False, namespaces=True).kind is FailureKind.NOT_FOUND
+    assert classification.classify(*answer, secret=False, namespaces=True).kind is FailureKind.NOT_FOUND
 
 
 def test_a_conflict_names_field_and_manager_and_says_it_in_one_line() -> None:
@@ -205,7 +223,7 @@ def test_a_conflict_names_field_and_manager_and_says_it_in_one_line() -> None:
         _cause(".data.k", "FieldManagerConflict", 'conflict with "human" using v1'),
         _cause(".data.l", "FieldManagerConflict", 'conflict with "human" with subresource "scale" using v1'),
     )
-    failure = failures.classify(*answer, secret=False)
+    failure = classification.classify(*answer, secret=False)
     assert failure.causes == (
         Cause(".data.k", "human", "FieldManagerConflict"),
         Cause(".data.l", "human", "FieldManagerConflict"),
@@ -226,39 +244,39 @@ def test_a_conflict_names_field_and_manager_and_says_it_in_one_line() -> None:
 )
 def test_retry_after(header: str | None, detail: Any, seconds: float | None) -> None:
     answer = _status(429, "x", "TooManyRequests", retryAfterSeconds=detail)
-    assert failures.classify(*answer, secret=False, retry_after=header).retry_after == seconds
+    assert classification.classify(*answer, secret=False, retry_after=header).retry_after == seconds
 
 
 def test_retry_after_without_a_status() -> None:
-    assert failures.classify(503, "text/plain", b"", secret=False, retry_after="2").retry_after == 2.0
+    assert classification.classify(503, "text/plain", b"", secret=False, retry_after="2").retry_after == 2.0
 
 
 @pytest.mark.parametrize(
-    ("failure", "operation", "word"),
+    ("failure", "verb", "status"),
     [
-        (Failure(FailureKind.INVALID, ""), "create", Word.CREATION_FAILED),
-        (Failure(FailureKind.TIMED_OUT, ""), "create", Word.CREATION_TIMED_OUT),
-        (Failure(FailureKind.VERSION_CONFLICT, ""), "create", Word.ALREADY_EXISTS),
-        (Failure(FailureKind.ALREADY_EXISTS, ""), "create", Word.ALREADY_EXISTS),
-        (Failure(FailureKind.VERSION_CONFLICT, ""), "update", Word.UPDATE_FAILED),
-        (Failure(FailureKind.UNREACHABLE, ""), "update", Word.UPDATE_FAILED),
-        (Failure(FailureKind.TIMED_OUT, ""), "update", Word.UPDATE_TIMED_OUT),
-        (Failure(FailureKind.RIGHT_MISSING, ""), "delete", Word.DELETION_FAILED),
-        (Failure(FailureKind.TIMED_OUT, ""), "delete", Word.DELETION_TIMED_OUT),
-        (Failure(FailureKind.INVALID, ""), "release", Word.LABEL_REMOVAL_FAILED),
-        (Failure(FailureKind.TIMED_OUT, ""), "release", Word.LABEL_REMOVAL_TIMED_OUT),
-        (Failure(FailureKind.TYPE_MISSING, ""), "update", Word.VERSION_UNAVAILABLE),
+        (Failure(FailureKind.INVALID, ""), "create", PropagationStatus.CREATION_FAILED),
+        (Failure(FailureKind.TIMED_OUT, ""), "create", PropagationStatus.CREATION_TIMED_OUT),
+        (Failure(FailureKind.VERSION_CONFLICT, ""), "create", PropagationStatus.ALREADY_EXISTS),
+        (Failure(FailureKind.ALREADY_EXISTS, ""), "create", PropagationStatus.ALREADY_EXISTS),
+        (Failure(FailureKind.VERSION_CONFLICT, ""), "update", PropagationStatus.UPDATE_FAILED),
+        (Failure(FailureKind.UNREACHABLE, ""), "update", PropagationStatus.UPDATE_FAILED),
+        (Failure(FailureKind.TIMED_OUT, ""), "update", PropagationStatus.UPDATE_TIMED_OUT),
+        (Failure(FailureKind.RIGHT_MISSING, ""), "delete", PropagationStatus.DELETION_FAILED),
+        (Failure(FailureKind.TIMED_OUT, ""), "delete", PropagationStatus.DELETION_TIMED_OUT),
+        (Failure(FailureKind.INVALID, ""), "release", PropagationStatus.LABEL_REMOVAL_FAILED),
+        (Failure(FailureKind.TIMED_OUT, ""), "release", PropagationStatus.LABEL_REMOVAL_TIMED_OUT),
+        (Failure(FailureKind.TYPE_MISSING, ""), "update", PropagationStatus.VERSION_UNAVAILABLE),
     ],
     ids=lambda value: getattr(value, "kind", value),
 )
-def test_words(failure: Failure, operation: Any, word: Word) -> None:
-    assert failures.word_for(failure, operation=operation) is word
+def test_words(failure: Failure, verb: Any, status: PropagationStatus) -> None:
+    assert classification.status_for(failure, verb=verb) is status
 
 
 def test_helpers() -> None:
-    assert failures.timed_out(2.5) == Failure(FailureKind.TIMED_OUT, "no answer within 2.5 s")
-    assert failures.unreachable("dial https://u:p@h: refused").message == "dial https://…@h: refused"
-    assert failures.unreachable("x", untrusted=True).kind is FailureKind.UNTRUSTED
+    assert classification.timed_out(2.5) == Failure(FailureKind.TIMED_OUT, "no answer within 2.5 s")
+    assert classification.unreachable("dial https://u:p@h: refused").message == "dial https://…@h: refused"
+    assert classification.unreachable("x", untrusted=True).kind is FailureKind.UNTRUSTED
 
 
 @pytest.mark.parametrize(
@@ -272,7 +290,7 @@ def test_helpers() -> None:
 )
 def test_a_status_of_odd_shape_is_still_an_answer(details: Any) -> None:
     body = orjson.dumps({"kind": "Status", "code": 409, "message": {"x": 1}, "reason": 5, "details": details})
-    failure = failures.classify(409, JSON, body, secret=False)
+    failure = classification.classify(409, JSON, body, secret=False)
     assert (failure.kind, failure.message) == (FailureKind.VERSION_CONFLICT, "409")
 
 
@@ -283,7 +301,57 @@ def test_a_status_of_odd_shape_is_still_an_answer(details: Any) -> None:
     st.booleans(),
 )
 def test_no_answer_is_too_odd(code: int, content_type: str, body: bytes, secret: bool) -> None:
-    failure = failures.classify(code, content_type, body, secret=secret)
+    failure = classification.classify(code, content_type, body, secret=secret)
     assert failure.code == code
     assert failure.message
-    assert failure.whose in ("member", "object", "race")
+    assert failure.concerns in ("member", "object", "race")
+
+
+PORT = "spec.ports[0].nodePort"
+
+
+@pytest.mark.parametrize(
+    ("causes", "update", "paced"),
+    [
+        pytest.param([Cause(PORT, reason="FieldValueInvalid")], False, "slow", id="a-port-that-is-taken"),
+        pytest.param([Cause(PORT, reason="FieldValueInvalid")], True, "slow", id="a-port-that-is-taken-at-an-update"),
+        pytest.param([Cause("spec.clusterIPs", reason="FieldValueInvalid")], False, "slow", id="an-address-taken"),
+        pytest.param([Cause("spec.clusterIPs[0]", reason="FieldValueInvalid")], True, "never", id="may-not-change"),
+        pytest.param([Cause("spec.x", reason="FieldValueNotFound")], False, "slow", id="not-found-there"),
+        pytest.param([Cause("status.storedVersions[0]", reason="FieldValueInvalid")], True, "slow", id="a-status"),
+        pytest.param([Cause("spec.replicas", reason="FieldValueInvalid")], False, "never", id="a-wrong-value"),
+        pytest.param([Cause("spec.statusName", reason="FieldValueRequired")], False, "never", id="not-the-status"),
+        pytest.param(
+            [Cause(PORT, reason="FieldValueInvalid"), Cause("spec.type", reason="FieldValueNotSupported")],
+            False,
+            "never",
+            id="one-wrong-value-is-enough",
+        ),
+        pytest.param([], False, "never", id="nothing-is-said"),
+    ],
+)
+def test_a_refusal_over_what_the_cluster_holds_besides_is_worth_waiting(
+    causes: list[Cause], update: bool, paced: str
+) -> None:
+    """Only what the object itself says is wrong in whichever state the cluster is."""
+    failure = Failure(FailureKind.INVALID, "x", 422, "Invalid", tuple(causes))
+    assert classification.retry(failure, update=update) == paced
+    assert classification.may_be_immutable(failure), "the user's leave to recreate counts all the same"
+
+
+def test_what_an_apply_did_not_find_is_something_that_the_object_refers_to() -> None:
+    code, content_type, body = _status(
+        404,
+        'rolebindings.rbac.authorization.k8s.io "missing" not found',
+        "NotFound",
+        name="missing",
+        group="rbac.authorization.k8s.io",
+        kind="rolebindings",
+    )
+    failure = classification.classify(code, content_type, body, secret=False)
+    assert failure.kind is FailureKind.NOT_FOUND
+    meant = classification.of_apply(failure)
+    assert (meant.concerns, classification.retry(meant)) == ("object", "slow")
+    assert meant.message.endswith(failure.message)
+    other = Failure(FailureKind.DENIED, "quota", 403)
+    assert classification.of_apply(other) is other

@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 
 from federation.core import health
 from federation.core.health import Health, Probe
+from federation.model.conditions import ClusterReason
 from federation.model.failures import Failure, FailureKind
 from federation.model.settings import HealthCheck
 
 CHECK = HealthCheck(failure_threshold=3, success_threshold=2)
-DOWN = Probe("ClusterNotReachable", "cannot connect")
-SICK = Probe("ClusterNotReady", "500")
-HANGS = Probe("ClusterNotReachable", "no answer within 3 s")
+DOWN = Probe(ClusterReason.NOT_REACHABLE, "cannot connect")
+SICK = Probe(ClusterReason.NOT_READY, "500")
+HANGS = Probe(ClusterReason.NOT_REACHABLE, "no answer within 3 s")
 BROKEN = health.malformed('Secret "m1" has no key token')
 T0 = 1_800_000_000.0
 STAMP = "2027-01-15T08:00:00Z"
@@ -23,7 +24,7 @@ STAMP = "2027-01-15T08:00:00Z"
 def _run(*probes: Probe, check: HealthCheck = CHECK, start: Health | None = None) -> Health:
     state = start if start is not None else Health()
     for number, probe in enumerate(probes):
-        state = health.probe_result(state, probe, check, T0 + 10 * number)
+        state = health.assess(state, probe, check, T0 + 10 * number)
     return state
 
 
@@ -52,24 +53,26 @@ def test_thresholds(probes: list[Probe], ready: bool | None, reason: str, since:
 
 def test_what_is_below_its_threshold_is_pending_and_no_more() -> None:
     before = _run(health.READY)
-    state = health.probe_result(before, DOWN, CHECK, T0 + 10)
+    state = health.assess(before, DOWN, CHECK, T0 + 10)
     assert state.pending == "failed 1 of 3 times: cannot connect"
     assert health.conditions(state, health.conditions(before, [], T0), T0 + 10) == health.conditions(before, [], T0)
-    assert health.probe_result(_run(DOWN), health.READY, CHECK, T0).pending == "answers again, 1 of 2 times"
-    assert health.probe_result(state, health.READY, CHECK, T0 + 20).pending == ""
+    assert health.assess(_run(DOWN), health.READY, CHECK, T0).pending == "answers again, 1 of 2 times"
+    assert health.assess(state, health.READY, CHECK, T0 + 20).pending == ""
 
 
 def test_numbers_in_messages_are_no_news() -> None:
-    state = _run(Probe("ClusterNotReachable", "port 1234 refused"), Probe("ClusterNotReachable", "port 99 refused"))
+    state = _run(
+        Probe(ClusterReason.NOT_REACHABLE, "port 1234 refused"), Probe(ClusterReason.NOT_REACHABLE, "port 99 refused")
+    )
     assert state.message == "port 1234 refused"
-    assert _run(DOWN, *[Probe("ClusterNotReachable", "no route")] * 3).message == "no route"
+    assert _run(DOWN, *[Probe(ClusterReason.NOT_REACHABLE, "no route")] * 3).message == "no route"
 
 
 def test_an_outage_that_shows_itself_in_turns_is_told_once() -> None:
     """A balancer before a dead member: refused, bad gateway, no answer, ... Each told would be a write per object."""
     told = _run(DOWN)
     for number in range(100):
-        state = health.probe_result(told, (SICK, DOWN, SICK, HANGS)[number % 4], CHECK, T0 + number)
+        state = health.assess(told, (SICK, DOWN, SICK, HANGS)[number % 4], CHECK, T0 + number)
         assert (state.ready, state.reason, state.message) == (False, told.reason, told.message)
         told = state
     assert told.failures == 101
@@ -78,22 +81,22 @@ def test_an_outage_that_shows_itself_in_turns_is_told_once() -> None:
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        (FailureKind.UNREACHABLE, "ClusterNotReachable"),
-        (FailureKind.TIMED_OUT, "ClusterNotReachable"),
-        (FailureKind.UNTRUSTED, "ClusterNotReachable"),
-        (FailureKind.RIGHT_MISSING, "ClusterNotReady"),
-        (FailureKind.UNAVAILABLE, "ClusterNotReady"),
+        (FailureKind.UNREACHABLE, ClusterReason.NOT_REACHABLE),
+        (FailureKind.TIMED_OUT, ClusterReason.NOT_REACHABLE),
+        (FailureKind.UNTRUSTED, ClusterReason.NOT_REACHABLE),
+        (FailureKind.RIGHT_MISSING, ClusterReason.NOT_READY),
+        (FailureKind.UNAVAILABLE, ClusterReason.NOT_READY),
     ],
     ids=lambda value: getattr(value, "name", value),
 )
-def test_reasons_of_failed_probes(kind: FailureKind, reason: str) -> None:
+def test_reasons_of_failed_probes(kind: FailureKind, reason: ClusterReason) -> None:
     assert health.failed(Failure(kind, "why")) == Probe(reason, "why")
 
 
 def test_refused_credentials_are_called_so() -> None:
     probe = health.failed(Failure(FailureKind.UNAUTHORIZED, "Unauthorized"))
     told = "its API server refuses the stored credentials (401): Unauthorized"
-    assert probe == Probe("ClusterNotReady", told)
+    assert probe == Probe(ClusterReason.NOT_READY, told)
 
 
 PROBES = st.lists(st.sampled_from([health.READY, DOWN, SICK, BROKEN]), min_size=1, max_size=30)
@@ -104,7 +107,7 @@ def test_a_change_needs_its_threshold_in_a_row(probes: list[Probe], down: int, u
     check = HealthCheck(failure_threshold=down, success_threshold=up)
     state = Health()
     for number, probe in enumerate(probes):
-        before, state = state, health.probe_result(state, probe, check, T0 + number)
+        before, state = state, health.assess(state, probe, check, T0 + number)
         if before.ready is True and state.ready is False:
             assert number + 1 >= down
             assert not any(each.ok for each in probes[number + 1 - down : number + 1])
@@ -119,7 +122,7 @@ def test_flapping_every_other_probe_moves_nothing(failures: int) -> None:
     start = _run(health.READY)
     state = start
     for number in range(20):
-        state = health.probe_result(state, (DOWN, health.READY)[number % 2], check, T0 + number)
+        state = health.assess(state, (DOWN, health.READY)[number % 2], check, T0 + number)
         assert state.ready is True
         assert state.since == start.since
 
@@ -181,8 +184,9 @@ def test_a_transition_moves_only_what_changed_status() -> None:
     assert [each["type"] for each in third] == ["Ready", "ConfigMalformed"]
 
 
-def test_conditions_of_others_are_kept() -> None:
-    other = {"type": "Paused", "status": "True"}
+@pytest.mark.parametrize("other", [{"type": "Paused", "status": "True"}, {"status": "True"}, {}, {"type": ["Ready"]}])
+def test_conditions_of_others_are_kept(other: dict[str, Any]) -> None:
+    """Also such as no schema of ours lets in: the CRD may be KubeFed's."""
     first = health.conditions(_run(health.READY), [other], T0)
     assert first[0] == other
     assert health.conditions(_run(health.READY), first, T0 + 1) == first

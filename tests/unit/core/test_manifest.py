@@ -58,8 +58,8 @@ def _identity(**metadata: Any) -> dict[str, Any]:
         pytest.param({"data": {"k": "v"}}, {"data": {"k": "v"}}, id="content"),
         pytest.param(
             {"data": {"k": None, "l": "v"}, "binaryData": None, "status": {"x": 1}},
-            {"data": {"l": "v"}},
-            id="nulls-and-status-go",
+            {"data": {"k": None, "l": "v"}},
+            id="null-fields-and-status-go-null-values-of-a-map-are-empty-to-the-server",
         ),
         pytest.param(
             {"spec": [{"a": None, "b": [None, 1]}], "x": {"status": 1}},
@@ -160,13 +160,24 @@ def test_cluster_scoped_objects_have_no_namespace() -> None:
     assert "namespace" not in _made({"metadata": {"namespace": "x"}}, kind=CLUSTER_ROLES)["metadata"]
 
 
-def test_a_namespace_without_a_template_is_the_hosts() -> None:
+def test_the_hosts_namespace_is_copied_without_marks_and_keys_of_a_clusters_own_platform() -> None:
     made = _made(
         None,
         kind=NAMESPACES,
-        labels={"team": "shop", "kubernetes.io/metadata.name": "shop", "kubefed.io/managed": "true"},
+        labels={
+            "team": "shop",
+            "kubernetes.io/metadata.name": "shop",
+            "kubefed.io/managed": "true",
+            "pod-security.kubernetes.io/enforce": "privileged",
+            "scheduling.k8s.io/pool": "x",
+            "field.cattle.io/projectId": "p-1",
+        },
         annotations={
             "owner": "x",
+            "openshift.io/sa.scc.uid-range": "1000/10000",
+            "k8s.io.example.com/ours": "x",
+            "kubefed.io/copy-namespace-metadata": "true",
+            "argocd.argoproj.io/tracking-id": "x",
             "kubectl.kubernetes.io/last-applied-configuration": "{}",
             "kubefed.io/claimed-by-99999999": "kubefed-99999999",
         },
@@ -177,10 +188,46 @@ def test_a_namespace_without_a_template_is_the_hosts() -> None:
         "metadata": {
             "name": "web",
             "labels": {"team": "shop", "kubefed.io/managed": "true"},
-            "annotations": {"owner": "x"},
+            "annotations": {"owner": "x", "k8s.io.example.com/ours": "x"},
         },
     }
     assert _made(None, kind=NAMESPACES)["metadata"] == {"name": "web", "labels": {"kubefed.io/managed": "true"}}
+
+
+def test_what_is_copied_gives_way_and_what_is_asked_for_does_not() -> None:
+    """A conflict over a copied label costs that label; one over an override costs nothing."""
+    base = _base(None, kind=NAMESPACES, labels={"team": "a", "tier": "b", "site": "c"}, annotations={"owner": "x"})
+    body = manifest.finish(base, [Operation("replace", "/metadata/labels/site", "two")])
+    yields = manifest.yielding(base, body)
+    assert yields == {("labels", "team"), ("labels", "tier"), ("annotations", "owner")}
+    content = manifest.digest(body)[0]
+    left, still = manifest.given_way(content, yields, [".metadata.labels.team", ".metadata.labels.site"])
+    assert orjson.loads(left)["metadata"]["labels"] == {"tier": "b", "site": "two", "kubefed.io/managed": "true"}
+    assert still == {("labels", "tier"), ("annotations", "owner")}
+    assert manifest.given_way(left, still, [".metadata.labels.site"]) == (left, frozenset())
+
+
+def test_a_key_longer_than_a_cause_may_be_gives_way_too() -> None:
+    key = "a" * 190 + ".example.com/" + "b" * 60
+    base = _base(None, kind=NAMESPACES, labels={key: "x"})
+    body = manifest.finish(base, ())
+    cause = f".metadata.labels.{key}"[:200]
+    left, still = manifest.given_way(manifest.digest(body)[0], manifest.yielding(base, body), [cause])
+    assert (orjson.loads(left)["metadata"]["labels"], still) == ({"kubefed.io/managed": "true"}, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("operation", "wins"),
+    [
+        (Operation("replace", "/spec/replicas", 5), True),
+        (Operation("add", "/spec", {"replicas": 5}), True),
+        (Operation("remove", "/spec/replicas"), False),
+        (Operation("replace", "/spec/paused", True), False),
+        (Operation("replace", "/metadata/labels/spec", "replicas"), False),
+    ],
+)
+def test_overrides_of_replicas(operation: Operation, wins: bool) -> None:
+    assert manifest.overrides_replicas([operation]) is wins
 
 
 def test_a_namespaces_template_wins_over_the_host() -> None:
@@ -192,7 +239,13 @@ def test_a_namespaces_template_wins_over_the_host() -> None:
     ("operations", "expected"),
     [
         pytest.param([Operation("replace", "/data/k", "w")], {"data": {"k": "w"}}, id="content"),
-        pytest.param([Operation("add", "/data/n", None)], {"data": {"k": "v"}}, id="null-is-absent"),
+        pytest.param([Operation("add", "/immutable", None)], {"data": {"k": "v"}}, id="null-is-absent"),
+        pytest.param([Operation("add", "/data/n", None)], {"data": {"k": "v", "n": None}}, id="null-in-a-map"),
+        pytest.param(
+            [Operation("add", "/metadata/labels", {"x": None})],
+            {"data": {"k": "v"}, "metadata": _identity(labels={"x": "", "kubefed.io/managed": "true"})},
+            id="null-label",
+        ),
         pytest.param(
             [Operation("add", "/data/n", {"x": [{"y": None}]})], {"data": {"k": "v", "n": {"x": [{}]}}}, id="deep-null"
         ),
@@ -439,9 +492,19 @@ VALUES = st.recursive(
 )
 
 
-def _has_null_member(value: Any) -> bool:
+def test_an_override_may_add_to_labels_and_annotations_that_the_template_has_empty() -> None:
+    base = _base({"metadata": {"labels": {}, "annotations": {}}})
+    added = manifest.finish(base, [Operation("replace", "/metadata/labels/a", "1")])
+    noted = manifest.finish(base, [Operation("replace", "/metadata/annotations/a", "1")])
+    assert added["metadata"] == _identity(labels={"a": "1", "kubefed.io/managed": "true"})
+    assert noted["metadata"] == _identity(annotations={"a": "1"})
+    assert manifest.finish(base, ())["metadata"] == _identity()
+
+
+def _has_null_member(value: Any, name: str = "") -> bool:
+    """Outside of maps that hold the user's own keys."""
     if isinstance(value, dict):
-        return any(item is None or _has_null_member(item) for item in value.values())
+        return any((item is None and name != "data") or _has_null_member(item, key) for key, item in value.items())
     return isinstance(value, list) and any(_has_null_member(item) for item in value)
 
 
@@ -462,3 +525,33 @@ def test_any_template_gives_a_clean_manifest_or_a_named_refusal(template: dict[s
     )
     assert made.get("refused", "spec.template.metadata").startswith("spec.template.metadata")
     assert template == before
+
+
+WIDGETS = FederatedType(
+    "widgets.example.com",
+    Resource("example.com", "v1", "Widget", "widgets", namespaced=True),
+    Resource("types.kubefed.io", "v1beta1", "FederatedWidget", "federatedwidgets", namespaced=True),
+)
+NULLS = {"spec": {"values": {"limits": {"cpu": None}}, "l": [{"a": None}], "n": None}}
+
+
+def test_a_custom_types_nulls_are_its_schemas() -> None:
+    """Helm's `cpu: null` takes a default away: only the type knows what a null says."""
+    assert _made(NULLS, kind=WIDGETS)["spec"] == NULLS["spec"]
+    assert _made({}, Operation("add", "/spec", NULLS["spec"]), kind=WIDGETS)["spec"] == NULLS["spec"]
+
+
+@pytest.mark.parametrize(
+    ("refused", "left"),
+    [
+        pytest.param({"spec.n"}, {"values": {"limits": {"cpu": None}}, "l": [{"a": None}]}, id="a-field"),
+        pytest.param(
+            {"spec.values.limits.cpu", "spec.l[0].a"}, {"values": {"limits": {}}, "l": [{}], "n": None}, id="deep"
+        ),
+        pytest.param({"spec.values", "spec.other", ""}, None, id="nothing-that-is-null"),
+    ],
+)
+def test_nulls_that_were_refused_go_and_no_others(refused: set[str], left: dict[str, Any] | None) -> None:
+    content = manifest.digest(_made(NULLS, kind=WIDGETS))[0]
+    without = manifest.without_refused(content, refused, None)
+    assert (None if without is None else orjson.loads(without)["spec"]) == left

@@ -6,13 +6,13 @@ import msgspec
 import orjson
 import pytest
 
-from federation.core import failures, planning, recreation
-from federation.core.planning import Applied, Facts
+from federation.core import classification, planning, recreation
+from federation.core.facts import Facts
 from federation.kube import decoding
 from federation.model import marks
-from federation.model.clusters import Cluster, Missing, Observation, Observed
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, FederatedType, Metadata
+from federation.model.observations import Applied, Cluster, Missing, Observation, Observed
 from federation.model.plan import Action, Apply, Recreation
 from federation.model.resources import CRDS, NAMESPACES, Resource
 
@@ -103,7 +103,7 @@ def planned(observed: Observation, applied: dict[str, Applied], annotations: dic
     return planning.plan(facts).actions["m1"]
 
 
-HELD = Observed(uid="u1", version=5, entry="entry", managed=True)
+HELD = Observed(uid="u1", version=5, owned_digest="entry", managed=True)
 
 
 def test_an_update_carries_what_would_be_created_replicas_included() -> None:
@@ -219,4 +219,4 @@ def test_somebody_keeps_us_away() -> None:
     ],
 )
 def test_only_the_api_servers_own_validation(failure: Failure, may: bool) -> None:
-    assert failures.may_be_immutable(failure) is may
+    assert classification.may_be_immutable(failure) is may

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.core import identity, rights
+from federation.core import naming, rights
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
 from federation.model.resources import ObjectName, Resource
@@ -48,6 +48,11 @@ def test_order_and_repetition_do_not_matter(types: list[FederatedType]) -> None:
     assert rights.member_rules([*types, *types]) == rights.member_rules(TYPES)
 
 
+def test_types_that_run_pods() -> None:
+    assert rights.running_pods(TYPES) == ("deployments.apps", "pods")
+    assert rights.running_pods([_type("jobs", "example.com"), _type("services")]) == ()
+
+
 def test_escalation_is_asked_for_and_told() -> None:
     rules = rights.member_rules(TYPES, escalate=True)
     assert rules[-1]["verbs"] == sorted([*VERBS, "bind", "escalate"])
@@ -85,38 +90,38 @@ def test_the_right_that_is_missing(message: str, expected: str | None) -> None:
 
 
 def test_kubefeds_names() -> None:
-    assert identity.service_account("m1", "host") == "m1-host"
-    assert identity.role("m1", "host") == "kubefed-controller-manager:m1-host"
+    assert naming.service_account("m1", "host") == "m1-host"
+    assert naming.role("m1", "host") == "kubefed-controller-manager:m1-host"
 
 
 @given(st.text("ab.-", min_size=1, max_size=300), st.text("ab.-", min_size=1, max_size=300), st.integers(20, 253))
 def test_cut_names_fit_and_stay_apart(one: str, other: str, limit: int) -> None:
-    assert len(identity.fitted(one, limit)) <= limit
-    assert (identity.fitted(one, limit) == identity.fitted(other, limit)) is (one == other)
+    assert len(naming.fitted(one, limit)) <= limit
+    assert (naming.fitted(one, limit) == naming.fitted(other, limit)) is (one == other)
 
 
 def test_long_names_that_begin_alike_stay_two() -> None:
-    names = {identity.service_account("c" * 250, host) for host in ("host-a", "host-b")}
+    names = {naming.service_account("c" * 250, host) for host in ("host-a", "host-b")}
     assert len(names) == 2
     assert all(len(name) == 253 for name in names)
 
 
 @given(st.text(min_size=1, max_size=100), st.text(min_size=1, max_size=100))
 def test_any_text_gives_a_label_of_its_own(one: str, other: str) -> None:
-    label = identity.dns_label(one)
+    label = naming.dns_label(one)
     assert 0 < len(label) <= 63
-    assert identity.cluster_name(label) == label
+    assert naming.cluster_name(label) == label
     assert "." not in label
-    assert (label == identity.dns_label(other)) is (one == other)
+    assert (label == naming.dns_label(other)) is (one == other)
 
 
 @pytest.mark.parametrize("name", ["arn:aws:eks:1/East", "UP", "-x", "x-", "a..b", "x" * 254])
 def test_a_name_that_is_none_is_refused_with_one_that_would_do(name: str) -> None:
     with pytest.raises(Invalid, match="for example") as caught:
-        identity.cluster_name(name, "NAME")
+        naming.cluster_name(name, "NAME")
     assert caught.value.field == "NAME"
 
 
 def test_no_name_is_no_name() -> None:
     with pytest.raises(Invalid, match="is required"):
-        identity.cluster_name("")
+        naming.cluster_name("")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.core import failures, scrubbing
+from federation.core import classification, scrubbing
 
 CANARY = "hunter2"
 CANARY64 = "aHVudGVyMg=="
@@ -82,9 +82,9 @@ def test_a_failure_about_a_secret_holds_the_canary_nowhere(code: int, message: s
             "details": {"causes": [{"field": "data[hunter2 x]", "message": message, "reason": "hunter2!"}]},
         }
     )
-    failure = failures.classify(code, "application/json", body, secret=True)
+    failure = classification.classify(code, "application/json", body, secret=True)
     assert not _leaks(repr(failure))
-    plain = failures.classify(code, "text/plain", message.encode(), secret=True)
+    plain = classification.classify(code, "text/plain", message.encode(), secret=True)
     assert plain.message
 
 
@@ -197,4 +197,4 @@ def test_field_paths_of_others_are_bounded() -> None:
 
 @pytest.mark.parametrize(("reason", "expected"), [("NotFound", "NotFound"), ("a b", ""), ("x" * 65, ""), (5, "")])
 def test_reasons_are_single_words(reason: object, expected: str) -> None:
-    assert scrubbing.word(reason) == expected
+    assert scrubbing.reason(reason) == expected

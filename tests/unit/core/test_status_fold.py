@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.core import budget, status
+from federation.core import budget, sharing, summary
+from federation.model.conditions import PropagationStatus, Reason
 from federation.model.status import ClusterStatus, Condition, Status
-from federation.model.words import Propagation, Word
 
 NOW = "2026-01-01T00:00:00Z"
 LATER = "2026-01-01T00:10:00Z"
@@ -19,21 +19,23 @@ def _ok(name: str, generation: int = 0) -> ClusterStatus:
     return ClusterStatus(name, generation=generation, fingerprint=PRINT)
 
 
-def _bad(name: str, word: Word = Word.UPDATE_FAILED, message: str = "") -> ClusterStatus:
-    return ClusterStatus(name, word, message)
+def _bad(name: str, status: PropagationStatus = PropagationStatus.UPDATE_FAILED, message: str = "") -> ClusterStatus:
+    return ClusterStatus(name, status, message)
 
 
 def _fold(
     *lines: ClusterStatus,
     previous: Status | None = None,
     generation: int = 5,
-    reason: Propagation = Propagation.OK,
+    reason: Reason = Reason.OK,
     message: str = "",
     selected: set[str] | None = None,
     now: str = NOW,
     stalled: frozenset[str] = frozenset(),
+    nowhere: str = "",
+    ready_reason: Reason = Reason.OK,
 ) -> Status:
-    return status.fold(
+    return summary.fold(
         previous,
         generation=generation,
         reason=reason,
@@ -42,6 +44,8 @@ def _fold(
         selected={line.name for line in lines} if selected is None else selected,
         now=now,
         stalled=stalled,
+        nowhere=nowhere,
+        ready_reason=ready_reason,
     )
 
 
@@ -55,17 +59,28 @@ def test_a_healthy_object() -> None:
         5,
         (
             Condition("Propagation", "True", "", "", NOW, NOW, 5),
-            Condition("Ready", "True", "Propagated", "2 clusters hold generation 5", NOW, NOW, 5),
+            Condition("Ready", "True", "Propagated", "2 clusters have applied generation 5", NOW, NOW, 5),
         ),
-        (_ok("m1"), _ok("m2")),
+        (ClusterStatus("m1", fingerprint=f"{PRINT}*"), ClusterStatus("m2")),
     )
 
 
+def test_an_object_placed_nowhere_is_ready_by_another_name_and_says_what_led_to_it() -> None:
+    """Not False: Flux and Helm would wait for ever for what is placed nowhere on purpose."""
+    empty = _fold(selected=set(), nowhere="spec.placement.clusters is an empty list")
+    ready = _conditions(empty)["Ready"]
+    assert (ready.status, ready.reason) == ("True", "NoClusterSelected")
+    assert ready.message == "no cluster is selected: spec.placement.clusters is an empty list"
+    system = _fold(selected=set(), nowhere="Namespace 'default' is its own", ready_reason=Reason.SYSTEM_NAMESPACE)
+    ready = _conditions(system)["Ready"]
+    assert (ready.status, ready.reason, ready.message) == ("True", "SystemNamespace", "Namespace 'default' is its own")
+
+
 def test_names_that_nobody_joined_under_are_told() -> None:
-    folded = status.fold(
+    folded = summary.fold(
         None,
         generation=5,
-        reason=Propagation.OK,
+        reason=Reason.OK,
         message="",
         clusters=[_ok("m1")],
         selected={"m1"},
@@ -73,13 +88,13 @@ def test_names_that_nobody_joined_under_are_told() -> None:
         unjoined=["a", "b", "c", "d"],
     )
     ready = _conditions(folded)["Ready"]
-    told = "1 cluster holds generation 5; no cluster has joined as a, b, c and 1 more"
+    told = "1 cluster has applied generation 5; no cluster has joined as a, b, c and 1 more"
     assert (ready.status, ready.message) == ("True", told)
 
 
 def test_what_is_empty_is_not_written() -> None:
     """KubeFed's `reason` is absent when all is well, not ""."""
-    body = status.patch(None, _fold(_ok("m1")))
+    body = summary.patch(None, _fold(_ok("m1")))
     assert body is not None
     written = orjson.loads(body)["status"]
     assert "reason" not in written["conditions"][0]
@@ -89,24 +104,24 @@ def test_what_is_empty_is_not_written() -> None:
 @pytest.mark.parametrize(
     ("lines", "selected", "propagation", "ready", "reason", "message"),
     [
-        pytest.param([], None, "True", "True", "Propagated", "no cluster is selected", id="nowhere"),
-        pytest.param([_ok("m1")], None, "True", "True", "Propagated", "1 cluster holds generation 5", id="one"),
+        pytest.param([], None, "True", "True", "NoClusterSelected", "no cluster is selected", id="nowhere"),
+        pytest.param([_ok("m1")], None, "True", "True", "Propagated", "1 cluster has applied generation 5", id="one"),
         pytest.param(
-            [_ok("m1"), _ok("m2"), _bad("m3", Word.CLUSTER_NOT_READY)],
+            [_ok("m1"), _ok("m2"), _bad("m3", PropagationStatus.CLUSTER_NOT_READY)],
             None,
             "False",
             "False",
             "CheckClusters",
-            "2 of 3 clusters hold generation 5; m3: ClusterNotReady",
+            "2 of 3 clusters have applied generation 5; m3: ClusterNotReady",
             id="one-fails",
         ),
         pytest.param(
-            [_ok("m1"), _bad("m2", Word.PENDING)],
+            [_ok("m1"), _bad("m2", PropagationStatus.PENDING)],
             None,
             "False",
             "False",
             "Progressing",
-            "1 of 2 clusters hold generation 5; m2: Pending",
+            "1 of 2 clusters have applied generation 5; m2: Pending",
             id="under-way",
         ),
         pytest.param(
@@ -115,7 +130,7 @@ def test_what_is_empty_is_not_written() -> None:
             "True",
             "False",
             "Progressing",
-            "0 of 1 clusters hold generation 5; m1: holds generation 4",
+            "0 of 1 clusters have applied generation 5; m1: has applied generation 4",
             id="an-older-generation",
         ),
         pytest.param(
@@ -124,16 +139,17 @@ def test_what_is_empty_is_not_written() -> None:
             "False",
             "False",
             "CheckClusters",
-            "0 of 6 clusters hold generation 5; m0: UpdateFailed; m1: UpdateFailed; m2: UpdateFailed; and 3 more",
+            "0 of 6 clusters have applied generation 5; "
+            "m0: UpdateFailed; m1: UpdateFailed; m2: UpdateFailed; and 3 more",
             id="many-fail",
         ),
         pytest.param(
-            [_ok("m1"), _bad("m2", Word.WAITING_FOR_REMOVAL)],
+            [_ok("m1"), _bad("m2", PropagationStatus.WAITING_FOR_REMOVAL)],
             {"m1"},
             "False",
             "True",
             "Propagated",
-            "1 cluster holds generation 5; still to be removed from m2",
+            "1 cluster has applied generation 5; still to be removed from m2",
             id="removal-is-not-placement",
         ),
         pytest.param(
@@ -142,7 +158,7 @@ def test_what_is_empty_is_not_written() -> None:
             "True",
             "False",
             "Progressing",
-            "1 of 2 clusters hold generation 5; m2: Pending",
+            "1 of 2 clusters have applied generation 5; m2: Pending",
             id="a-selected-cluster-without-a-line",
         ),
     ],
@@ -167,7 +183,7 @@ def test_conditions(
 
 
 def test_an_object_at_fault_says_so_in_both() -> None:
-    conditions = _conditions(_fold(reason=Propagation.INVALID, message="spec.template: is required"))
+    conditions = _conditions(_fold(reason=Reason.INVALID, message="spec.template: is required"))
     assert conditions["Propagation"].status == conditions["Ready"].status == "False"
     assert conditions["Propagation"].reason == conditions["Ready"].reason == "InvalidSpec"
     assert conditions["Propagation"].message == conditions["Ready"].message == "spec.template: is required"
@@ -176,20 +192,20 @@ def test_an_object_at_fault_says_so_in_both() -> None:
 @pytest.mark.parametrize(
     ("reason", "stalls"),
     [
-        pytest.param(Propagation.OK, False, id="well"),
-        pytest.param(Propagation.INVALID, True, id="spec"),
-        pytest.param(Propagation.COMPUTE_PLACEMENT_FAILED, True, id="placement"),
-        pytest.param(Propagation.NAMESPACE_NOT_FEDERATED, False, id="namespace-still-to-come"),
-        pytest.param(Propagation.CLUSTER_RETRIEVAL_FAILED, False, id="clusters"),
+        pytest.param(Reason.OK, False, id="well"),
+        pytest.param(Reason.INVALID, True, id="spec"),
+        pytest.param(Reason.COMPUTE_PLACEMENT_FAILED, True, id="placement"),
+        pytest.param(Reason.NAMESPACE_NOT_FEDERATED, False, id="namespace-still-to-come"),
+        pytest.param(Reason.FINALIZER_REFUSED, False, id="finalizer"),
     ],
 )
-def test_an_object_stalls_by_its_own_fault_alone(reason: Propagation, stalls: bool) -> None:
+def test_an_object_stalls_by_its_own_fault_alone(reason: Reason, stalls: bool) -> None:
     found = _conditions(_fold(_ok("m1"), reason=reason, message="why")).get("Stalled")
     assert found == (Condition("Stalled", "True", reason, "why", NOW, NOW, 5) if stalls else None)
 
 
 def test_clusters_that_only_another_manifest_can_help_stall_it() -> None:
-    failing = [_bad(f"m{number}", Word.APPLY_OVERRIDES_FAILED, "no /spec/x") for number in range(2, 7)]
+    failing = [_bad(f"m{number}", PropagationStatus.APPLY_OVERRIDES_FAILED, "no /spec/x") for number in range(2, 7)]
     stalled = frozenset(line.name for line in failing) - {"m2"} | {"elsewhere"}
     found = _conditions(_fold(_ok("m1"), *failing, stalled=stalled))["Stalled"]
     assert (found.status, found.reason) == ("True", "ApplyOverridesFailed")
@@ -202,20 +218,20 @@ def test_stalled_goes_with_its_cause_and_is_stable_until_then() -> None:
     first = _fold(bad, stalled=frozenset({"m1"}))
     assert len(_conditions(first)["Stalled"].message) < budget.MESSAGE + 30
     assert _fold(bad, previous=first, stalled=frozenset({"m1"}), now=LATER) is first
-    stored = status.parse(msgspec.json.encode(first))
+    stored = summary.parse(msgspec.json.encode(first))
     assert _fold(bad, previous=stored, stalled=frozenset({"m1"}), now=LATER) is stored
     mended = _fold(_ok("m1"), previous=first, now=LATER)
     assert set(_conditions(mended)) == {"Propagation", "Ready"}
-    assert b"Stalled" not in (status.patch(first, mended) or b"")
+    assert b"Stalled" not in (summary.patch(first, mended) or b"")
 
 
 def test_the_default_that_no_controller_has_seen_is_like_no_status() -> None:
-    """CRDs default status.observedGeneration to -1 for kstatus; the first write is the same one write."""
-    unseen = status.parse(b'{"observedGeneration":-1}')
+    """CRDs default summary.observedGeneration to -1 for kstatus; the first write is the same one write."""
+    unseen = summary.parse(b'{"observedGeneration":-1}')
     assert (unseen.conditions, unseen.clusters) == ((), ())
     told = _fold(_ok("m1"), previous=unseen)
     assert told == _fold(_ok("m1"))
-    assert status.patch(unseen, told) == status.patch(None, told)
+    assert summary.patch(unseen, told) == summary.patch(None, told)
 
 
 def test_the_same_facts_give_the_same_object_back() -> None:
@@ -223,11 +239,11 @@ def test_the_same_facts_give_the_same_object_back() -> None:
     first = _fold(*lines)
     assert _fold(*lines, previous=first, now=LATER) is first
     assert _fold(*reversed(lines), previous=first, now=LATER) is first
-    stored = status.parse(msgspec.json.encode(first))
+    stored = summary.parse(msgspec.json.encode(first))
     assert stored == first
     assert _fold(*lines, previous=stored, now=LATER) is stored
-    assert status.patch(stored, stored) is None
-    assert status.patch(stored, first) is None
+    assert summary.patch(stored, stored) is None
+    assert summary.patch(stored, first) is None
 
 
 def test_times_move_as_kubefeds() -> None:
@@ -249,7 +265,7 @@ def test_conditions_of_others_and_remote_statuses_are_kept() -> None:
     folded = _fold(remote, previous=Status(4, (other,), ()))
     assert folded.conditions[-1] == other
     assert folded.clusters == (remote,)
-    body = status.patch(None, folded)
+    body = summary.patch(None, folded)
     assert body is not None
     assert b'"remoteStatus":{"a": null}' in body
 
@@ -274,24 +290,24 @@ def test_conditions_of_others_and_remote_statuses_are_kept() -> None:
     ],
 )
 def test_patches(previous: Status | None, new: Status, body: dict[str, object] | None) -> None:
-    encoded = status.patch(previous, new)
+    encoded = summary.patch(previous, new)
     assert (orjson.loads(encoded) if encoded is not None else None) == (None if body is None else {"status": body})
 
 
 def test_fingerprints() -> None:
-    assert status.parse_fingerprint(status.fingerprint("abc-_123", "def")) == ("abc-_123", "def")
-    assert [status.parse_fingerprint(text) for text in ("", "a", "a.", ".b", "a.b.c")] == [None] * 5
+    assert summary.parse_fingerprint(summary.fingerprint("abc-_123", "def")) == ("abc-_123", "def")
+    assert [summary.parse_fingerprint(text) for text in ("", "a", "a.", ".b", "a.b.c")] == [None] * 5
 
 
 @pytest.mark.parametrize("raw", [b"", b"null", b"[]", b'{"clusters":"x"}', b"{"])
 def test_a_status_that_cannot_be_read_is_empty(raw: bytes) -> None:
-    assert status.parse(raw) == Status()
+    assert summary.parse(raw) == Status()
 
 
 def test_kubefeds_status_is_read() -> None:
     conditions = b'[{"type":"Propagation","status":"True","lastTransitionTime":"t"}]'
     raw = b'{"conditions":' + conditions + b',"clusters":[{"name":"m1"}],"x":1}'
-    assert status.parse(raw) == Status(
+    assert summary.parse(raw) == Status(
         0, (Condition("Propagation", "True", last_transition_time="t"),), (ClusterStatus("m1"),)
     )
 
@@ -302,18 +318,21 @@ def test_equal_messages_are_said_once() -> None:
         _bad("m2", message=long), _bad("m1", message=long), _bad("m3", message="short"), _bad("m4", message="short")
     )
     assert [line.message for line in folded.clusters] == [long, "same as m1", "short", "short"]
-    assert [budget.message_of(folded.clusters, name) for name in ("m1", "m2", "m3", "m9")] == [long, long, "short", ""]
+    stored = budget.by_name(folded.clusters)
+    assert [budget.message_of(stored, name) for name in ("m1", "m2", "m3", "m9")] == [long, long, "short", ""]
 
 
 def test_long_messages_are_cut() -> None:
-    folded = _fold(_bad("m1", message="x" * 5000), reason=Propagation.INVALID, message="y" * 5000)
+    folded = _fold(_bad("m1", message="x" * 5000), reason=Reason.INVALID, message="y" * 5000)
     assert folded.clusters[0].message == "x" * 299 + "…"
     assert len(_conditions(folded)["Ready"].message) < 400
 
 
 def _distinct(count: int, name: str = "cluster-{:05d}") -> list[ClusterStatus]:
     return [
-        ClusterStatus(name.format(number), Word.CREATION_FAILED, f"{number}: " + "long text " * 60, 4, PRINT)
+        ClusterStatus(
+            name.format(number), PropagationStatus.CREATION_FAILED, f"{number}: " + "long text " * 60, 4, PRINT
+        )
         for number in range(count)
     ]
 
@@ -323,9 +342,9 @@ def _size(folded: Status) -> int:
 
 
 def test_a_line_tells_since_when_it_has_had_its_word() -> None:
-    first = _fold(_ok("m1"), _bad("m2", message="quota"), _bad("m3", Word.PENDING))
+    first = _fold(_ok("m1"), _bad("m2", message="quota"), _bad("m3", PropagationStatus.PENDING))
     assert [line.since for line in first.clusters] == ["", NOW, NOW]
-    lines = (_bad("m1"), _bad("m2", message="another quota"), _bad("m3", Word.CREATION_FAILED))
+    lines = (_bad("m1"), _bad("m2", message="another quota"), _bad("m3", PropagationStatus.CREATION_FAILED))
     second = _fold(*lines, previous=first, generation=6, now=LATER)
     assert [line.since for line in second.clusters] == [LATER, NOW, LATER]
     assert _fold(*lines, previous=second, generation=6, now="2026-01-01T09:00:00Z") is second
@@ -355,7 +374,7 @@ def test_thousands_of_long_messages_stay_within_the_budget() -> None:
     assert len(folded.clusters) == 3500
     unsaid = sum(not line.message for line in folded.clusters)
     ready = _conditions(folded)["Ready"]
-    assert ready.message.startswith("0 of 3500 clusters hold generation 5; ")
+    assert ready.message.startswith("0 of 3500 clusters have applied generation 5; ")
     assert ready.message.endswith(f"{unsaid} messages are left out below: the status is full")
     assert 0 < unsaid < 3500
     assert _fold(*_distinct(3500), previous=folded, now=LATER) is folded
@@ -388,21 +407,67 @@ def test_failing_lines_survive_thousands_of_healthy_ones() -> None:
 
 
 def test_a_line_with_a_remote_status_always_stays() -> None:
-    remote = ClusterStatus("z" * 250, Word.UPDATE_FAILED, remote_status=msgspec.Raw(b"{}"))
+    remote = ClusterStatus("z" * 250, PropagationStatus.UPDATE_FAILED, remote_status=msgspec.Raw(b"{}"))
     folded = _fold(*_distinct(3500, "c" * 200 + "-{:05d}"), remote)
     assert msgspec.structs.replace(folded.clusters[-1], since="") == remote
 
 
-WORDS = st.sampled_from([Word.OK, Word.OK, Word.UPDATE_FAILED, Word.PENDING, Word.WAITING_FOR_REMOVAL])
+@pytest.mark.parametrize("count", [1000, 3500])
+def test_clusters_that_each_fail_differently_stay_within_the_budget_beside_healthy_ones(count: int) -> None:
+    """Healthy ones share a fingerprint, whose line stays whatever the others take; what is read again is the same."""
+    healthy = [_ok(f"h{number:05d}") for number in range(1000)]
+    folded = _fold(*_distinct(count), *healthy)
+    assert _size(folded) <= budget.TOTAL
+    assert {line.fingerprint for line in folded.clusters if line.name.startswith("h")} == {f"{PRINT}*", ""}
+    assert _fold(*_distinct(count), *healthy, previous=folded, now=LATER) is folded
+    stored = summary.parse(msgspec.json.encode(folded))
+    assert stored == folded
+    found = {line.name: line.fingerprint for line in sharing.owned(stored.clusters)}
+    assert [found[line.name] for line in healthy] == [PRINT] * len(healthy)
+
+
+def test_a_thousand_equal_lines_are_names() -> None:
+    folded = _fold(*(_ok(f"m{number:03d}") for number in range(1000)))
+    assert len(msgspec.json.encode(folded.clusters)) < 16_100
+    assert {line.fingerprint for line in folded.clusters[1:]} == {""}
+
+
+def test_a_shared_line_stays_though_its_fingerprint_is_longer_than_the_room() -> None:
+    healthy = [_ok("a" * 200 + f"-{number:05d}") for number in range(5000)]
+    folded = _fold(*healthy)
+    assert len(folded.clusters) < 5000
+    assert budget.full(folded.clusters)
+    assert {line.fingerprint for line in sharing.owned(folded.clusters)} == {PRINT}
+
+
+def test_a_status_in_the_form_of_an_earlier_version_is_not_written_anew() -> None:
+    lines = [_ok("m1"), _ok("m2"), _bad("m3", message="why")]
+    now = _fold(*lines)
+    before = msgspec.structs.replace(now, clusters=tuple(sharing.owned(now.clusters)))
+    assert before != now
+    assert _fold(*lines, previous=before, now=LATER) is before
+    mended = _fold(*lines[:2], previous=before, now=LATER)
+    assert [line.fingerprint for line in mended.clusters] == [f"{PRINT}*", ""]
+
+
+WORDS = st.sampled_from(
+    [
+        PropagationStatus.OK,
+        PropagationStatus.OK,
+        PropagationStatus.UPDATE_FAILED,
+        PropagationStatus.PENDING,
+        PropagationStatus.WAITING_FOR_REMOVAL,
+    ]
+)
 MESSAGES = st.sampled_from(["", "short", "a message that is long enough to be referred to", "é\n\x00" * 400])
 LINES = st.dictionaries(
     st.text("abc", min_size=1, max_size=3), st.tuples(WORDS, MESSAGES, st.integers(0, 6)), max_size=8
 ).map(lambda drawn: [ClusterStatus(name, *rest) for name, rest in drawn.items()])
 
 
-@given(LINES, st.sampled_from([Propagation.OK, Propagation.INVALID]), st.randoms(use_true_random=False))
+@given(LINES, st.sampled_from([Reason.OK, Reason.INVALID]), st.randoms(use_true_random=False))
 def test_folding_is_stable_sorted_and_knows_no_order(
-    lines: list[ClusterStatus], reason: Propagation, random: object
+    lines: list[ClusterStatus], reason: Reason, random: object
 ) -> None:
     first = _fold(*lines, reason=reason, message="m")
     shuffled = sorted(lines, key=lambda line: random.random())  # type: ignore[attr-defined]
@@ -411,8 +476,8 @@ def test_folding_is_stable_sorted_and_knows_no_order(
     ready = _conditions(first)["Ready"]
     holds = all(not line.status and line.generation in (0, 5) for line in lines)
     assert (ready.status == "True") is (holds and not reason)
-    stored = orjson.loads(status.patch(None, first) or b"{}")["status"]
-    assert status.parse(orjson.dumps(stored)) == first
+    stored = orjson.loads(summary.patch(None, first) or b"{}")["status"]
+    assert summary.parse(orjson.dumps(stored)) == first
 
 
 @given(st.integers(0, 4000), st.integers(1, 250), st.integers(0, 320), st.booleans())

@@ -6,13 +6,13 @@ from typing import Any
 import orjson
 import pytest
 
-from federation.core import parsing, planning, versions
+from federation.core import configuration, planning, versions
 from federation.model import marks
-from federation.model.clusters import Cluster, Missing, Observed
+from federation.model.conditions import PropagationStatus
 from federation.model.federated import FederatedType
+from federation.model.observations import Cluster, Missing, Observed
 from federation.model.plan import Apply, Delete, Wait
 from federation.model.resources import Resource
-from federation.model.words import Word
 from tests.unit.core.test_planning import facts, federated
 
 WIDGETS = FederatedType(
@@ -74,7 +74,7 @@ def test_a_type_config_names_equivalent_versions(text: str | None, equivalent: t
         for kind, each in (("targetType", WIDGETS.target), ("federatedType", WIDGETS.federated))
     }
     metadata = {"name": WIDGETS.name, "annotations": {} if text is None else {marks.EQUIVALENT_ANNOTATION: text}}
-    assert parsing.type_config({"metadata": metadata, "spec": kinds}).equivalent == equivalent
+    assert configuration.type_config({"metadata": metadata, "spec": kinds}).equivalent == equivalent
 
 
 def test_members_of_three_versions_are_each_given_their_own() -> None:
@@ -95,7 +95,7 @@ def test_members_of_three_versions_are_each_given_their_own() -> None:
     assert applied["fits"].digest != applied["lags"].digest  # so that the upgrade of a member is one more apply
     refused = plan.actions["strange"]
     assert isinstance(refused, Wait)
-    assert refused.word is Word.VERSION_UNAVAILABLE
+    assert refused.status is PropagationStatus.VERSION_UNAVAILABLE
     assert refused.message.startswith("the cluster serves widgets.example.com as v9, not as v2")
 
 
@@ -111,7 +111,7 @@ def test_a_template_that_names_its_version_and_an_override_of_it_are_followed() 
 
 
 def test_what_a_cluster_cannot_be_given_stays_there_and_leaves_with_its_placement() -> None:
-    held = Observed(uid="u1", version=5, entry="entry", managed=True)
+    held = Observed(uid="u1", version=5, owned_digest="entry", managed=True)
     common: dict[str, Any] = {"type": ALONE, "served": lambda cluster: ("v1",)}
     assert isinstance(planning.plan(facts(observed=held, **common)).actions["m1"], Wait)
     assert planning.plan(facts(federated(clusters=[]), observed=held, **common)).actions["m1"] == Delete("u1", {})
@@ -120,6 +120,6 @@ def test_what_a_cluster_cannot_be_given_stays_there_and_leaves_with_its_placemen
 def test_a_type_that_no_version_is_served_of() -> None:
     plan = planning.plan(facts(observed=Missing.ABSENT, type=WIDGETS, served=lambda cluster: ()))
     assert plan.actions["m1"] == Wait(
-        Word.VERSION_UNAVAILABLE,
+        PropagationStatus.VERSION_UNAVAILABLE,
         "the cluster does not serve widgets.example.com: install its CustomResourceDefinition there",
     )

@@ -1,4 +1,4 @@
-"""The benchmark's arithmetic and its road without servers; what it measures, `make bench` shows."""
+"""The benchmark's arithmetic and its pipeline without servers; what it measures, `make bench` shows."""
 
 import asyncio
 from collections import Counter
@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from e2e.bench import memory, meter, report, sight
+from e2e.bench import memory, meter, observer, report
 from e2e.bench.client import together
+from e2e.bench.pipeline import Pipeline
 from e2e.bench.report import Row
-from e2e.bench.road import Road
 
 
 @pytest.mark.parametrize(
@@ -82,11 +82,11 @@ def test_between_leaves_out_what_did_not_change() -> None:
 
 
 async def test_a_goal_is_reached_when_the_last_member_holds_it() -> None:
-    goal = sight._Open({"one": "2", "two": None}, {("m1", "one"), ("m2", "one"), ("m1", "two")})
+    goal = observer._Open({"one": "2", "two": None}, {("m1", "one"), ("m2", "one"), ("m1", "two")})
     for member, name, version in (("m1", "one", "1"), ("m1", "one", "2"), ("m2", "one", "2"), ("m1", "other", "2")):
-        goal.hear(member, name, version)
+        goal.observe(member, name, version)
     assert not goal.reached.is_set()
-    goal.hear("m1", "two", None)
+    goal.observe("m1", "two", None)
     assert goal.reached.is_set()
 
 
@@ -106,10 +106,10 @@ async def test_together_runs_everything_so_many_at_a_time() -> None:
 
 
 async def test_the_road_without_servers_places_everything_and_rests() -> None:
-    road = Road(members=3)
-    await road.place(5)
-    assert road.placed() == 15
-    assert len(road._queue) == 0
+    pipeline = Pipeline(members=3)
+    await pipeline.place(5)
+    assert pipeline.placed() == 15
+    assert len(pipeline._queue) == 0
 
 
 async def test_memory_is_counted_on_what_was_placed() -> None:

@@ -19,7 +19,7 @@ def item(**fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("seen", "silent", "said"),
+    ("seen", "silent", "message"),
     [
         pytest.param({HERE: item(data={"currency": "EUR"})}, (), [], id="as-it-should-be"),
         pytest.param({}, (), ["an object with /data/currency = 'EUR'; seen nothing"], id="missing"),
@@ -43,10 +43,10 @@ def item(**fields: Any) -> dict[str, Any]:
         pytest.param({}, ("paris",), ["seen nothing"], id="another-member-down"),
     ],
 )
-def test_differences(seen: dict[Where, dict[str, Any]], silent: tuple[str, ...], said: list[str]) -> None:
+def test_differences(seen: dict[Where, dict[str, Any]], silent: tuple[str, ...], message: list[str]) -> None:
     found = [str(each) for each in world.differences(WANTED, seen, silent)]
-    assert len(found) == len(said)
-    assert all(text in line for text, line in zip(said, found, strict=True))
+    assert len(found) == len(message)
+    assert all(text in line for text, line in zip(message, found, strict=True))
 
 
 @pytest.mark.parametrize("seen", [{}, {"key": "other-canary"}], ids=["missing", "another-value"])
@@ -164,7 +164,7 @@ class Blind:
             del within
             return bool(check())
 
-    sight = Eyes()
+    observer = Eyes()
 
 
 async def test_a_step_that_does_not_happen_ends_with_what_was_expected_and_what_was_seen() -> None:

@@ -7,11 +7,11 @@ import pytest
 import yaml
 
 from federation.cli import reading, validate
-from federation.core import health, status
+from federation.core import health, summary
 from federation.federating import findings, resourcelist
+from federation.model.conditions import ClusterReason, PropagationStatus, Reason
 from federation.model.settings import HealthCheck
 from federation.model.status import ClusterStatus, Status
-from federation.model.words import Propagation, Word
 from tests import gitops
 from typegen import federate
 from typegen.model import Options
@@ -62,16 +62,14 @@ def federated(folded: Status | None, *, generation: int = 2, **metadata: Any) ->
     return found | ({"status": msgspec.to_builtins(folded)} if folded is not None else {})
 
 
-def fold(
-    *lines: ClusterStatus, reason: Propagation = Propagation.OK, message: str = "", stalled: tuple[str, ...] = ()
-) -> Status:
-    return status.fold(
+def fold(*lines: ClusterStatus, reason: Reason = Reason.OK, message: str = "", stalled: tuple[str, ...] = ()) -> Status:
+    return summary.fold(
         None,
         generation=2,
         reason=reason,
         message=message,
         clusters=lines,
-        selected=frozenset(line.name for line in lines if line.status != Word.WAITING_FOR_REMOVAL),
+        selected=frozenset(line.name for line in lines if line.status != PropagationStatus.WAITING_FOR_REMOVAL),
         now=NOW,
         stalled=frozenset(stalled),
     )
@@ -86,17 +84,19 @@ def test_the_condition_says_of_which_generation_it_speaks() -> None:
 @pytest.mark.parametrize(
     ("found", "kstatus", "argo", "said"),
     [
-        pytest.param(federated(fold(ClusterStatus("east"))), "Current", "Healthy", "holds generation 2", id="held"),
+        pytest.param(
+            federated(fold(ClusterStatus("east"))), "Current", "Healthy", "has applied generation 2", id="held"
+        ),
         pytest.param(federated(fold()), "Current", "Healthy", "no cluster is selected", id="nowhere"),
         pytest.param(
-            federated(fold(ClusterStatus("east", Word.PENDING))),
+            federated(fold(ClusterStatus("east", PropagationStatus.PENDING))),
             "InProgress",
             "Progressing",
             "east: Pending",
             id="sent",
         ),
         pytest.param(
-            federated(fold(ClusterStatus("east"), ClusterStatus("west", Word.UPDATE_FAILED))),
+            federated(fold(ClusterStatus("east"), ClusterStatus("west", PropagationStatus.UPDATE_FAILED))),
             "InProgress",
             "Degraded",
             "west: UpdateFailed",
@@ -105,8 +105,8 @@ def test_the_condition_says_of_which_generation_it_speaks() -> None:
         pytest.param(
             federated(
                 fold(
-                    ClusterStatus("east", Word.APPLY_OVERRIDES_FAILED, "no /spec/x"),
-                    ClusterStatus("west", Word.PENDING),
+                    ClusterStatus("east", PropagationStatus.APPLY_OVERRIDES_FAILED, "no /spec/x"),
+                    ClusterStatus("west", PropagationStatus.PENDING),
                     stalled=("east",),
                 )
             ),
@@ -117,7 +117,7 @@ def test_the_condition_says_of_which_generation_it_speaks() -> None:
         ),
         pytest.param(
             federated(
-                fold(ClusterStatus("east", Word.UPDATE_FAILED, "invalid"), stalled=("east",)),
+                fold(ClusterStatus("east", PropagationStatus.UPDATE_FAILED, "invalid"), stalled=("east",)),
                 generation=3,
             ),
             "InProgress",
@@ -126,14 +126,14 @@ def test_the_condition_says_of_which_generation_it_speaks() -> None:
             id="mended-by-a-new-generation",
         ),
         pytest.param(
-            federated(fold(reason=Propagation.INVALID, message="spec.template: is required")),
+            federated(fold(reason=Reason.INVALID, message="spec.template: is required")),
             "Failed",
             "Degraded",
             "spec.template: is required",
             id="invalid",
         ),
         pytest.param(
-            federated(fold(reason=Propagation.NAMESPACE_NOT_FEDERATED, message="no FederatedNamespace")),
+            federated(fold(reason=Reason.NAMESPACE_NOT_FEDERATED, message="no FederatedNamespace")),
             "InProgress",
             "Degraded",
             "no FederatedNamespace",
@@ -174,14 +174,14 @@ def test_an_object_that_no_controller_has_seen() -> None:
     [
         pytest.param([], "Progressing", id="not-probed"),
         pytest.param([health.READY], "Healthy", id="ready"),
-        pytest.param([health.Probe("ClusterNotReachable", "no answer")], "Degraded", id="offline"),
+        pytest.param([health.Probe(ClusterReason.NOT_REACHABLE, "no answer")], "Degraded", id="offline"),
         pytest.param([health.malformed("no Secret")], "Degraded", id="malformed"),
     ],
 )
 def test_health_of_clusters(probes: list[health.Probe], argo: str) -> None:
     judged = health.Health()
     for probe in probes:
-        judged = health.probe_result(judged, probe, HealthCheck(), 1.0)
+        judged = health.assess(judged, probe, HealthCheck(), 1.0)
     found: dict[str, Any] = {
         "apiVersion": "core.kubefed.io/v1beta1",
         "kind": "KubeFedCluster",

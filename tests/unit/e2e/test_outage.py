@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from e2e.outage import __main__ as outage
-from e2e.outage import story, verdict
+from e2e.outage import assessing, story
 from e2e.outage.run import Options
 from e2e.outage.samples import Exposition, percentiles
 from e2e.outage.story import Story, Wish
@@ -19,25 +19,25 @@ MEMBERS = ("m1", "m2", "m3")
 
 @given(st.integers(0, 1000), st.integers(0, 200))
 def test_a_story_can_be_told_again_and_its_bookkeeping_is_true(seed: int, acts: int) -> None:
-    told, again = Story(30, MEMBERS, "m3", seed), Story(30, MEMBERS, "m3", seed)
-    before = dict(told.wishes)
+    reported, again = Story(30, MEMBERS, "m3", seed), Story(30, MEMBERS, "m3", seed)
+    before = dict(reported.wishes)
     names = set(before)
     for _ in range(acts):
-        act = told.next()
+        act = reported.next()
         assert act == again.next()
         assert (act.before is None) is (act.name not in names)  # a name is never used twice
         names.add(act.name)
-        assert told.wishes.get(act.name) == act.after
-    assert all(told.wishes[name] == before[name] for name in told.still)
-    due = story.due(before, told.wishes, "m3")
+        assert reported.wishes.get(act.name) == act.after
+    assert all(reported.wishes[name] == before[name] for name in reported.still)
+    due = story.due(before, reported.wishes, "m3")
     held = story.expected(before, "m3")
     for name in due.deleted:
         del held[name]
     for name in due.created | due.updated:
-        held[name] = story.expected(told.wishes, "m3")[name]
-    assert held == story.expected(told.wishes, "m3")
+        held[name] = story.expected(reported.wishes, "m3")[name]
+    assert held == story.expected(reported.wishes, "m3")
     assert due.created | due.updated | due.deleted | due.untouched == names
-    assert told.still <= due.untouched
+    assert reported.still <= due.untouched
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,9 @@ def test_a_story_can_be_told_again_and_its_bookkeeping_is_true(seed: int, acts: 
 )
 def test_what_a_member_has_missed(before: Wish | None, after: Wish | None, kind: str) -> None:
     due = story.due({"x": before} if before else {}, {"x": after} if after else {}, "m3")
-    assert {each: "x" in getattr(due, each) for each in verdict.ONCE} == {each: each == kind for each in verdict.ONCE}
+    assert {each: "x" in getattr(due, each) for each in assessing.ONCE} == {
+        each: each == kind for each in assessing.ONCE
+    }
 
 
 def good() -> dict[str, Any]:
@@ -93,7 +95,7 @@ def sample(number: int, **values: Any) -> Callable[[dict[str, Any]], None]:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         pytest.param(change("outage", not_ready_after_s=None), "not ready after None", id="never-noticed"),
         pytest.param(change("outage", not_ready_after_s=300.0), "not ready after 300", id="noticed-late"),
@@ -124,13 +126,13 @@ def sample(number: int, **values: Any) -> Callable[[dict[str, Any]], None]:
         pytest.param(change("return", differences=["m3 x: holds 1, not 2"]), "holds 1", id="difference"),
     ],
 )
-def test_what_is_wrong_is_said(spoil: Callable[[dict[str, Any]], None], said: str) -> None:
+def test_what_is_wrong_is_said(spoil: Callable[[dict[str, Any]], None], message: str) -> None:
     measured = copy.deepcopy(good())
-    assert verdict.findings(measured, 800) == []
+    assert assessing.findings(measured, 800) == []
     spoil(measured)
-    found = verdict.findings(measured, 800)
+    found = assessing.findings(measured, 800)
     assert len(found) == 1
-    assert said in found[0]
+    assert message in found[0]
 
 
 def test_options_are_numbers() -> None:
@@ -143,8 +145,13 @@ def test_options_are_numbers() -> None:
 
 
 def test_metrics_are_summed_over_what_is_not_named() -> None:
-    told = Exposition('# HELP a x\na{name="sync"} 3.0\na{name="types"} 4\nb 1e3\na_other{name="sync"} 9\n')
-    assert (told.total("a"), told.total("a", name="sync"), told.total("b"), told.total("c")) == (7.0, 3.0, 1000.0, 0)
+    reported = Exposition('# HELP a x\na{name="sync"} 3.0\na{name="types"} 4\nb 1e3\na_other{name="sync"} 9\n')
+    assert (reported.total("a"), reported.total("a", name="sync"), reported.total("b"), reported.total("c")) == (
+        7.0,
+        3.0,
+        1000.0,
+        0,
+    )
 
 
 def test_percentiles_of_nothing_are_nothing() -> None:

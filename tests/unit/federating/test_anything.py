@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from federation.federating import (
     catalogue,
     findings,
+    formats,
     places,
     rendering,
-    reporting,
     resourcelist,
     schemas,
     together,
@@ -128,16 +128,16 @@ documents = st.sampled_from(WHOLE).flatmap(spoilt).filter(lambda value: isinstan
 @settings(max_examples=150)
 @given(st.lists(documents, min_size=1, max_size=3))
 def test_validating(found: list[dict[str, Any]]) -> None:
-    told = [finding for each in found for finding in validating.document(each, KNOWN, KINDS)]
-    told += [finding for _, finding in together.documents(found, KNOWN, together.fleet(found))]
+    reported = [finding for each in found for finding in validating.document(each, KNOWN, KINDS)]
+    reported += [finding for _, finding in together.documents(found, KNOWN, together.fleet(found))]
     located = [
         findings.Located("a.yaml", 1, each.path, each.message, each.severity, each.rule, catalogue.title(found[0]))
-        for each in told
+        for each in reported
     ]
-    assert len(reporting.text(located)) == len(reporting.github(located)) == len(located)
-    assert reporting.sarif(located, [], "1")
+    assert len(formats.text(located)) == len(formats.github(located)) == len(located)
+    assert formats.sarif(located, [], "1")
     for each in found:
-        for finding in told:
+        for finding in reported:
             node: Any = each
             for step in places.steps(each, finding.path):
                 node = node[step]

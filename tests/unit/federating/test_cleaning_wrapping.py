@@ -91,10 +91,7 @@ def test_federating_and_rendering_gives_the_object_back(kind: str) -> None:
     }
     made = wrap(document)
     assert made.remarks == ()
-    wanted = copy.deepcopy(document)
-    if kind == "Widget":
-        del wanted["nested"]["deep"][2]["three"]  # a null member means the same as none
-    assert rendered(made.document) == wanted
+    assert rendered(made.document) == document
 
 
 json = st.recursive(
@@ -153,7 +150,7 @@ def stored(kind: str, **body: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("document", "template", "said"),
+    ("document", "template", "message"),
     [
         pytest.param(
             stored(
@@ -205,11 +202,11 @@ def stored(kind: str, **body: Any) -> dict[str, Any]:
         pytest.param(stored("ServiceAccount", secrets=[{"name": "web-token"}]), {}, ["secrets left out"], id="account"),
     ],
 )
-def test_what_the_host_gave_is_left_out(document: dict[str, Any], template: Any, said: list[str]) -> None:
+def test_what_the_host_gave_is_left_out(document: dict[str, Any], template: Any, message: list[str]) -> None:
     made = cleaning.clean(document)
     assert {key: value for key, value in made.template.items() if key != "apiVersion"} == template
-    assert len(made.dropped) == len(said)
-    for sentence, wanted in zip(made.dropped, said, strict=True):
+    assert len(made.dropped) == len(message)
+    for sentence, wanted in zip(made.dropped, message, strict=True):
         assert wanted in sentence
 
 
@@ -288,7 +285,7 @@ def test_an_override_replaces_what_is_there_and_adds_what_is_not() -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [
         pytest.param("east:/spec/nothing/deep=1", "nothing", id="no-parent"),
         pytest.param("east:/spec/gone-", "has no member", id="remove-nothing"),
@@ -296,8 +293,8 @@ def test_an_override_replaces_what_is_there_and_adds_what_is_not() -> None:
         pytest.param("east:/metadata/labels=[1]", "must be a map", id="wrong-labels"),
     ],
 )
-def test_an_override_that_does_not_fit_is_refused(word: str, said: str) -> None:
-    with pytest.raises(Invalid, match=said):
+def test_an_override_that_does_not_fit_is_refused(word: str, message: str) -> None:
+    with pytest.raises(Invalid, match=message):
         wrap(DEPLOYMENT, Wish(changes=wishes.changes([word])))
 
 

@@ -112,14 +112,14 @@ def test_types_may_stand_among_the_items() -> None:
 
 
 def test_an_override_that_does_not_fit_fails_the_run_and_changes_nothing() -> None:
-    overrides = [{"clusterName": "east", "clusterOverrides": [{"path": "/spec/replica", "value": 5}]}]
+    overrides = [{"clusterName": "east", "clusterOverrides": [{"path": "/spek/replicas", "value": 5}]}]
     answer, fine = run(NAMESPACE, WEB, overrides=overrides, select={"kinds": ["Deployment"]})
     assert not fine
     assert answer["items"] == [NAMESPACE, WEB]
     (result,) = answer["results"]
     assert result["severity"] == "error"
     assert "Deployment shop/web" in result["message"]
-    assert "replica" in result["message"]
+    assert "/spek/replicas" in result["message"]
     assert result["resourceRef"] == {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
@@ -155,7 +155,7 @@ def test_by_hand_and_by_function_is_once_too_often() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "said"),
+    ("spec", "message"),
     [
         pytest.param({"placment": {}}, "spec.placment: is not known", id="field"),
         pytest.param({"placement": {"names": []}}, "spec.placement.names: is not known", id="placement"),
@@ -164,7 +164,7 @@ def test_by_hand_and_by_function_is_once_too_often() -> None:
         pytest.param({"select": {"kind": "x"}}, "spec.select.kind: is not known", id="select"),
         pytest.param({"select": {"kinds": "x"}}, "spec.select.kinds: must be a list", id="kinds"),
         pytest.param({"types": [{"kind": "A"}]}, "spec.types[0].apiVersion", id="type"),
-        pytest.param({"types": []}, "no type is known", id="no-types"),
+        pytest.param({"types": []}, "no types: name them here", id="no-types"),
         pytest.param({"unknown": "drop"}, "spec.unknown", id="unknown"),
         pytest.param({"overrides": [{"clusterName": ""}]}, "spec.overrides[0].clusterName", id="override"),
         pytest.param(
@@ -174,11 +174,11 @@ def test_by_hand_and_by_function_is_once_too_often() -> None:
         ),
     ],
 )
-def test_a_wrong_configuration_is_one_result(spec: dict[str, Any], said: str) -> None:
+def test_a_wrong_configuration_is_one_result(spec: dict[str, Any], message: str) -> None:
     answer, fine = run(WEB, **spec)
     assert not fine
     (result,) = answer["results"]
-    assert said in result["message"]
+    assert message in result["message"]
     assert answer["items"] == [WEB]
 
 

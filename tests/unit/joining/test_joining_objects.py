@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from federation.core import identity
+from federation.core import naming
 from federation.joining import contexts, discovery, fleet, installing, joins, kinds, leaving, objects
 from federation.joining.contexts import Contexts
 from federation.joining.errors import Refused
@@ -70,11 +70,6 @@ def test_rights_all_allows_everything() -> None:
     assert objects.has_all_rights(made["ClusterRole"])
 
 
-def test_host_as_member_leaves_its_namespace_alone() -> None:
-    made = objects.member_manifests("sys", "a", [], "types", host_namespace=True)
-    assert "Namespace" not in by_kind(made)
-
-
 def test_cluster_spec_says_what_the_kubeconfig_says() -> None:
     endpoint = Endpoint("https://east:6443/", Trust(ca=b"PEM"), proxy="http://proxy:3128")
     assert objects.cluster_spec(endpoint, "s") == {
@@ -89,14 +84,14 @@ def test_cluster_spec_says_what_the_kubeconfig_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "said"),
+    ("endpoint", "message"),
     [
         pytest.param(Endpoint("http://east:8080"), "not https", id="plain-http"),
         pytest.param(Endpoint("https://10.0.0.1", server_name="east"), "tls-server-name east", id="server-name"),
     ],
 )
-def test_what_a_kubefedcluster_cannot_say_is_refused(endpoint: Endpoint, said: str) -> None:
-    with pytest.raises(Unusable, match=said):
+def test_what_a_kubefedcluster_cannot_say_is_refused(endpoint: Endpoint, message: str) -> None:
+    with pytest.raises(Unusable, match=message):
         objects.cluster_spec(endpoint, "s")
 
 
@@ -146,7 +141,7 @@ def test_long_names_are_cut_apart() -> None:
     first, second = Wanted("a" * 253, "h" * 253), Wanted("a" * 253, "h" * 252)
     assert first.account != second.account
     assert len(first.account) <= 253
-    identity.cluster_name(first.account)
+    naming.cluster_name(first.account)
 
 
 def test_labels() -> None:
@@ -204,7 +199,7 @@ def test_unknown_and_ambiguous_types() -> None:
     both = (INGRESSES, OTHER_INGRESSES)
     with pytest.raises(Refused, match="ambiguous") as refused:
         kinds.resolve(both, {}, "ingress")
-    assert refused.value.hint == "say one of ingresses.extensions, ingresses.networking.k8s.io"
+    assert refused.value.hint == "name one of ingresses.extensions, ingresses.networking.k8s.io"
     assert kinds.resolve(both, {}, "ingresses.extensions") is OTHER_INGRESSES
 
 
@@ -236,8 +231,8 @@ def test_metrics_do_not_make_pods_ambiguous() -> None:
 def test_choose_says_why_not() -> None:
     reviews, ours = api("tokenreviews", "authentication.k8s.io"), api("kubefedclusters", "core.kubefed.io")
     known = served(DEPLOY_V1, ours, only=(reviews,))
-    for name, said in (("tokenreviews", "cannot be watched"), ("kubefedclusters", "belongs to the federation")):
-        with pytest.raises(Refused, match=said):
+    for name, message in (("tokenreviews", "cannot be watched"), ("kubefedclusters", "belongs to the federation")):
+        with pytest.raises(Refused, match=message):
             discovery.choose(known, name)
 
 
@@ -273,16 +268,16 @@ def test_contexts_by_name_and_by_address(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("context", "said"),
+    ("context", "message"),
     [
         pytest.param("eats", "did you mean 'east'", id="near"),
         pytest.param("zzz", "it has east, host", id="far"),
         pytest.param(None, "no current context", id="none"),
     ],
 )
-def test_contexts_that_are_not(tmp_path: Path, context: str | None, said: str) -> None:
+def test_contexts_that_are_not(tmp_path: Path, context: str | None, message: str) -> None:
     path = kubeconfig(tmp_path / "a", "host", "east")
-    with pytest.raises(Unusable, match=said):
+    with pytest.raises(Unusable, match=message):
         Contexts(str(path)).name(context)
 
 

@@ -25,7 +25,7 @@ async def serving(handler: Handler, *, tls: ssl.SSLContext | None = None) -> Asy
 
 
 @asynccontextmanager
-async def saying(content: bytes, *, hold: bool = False) -> AsyncIterator[str]:
+async def answering(content: bytes, *, hold: bool = False) -> AsyncIterator[str]:
     """A server that answers whatever it is asked with these bytes, then hangs up, or with `hold` says no more."""
     held: set[asyncio.StreamWriter] = set()
 

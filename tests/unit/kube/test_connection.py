@@ -1,6 +1,7 @@
 """Requests against real sockets: deadlines, renewed credentials, lying servers, TLS; failures are values."""
 
 import asyncio
+import contextlib
 import gzip
 import socket
 import ssl
@@ -10,19 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import orjson
 import pytest
 from aiohttp import web
 from prometheus_client import REGISTRY
 
-from federation.kube.connection import APPLY_PATCH, METADATA, Answer, Connection, expect
+from federation.kube.connection import APPLY_PATCH, JSON, METADATA, Answer, Connection, expect
 from federation.kube.endpoint import Credentials, Endpoint
 from federation.kube.tls import Trust
 from federation.model.errors import ApiFailure, Unusable
 from federation.model.failures import Failure, FailureKind
 from federation.playground import pki
-from tests.unit.kube.servers import Handler, saying, serving
+from tests.unit.kube.servers import Handler, answering, serving
+from tests.unit.kube.test_listing import BLOCKED, Turning
 
 OPEN = "/api/v1/namespaces/kube-system"
 LONG = 30.0
@@ -164,7 +165,7 @@ async def test_a_secret_is_not_quoted() -> None:
 @pytest.mark.parametrize("part", ["headers", "body"])
 async def test_no_answer_within_the_deadline(part: str) -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n12345" if part == "body" else b"HTTP/1.1 "
-    async with saying(head, hold=True) as url, connected(url) as connection:
+    async with answering(head, hold=True) as url, connected(url) as connection:
         failure = failed(await connection.request("GET", OPEN, deadline=0.1))
         assert (failure.kind, failure.message) == (FailureKind.TIMED_OUT, "no answer within 0.1 s")
 
@@ -184,14 +185,12 @@ async def test_no_answer_within_the_deadline(part: str) -> None:
     ],
 )
 async def test_lying_servers(content: bytes, kind: FailureKind | None) -> None:
-    async with saying(content) as url, connected(url) as connection:
+    async with answering(content) as url, connected(url) as connection:
         outcome = await connection.request("GET", OPEN, deadline=LONG)
         assert (outcome.kind if isinstance(outcome, Failure) else None) is kind
 
 
-async def test_an_endless_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("federation.kube.connection.LARGEST_ANSWER", 1 << 16)
-
+async def test_an_endless_answer_is_given_up() -> None:
     async def endless(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -200,20 +199,46 @@ async def test_an_endless_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) ->
         return response
 
     async with serving(endless) as url, connected(url) as asked:
-        assert failed(await asked.request("GET", "/api")).kind is FailureKind.UNREACHABLE
+        failure = failed(await asked.request("GET", "/api", largest=1 << 16))
+        assert (failure.kind, failure.reason) == (FailureKind.UNEXPECTED, "AnswerTooLong")
+        assert failure.message == "the answer is larger than 0.0625 MiB"
 
 
-async def test_a_packed_answer_is_given_up_when_too_much_comes_out_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("code", [200, 409])
+async def test_a_packed_answer_is_refused(code: int) -> None:
     """A thousand times as large as its Content-Length: a lying member must not fill our memory."""
-    monkeypatch.setattr("federation.kube.connection.LARGEST_ANSWER", 1 << 16)
+    asked_for: list[str] = []
     packed = gzip.compress(b"x" * (1 << 22))
     assert len(packed) < 1 << 16
 
     async def bomb(request: web.Request) -> web.StreamResponse:
-        return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+        asked_for.append(request.headers["Accept-Encoding"])
+        return web.Response(body=packed, status=code, headers={"Content-Encoding": "gzip", "Content-Type": JSON})
 
     async with serving(bomb) as url, connected(url) as asked:
-        assert failed(await asked.request("GET", "/api")).kind is FailureKind.UNREACHABLE
+        failure = failed(await asked.request("GET", "/api"))
+        assert failure.kind is FailureKind.UNEXPECTED
+        assert (code != 200) or "compresses" in failure.message
+        async with asked.stream("/api", {}, accept=METADATA) as stream:
+            assert isinstance(stream, Failure)
+    assert set(asked_for) == {"identity"}
+
+
+async def test_of_a_refusal_only_the_beginning_is_read() -> None:
+    """It goes on for ever, and means what its code says."""
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(status=422, headers={"Content-Type": JSON})
+        await response.prepare(request)
+        await response.write(b'{"kind":"Status","message":"x is invalid: Invalid value: \\"')
+        with contextlib.suppress(ConnectionError):
+            while True:
+                await response.write(b"y" * (1 << 16))
+        return response
+
+    async with serving(endless) as url, connected(url) as asked:
+        failure = failed(await asked.request("GET", "/api"))
+        assert (failure.kind, failure.message) == (FailureKind.INVALID, "x is invalid: Invalid value: …")
 
 
 async def test_200_with_something_else_than_json() -> None:
@@ -233,7 +258,7 @@ async def test_nobody_listens() -> None:
             failure = failed(await connection.request("GET", OPEN))
             assert failure.kind is FailureKind.UNREACHABLE
             assert url in failure.message
-            assert failure.whose == "member"
+            assert failure.concerns == "member"
 
 
 async def test_a_name_that_cannot_be() -> None:
@@ -241,6 +266,14 @@ async def test_a_name_that_cannot_be() -> None:
         assert failed(await connection.request("GET", OPEN)).kind is FailureKind.UNREACHABLE
         async with connection.stream(OPEN, {}, accept=METADATA) as stream:
             assert isinstance(stream, Failure)
+
+
+async def test_a_watch_of_a_connection_that_was_closed_is_a_failure() -> None:
+    async with connected("http://127.0.0.1:1") as connection:
+        await connection.close()
+        async with connection.stream(OPEN, {}, accept=METADATA) as stream:
+            assert isinstance(stream, Failure)
+            assert stream.kind is FailureKind.UNREACHABLE
 
 
 async def test_counted_by_cluster_verb_and_code() -> None:
@@ -382,9 +415,8 @@ async def test_a_stream_is_read_as_it_comes() -> None:
         connected(url) as connection,
         connection.stream("/api/v1/things", {"watch": "true"}, accept=METADATA) as stream,
     ):
-        assert isinstance(stream, aiohttp.StreamReader)
-        assert await stream.readline() == b"one\n"
-        assert await stream.read() == b"two\n"
+        assert not isinstance(stream, Failure)
+        assert b"".join([piece async for piece in stream]) == b"one\ntwo\n"
 
 
 async def test_a_refused_watch_is_a_failure_and_renews() -> None:
@@ -402,6 +434,29 @@ async def test_a_refused_watch_is_a_failure_and_renews() -> None:
     assert shown == ["Bearer old", "Bearer new"]
 
 
+@pytest.mark.parametrize("head", [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n"])
+async def test_a_server_that_answers_more_than_it_was_asked(head: bytes) -> None:
+    """Without an end: interim answers cost it nothing, and are read before any deadline is looked at."""
+    async with answering(head * 200_000) as url, connected(url) as connection, Turning() as turning:
+        failure = failed(await connection.request("GET", OPEN))
+        assert failure.message.endswith("answers more than it was asked")
+        assert (failure.kind, failure.concerns) == (FailureKind.UNEXPECTED, "member")
+        async with connection.stream(OPEN, {}, accept=METADATA) as stream:
+            assert isinstance(stream, Failure)
+    assert turning.longest < BLOCKED / 2
+
+
+async def test_a_few_interim_answers_are_passed_over() -> None:
+    head = b"HTTP/1.1 103 Early Hints\r\nLink: <x>\r\n\r\n" * 3
+    async with (
+        answering(head + b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}") as url,
+        connected(url) as connection,
+    ):
+        answer = await connection.request("GET", OPEN)
+        assert not isinstance(answer, Failure)
+        assert answer.body == b"{}"
+
+
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
@@ -416,7 +471,7 @@ async def test_a_server_that_stalls_while_a_watch_is_opened(
 ) -> None:
     monkeypatch.setattr("federation.kube.connection.DEADLINE", 0.05)
     async with (
-        saying(content, hold=True) as url,
+        answering(content, hold=True) as url,
         connected(url) as connection,
         connection.stream("/api/v1/things", {}, accept=METADATA) as stream,
     ):
@@ -439,8 +494,8 @@ async def test_closed_it_stays_closed() -> None:
         await connection.close()
         assert failed(await under_way).kind is FailureKind.UNREACHABLE
         failure = failed(await connection.request("GET", OPEN))
-        assert (failure.kind, "given up" in failure.message) == (FailureKind.UNREACHABLE, True)
-        assert connection._session is None
+        assert (failure.kind, "was aborted" in failure.message) == (FailureKind.UNREACHABLE, True)
+        assert connection._pool.open == 0
 
 
 # --- TLS --------------------------------------------------------------------------------------------------------
@@ -506,7 +561,7 @@ async def test_a_client_certificate_is_shown(tmp_path: Path) -> None:
             assert isinstance(answer, Answer)
             assert answer.json() == {"client": ["federation"]}
         async with connected(url, trust=Trust(ca=ca.certificate)) as connection:
-            assert failed(await connection.request("GET", OPEN)).whose == "member"
+            assert failed(await connection.request("GET", OPEN)).concerns == "member"
 
 
 async def test_the_server_name_of_a_kubeconfig_is_what_is_checked(tmp_path: Path) -> None:
@@ -521,7 +576,7 @@ async def test_the_server_name_of_a_kubeconfig_is_what_is_checked(tmp_path: Path
 
 async def test_https_asked_of_a_plain_server() -> None:
     async with (
-        saying(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url,
+        answering(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url,
         connected(url.replace("http:", "https:")) as connection,
     ):
-        assert failed(await connection.request("GET", OPEN, deadline=LONG)).whose == "member"
+        assert failed(await connection.request("GET", OPEN, deadline=LONG)).concerns == "member"

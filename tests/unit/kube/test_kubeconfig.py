@@ -2,6 +2,10 @@
 
 import base64
 import contextlib
+import json
+import os
+import ssl
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
@@ -21,6 +25,11 @@ CANARY = "hunter2canary"
 SERVER = "https://10.0.0.1:6443"
 CA = pki.authority("ca")
 CLIENT = pki.client(CA, "federation")
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 9)
+)
 
 
 def b64(content: str | bytes) -> str:
@@ -105,8 +114,19 @@ def test_what_is_not_validated(skipped: list[str] | None, expected: Trust) -> No
         pytest.param(cluster(), {"token": b64(f"{CANARY}é")}, "not a bearer token", id="not-ascii"),
         pytest.param(cluster(), {"token": b64(f"{CANARY}\r\nX-Evil: 1")}, "not a bearer token", id="header-injection"),
         pytest.param(cluster(caBundle="A"), {"token": b64(CANARY)}, "caBundle of the KubeFedCluster", id="ca"),
+        pytest.param(cluster(caBundle="@@@@"), {"token": b64(CANARY)}, "not base64", id="a-ca-of-no-base64-at-all"),
+        pytest.param(
+            cluster(apiEndpoint="https://h\\x"), {"token": b64(CANARY)}, "is not an http(s) URL", id="no-host"
+        ),
         pytest.param({"apiEndpoint": ""}, {"token": b64(CANARY)}, "is not an http(s) URL", id="no-endpoint"),
-        pytest.param({"apiEndpoint": "10.0.0.1:6443"}, {"token": b64(CANARY)}, "is not an http(s) URL", id="no-scheme"),
+        pytest.param({"apiEndpoint": "http://m1"}, {"token": b64(CANARY)}, "is not https", id="clear-text"),
+        pytest.param({"apiEndpoint": "HTTP://m1"}, {"token": b64(CANARY)}, "is not https", id="clear-text-in-capitals"),
+        pytest.param(cluster(), document({"server": "http://m1"}), "is not https", id="clear-text-in-a-kubeconfig"),
+        pytest.param(
+            {"apiEndpoint": "http://m1"}, document({}), "is not https", id="clear-text-that-a-kubeconfig-leaves-to-it"
+        ),
+        pytest.param({"apiEndpoint": "10.0.0.1:6443/x"}, {"token": b64(CANARY)}, "is not an http(s) URL", id="no-url"),
+        pytest.param({"apiEndpoint": "ftp://10.0.0.1"}, {"token": b64(CANARY)}, "is not an http(s) URL", id="ftp"),
         pytest.param({"apiEndpoint": "https://[::1"}, {"token": b64(CANARY)}, "is not an http(s) URL", id="half-ipv6"),
         pytest.param({"apiEndpoint": "https://h:99999"}, {"token": b64(CANARY)}, "is not an http(s) URL", id="port"),
         pytest.param({"apiEndpoint": "https://h:x"}, {"token": b64(CANARY)}, "is not an http(s) URL", id="port-name"),
@@ -116,12 +136,15 @@ def test_what_is_not_validated(skipped: list[str] | None, expected: Trust) -> No
             {"apiEndpoint": f"https://u:{CANARY}@h"}, {"token": b64("x")}, "must not carry a user name", id="userinfo"
         ),
         pytest.param({"apiEndpoint": f"u:{CANARY}@h"}, {"token": b64("x")}, "must not carry a user name", id="no-url"),
-        pytest.param(cluster(proxyURL=f"socks5://u:{CANARY}@p"), {"token": b64("x")}, "proxy is not", id="socks-proxy"),
+        pytest.param(cluster(proxyURL=f"socks4://u:{CANARY}@p"), {"token": b64("x")}, "proxy is not", id="socks-proxy"),
         pytest.param(cluster(proxyURL=f"{CANARY}"), {"token": b64("x")}, "proxy is not", id="proxy"),
         pytest.param(cluster(), {"kubeconfig": b64(f"a: b: {CANARY}")}, "is not YAML", id="not-yaml"),
         pytest.param(cluster(), {"kubeconfig": b64(b"\xff\xfe\x00")}, "is not YAML", id="not-text"),
         pytest.param(cluster(), {"kubeconfig": b64("[" * 5000)}, "is not YAML", id="deep"),
-        pytest.param(cluster(), {"kubeconfig": b64("a: 2001-99-99")}, "is not YAML", id="no-such-day"),
+        pytest.param(cluster(), {"kubeconfig": b64("a: 2001-99-99")}, "lacks a current-context", id="no-such-day"),
+        pytest.param(cluster(), {"kubeconfig": b64("a: 1\n" * 200_000)}, "at most 524288 characters", id="too-long"),
+        pytest.param(cluster(), {"kubeconfig": b64("[" + "a," * 3000 + "]")}, "is not YAML", id="too-many-values"),
+        pytest.param(cluster(), {"kubeconfig": b64(BOMB)}, "is not YAML", id="aliases-that-multiply"),
         pytest.param(cluster(), {"kubeconfig": b64(f"--- a\n--- {CANARY}\n")}, "is not YAML", id="two-documents"),
         pytest.param(cluster(), {"kubeconfig": b64("")}, "neither `token` nor `kubeconfig`", id="empty-kubeconfig"),
         pytest.param(cluster(), {"kubeconfig": b64(CANARY)}, "lacks a current-context", id="a-string"),
@@ -246,7 +269,102 @@ async def test_a_users_kubeconfig_may_hold_files(tmp_path: Path) -> None:
     paths = user_file(tmp_path / "config", user, server)
     endpoint = await kubeconfig.from_kubeconfig(paths)
     assert endpoint.trust == Trust(ca=CA.certificate, certificate=CLIENT.certificate, key=CLIENT.key)
-    assert kubeconfig.contexts(paths) == (["c"], "c")
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go during the test."""
+    path = tmp_path / "scratch"
+    path.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(path))
+    return path
+
+
+def plugin(path: Path, status: dict[str, Any]) -> dict[str, Any]:
+    """An exec plugin that returns this status, as a kubeconfig names it."""
+    version = "client.authentication.k8s.io/v1"
+    path.write_text(json.dumps({"apiVersion": version, "kind": "ExecCredential", "status": status}))
+    return {"command": "cat", "args": [str(path)], "apiVersion": version}
+
+
+PAIR = {"client-certificate-data": b64(CLIENT.certificate), "client-key-data": b64(CLIENT.key)}
+RETURNED = {"clientCertificateData": CLIENT.certificate.decode(), "clientKeyData": CLIENT.key.decode()}
+
+
+async def test_keys_of_a_kubeconfig_stay_on_no_disk(tmp_path: Path, scratch: Path) -> None:
+    """Neither those that it holds nor those of a plugin; twice, as when credentials are renewed."""
+    trust = Trust(ca=CA.certificate, certificate=CLIENT.certificate, key=CLIENT.key)
+    server = {"server": SERVER, "certificate-authority-data": b64(CA.certificate)}
+    for user in (PAIR, {"exec": plugin(tmp_path / "answer", RETURNED)}):
+        paths = user_file(tmp_path / "config", user, server)
+        for _ in range(2):
+            endpoint = await kubeconfig.from_kubeconfig(paths)
+            assert (endpoint.trust, endpoint.credentials.header) == (trust, "")
+            assert os.listdir(scratch) == []
+
+
+async def test_data_goes_before_files(tmp_path: Path) -> None:
+    files = {"client-certificate": "/no/such/crt", "client-key": "/no/such/key"}
+    server = {"server": SERVER, "certificate-authority": "/no/such/ca", "certificate-authority-data": ""}
+    endpoint = await kubeconfig.from_kubeconfig(user_file(tmp_path / "config", PAIR | files, server))
+    assert endpoint.trust == Trust(certificate=CLIENT.certificate, key=CLIENT.key)
+
+
+async def test_a_file_is_relative_to_its_kubeconfig(tmp_path: Path) -> None:
+    (tmp_path / "ca.crt").write_bytes(CA.certificate)
+    server = {"server": SERVER, "certificate-authority": "ca.crt"}
+    endpoint = await kubeconfig.from_kubeconfig(user_file(tmp_path / "config", {"token": "x"}, server))
+    assert endpoint.trust == Trust(ca=CA.certificate)
+
+
+@pytest.mark.parametrize(
+    ("status", "header", "certified"),
+    [
+        pytest.param({"token": "new"}, "Bearer new", False, id="token"),
+        pytest.param(RETURNED, "", True, id="certificate"),
+        pytest.param({"token": "new"} | RETURNED, "Bearer new", True, id="both"),
+    ],
+)
+async def test_what_an_exec_plugin_returns_counts(
+    status: dict[str, Any], header: str, certified: bool, tmp_path: Path
+) -> None:
+    user = {"token": CANARY, "username": "u", "password": CANARY, "exec": plugin(tmp_path / "answer", status)}
+    endpoint = await kubeconfig.from_kubeconfig(user_file(tmp_path / "config", user))
+    assert endpoint.credentials.header == header
+    assert endpoint.trust == (Trust(certificate=CLIENT.certificate, key=CLIENT.key) if certified else Trust())
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"token": ""}, id="empty-token"),
+        pytest.param({"clientCertificateData": RETURNED["clientCertificateData"]}, id="certificate-without-key"),
+    ],
+)
+async def test_an_exec_plugin_that_returns_nothing_of_use(status: dict[str, Any], tmp_path: Path) -> None:
+    user = {"token": CANARY, "exec": plugin(tmp_path / "answer", status)}
+    with pytest.raises(Unusable, match="returned neither a token nor a client certificate"):
+        await kubeconfig.from_kubeconfig(user_file(tmp_path / "config", user))
+
+
+async def test_a_user_with_a_password(tmp_path: Path) -> None:
+    paths = user_file(tmp_path / "config", {"username": "u", "password": "p"})
+    assert (await kubeconfig.from_kubeconfig(paths)).credentials.header == f"Basic {b64('u:p')}"
+
+
+async def test_a_token_in_a_file(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t")
+    paths = user_file(tmp_path / "config", {"tokenFile": "token"})
+    assert (await kubeconfig.from_kubeconfig(paths)).credentials.header == "Bearer t"
+
+
+async def test_an_oidc_token_that_is_valid(tmp_path: Path) -> None:
+    token = f"a.{b64(json.dumps({'exp': 4102444800}))}.c"
+    paths = user_file(tmp_path / "config", {"auth-provider": {"name": "oidc", "config": {"id-token": token}}} | PAIR)
+    endpoint = await kubeconfig.from_kubeconfig(paths)
+    assert endpoint.credentials.header == f"Bearer {token}"
+    assert endpoint.trust.key == CLIENT.key
 
 
 async def test_a_token_file_is_read_again_when_the_token_is_refused(tmp_path: Path) -> None:
@@ -289,6 +407,14 @@ async def test_a_token_file_is_read_again_when_the_token_is_refused(tmp_path: Pa
             "c",
             "config: the CA bundle is not PEM certificates",
             id="ca-is-text",
+        ),
+        pytest.param(
+            base64.b64decode(
+                document({"server": SERVER, "certificate-authority-data": f"{CANARY}="}, {"token": "x"})["kubeconfig"]
+            ),
+            "c",
+            "config: certificate-authority-data is not base64",
+            id="ca-not-base64",
         ),
         pytest.param(
             base64.b64decode(
@@ -392,6 +518,39 @@ def test_unusable_certificates(trust: Trust, says: str) -> None:
     assert CLIENT.key.decode().splitlines()[1] not in printed
 
 
+def test_a_key_is_loaded_from_memory(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**_: object) -> None:
+        raise AssertionError("a directory for a key")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", refuse)
+    assert tls.context(Trust(certificate=CLIENT.certificate, key=CLIENT.key, skip_all=True))
+    with pytest.raises(Unusable):
+        tls.context(Trust(certificate=CLIENT.certificate, key=CLIENT.key[:-40]))
+
+
+@pytest.mark.parametrize("key", [CLIENT.key, CLIENT.key[:-30]], ids=["good", "bad"])
+def test_where_there_are_no_files_in_memory_the_key_is_removed_at_once(
+    key: bytes, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(_: str) -> int:
+        raise OSError
+
+    monkeypatch.setattr(os, "memfd_create", lacking)
+    made = ssl.create_default_context()
+    seen: list[tuple[int, int]] = []
+    load = made.load_cert_chain
+
+    def loading(path: str, password: Any) -> None:
+        seen.append((os.stat(path).st_mode & 0o777, os.stat(Path(path).parent).st_mode & 0o777))
+        load(path, password=password)
+
+    monkeypatch.setattr(ssl.SSLContext, "load_cert_chain", lambda _, path, password: loading(path, password))
+    with contextlib.nullcontext() if key == CLIENT.key else pytest.raises(Unusable):
+        tls.load_pair(made, CLIENT.certificate, key)
+    assert seen == [(0o600, 0o700)]
+    assert os.listdir(scratch) == []
+
+
 def test_contexts_are_built_once() -> None:
     assert tls.context(Trust(ca=CA.certificate)) is tls.context(Trust(ca=CA.certificate))
     assert tls.context(Trust(ca=CA.certificate)) is not tls.context(Trust(ca=CA.certificate, skip_name=True))
@@ -409,8 +568,28 @@ async def test_of_several_files_the_first_current_context_counts_as_for_kubectl(
     for name in ("a", "b"):
         (tmp_path / name).write_text(ONE.replace("NAME", name))
     paths = f"{tmp_path / 'a'}:{tmp_path / 'b'}"
-    assert kubeconfig.contexts(paths) == (["a", "b"], "a")
     assert (await kubeconfig.from_kubeconfig(paths)).server == "https://a"
+
+
+async def test_relative_names_of_files_start_from_their_own_kubeconfig(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "token").write_text(f"token of {name}")
+        (tmp_path / name / "config").write_text(ONE.replace("token: t", "tokenFile: token").replace("NAME", name))
+    paths = f"{tmp_path / 'a' / 'config'}:{tmp_path / 'b' / 'config'}"
+    assert (await kubeconfig.from_kubeconfig(paths, "b")).credentials.header == "Bearer token of b"
+
+
+async def test_files_that_are_read_already_are_read_again_only_for_a_new_token(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_text(ONE.replace("NAME", "a"))
+    files = kubeconfig.read(str(path))
+    path.write_text(ONE.replace("NAME", "a").replace("token: t", "token: new"))
+    endpoint = await kubeconfig.from_kubeconfig(str(path), "a", files)
+    assert endpoint.credentials.header == "Bearer t"
+    await endpoint.credentials.renew("Bearer t")
+    assert endpoint.credentials.header == "Bearer new"
+    assert (await kubeconfig.from_kubeconfig(str(path), "a", files)).credentials.header == "Bearer t"
 
 
 @pytest.mark.parametrize(

@@ -2,19 +2,21 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, cast
 
-import aiohttp
 import orjson
 import pytest
 
-from federation.core import failures
-from federation.kube import decoding, reflector
+from federation.core import classification
+from federation.kube import decoding, listing
 from federation.kube.connection import JSON, Answer, Connection
-from federation.kube.reflector import IDLE_LIMIT, Collection, Reflector
+from federation.kube.listing import Collection
+from federation.kube.reflector import BURST, IDLE_LIMIT, Reflector
+from federation.kube.transport import Closed
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata
 from federation.model.resources import ObjectName
@@ -55,7 +57,7 @@ class Stream:
     def __init__(self, steps: Iterable[Step]) -> None:
         self._steps = steps
 
-    async def iter_any(self) -> AsyncIterator[bytes]:
+    async def __aiter__(self) -> AsyncIterator[bytes]:
         for step in self._steps:
             if isinstance(step, bytes):
                 yield step
@@ -104,7 +106,7 @@ class Sink:
     """Remembers what it was told, and holds what a store would hold."""
 
     def __init__(self) -> None:
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self.holds: dict[str, str] = {}
         self.fails: list[Exception] = []
 
@@ -112,25 +114,51 @@ class Sink:
         if self.fails:
             raise self.fails.pop()
         self.holds = {item.name: item.resource_version for item in items}
-        self.told.append(f"={','.join(sorted(self.holds))}")
+        self.reported.append(f"={','.join(sorted(self.holds))}")
 
     def upsert(self, item: Metadata) -> None:
         if self.fails:
             raise self.fails.pop()
         self.holds[item.name] = item.resource_version
-        self.told.append(f"+{item.name}@{item.resource_version}")
+        self.reported.append(f"+{item.name}@{item.resource_version}")
 
     def remove(self, item: Metadata) -> None:
         self.holds.pop(item.name, None)
-        self.told.append(f"-{item.name}")
+        self.reported.append(f"-{item.name}")
+
+
+class StepSink(Sink):
+    """Takes a list in in steps, and counts the turns that others had between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns = 0
+
+    def replacing(self, items: Iterable[Metadata]) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for item in items:
+            loop.call_soon(self._turn)
+            self.holds[item.name] = item.resource_version
+            yield
+        self.reported.append(f"after {self.turns} turns")
+
+    def _turn(self) -> None:
+        self.turns += 1
 
 
 class Following:
     """A reflector that runs."""
 
-    def __init__(self, server: Server, *, selector: str = "", roll: Callable[[], float] = lambda: 0.0) -> None:
+    def __init__(
+        self,
+        server: Server,
+        *,
+        selector: str = "",
+        roll: Callable[[], float] = lambda: 0.0,
+        sink: Sink | None = None,
+    ) -> None:
         self.server = server
-        self.sink = Sink()
+        self.sink = sink or Sink()
         self.changes: list[str] = []
         self.ends: list[float] = []
         collection = Collection(
@@ -170,7 +198,7 @@ async def test_lists_then_watches_from_there() -> None:
     )
     following = Following(server, selector="kubefed.io/managed")
     await following.run(60)
-    assert following.sink.told == ["=a,b", "+c@11", "+a@12", "-b"]
+    assert following.sink.reported == ["=a,b", "+c@11", "+a@12", "-b"]
     assert following.reflector.synced
     assert server.verbs() == ["list", "watch@10"]
     _, _, params = server.asked[1]
@@ -183,8 +211,18 @@ async def test_a_list_comes_in_pages() -> None:
     server = Server([listed("10", item("a", 1), more="next"), listed("10", item("b", 2))])
     following = Following(server)
     await following.run(1)
-    assert following.sink.told == ["=a,b"]
+    assert following.sink.reported == ["=a,b"]
     assert [params.get("continue") for _, what, params in server.asked if what == "list"] == [None, "next"]
+
+
+@virtual
+async def test_others_have_their_turn_while_a_list_is_taken_in() -> None:
+    server = Server(
+        [listed("10", *(item(f"n{number}", 1) for number in range(50)))], [[event("ADDED", item("x", 11)), 1e3]]
+    )
+    following = Following(server, sink=StepSink())
+    await following.run(1)
+    assert following.sink.reported[:2] == ["after 50 turns", "+x@11"]
 
 
 @pytest.mark.parametrize(
@@ -201,7 +239,7 @@ def test_a_list_that_ends_half_way_changes_nothing(second: Answer | Failure) -> 
         server = Server([listed("10", item("a", 1), more="next"), second, listed("20", item("b", 2))])
         following = Following(server)
         await following.run(30)
-        assert following.sink.told == ["=b"]
+        assert following.sink.reported == ["=b"]
         assert server.verbs() == ["list", "list", "list", "watch@20"]
         assert server.asked[2][2].get("continue") is None
 
@@ -223,11 +261,11 @@ async def test_an_ended_watch_goes_on_where_it_ended() -> None:
     following = Following(server)
     await following.run(60)
     assert server.verbs() == ["list", "watch@10", "watch@11", "watch@40", "watch@40"]
-    assert following.sink.told == ["=", "+a@11", "+b@12"]
+    assert following.sink.reported == ["=", "+a@11", "+b@12"]
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "reported"),
     [
         pytest.param([50.0], True, id="by-the-server"),
         pytest.param([event("ADDED", item("a", 11)), 50.0], True, id="after-events"),
@@ -237,14 +275,14 @@ async def test_an_ended_watch_goes_on_where_it_ended() -> None:
         pytest.param([3600.0], False, id="silent"),
     ],
 )
-def test_an_early_end_is_told(script: list[Step], told: bool) -> None:
+def test_an_early_end_is_told(script: list[Step], reported: bool) -> None:
     """A server ends the watches of a type whose definition has changed."""
 
     @virtual
     async def test() -> None:
         following = Following(Server([listed("10")], [script, [80.0, 3600.0]]))
         await following.run(300)
-        assert len(following.ends) == (1 if told else 0)
+        assert len(following.ends) == (1 if reported else 0)
 
     test()
 
@@ -271,7 +309,7 @@ def test_expired_lists_from_nothing_at_once(how: str) -> None:
         following = Following(server)
         await following.run(30)
         assert server.verbs() == ["list", "watch@10", "watch@11", "list", "watch@90"]
-        assert following.sink.told == ["=a", "=b"]
+        assert following.sink.reported == ["=a", "=b"]
         when = server.times("list")[1]
         assert when == pytest.approx(10.0 if how == "event" else 5.0)
 
@@ -393,7 +431,7 @@ def test_a_version_that_means_nothing_to_the_server_is_given_up(how: str) -> Non
     refusal = {"kind": "Status", "code": 400, "message": "the resource version is invalid"}
     script: list[Step] | Failure = [event("ERROR", refusal)]
     if how == "answer":
-        script = failures.classify(400, JSON, orjson.dumps(refusal), secret=False)
+        script = classification.classify(400, JSON, orjson.dumps(refusal), secret=False)
 
     @virtual
     async def test() -> None:
@@ -413,7 +451,7 @@ def test_after_an_outage_the_servers_count_is_compared(counted: int) -> None:
     @virtual
     async def test() -> None:
         lists: list[Answer | Failure] = [listed("900", item("a", 800)), listed(str(counted), item("b", 5))]
-        server = Server(lists, [[30.0, aiohttp.ServerDisconnectedError()], refused(), [1000.0]])
+        server = Server(lists, [[30.0, Closed()], refused(), [1000.0]])
         following = Following(server)
         await following.run(100)
         # A watch that breaks is opened again and asks nothing; one that could not be opened asks once it can be.
@@ -427,7 +465,7 @@ def test_after_an_outage_the_servers_count_is_compared(counted: int) -> None:
 @pytest.mark.parametrize("limit", ["MOST_PAGES", "LONGEST_LIST"])
 def test_a_list_without_an_end_is_given_up(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every page names a next one; an empty page is none (the API allows pages of which everything was filtered)."""
-    monkeypatch.setattr(reflector, limit, 10 if limit == "MOST_PAGES" else 1000)
+    monkeypatch.setattr(listing, limit, 10 if limit == "MOST_PAGES" else 1000)
 
     @virtual
     async def test() -> None:
@@ -435,7 +473,7 @@ def test_a_list_without_an_end_is_given_up(limit: str, monkeypatch: pytest.Monke
         following = Following(server)
         await following.run(10)
         assert 10 < len(server.verbs()) < 200
-        assert following.sink.told == []
+        assert following.sink.reported == []
         assert following.changes == ["UNEXPECTED"]
 
     test()
@@ -494,7 +532,7 @@ def test_collections_ask_for_no_more_than_their_readers_need() -> None:
     connection = cast("Connection", Server([listed("1")]))
     hub = watches.Watches(connection, "system")
     sink = cast("Any", Sink())
-    member = watches.holdings(connection, enabled, sink, lambda watch: None, lambda: None).collection
+    member = watches.copies(connection, enabled, sink, lambda watch: None, lambda: None, manager="kubefed-0").collection
     assert (member.path, member.label_selector) == ("/api/v1/configmaps", marks.MANAGED_LABEL)
     assert "as=PartialObjectMetadata;" in member.accept
     assert "as=PartialObjectMetadataList;" in member.accept_list
@@ -509,7 +547,6 @@ def test_collections_ask_for_no_more_than_their_readers_need() -> None:
         b'{"x":1}',
         b"",
     )
-    assert reflector.PAGE.isdecimal()
 
 
 @virtual
@@ -533,3 +570,34 @@ async def test_an_expired_version_after_an_outage_is_listed_anew_at_once() -> No
     assert server.verbs()[:14] == ["list", *["watch@10"] * 11, "list", "watch@90"]
     assert server.times("list")[1] == server.times("watch")[10]
     assert following.reflector.failure is None
+
+
+@pytest.mark.parametrize("at_once", [1_000, 100])
+def test_a_member_that_sends_objects_without_end_is_left_alone_until_it_has_fewer(at_once: int) -> None:
+    """By events, too, a member makes us keep no more than its budget, however short its watches are."""
+
+    @virtual
+    async def test() -> None:
+        flood = [event("ADDED", item(f"n{number}", number + 11)) for number in range(1_000)]
+        scripts: list[list[Step] | Failure] = [[*flood[at : at + at_once], 5.0] for at in range(0, 1_000, at_once)]
+        server = Server([listed("10"), listed("3000", item("n1", 11))], scripts)
+        following = Following(server)
+        sink = following.sink
+
+        def remembered() -> tuple[int, int]:
+            return len(sink.holds) * 1_000_000, 10 << 20  # so that there is room for some 500 of them
+
+        following.reflector.collection = dataclasses.replace(following.reflector.collection, remembered=remembered)
+        task = asyncio.create_task(following.run(400))
+        await asyncio.sleep(100)
+        assert 500 <= len(sink.holds) <= 500 + BURST + 100
+        failure = following.reflector.failure
+        assert failure is not None
+        assert failure.kind is FailureKind.TOO_MUCH
+        await asyncio.sleep(190)
+        assert server.verbs().count("list") == 1
+        await asyncio.sleep(100)
+        assert "=n1" in sink.reported
+        await task
+
+    test()

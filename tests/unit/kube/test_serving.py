@@ -5,7 +5,7 @@ import socket
 import aiohttp
 import pytest
 
-from federation.kube.serving import Endpoint
+from federation.kube.serving import Listener
 from federation.model.errors import Unusable
 from federation.runtime import metrics
 
@@ -19,7 +19,7 @@ def free_port() -> int:
 async def test_checks_and_metrics() -> None:
     problems = {"/livez": "", "/readyz": "not listed yet"}
     address = f"127.0.0.1:{free_port()}"
-    endpoint = Endpoint(address, {path: lambda path=path: problems[path] for path in problems}, metrics=True)  # type: ignore[misc]
+    endpoint = Listener(address, {path: lambda path=path: problems[path] for path in problems}, metrics=True)  # type: ignore[misc]
     await endpoint.start()
     metrics.LOOP_LAG.set(0)
     try:
@@ -46,7 +46,21 @@ async def test_a_taken_port_is_named() -> None:
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(Unusable, match=f"cannot listen on '{address}'"):
-            await Endpoint(address, {}).start()
+            await Listener(address, {}).start()
+        with pytest.raises(Unusable, match="another process listens there already; choose another with --some-address"):
+            await Listener(address, {}, flag="--some-address").start()
+
+
+async def test_the_port_that_was_taken_is_told() -> None:
+    endpoint = Listener("127.0.0.1:0", {"/livez": lambda: ""})
+    try:
+        host, _, port = (await endpoint.start()).rpartition(":")
+        assert host == "127.0.0.1"
+        async with aiohttp.ClientSession(f"http://{host}:{port}") as session, session.get("/livez") as answer:
+            assert answer.status == 200
+    finally:
+        await endpoint.stop()
+    assert await Listener("0", {}).start() == ""
 
 
 @pytest.mark.parametrize(
@@ -54,16 +68,16 @@ async def test_a_taken_port_is_named() -> None:
 )
 async def test_addresses_that_cannot_be(address: str) -> None:
     with pytest.raises(Unusable, match="cannot listen on"):
-        await Endpoint(address, {}).start()
+        await Listener(address, {}).start()
 
 
 async def test_a_port_that_cannot_be_is_refused_by_us() -> None:
     """uvloop would listen on another one, without a word."""
     with pytest.raises(Unusable, match="at most 65535"):
-        await Endpoint("127.0.0.1:99999", {}).start()
+        await Listener("127.0.0.1:99999", {}).start()
 
 
 async def test_nothing_listens_where_nothing_should() -> None:
-    endpoint = Endpoint("0", {}, metrics=True)
-    await endpoint.start()
+    endpoint = Listener("0", {}, metrics=True)
+    assert await endpoint.start() == ""
     await endpoint.stop()

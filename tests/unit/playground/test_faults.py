@@ -14,7 +14,7 @@ HEALTH = RequestInfo(verb="get", path="/readyz")
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         pytest.param({"kind": "explode"}, "no such fault", id="kind"),
         pytest.param({"kind": "cut", "verb": "fetch"}, "no such verb", id="verb"),
@@ -24,8 +24,8 @@ HEALTH = RequestInfo(verb="get", path="/readyz")
         pytest.param({"kind": "refuse", "times": 1}, "no filter", id="refuse-with-times"),
     ],
 )
-def test_a_fault_that_could_never_work_is_refused(wrong: dict[str, object], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_fault_that_could_never_work_is_refused(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         Fault(**wrong)  # type: ignore[arg-type]
 
 
@@ -78,9 +78,9 @@ def test_clearing_one_or_all() -> None:
 def test_open_watches_are_struck_as_often_as_asked() -> None:
     armed = Faults()
     cut = armed.inject(Fault(kind="cut", verb="watch", times=2))
-    assert [armed.strikes(cut, WATCH) for _ in range(3)] == [True, True, False]
+    assert [armed.hits_open_watch(cut, WATCH) for _ in range(3)] == [True, True, False]
     status = armed.inject(Fault(kind="status", code=500))
-    assert not armed.strikes(status, WATCH)
+    assert not armed.hits_open_watch(status, WATCH)
 
 
 def test_chance_is_repeatable() -> None:

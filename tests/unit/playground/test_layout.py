@@ -54,7 +54,7 @@ def test_a_directory_with_anything_else_in_it_is_never_removed(tmp_path: Path, s
         lambda: Playground(files.directory, report=lambda _: None).down(),
         lambda: Playground.up(files.directory, ("m1",), report=lambda _: None),
     ):
-        with pytest.raises(PlaygroundError, match="nothing there was removed"):
+        with pytest.raises(PlaygroundError, match="nothing was removed"):
             act()
     assert path.exists()
 
@@ -73,16 +73,18 @@ def test_clear_removes_all_that_a_playground_makes(tmp_path: Path) -> None:
         files.record,
         files.kubeconfig,
         files.ca_key,
-        files.etcd_log,
-        files.etcd_pid,
+        files.etcd.log,
+        files.etcd.pid,
         own.tokens,
         own.log("x"),
+        files.many.members,
+        files.many_etcd.pid,
     ):
         layout.write(path, b"")
-    files.etcd_pid.with_suffix(".tmp").touch()
+    files.etcd.pid.with_suffix(".tmp").touch()
     (files.directory / "ca.key.tmp").touch()
     (files.directory / "kind").touch()
-    files.etcd_data.mkdir()
+    files.etcd.data.mkdir()
     layout.clear(files)
     assert not files.directory.exists()
     layout.clear(files)
@@ -91,11 +93,12 @@ def test_clear_removes_all_that_a_playground_makes(tmp_path: Path) -> None:
 def test_everything_listens_on_loopback_only() -> None:
     files = Layout(Path("/pg"))
     lines = [
-        *commands.etcd(Path("/etcd"), files, 1),
+        *commands.etcd(Path("/etcd"), files.etcd, 1),
         *commands.apiserver(Path("/kube-apiserver"), files, "m1", port=2, etcd_port=1),
+        *commands.many(Path("/kube-apiserver-many"), files, etcd_port=1),
     ]
     addresses = [line.partition("=")[2] for line in lines if "address" in line or "-urls" in line]
-    assert len(addresses) >= 6
+    assert len(addresses) >= 7
     assert {each.removeprefix("http://").partition(":")[0] for each in addresses} == {"127.0.0.1"}
     manager = commands.controller_manager(Path("/kcm"), files, files.cluster("m1"))
     assert "--secure-port=0" in manager

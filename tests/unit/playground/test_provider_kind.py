@@ -92,11 +92,6 @@ def test_down_deletes_this_playgrounds_clusters_only(kind: Kind) -> None:
     assert not kind.directory.exists()
 
 
-def test_an_image_is_passed_on(kind: Kind) -> None:
-    KindPlayground.up(kind.directory, ("m1",), image="kindest/node:v1.36.3", report=lambda _: None)
-    assert kind.calls("create")[0][-2:] == ["--image", "kindest/node:v1.36.3"]
-
-
 def test_kinds_own_words_are_passed_on(kind: Kind) -> None:
     with pytest.raises(PlaygroundError, match="no Docker here"):
         kind.up("broken")

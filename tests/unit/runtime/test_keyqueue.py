@@ -4,10 +4,10 @@ import asyncio
 from typing import TypeVar
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federation.runtime.keyqueue import SHORTEST, SLACK, KeyQueue
+from federation.runtime.keyqueue import SHORTEST, SLACK, URGENT_RUN, KeyQueue
 from tests.unit.virtualtime import settle, virtual
 
 K = TypeVar("K")
@@ -232,3 +232,45 @@ def test_no_key_is_lost_doubled_or_run_twice_at_a_time(steps: list[tuple[str, in
     assert len(left) == len(set(left))
     assert set(left) == wanted
     assert queue.idle
+
+
+@given(
+    st.integers(1, 12),
+    st.lists(st.integers(0, 3), min_size=140, max_size=140),
+    st.lists(st.integers(0, 11), max_size=20),
+)
+@settings(deadline=None)
+def test_no_key_waits_longer_than_the_bound_however_many_urgent_ones_come(
+    calm: int, arrivals: list[int], moved_up: list[int]
+) -> None:
+    """Sustained load of users' changes, more than is taken: the rest still have their turn, each by its place."""
+    queue: KeyQueue[str] = KeyQueue()
+    for number in range(calm):
+        queue.add(f"calm{number}")
+    for number in moved_up:
+        queue.add(f"calm{number % calm}", urgent=number % 3 == 0)
+    place = {f"calm{number}": number for number in range(calm)}
+    urgent = 0
+    for take, more in enumerate(arrivals):
+        for _ in range(more + 1):
+            queue.add(f"urgent{urgent}", urgent=True)
+            urgent += 1
+        key = queue.take_nowait()
+        assert key is not None
+        queue.done(key)
+        before = place.pop(key, None)
+        if before is not None:
+            assert take < (before + 1) * (URGENT_RUN + 1) + len(moved_up)
+    assert not place
+
+
+def test_an_urgent_key_waits_for_one_other_at_most() -> None:
+    queue: KeyQueue[str] = KeyQueue()
+    for number in range(1000):
+        queue.add(f"restart{number}")
+    for number in range(URGENT_RUN):
+        queue.add(f"first{number}", urgent=True)
+    order = [queue.take_nowait() for _ in range(URGENT_RUN)]
+    queue.add("a user's", urgent=True)
+    order += [queue.take_nowait(), queue.take_nowait()]
+    assert order[-2:] == ["restart0", "a user's"]

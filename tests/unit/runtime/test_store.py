@@ -26,9 +26,13 @@ def test_store_is_a_dict_with_an_index(steps: list[tuple[bool, ObjectName, int]]
     assert set(store._namespaces) == {name.namespace for name in model}
 
 
-def test_cleared_it_knows_nothing() -> None:
+def test_the_letters_of_all_names_are_counted() -> None:
     store: Store[int] = Store()
-    store.put(ObjectName("a", "x"), 1)
-    store.synced = True
-    store.clear()
-    assert (store.synced, len(store), store.get(ObjectName("a", "x")), store.within("a")) == (False, 0, None, ())
+    for name in ("a", "bcd", "a"):
+        store.put(ObjectName("ns", name), 1)
+    assert store.letters == 2 * 2 + 4
+    store.drop(ObjectName("ns", "bcd"))
+    store.drop(ObjectName("ns", "bcd"))
+    assert store.letters == 3
+    store.drop(ObjectName("ns", "a"))
+    assert store.letters == 0

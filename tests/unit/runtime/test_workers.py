@@ -11,7 +11,7 @@ from federation.model.errors import ApiFailure, Unusable
 from federation.model.failures import Failure, FailureKind
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.tasks import Tasks
-from federation.runtime.workers import Workers
+from federation.runtime.workers import Crew, Workers
 from tests.unit.virtualtime import virtual
 
 
@@ -159,3 +159,38 @@ async def test_a_key_that_comes_back_at_once_leaves_the_loop_to_others() -> None
         await asyncio.sleep(0)
     assert 1 <= len(reconciler.runs["a"]) <= 10
     await reconciler.tasks.cancel()
+
+
+@virtual
+async def test_a_crew_grows_and_shrinks_while_it_works() -> None:
+    queue: KeyQueue[str] = KeyQueue()
+    running, most = 0, 0
+
+    async def process(key: str) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(1.0)
+        running -= 1
+
+    tasks = Tasks()
+    crew = Crew(Workers("crew", queue, process), tasks)
+    for size in (3, 1, 8, 2):
+        crew.resize(size)
+        await asyncio.sleep(1.5)
+        for number in range(20):
+            queue.add(f"{size}-{number}")
+        most = 0
+        await asyncio.sleep(20.5)
+        assert (most, len(crew)) == (size, size)
+    for number in range(30):
+        queue.add(f"busy-{number}")
+    crew.resize(6)
+    await asyncio.sleep(0.5)
+    crew.resize(1)  # all are busy: they end after what they have
+    await asyncio.sleep(1.1)
+    most = running
+    await asyncio.sleep(40)
+    assert (most, len(crew), len(queue)) == (1, 1, 0)
+    await tasks.cancel()
+    assert len(crew) == 0

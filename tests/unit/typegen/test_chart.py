@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 import federation
-import templates
-from templates import chart
+from charts import render as chart
+from typegen import templates
 
 SCHEMA = json.loads((chart.CHART / "values.schema.json").read_text())
 VALUES = yaml.safe_load((chart.CHART / "values.yaml").read_text())
@@ -28,8 +28,7 @@ def test_check_says_what_differs(
     monkeypatch.setattr(chart, "CHART", tmp_path)
     assert chart.main(["--check"]) == 1
     assert (
-        "templates/deployment.yaml is not what templates/ gives: run python -m templates.chart"
-        in capsys.readouterr().err
+        "templates/deployment.yaml is not what templates/ gives: run python -m charts.render" in capsys.readouterr().err
     )
     assert chart.main([]) == 0
     assert chart.main(["--check"]) == 0

@@ -7,7 +7,7 @@ from typing import Any
 import jinja2
 import pytest
 
-import templates
+from typegen import templates
 from typegen.model import ApiResource
 
 ODD = "on"
@@ -21,6 +21,21 @@ VALUES: dict[str, dict[str, Any]] = {
     "host/deployment.yaml": {"namespace": ODD, "image": "x:1", "replicas": 1, "resources": {}, "pod": {}},
     "host/finalizer-policy.yaml": {"group": "types.kubefed.io", "controller": "system:serviceaccount:on:c"},
     "member/rbac.yaml": {"namespace": ODD, "account": "0123", "rules": RULES, "account_rules": RULES},
+    "member/token-policy.yaml": {
+        "name": ODD,
+        "namespace": ODD,
+        "account": "0123",
+        "binding": {"name": ODD, "uid": "1"},
+        "audiences": '["https://kubernetes.default.svc"]',
+        "seconds": 1,
+    },
+    "member/fence.yaml": {
+        "name": ODD,
+        "namespace": ODD,
+        "account": "0123",
+        "fenced": '["kube-system"]',
+        "only": '["shop"]',
+    },
     "types/federated.yaml": {
         "target": ApiResource("", "v1", "ConfigMap", "configmaps", "configmap", namespaced=True),
         "federated": ApiResource("a.b", "v1", "FederatedConfigMap", "on", "on", namespaced=True, short_names=("no",)),
@@ -32,13 +47,12 @@ VALUES: dict[str, dict[str, Any]] = {
         "template_optional": False,
         "system_namespace": ODD,
         "equivalent": ("v2", "on"),
+        "aggregate_to": "view,edit",
     },
-    "types/member-role.yaml": {"namespace": ODD, "rules": RULES},
+    "types/member-role.yaml": {"namespace": ODD, "account": "0123", "rules": RULES},
     "types/roles.yaml": {
         "federated": ApiResource("a.b", "v1", "FederatedConfigMap", "on", "on", namespaced=True),
-        "view": True,
-        "edit": True,
-        "scale": False,
+        "roles": {"view": RULES, "edit": RULES},
     },
     **{name: {} for name in templates.CORE_CRDS},
 }

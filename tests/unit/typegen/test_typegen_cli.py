@@ -48,8 +48,13 @@ def test_standard_input_becomes_standard_output() -> None:
     assert [each["kind"] for each in yaml.safe_load_all(result.stdout)] == [
         "CustomResourceDefinition",
         "FederatedTypeConfig",
-        *["ClusterRole"] * 3,
+        "ClusterRole",
     ]
+    result = run("-", "--aggregate-to", "view,edit", stdin=text)
+    names = [each["metadata"]["name"] for each in yaml.safe_load_all(result.stdout) if each["kind"] == "ClusterRole"]
+    assert [name.rpartition(":")[0] for name in names] == ["kubefed-controller", "kubefed:view", "kubefed:edit"]
+    result = run("-", "--aggregate-to", "owner", stdin=text)
+    assert (result.exit_code, "--aggregate-to: 'owner' is not" in result.stderr) == (2, True)
 
 
 def test_built_in_types_are_named() -> None:
@@ -75,11 +80,11 @@ def test_options_reach_the_files() -> None:
 @pytest.mark.parametrize(
     ("arguments", "stdin", "code", "message"),
     [
-        pytest.param((), "", 2, "Missing argument 'SOURCE...'", id="no-source"),
-        pytest.param(("nowhere.yaml",), "", 2, "error: nowhere.yaml: cannot be read", id="no-file"),
         pytest.param(
-            ("-",), "a: 1\na: 2", 2, "error: <stdin>:2:1: key 'a' stands here for the second time", id="twice"
+            (), "", 2, "error: missing argument 'SOURCE...', and there is no typegen.yaml here\n", id="no-source"
         ),
+        pytest.param(("nowhere.yaml",), "", 2, "error: nowhere.yaml: cannot be read", id="no-file"),
+        pytest.param(("-",), "a: 1\na: 2", 2, "error: <stdin>:2:1: field 'a' is given twice", id="twice"),
         pytest.param(("-",), "a: 1", 1, "nothing to federate in -", id="no-crd"),
         pytest.param((str(OPENAPI),), "", 1, "name the built-in types", id="openapi-without-only"),
         pytest.param(
@@ -89,7 +94,11 @@ def test_options_reach_the_files() -> None:
             "error: <stdin>: x.y: spec is missing",
             id="no-spec",
         ),
-        pytest.param(("-", "--descriptions", "some"), "", 2, "Invalid value for '--descriptions'", id="choice"),
+        pytest.param(("-", "--descriptions", "some"), "", 2, "error: invalid value for '--descriptions'", id="choice"),
+        pytest.param(
+            ("-", "--system-namespace", "Bad Name"), "", 2, "system namespace 'Bad Name' is not a DNS", id="namespace"
+        ),
+        pytest.param(("-", "--member-account", "a_b"), "", 2, "member account 'a_b' is not a DNS name", id="account"),
     ],
 )
 def test_errors(arguments: tuple[str, ...], stdin: str, code: int, message: str) -> None:
@@ -130,8 +139,10 @@ def test_two_types_of_one_name_are_never_written_over_each_other(tmp_path: Path)
 
 def test_help_imports_nothing_heavy() -> None:
     script = (
-        "import sys\nfrom typegen.cli import main\ntry:\n    main(['write', '--help'])\nexcept SystemExit:\n    pass\n"
-        "print(sorted({'yaml', 'jinja2', 'federation', 'kubernetes_asyncio', 'aiohttp'} & set(sys.modules)))"
+        "import sys\nfrom federation.cli.generator import main\nsys.argv = ['typegen', 'write', '--help']\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'yaml', 'jinja2', 'federation.kube', 'federation.model', 'kubernetes_asyncio', 'aiohttp'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)  # noqa: S603
     assert "typegen write crds/ -o federated/" in result.stdout

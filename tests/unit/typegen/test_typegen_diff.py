@@ -267,7 +267,7 @@ def test_the_objects_that_break_are_named(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("new", "pointer", "value", "told"),
+    ("new", "pointer", "value", "reported"),
     [
         pytest.param(changed("spec.rules.[].name", maxLength=3), "/spec/rules", [{"name": "x"}], True, id="below"),
         pytest.param(changed("spec.rules.[].name", maxLength=3), "/spec/rules", [{}], False, id="below-and-not-set"),
@@ -277,12 +277,12 @@ def test_the_objects_that_break_are_named(folder: Path) -> None:
         pytest.param(changed("spec", rules=[{"rule": "true"}]), "/spec/tier", "a", False, id="rule-above"),
     ],
 )
-def test_what_an_override_sets_may_break(folder: Path, new: Any, pointer: str, value: Any, told: bool) -> None:
+def test_what_an_override_sets_may_break(folder: Path, new: Any, pointer: str, value: Any, reported: bool) -> None:
     (folder / "new.yaml").write_text(yaml.safe_dump(crd(new)))
     override = {"clusterName": "east", "clusterOverrides": [{"path": pointer, "op": "add", "value": value}]}
     (folder / "apps.yaml").write_text(yaml.safe_dump(site("shop", {"spec": {"host": "a", "size": 2}}, [override])))
     text = diff(folder, "--objects", str(folder / "apps.yaml")).stdout
-    assert ("the override for east sets it" in text) is told, text
+    assert ("the override for east sets it" in text) is reported, text
 
 
 def test_no_object_breaks_is_said(folder: Path) -> None:
@@ -310,7 +310,7 @@ def test_a_new_rule_may_break_what_it_reaches(folder: Path) -> None:
         pytest.param(
             crd(OLD, names={"kind": "Place", "plural": "sites"}), "stored", "the kind is now Place", id="kind"
         ),
-        pytest.param({"kind": "ConfigMap"}, "stored", "the type is no longer there", id="type-gone"),
+        pytest.param({"kind": "ConfigMap"}, "stored", "the type does not exist any more", id="type-gone"),
     ],
 )
 def test_names_and_versions(folder: Path, new: dict[str, Any], severity: str, message: str) -> None:

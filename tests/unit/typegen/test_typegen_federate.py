@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-import templates
-from typegen import definitions, descriptions, documents, federate, names, rights
-from typegen.model import ApiResource, Generated, Options, Unusable
+from typegen import definitions, descriptions, documents, federate, names, rights, settings, templates, userroles
+from typegen.model import ApiResource, Options, Unusable
 
 HERE = Path(__file__).parent
 GATE = next(iter(documents.read([str(HERE / "crds/gates.yaml")]))).document
@@ -258,43 +257,108 @@ def resource(plural: str, group: str = "", *, namespaced: bool = True) -> ApiRes
     return ApiResource(group, "v1", plural.title(), plural, plural, namespaced=namespaced)
 
 
+READ, WRITE = userroles.READ, userroles.WRITE
+RBAC = "rbac.authorization.k8s.io"
+BOTH = READ + WRITE
+
+
 class TestRights:
     @pytest.mark.parametrize(
-        ("target", "view", "edit"),
+        ("target", "expected"),
         [
-            pytest.param(resource("configmaps"), True, True, id="configmaps"),
-            pytest.param(resource("deployments", "apps"), True, True, id="deployments"),
-            pytest.param(resource("secrets"), False, False, id="secrets"),
-            pytest.param(resource("secrets", "example.com"), True, True, id="a-custom-type-called-secrets"),
-            pytest.param(resource("roles", "rbac.authorization.k8s.io"), False, False, id="roles"),
-            pytest.param(
-                resource("clusterroles", "rbac.authorization.k8s.io", namespaced=False), False, False, id="clusterroles"
-            ),
-            pytest.param(resource("namespaces", namespaced=False), True, False, id="namespaces"),
-            pytest.param(
-                resource("storageclasses", "storage.k8s.io", namespaced=False), False, False, id="cluster-scoped"
-            ),
+            pytest.param(resource("configmaps"), {"view": READ, "edit": WRITE}, id="configmaps"),
+            pytest.param(resource("deployments", "apps"), {"view": READ, "edit": WRITE}, id="deployments"),
+            pytest.param(resource("secrets"), {"edit": BOTH}, id="secrets"),
+            pytest.param(resource("resourcequotas"), {"view": READ}, id="quotas-are-an-admins"),
+            pytest.param(resource("limitranges"), {"view": READ}, id="limits-are-an-admins"),
+            pytest.param(resource("endpoints"), {"view": READ}, id="endpoints-lead-traffic-elsewhere"),
+            pytest.param(resource("endpointslices", "discovery.k8s.io"), {"view": READ}, id="endpointslices"),
+            pytest.param(resource("roles", RBAC), {"admin": READ}, id="roles"),
+            pytest.param(resource("rolebindings", RBAC), {"admin": READ}, id="rolebindings"),
+            pytest.param(resource("namespaces", namespaced=False), {"view": READ}, id="namespaces"),
+            pytest.param(resource("clusterroles", RBAC, namespaced=False), {}, id="clusterroles"),
+            pytest.param(resource("storageclasses", "storage.k8s.io", namespaced=False), {}, id="cluster-scoped"),
+            pytest.param(resource("podtemplates"), {}, id="built-in-that-no-role-holds"),
+            pytest.param(resource("appprojects", "argoproj.io"), {}, id="custom"),
+            pytest.param(resource("secrets", "example.com"), {}, id="custom-of-a-known-name"),
         ],
     )
-    def test_who_may_see_and_change_a_federated_type(self, target: ApiResource, view: bool, edit: bool) -> None:
-        assert (rights.may_view(target), rights.may_edit(target)) == (view, edit)
+    def test_a_role_gets_of_a_federated_type_what_it_holds_of_the_target(
+        self, target: ApiResource, expected: dict[str, tuple[str, ...]]
+    ) -> None:
+        assert userroles.granted(target, None) == expected
+
+    @pytest.mark.parametrize(
+        ("target", "asked", "expected"),
+        [
+            pytest.param(resource("widgets", "example.com"), ("view",), {"view": READ}, id="view-reads"),
+            pytest.param(
+                resource("widgets", "example.com"), ("view", "edit"), {"view": READ, "edit": BOTH}, id="edit-writes"
+            ),
+            pytest.param(resource("configmaps"), (), {}, id="none-of-a-built-in-type"),
+            pytest.param(resource("roles", RBAC), ("view", "edit", "admin"), {"admin": BOTH}, id="rbac-is-an-admins"),
+            pytest.param(resource("nodes", namespaced=False), ("view", "edit"), {}, id="outside-namespaces"),
+        ],
+    )
+    def test_what_is_asked_for_is_given_but_not_what_would_be_more_than_a_role_is(
+        self, target: ApiResource, asked: tuple[str, ...], expected: dict[str, tuple[str, ...]]
+    ) -> None:
+        assert userroles.granted(target, asked) == expected
+
+    @pytest.mark.parametrize(
+        ("words", "roles"),
+        [
+            ([" Edit, view"], ("view", "edit")),
+            (["admin", "view"], ("view", "admin")),
+            (["none"], ()),
+        ],
+    )
+    def test_roles_as_people_write_them(self, words: list[str], roles: tuple[str, ...]) -> None:
+        assert userroles.parse(words, "--aggregate-to") == roles
+        assert userroles.parse([userroles.record(roles)], "the annotation") == roles
+
+    @pytest.mark.parametrize("words", [[""], ["edit,none"], ["owner"], ["view edit"]])
+    def test_other_words_are_refused(self, words: list[str]) -> None:
+        with pytest.raises(Unusable, match=r"^--aggregate-to: .*view, edit, admin"):
+            userroles.parse(words, "--aggregate-to")
 
     def test_the_roles_of_a_type(self) -> None:
-        made = federate.from_crd(next(iter(documents.read([str(HERE / "crds/shops.yaml")]))).document)
+        options = Options(aggregate_to=("view", "edit", "admin"))
+        made = federate.from_crd(next(iter(documents.read([str(HERE / "crds/shops.yaml")]))).document, options)
+        assert made.crd["metadata"]["annotations"][userroles.ANNOTATION] == "view,edit,admin"
         roles = {role["metadata"]["name"]: role for role in rights.host_roles(made)}
         assert tuple(roles) == rights.role_names(made.federated)
         controller = roles["kubefed-controller:federatedshops.types.kubefed.io"]
         assert controller["metadata"]["labels"] == {"rbac.kubefed.io/aggregate-to-controller": "true"}
         assert controller["rules"][0]["verbs"] == ["get", "list", "watch", "patch"]
         edit = roles["kubefed:edit:federatedshops.types.kubefed.io"]
-        assert edit["rules"][0]["resources"] == ["federatedshops", "federatedshops/scale"]
+        assert edit["metadata"]["labels"] == {"rbac.authorization.k8s.io/aggregate-to-edit": "true"}
+        assert edit["rules"][1]["resources"] == ["federatedshops", "federatedshops/scale"]
+        for name in roles:
+            for rule in roles[name]["rules"]:
+                writes_status = "federatedshops/status" in rule["resources"] and {*rule["verbs"]} & {"patch", "update"}
+                assert not writes_status or name.startswith("kubefed-controller:")
 
-    def test_a_sensitive_type_has_the_controllers_role_only(self) -> None:
-        generated = federate.generate(definitions.target(GATE, Options()), Options())
-        hidden = Generated(resource("secrets"), generated.federated, generated.crd, generated.type_config)
-        assert [role["metadata"]["name"] for role in rights.host_roles(hidden)] == [
-            rights.role_names(generated.federated)[0]
-        ]
+    def test_a_custom_type_has_the_controllers_role_only(self) -> None:
+        made = federate.generate(definitions.target(GATE, Options()), Options())
+        assert userroles.ANNOTATION not in made.crd["metadata"]["annotations"]
+        assert [role["metadata"]["name"] for role in rights.host_roles(made)] == [rights.role_names(made.federated)[0]]
+        assert "--aggregate-to view,edit" in userroles.describe(made.target, made.aggregate_to)
+
+    def test_settings_ask_for_all_types_and_for_one(self, tmp_path: Path) -> None:
+        file = tmp_path / "typegen.yaml"
+        file.write_text(
+            "sources: [a]\naggregateTo: [none]\nmemberAccount: robot\n"
+            "types: {gates.x.io: {aggregateTo: [edit, view]}}\n"
+        )
+        found = settings.load(str(file))
+        assert found.options.member_account == "robot"
+        assert found.options_for("configmaps").aggregate_to == ()
+        assert found.options_for("gates.x.io").aggregate_to == ("view", "edit")
+
+    def test_the_members_role_is_bound_to_one_account(self) -> None:
+        _, binding = rights.member_role([federate.from_crd(GATE)], "fed", "robot")
+        assert binding["subjects"] == [{"kind": "ServiceAccount", "name": "robot", "namespace": "fed"}]
 
 
 def test_the_aggregated_role_gathers_by_the_label_that_types_carry() -> None:

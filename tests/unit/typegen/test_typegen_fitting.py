@@ -188,13 +188,15 @@ def test_versions_that_a_member_does_not_serve(equivalent: tuple[str, ...], foun
     schemas = {"v1": target(obj(a=TEXT)), "v2": target(obj(a=TEXT, b=TEXT))}
     wanted = Wanted(GAUGE, schemas, equivalent)
     served = Served(GAUGE, ("v1beta1",), {"v1beta1": target(obj(a=TEXT))})
-    told = fitting.compare(wanted, served)
-    assert [each.kind for each in told] == found
+    reported = fitting.compare(wanted, served)
+    assert [each.kind for each in reported] == found
     if not equivalent:
-        assert [each.versions for each in told] == [("v1",), ("v2",)]
-        assert told[0].message == ("v1 is not served there, which templates without apiVersion need; served: v1beta1")
+        assert [each.versions for each in reported] == [("v1",), ("v2",)]
+        assert reported[0].message == (
+            "v1 is not served there, which templates without apiVersion need; served: v1beta1"
+        )
     else:
-        assert told == [Misfit(Kind.FIELD_UNKNOWN, "spec.template.spec.b", "the field is not known there", ("v2",))]
+        assert reported == [Misfit(Kind.FIELD_UNKNOWN, "spec.template.spec.b", "the field is not known there", ("v2",))]
 
 
 def test_one_finding_for_all_versions() -> None:
@@ -206,26 +208,26 @@ def test_one_finding_for_all_versions() -> None:
 
 def test_another_type_of_that_name() -> None:
     wanted = Wanted(GAUGE, {"v1": target(obj())})
-    told = fitting.compare(wanted, Served(OTHER, ("v1",), {"v1": target(obj())}))
-    assert [each.message for each in told] == [
+    reported = fitting.compare(wanted, Served(OTHER, ("v1",), {"v1": target(obj())}))
+    assert [each.message for each in reported] == [
         "gauges.example.com is Meter there, Gauge at the hub",
         "the type is cluster-wide there, namespaced at the hub",
     ]
 
 
 @pytest.mark.parametrize(
-    ("group", "said"),
+    ("group", "text"),
     [
         pytest.param("example.com", "is its CRD gauges.example.com installed", id="custom"),
         pytest.param("batch", "the type is not served there", id="built-in"),
         pytest.param("resource.k8s.io", "the type is not served there", id="kubernetes"),
     ],
 )
-def test_no_such_type(group: str, said: str) -> None:
+def test_no_such_type(group: str, text: str) -> None:
     wanted = Wanted(ApiResource(group, "v1", "Gauge", "gauges", "gauge", namespaced=True), {"v1": obj()})
     (only,) = fitting.compare(wanted, None)
     assert only.kind is Kind.TYPE_UNAVAILABLE
-    assert said in only.message
+    assert text in only.message
 
 
 def test_a_target_without_schema_is_free() -> None:
@@ -308,7 +310,7 @@ def test_what_refers_to_definitions_was_made_from_no_crd() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("reported", "text"),
     [
         pytest.param({"openapi": "3.0.0"}, "does not define Gauge in example.com/v1", id="nothing"),
         pytest.param({"components": {"schemas": {"x": 1}}}, "cannot be read", id="no-definition"),
@@ -316,9 +318,9 @@ def test_what_refers_to_definitions_was_made_from_no_crd() -> None:
         pytest.param(document(obj(spec={"type": "integer", "maximum": "9"})), "cannot be used", id="no-number"),
     ],
 )
-def test_a_lying_document_is_an_error(told: dict[str, Any], said: str) -> None:
-    with pytest.raises(Unusable, match=said):
-        published.schema(told, GAUGE)
+def test_a_lying_document_is_an_error(reported: dict[str, Any], text: str) -> None:
+    with pytest.raises(Unusable, match=text):
+        published.schema(reported, GAUGE)
 
 
 def test_equivalent_versions_come_from_the_crd() -> None:

@@ -9,8 +9,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-import templates
-from typegen import settings
+from typegen import settings, templates
 from typegen.cli import main
 from typegen.model import Unusable
 
@@ -76,7 +75,7 @@ class TestSettings:
             ),
             pytest.param("sources: [a]\n---\nsources: [b]", "2 documents, expected one", id="two"),
             pytest.param("", "0 documents, expected one", id="none"),
-            pytest.param("sources: [a]\nsources: [b]", "'sources' stands here for the second time", id="twice"),
+            pytest.param("sources: [a]\nsources: [b]", "'sources' is given twice", id="twice"),
         ],
     )
     def test_mistakes_are_named(self, tmp_path: Path, content: str, message: str) -> None:
@@ -282,18 +281,18 @@ class TestClashes:
         (folder / "other.json").write_text(json.dumps(crd))
 
     @pytest.mark.parametrize(
-        ("names", "said"),
+        ("names", "output"),
         [
             pytest.param({}, "would both have the kind FederatedGate", id="all"),
             pytest.param({"plural": "doors", "singular": "door"}, "would both have the kind FederatedGate", id="kind"),
             pytest.param({"kind": "Door", "singular": "door"}, "have the name federatedgates", id="plural"),
         ],
     )
-    def test_both_are_named_and_neither_is_written(self, tmp_path: Path, names: dict[str, str], said: str) -> None:
+    def test_both_are_named_and_neither_is_written(self, tmp_path: Path, names: dict[str, str], output: str) -> None:
         self.write(tmp_path, **names)
         result = run("write", str(CRDS / "gates.yaml"), str(tmp_path))
         assert (result.exit_code, result.stdout) == (1, "")
-        assert said in result.stderr
+        assert output in result.stderr
 
     def test_a_short_name_stays_with_the_first(self, tmp_path: Path) -> None:
         self.write(tmp_path, plural="aisles", kind="Aisle", singular="aisle", shortNames=["gate", "sh", "ai"])
@@ -315,7 +314,7 @@ class TestClashes:
 
     def test_or_asks_for_it(self) -> None:
         result = run("write", str(CRDS / "policies.yaml"), "--name", "policies.features.example.com=Rule")
-        assert "the plural of Rule is not clear: say it too, Rule/PLURAL" in result.stderr
+        assert "the plural of Rule is not clear: give it, too, as Rule/PLURAL" in result.stderr
 
 
 class TestTemplates:
@@ -333,7 +332,7 @@ class TestTemplates:
 
     def test_the_frame_may_be_changed_too(self, tmp_path: Path) -> None:
         (tmp_path / "types").mkdir()
-        own = Path(templates.__file__).parent / "types/federated.yaml"
+        own = Path(templates.__file__).parent.parent / "templates/types/federated.yaml"
         (tmp_path / "types/federated.yaml").write_text(own.read_text().replace("[federated{%", "[federated, ours{%"))
         crd = next(yaml.safe_load_all(run("write", str(CRDS / "gates.yaml"), "--templates", str(tmp_path)).stdout))
         assert "ours" in crd["spec"]["names"]["categories"]
@@ -345,8 +344,8 @@ class TestTemplates:
             pytest.param("types/federated.yaml", "{% if %}", "types/federated.yaml:1: ", id="syntax"),
             pytest.param("types/federated.yaml", "{{ nothing }}", "'nothing' is undefined", id="undefined"),
             pytest.param("types/federated.yaml", "a: 1\nb: {{ c.d }}", "types/federated.yaml:2: 'c' is", id="line"),
-            pytest.param("types/federated.yaml", "a: [", "renders to no YAML", id="no-yaml"),
-            pytest.param("types/federated.yaml", "a: 1", "is no manifest, kind is missing", id="no-manifest"),
+            pytest.param("types/federated.yaml", "a: [", "its output is not YAML", id="no-yaml"),
+            pytest.param("types/federated.yaml", "a: 1", "is not a manifest, kind is missing", id="no-manifest"),
             pytest.param("types/federated.yaml", "kind: X", "expected a CustomResourceDefinition", id="no-crd"),
         ],
     )

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from typegen import rules
-from typegen.cel import ITEM, VALUE
-from typegen.defaults import Default, identifier
+from tests.clusters import verdicts
+from typegen import federate, rules
+from typegen.cel import ITEM, VALUE, identifier
+from typegen.defaults import Default
 
 TEXT = Default("free", "string")
 NUMBER = Default(1, "integer")
@@ -28,6 +29,9 @@ STRIPPED = {
     ("limits", "max-count"): Default(10, "integer"),
     ("shape",): Default({"size": 5}, "object"),
     ("shape", "size"): NUMBER,
+    ("maybe",): Default("x", "string", nullable=True),
+    ("perhaps",): Default({"on": True}, "object", nullable=True),
+    ("perhaps", "on"): Default(True, "boolean"),
     ("quote",): Default('a "b"\\', "string"),
     ("steps", ITEM, "kind"): Default("Allow", "string"),
     ("parts", VALUE, "weight"): NUMBER,
@@ -62,6 +66,11 @@ def carry(text: str, *, root: bool = False, node: dict[str, Any] = NODE) -> tupl
             "self.quote == ''", r"""(has(self.quote) ? self.quote : "a \"b\"\\") == ''""", id="quotes-and-backslashes"
         ),
         pytest.param("has(self.tier) && true", "true && true", id="has-is-true"),
+        pytest.param("'a' in self.parts", "'a' in self.parts", id="key-of-a-map"),
+        pytest.param("self.parts.all(k, k != '')", "self.parts.all(k, k != '')", id="keys-of-a-map"),
+        pytest.param(
+            "size(self.steps.filter(s, has(s.x))) > 0", "size(self.steps.filter(s, has(s.x))) > 0", id="filtered-size"
+        ),
         pytest.param("!has( self.tier )", "!true", id="has-with-spaces"),
         pytest.param(
             "self.tier == oldSelf.tier",
@@ -141,11 +150,14 @@ def test_a_plain_default_is_written_into_the_rule(text: str, wanted: str) -> Non
 @pytest.mark.parametrize(
     ("text", "condition"),
     [
-        pytest.param("self.routes == self.other", "has(self.routes)", id="list-of-objects"),
+        pytest.param("self.title == '' || self.flags == self.other", "has(self.flags)", id="object"),
         pytest.param("self.routes.all(r, true)", "has(self.routes)", id="macro-over-objects"),
         pytest.param("self.since < self.until", "has(self.since)", id="timestamp"),
         pytest.param("self.shape.size > 0", "has(self.shape) && has(self.shape.size)", id="two-defaults-disagree"),
-        pytest.param("self.limits == oldSelf.limits", "has(self.limits) && has(oldSelf.limits)", id="old-value"),
+        pytest.param("self.flags == oldSelf.flags", "has(self.flags) && has(oldSelf.flags)", id="old-value"),
+        pytest.param("self.maybe == 'x'", "has(self.maybe)", id="nullable"),
+        pytest.param("has(self.maybe) || self.title == ''", "has(self.maybe)", id="has-of-nullable"),
+        pytest.param("has(self.perhaps.on)", "has(self.perhaps) && has(self.perhaps.on)", id="below-nullable"),
     ],
 )
 def test_other_defaults_make_the_rule_wait_for_the_field(text: str, condition: str) -> None:
@@ -158,10 +170,17 @@ def test_other_defaults_make_the_rule_wait_for_the_field(text: str, condition: s
 @pytest.mark.parametrize(
     ("text", "field"),
     [
-        pytest.param("self.routes.all(r, r.match == self.m)", "match", id="object-of-a-variable"),
+        pytest.param("self.routes.all(r, r.match == self.m)", "match as a whole", id="object-of-a-variable"),
+        pytest.param("self.routes == self.other", "routes as a whole", id="list-of-objects"),
+        pytest.param("self.limits == oldSelf.limits", "limits as a whole", id="old-object"),
+        pytest.param("self == oldSelf", "self as a whole", id="immutable"),
+        pytest.param("self.steps.all(s, s in oldSelf.steps)", "s as a whole", id="variable-as-a-whole"),
+        pytest.param("self.parts['a'] == self.m", "parts.[*] as a whole", id="value-of-a-map"),
+        pytest.param("self.steps.filter(s, true) == self.m", "steps as a whole", id="what-a-filter-leaves"),
+        pytest.param("self.steps.exists(s, s.kind == 'x') && self.m in self.steps", "steps as a whole", id="in-a-list"),
         pytest.param("self.steps.filter(s, true).all(t, t.match == self.m)", "match", id="variable-of-a-result"),
         pytest.param("self.?tier.orValue('') != ''", "tier", id="optional"),
-        pytest.param("f(self).tier == 'x'", "tier", id="function"),
+        pytest.param("f(self).tier == 'x'", "self as a whole", id="function"),
     ],
 )
 def test_what_cannot_be_rewritten_is_left_out(text: str, field: str) -> None:
@@ -243,7 +262,7 @@ def test_a_rule_about_the_name_and_the_whole_object_is_left_out() -> None:
     rule = {"rule": "self.metadata.name != '' && self == oldSelf"}
     carried = rules.carry({**NODE, "x-kubernetes-validations": [rule]}, STRIPPED, ".", root=True)
     assert (carried.kept, carried.moved) == ([], [])
-    assert "it reads metadata and the object as a whole" in carried.cautions[0].message
+    assert "as a whole" in carried.cautions[0].message
 
 
 def test_a_long_rule_is_cut_in_the_caution() -> None:
@@ -265,3 +284,50 @@ def test_a_long_rule_is_cut_in_the_caution() -> None:
 )
 def test_identifiers_are_escaped_as_kubernetes_does(name: str, wanted: str) -> None:
     assert identifier(name) == wanted
+
+
+@pytest.mark.parametrize(
+    ("path", "kept"),
+    [
+        pytest.param(".a", True, id="a-field"),
+        pytest.param(".a.b", True, id="below"),
+        pytest.param("['a']['b']", True, id="in-brackets"),
+        pytest.param(".a['it\\'s.c']", True, id="quoted"),
+        pytest.param(".m.any.b", True, id="in-a-map"),
+        pytest.param(".m['any'].c", False, id="not-in-a-maps-values"),
+        pytest.param(".a.c", False, id="no-such-field"),
+        pytest.param(".free.x", False, id="below-a-field-without-schema"),
+        pytest.param(".l.b", False, id="in-a-list"),
+    ],
+)
+def test_a_field_path_that_leads_nowhere_is_left_out(path: str, kept: bool) -> None:
+    """An API server refuses the whole CRD for it."""
+    leaf: dict[str, Any] = {"type": "object", "properties": {"b": {}, "it's.c": {}}}
+    node: dict[str, Any] = {
+        "properties": {
+            "x": {
+                "properties": {
+                    "a": leaf,
+                    "m": {"additionalProperties": leaf},
+                    "free": {"x-kubernetes-preserve-unknown-fields": True},
+                    "l": {"items": leaf},
+                },
+                "x-kubernetes-validations": [{"rule": "true", "fieldPath": path, "reason": "FieldValueInvalid"}],
+            }
+        }
+    }
+    rules.drop_dangling_paths(node)
+    (rule,) = node["properties"]["x"]["x-kubernetes-validations"]
+    assert rule.get("fieldPath") == (path if kept else None)
+    assert rule["reason"] == "FieldValueInvalid"
+
+
+def test_the_field_of_a_rule_may_be_one_that_a_template_lacks() -> None:
+    phase = {"type": "object", "properties": {"phase": {"type": "string"}}}
+    rule = {"rule": "self.spec.phase != 'x'", "fieldPath": ".status.phase"}
+    root = {"type": "object", "properties": {"spec": phase, "status": phase}, "x-kubernetes-validations": [rule]}
+    target = verdicts.crd("x.example.com", {})
+    target["spec"]["versions"][0]["schema"] = {"openAPIV3Schema": root}
+    made = federate.from_crd(target).crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    template = made["properties"]["spec"]["properties"]["template"]
+    assert template["x-kubernetes-validations"] == [{"rule": rule["rule"]}]

@@ -12,6 +12,8 @@ from typegen.model import ApiResource, Options, Target
 
 RESOURCE = ApiResource("example.com", "v1", "Thing", "things", "thing", namespaced=True)
 
+TEXT = {"type": "string"}
+
 
 def template(root: dict[str, Any], *optional: str, scale: str = "") -> tuple[dict[str, Any], list[str]]:
     resource = ApiResource("example.com", "v1", "Thing", "things", "thing", namespaced=True, scale=scale)
@@ -52,7 +54,7 @@ def test_identity_metadata_and_status_are_the_templates_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("root", "wanted", "said"),
+    ("root", "wanted", "message"),
     [
         pytest.param({"anyOf": [{"required": ["kind"]}]}, {"anyOf": [{}]}, [], id="kind-is-always-there"),
         pytest.param(
@@ -64,7 +66,7 @@ def test_identity_metadata_and_status_are_the_templates_own() -> None:
         pytest.param(
             {"anyOf": [{"properties": {"kind": {"enum": ["Thing"]}}}, {"required": ["spec"]}]},
             {},
-            [".: anyOf left out, it speaks of kind, which a template lacks"],
+            [".: anyOf left out, it checks kind, which a template lacks"],
             id="value-of-kind",
         ),
         pytest.param(
@@ -74,18 +76,20 @@ def test_identity_metadata_and_status_are_the_templates_own() -> None:
         pytest.param(
             {"not": {"maxProperties": 4}},
             {},
-            [".: not left out, it speaks of the number of fields, which a template lacks"],
+            [".: not left out, it checks the number of fields, which a template lacks"],
             id="count-in-a-branch",
         ),
         pytest.param({"definitions": {}, "anyOf": [], "title": None}, {}, [], id="nothing"),
-        pytest.param({"readOnly": True}, {}, [".: readOnly left out, Kubernetes knows no such keyword"], id="keyword"),
+        pytest.param(
+            {"readOnly": True}, {}, [".: readOnly left out, Kubernetes does not know this keyword"], id="keyword"
+        ),
     ],
 )  # fmt: skip
-def test_what_the_root_says_of_the_whole_object(root: dict[str, Any], wanted: Any, said: list[str]) -> None:
+def test_what_the_root_says_of_the_whole_object(root: dict[str, Any], wanted: Any, message: list[str]) -> None:
     known = {name: {"type": "object"} for name in ("spec", "data")}
     made, cautions = template({"type": "object", "properties": known, **root})
     assert {key: made[key] for key in made if key not in ("type", "properties")} == wanted
-    assert cautions == said
+    assert cautions == message
 
 
 def test_the_name_is_checked_on_the_federated_object() -> None:
@@ -124,8 +128,18 @@ def test_a_target_without_schema_keeps_everything() -> None:
         ),
         pytest.param(
             {"properties": {"a": {"type": "array", "items": {"type": "integer", "default": 1}}}},
-            {"properties": {"a": {"type": "array", "items": {"type": "integer"}}}},
-            id="default-of-items",
+            {"properties": {"a": {"type": "array", "items": {"type": "integer", "default": 1}}}},
+            id="default-of-items-stands-for-null",
+        ),
+        pytest.param(
+            {"properties": {"a": {"type": "string", "default": "x"}, "b": TEXT, "c": TEXT}, "minProperties": 2},
+            {"properties": {"a": TEXT, "b": TEXT, "c": TEXT}, "minProperties": 1},
+            id="a-default-counts",
+        ),
+        pytest.param(
+            {"properties": {name: {"type": "string", "default": "x"} for name in "ab"}, "minProperties": 2},
+            {"properties": {"a": TEXT, "b": TEXT}},
+            id="defaults-are-enough",
         ),
         pytest.param(
             {"additionalProperties": {"type": "object", "properties": {"a": {"type": "integer", "default": 1}}}},
@@ -201,7 +215,7 @@ DEFAULTED: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("said", "carried"),
+    ("message", "carried"),
     [
         pytest.param({"required": ["a", "b"]}, {"required": ["b"]}, id="required-is-always-true"),
         pytest.param({"required": ["a"]}, {}, id="nothing-left"),
@@ -219,8 +233,12 @@ DEFAULTED: dict[str, Any] = {
         pytest.param({"not": {"required": ["a"]}}, {"not": {}}, id="nested"),
     ],
 )
-def test_combinators_say_the_same_without_defaults(said: dict[str, Any], carried: dict[str, Any]) -> None:
-    for name, before, after in (("anyOf", [said], [carried]), ("oneOf", [said], [carried]), ("not", said, carried)):
+def test_combinators_say_the_same_without_defaults(message: dict[str, Any], carried: dict[str, Any]) -> None:
+    for name, before, after in (
+        ("anyOf", [message], [carried]),
+        ("oneOf", [message], [carried]),
+        ("not", message, carried),
+    ):
         made, cautions = of_spec({**DEFAULTED, name: before})
         assert (made[name], cautions) == (after, [])
 
@@ -228,7 +246,7 @@ def test_combinators_say_the_same_without_defaults(said: dict[str, Any], carried
 def test_a_combinator_about_a_default_that_others_fill_in_is_left_out() -> None:
     made, cautions = of_spec({**DEFAULTED, "anyOf": [{"properties": {"e": {"maxProperties": 0}}}]})
     assert "anyOf" not in made
-    assert cautions == ["spec: anyOf left out, it speaks of e, whose default is not kept"]
+    assert cautions == ["spec: anyOf left out, it checks the number of fields, whose default is not kept"]
 
 
 CHECK = st.sampled_from([{"enum": [1]}, {"minimum": 2}, {"maximum": 1}, {"not": {"enum": [1]}}])
@@ -350,13 +368,13 @@ nodes = st.recursive(
 
 
 def defaults(node: Any, key: bool = False) -> list[Any]:
-    """Every default below `node`, but for keys of lists."""
+    """Every default below `node`, but for keys of lists and for entries, where it stands for null."""
     if not isinstance(node, dict):
         return []
     found = [node["default"]] if "default" in node and not key else []
     for name, child in node.get("properties", {}).items():
         found += defaults(child, key=name == "key")
-    return found + defaults(node.get("items")) + defaults(node.get("additionalProperties"))
+    return found + defaults(node.get("items"), key=True) + defaults(node.get("additionalProperties"), key=True)
 
 
 @given(objects(nodes))

@@ -30,17 +30,39 @@ OBJECT: dict[str, Any] = {"type": "object"}
         ),
         pytest.param({**OBJECT, "$ref": "#/x"}, [".: $ref is not allowed"], id="ref"),
         pytest.param({**OBJECT, "uniqueItems": True}, [".: uniqueItems is not allowed"], id="unique"),
-        pytest.param({**OBJECT, "anyOf": [{"type": "object"}]}, [".: anyOf must not say type"], id="type-in-any-of"),
+        pytest.param({**OBJECT, "anyOf": [{"type": "object"}]}, [".: anyOf must not have type"], id="type-in-any-of"),
         pytest.param(
             {**OBJECT, "oneOf": [{"properties": {"a": {"enum": [1]}}}]},
-            [".: oneOf speaks of a, which properties does not"],
+            [".: oneOf names a, which properties does not"],
             id="unknown-in-one-of",
         ),
         pytest.param(
-            {**OBJECT, "allOf": [{"not": {"description": "x"}}]}, [".: allOf must not say description"], id="nested"
+            {**OBJECT, "properties": {"a": OBJECT}, "allOf": [{"properties": {"a": {"properties": {"b": {}}}}}]},
+            ["a: allOf names b, which properties does not"],
+            id="unknown-below-the-roots",
         ),
-        pytest.param({**OBJECT, "anyOf": [{"title": "x"}]}, [".: anyOf must not say title"], id="title-in-any-of"),
-        pytest.param({**OBJECT, "anyOf": [{"default": 0}]}, [".: anyOf must not say default"], id="default-in-any-of"),
+        pytest.param({**OBJECT, "not": {"items": {}}}, [".: not has items, which the object has not"], id="no-items"),
+        pytest.param(
+            {
+                **OBJECT,
+                "properties": {
+                    "a": {**OBJECT, "anyOf": [{"properties": {"b": {"enum": [1]}}, "items": {}}]},
+                    "b": {**OBJECT, "additionalProperties": OBJECT, "not": {"properties": {"c": {"required": ["d"]}}}},
+                },
+            },
+            [],
+            id="in-a-node-below-they-may-name-anything",
+        ),
+        pytest.param(
+            {**OBJECT, "properties": {"a": {**OBJECT, "allOf": [{"anyOf": [{"properties": {"metadata": {}}}]}]}}},
+            ["a: allOf must not name metadata"],
+            id="metadata",
+        ),
+        pytest.param(
+            {**OBJECT, "allOf": [{"not": {"description": "x"}}]}, [".: allOf must not have description"], id="nested"
+        ),
+        pytest.param({**OBJECT, "anyOf": [{"title": "x"}]}, [".: anyOf must not have title"], id="title-in-any-of"),
+        pytest.param({**OBJECT, "anyOf": [{"default": 0}]}, [".: anyOf must not have default"], id="default-in-any-of"),
         pytest.param(
             {
                 **OBJECT,
@@ -213,4 +235,14 @@ wild = st.recursive(
 def test_whatever_is_repaired_is_structural(schema: dict[str, Any]) -> None:
     assert list(structural.malformed(schema)) == []
     repaired, _ = structural.repair(schema)
-    assert structural.violations(repaired) == []
+    assert structural.violations({**OBJECT, "properties": {"template": repaired}}) == []
+
+
+def test_a_schema_that_nests_deeper_than_anybody_can_walk_is_none() -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(99):
+        schema = {"type": "object", "properties": {"a": schema}}
+    assert list(structural.malformed(schema)) == []
+    for _ in range(5_000):
+        schema = {"type": "object", "properties": {"a": schema}}
+    assert [str(each) for each in structural.malformed(schema)] == [".: it nests deeper than 200 levels"]

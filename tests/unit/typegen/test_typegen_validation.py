@@ -61,11 +61,13 @@ SCHEMA: dict[str, Any] = {
         pytest.param({"name": "a", "count": 4.0}, [], id="whole-float"),
         pytest.param({"name": "a", "count": 0}, ["count: 0 is below the minimum, 1"], id="minimum"),
         pytest.param({"name": "a", "count": 10}, ["count: 10 is above the maximum, 9"], id="maximum"),
-        pytest.param({"name": "a", "count": 3}, ["count: 3 is no multiple of 2"], id="multiple"),
+        pytest.param({"name": "a", "count": 3}, ["count: 3 is not a multiple of 2"], id="multiple"),
         pytest.param({"name": "a", "ratio": 0}, ["ratio: 0 is below the minimum, 0"], id="exclusive"),
         pytest.param({"name": "abcdef"}, ["name: 6 characters, at most 5 are allowed"], id="long"),
         pytest.param({"name": "A"}, ["name: 'A' does not match ^[a-z]+$"], id="pattern"),
-        pytest.param({"name": "a", "odd": "xyz"}, [], id="pattern-only-RE2-knows"),
+        pytest.param({"name": "a", "odd": "é"}, [], id="pattern-only-RE2-knows"),
+        pytest.param({"name": "a", "odd": "xyz"}, [r"odd: 'xyz' does not match ^\p{L}$"], id="and-what-it-refuses"),
+        pytest.param({"name": "a\n"}, [r"name: 'a\n' does not match ^[a-z]+$"], id="the-end-is-the-very-end"),
         pytest.param({"name": "a", "nmae": 1}, ["nmae: unknown field, did you mean name?"], id="unknown"),
         pytest.param({"name": "a", "free": {"x": 1}, "any": [1]}, [], id="free"),
         pytest.param(
@@ -82,12 +84,10 @@ SCHEMA: dict[str, Any] = {
             ["labels: 3 fields, at most 2 are allowed"],
             id="map-size",
         ),
-        pytest.param(
-            {"name": "a", "tags": ["x", "x"]}, ["tags[1]: stands in the list for the second time: 'x'"], id="set"
-        ),
+        pytest.param({"name": "a", "tags": ["x", "x"]}, ["tags[1]: is in the list twice: 'x'"], id="set"),
         pytest.param(
             {"name": "a", "ports": [{"port": 1}, {"port": 1, "protocol": "TCP"}]},
-            ["ports[1]: stands in the list for the second time: port=1, protocol='TCP'"],
+            ["ports[1]: is in the list twice: port=1, protocol='TCP'"],
             id="map-keys-with-defaults",
         ),
         pytest.param(
@@ -116,7 +116,9 @@ def test_what_is_wrong_and_where(value: Any, wanted: list[str]) -> None:
     ("value", "wanted"),
     [
         pytest.param({"apiVersion": "v1", "kind": "X", "metadata": {"name": "a"}, "name": "a"}, [], id="object"),
-        pytest.param({"apiVersion": "v1", "name": "a"}, [".: kind is missing, as of an API object"], id="no-kind"),
+        pytest.param(
+            {"apiVersion": "v1", "name": "a"}, [".: kind is missing, which an API object needs"], id="no-kind"
+        ),
         pytest.param(
             {"apiVersion": "v1", "kind": "X", "metadata": "a", "name": "a"},
             ["metadata: 'a', expected object"],
@@ -137,3 +139,42 @@ def test_the_name_of_a_whole_object_may_be_restricted() -> None:
     assert [str(each) for each in validation.resource(schema, long)] == [
         "metadata.name: 4 characters, at most 3 are allowed"
     ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "fits"),
+    [
+        (r"^\d$", "٣", False),  # an ASCII digit
+        ("^[[:alpha:]]+$", "ab", True),
+        (r"^a\z", "a", True),
+        ("(?=a)", "b", True),  # no API server takes such a pattern
+        ("a", "\ud800", False),
+    ],
+)
+def test_patterns_mean_what_they_mean_to_kubernetes(pattern: str, text: str, fits: bool) -> None:
+    assert (not list(validation.problems({"type": "string", "pattern": pattern}, text))) is fits
+
+
+def test_any_pattern_takes_time_by_the_length_of_the_text() -> None:
+    """Python's own would take longer than the sun lasts."""
+    assert len(list(validation.problems({"type": "string", "pattern": "^(a|a)*$"}, "a" * 10_000 + "!"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "step", "fits"),
+    [
+        (0.3, 0.1, True),
+        (0.35, 0.1, False),
+        (7, 0.5, True),
+        (2**53 + 1, 2, False),
+        (1e308, 1e-300, False),
+        (0, 0.1, True),
+    ],
+)
+def test_multiples_are_reckoned_as_the_api_server_does(value: float, step: float, fits: bool) -> None:
+    assert (not list(validation.problems({"type": "number", "multipleOf": step}, value))) is fits
+
+
+def test_a_long_list_is_looked_through_once() -> None:
+    schema = {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "integer"}}
+    assert not list(validation.problems(schema, list(range(100_000))))

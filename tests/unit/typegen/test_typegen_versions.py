@@ -1,5 +1,6 @@
 """A template for several versions: the fields of all, each template checked as the version that it names."""
 
+import json
 from typing import Any
 
 import pytest
@@ -98,7 +99,7 @@ def test_equal_versions_are_one() -> None:
 )
 def test_a_template_is_checked_as_the_version_that_it_names(v1: Any, v2: Any, spec: Any, fits: str) -> None:
     made = merged(v1=template(v1), v2=template(v2))
-    assert structural.violations(made.schema) == []
+    assert structural.violations(obj(template=made.schema)) == []
     assert " ".join(version for version in ("v1", "v2") if accepts(made, version, spec)) == fits
     assert accepts(made, "", spec) is ("v1" in fits), "the preferred one when it names none"
 
@@ -108,7 +109,7 @@ def test_a_template_is_checked_as_the_version_that_it_names(v1: Any, v2: Any, sp
 def test_what_a_version_accepts_the_template_accepts(one: Any, two: Any, value: Any) -> None:
     """And it refuses what the version refuses, unless a caution says that a place is not checked."""
     made = merged(v1=template(obj(x=one)), v2=template(obj(x=two)))
-    assert structural.violations(made.schema) == []
+    assert structural.violations(obj(template=made.schema)) == []
     for version, own in (("v1", one), ("v2", two)):
         valid = not any(validation.problems(obj(x=own), {"x": value}))
         if valid or not made.cautions:
@@ -119,7 +120,7 @@ FREE = {**obj(), "x-kubernetes-preserve-unknown-fields": True}
 KEYED = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["k"]}
 STRICT = {
     **obj(
-        a={**TEXT, "enum": ["x"]},
+        a={**TEXT, "enum": ["x", "y"], "maxLength": 1},
         l={"type": "array", **KEYED, "items": {**obj(k=TEXT, n=TEXT), "required": ["k", "n"]}},
     ),
     "required": ["a"],
@@ -130,24 +131,41 @@ STRICT = {
     ("spec", "fits"),
     [
         pytest.param({"a": "x"}, "v1 v2", id="right-for-both"),
-        pytest.param({"a": "y"}, "v2", id="value"),
         pytest.param({}, "v2", id="required"),
-        pytest.param({"a": "y", "z": {"deep": 1}}, "v2", id="unknown"),
-        pytest.param({"a": "x", "l": [{"k": "1", "z": 1}]}, "v2", id="unknown-in-a-list"),
+        pytest.param({"a": "long", "z": {"deep": 1}}, "v2", id="length-and-unknown"),
+        pytest.param({"a": "x", "l": [{"k": "1", "z": 1}]}, "v2", id="required-in-a-list"),
         pytest.param({"a": "x", "l": [{"k": "1", "n": "1"}]}, "v1 v2", id="list"),
-        pytest.param({"a": ["x"]}, "", id="type"),
+        pytest.param({"a": "x", "l": "x"}, "v1 v2", id="the-type-cannot-depend-on-the-version"),
     ],
 )
 @pytest.mark.parametrize("whole", [True, False])
-def test_a_version_that_keeps_unknown_fields_is_free_at_every_depth(spec: Any, fits: str, whole: bool) -> None:
+def test_a_version_that_keeps_unknown_fields_takes_any_value_of_what_others_know(
+    spec: Any, fits: str, whole: bool
+) -> None:
     two = Template({**FREE, "properties": {"apiVersion": TEXT, "kind": TEXT}}, (), ()) if whole else template(FREE)
     made = merged(v1=template(STRICT), v2=two)
-    assert structural.violations(made.schema) == []
+    assert structural.violations(obj(template=made.schema)) == []
+    # Deeper below a field without a type a null may stand where the target drops it, so an enum is not checked there.
+    assert accepts(made, "v1", {"a": "z"}) is whole
     assert " ".join(version for version in ("v1", "v2") if accepts(made, version, spec)) == fits
     path = "" if whole else "spec"
-    assert [str(each) for each in made.cautions] == [
-        f"{path}: unknown fields are kept for every version, as v2 keeps them"
-    ]
+    assert f"{path}: unknown fields are kept for every version, as v2 keeps them" in map(str, made.cautions)
+    free = ["spec: not checked, it is object in v1, anything in v2"]
+    if not whole:
+        free = [f"spec.{name}: not checked, it is {kind} in v1, anything in v2" for name, kind in KINDS]
+    assert set(free) < set(map(str, made.cautions))
+
+
+KINDS = (("a", "string"), ("l", "array"))
+
+
+def test_checks_of_a_field_called_metadata_cannot_depend_on_the_version() -> None:
+    """An API server takes no CRD that names it in a combinator."""
+    pod = obj(metadata=obj(labels={"type": "object", "maxProperties": 1}), n={**TEXT, "maxLength": 1})
+    made = merged(v1=template(pod), v2=template(obj(metadata=obj(labels={"type": "object"}), n=TEXT)))
+    assert "metadata" not in json.dumps(made.schema["allOf"])
+    assert [str(each) for each in made.cautions] == ["spec.metadata: not checked as v1 does, versions differ in it"]
+    assert structural.violations(obj(template=made.schema)) == []
 
 
 @pytest.mark.parametrize(
@@ -155,7 +173,7 @@ def test_a_version_that_keeps_unknown_fields_is_free_at_every_depth(spec: Any, f
     [
         pytest.param(
             obj(a={"type": "integer"}), obj(a=EITHER),
-            "spec.a: taken as integer and as string, it is integer in v1, integer or string in v2", id="either",
+            "spec.a: accepted as integer and as string, it is integer in v1, integer or string in v2", id="either",
         ),
         pytest.param(
             obj(a={"type": "array", "x-kubernetes-list-type": "set", "items": TEXT}),
@@ -193,6 +211,45 @@ def test_a_version_without_a_schema_of_an_old_crd_takes_anything() -> None:
 
 
 RULE = {"rule": "self.a != 'x'", "message": "no x"}
+
+
+def test_of_what_is_not_checked_null_is_null_where_a_version_has_it() -> None:
+    """An API server drops a null that the schema does not allow: a map would lose its keys."""
+    values = ({**obj(a=TEXT), "nullable": True}, EITHER)
+    v1, v2 = ({"type": "object", "additionalProperties": each} for each in values)
+    spec = merged(v1=template(v1), v2=template(v2)).schema["properties"]["spec"]
+    assert spec["additionalProperties"] == {"nullable": True, "x-kubernetes-preserve-unknown-fields": True}
+
+
+def test_a_map_of_one_version_may_hold_whatever_another_takes() -> None:
+    typed = {"type": "object", "additionalProperties": {"type": "array", "items": TEXT}}
+    free = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    made = merged(v1=template(typed), v2=template(free))
+    assert made.schema["properties"]["spec"] == free
+    assert "any key may have any value in v2" in str(made.cautions)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"key": {**TEXT, "default": "a"}}, {"key": {**TEXT, "default": "b"}}),
+        ({"key": {**TEXT, "default": "a"}, "x": TEXT}, {"key": {**TEXT, "default": "a"}, "required": ["key"]}),
+        ({"key": TEXT, "required": ["key"]}, {"key": {"type": "boolean"}, "required": ["key"]}),
+        ({"key": TEXT, "required": ["key"]}, {"key": TEXT, "required": ["key"], "nullable": True}),
+    ],
+    ids=["defaults", "same-defaults", "types", "nullable"],
+)
+def test_a_list_has_keys_where_its_items_can_have_them(one: dict[str, Any], other: dict[str, Any]) -> None:
+    def listed(node: dict[str, Any]) -> dict[str, Any]:
+        own = {name: value for name, value in node.items() if name in ("required", "nullable")}
+        items = {**obj(**{name: value for name, value in node.items() if name not in own}), **own}
+        keys = {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["key"]}
+        return obj(l={"type": "array", "items": items, **keys})
+
+    made = merged(v1=template(listed(one)), v2=template(listed(other)))
+    assert list(structural.violations(obj(template=made.schema))) == []
+    keyed = made.schema["properties"]["spec"]["properties"]["l"].get("x-kubernetes-list-type")
+    assert keyed == ("map" if "x" in one else None)
 
 
 class TestRules:
@@ -273,6 +330,36 @@ class TestRules:
         assert "x-kubernetes-validations" not in str(made.schema)
         assert any(reason in caution.message for caution in made.cautions)
 
+    def test_a_field_without_a_type_is_unknown_to_cel_even_whether_it_is_there(self) -> None:
+        rule = {"rule": "!has(self.a) || has(self.b)"}
+        made = merged(
+            v1=template({**obj(a=TEXT, b=TEXT), "x-kubernetes-validations": [rule]}),
+            v2=template({**obj(a=obj(), b=TEXT), "x-kubernetes-validations": [rule]}),
+        )
+        assert "x-kubernetes-validations" not in str(made.schema)
+
+    @pytest.mark.parametrize(
+        ("name", "spelled", "path"),
+        [("a.b", "a__dot__b", None), ("x-y", "x__dash__y", None), ("in", "__in__", ".spec.in.c")],
+    )
+    def test_names_are_spelled_as_cel_does_and_are_no_paths(self, name: str, spelled: str, path: str | None) -> None:
+        rule = {"rule": "self.c != 'x'", "fieldPath": ".c"}
+        made = merged(
+            v1=template(obj(**{name: {**obj(c=TEXT), "x-kubernetes-validations": [rule]}})),
+            v2=template(obj(**{name: obj(c=TEXT)})),
+        )
+        (moved,) = made.schema["x-kubernetes-validations"]
+        assert moved["rule"].endswith(f"has(self.spec) && has(self.spec.{spelled})) || (self.spec.{spelled}.c != 'x')")
+        assert moved.get("fieldPath") == path
+
+    def test_rules_for_the_federated_root_that_read_what_differs_are_left_out(self) -> None:
+        rule = {"rule": "self.metadata.name != self.spec.template.spec.a"}
+        v1 = Template(template(obj(a=TEXT)).schema, (rule,), ())
+        for rules in ((rule,), ()):
+            made = merged(v1=v1, v2=Template(template(obj(a=obj())).schema, rules, ()))
+            assert made.root_rules == ()
+            assert any("CEL rule of v1 left out" in caution.message for caution in made.cautions)
+
     def test_rules_for_the_federated_root_are_told_apart_too(self) -> None:
         one, two = {"rule": "self.metadata.name != 'a'"}, {"rule": "self.metadata.name != 'b'"}
         plain = template(obj(a=TEXT))
@@ -318,3 +405,34 @@ def test_the_whole_way_and_one_version_alone() -> None:
 
     assert fields(Options()) == ["inv1", "inv1beta1"]
     assert fields(Options(version="v1")) == ["inv1"]
+
+
+@pytest.mark.parametrize(
+    ("checks", "spec"),
+    [
+        pytest.param({"not": {"required": ["q"]}}, {"q": None}, id="not"),
+        pytest.param({"maxProperties": 1}, {"q": None, "p": "x"}, id="count"),
+        pytest.param({"oneOf": [{"maxProperties": 1}, {"required": ["r"]}]}, {"q": None, "p": "x"}, id="counted"),
+        pytest.param(
+            {"anyOf": [{"properties": {"o": {"not": {"required": ["q"]}}}}]}, {"o": {"q": None}}, id="further-below"
+        ),
+    ],
+)
+def test_a_null_that_only_another_version_keeps_decides_nothing(checks: dict[str, Any], spec: Any) -> None:
+    """The API server drops it from an object of v1, which is valid then."""
+
+    def form(q: Any) -> Template:
+        return template({**obj(p=TEXT, q=q, r=TEXT, o=obj(q=q)), **checks})
+
+    made = merged(v1=form(TEXT), v2=form({**TEXT, "nullable": True}))
+    assert accepts(made, "v1", spec)
+    assert "versions differ in where null is kept" in str(made.cautions)
+
+
+def test_a_default_that_replaces_a_null_makes_null_allowed() -> None:
+    def form(**more: Any) -> Template:
+        return template({"type": "array", "items": {"type": "integer", "enum": [1, 2], **more}})
+
+    made = merged(v1=form(default=2), v2=form())
+    assert made.schema["properties"]["spec"]["items"]["nullable"] is True
+    assert accepts(made, "v1", [1, None])

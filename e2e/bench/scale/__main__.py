@@ -1,0 +1,100 @@
+"""Measure one fleet and print its table; everything that was counted goes to bench-scale-<date>.json.
+
+usage: [MEMBERS=100] [OBJECTS=50] [IDLE=60] [PARTS=bare,bulk,idle,restart,hang,flap] python -m e2e.bench.scale
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from rich.console import Console
+
+from e2e import running
+from e2e.bench import report as machines
+from e2e.bench.fleet import report
+from e2e.bench.scale import bare
+from e2e.bench.scale.fleet import ScaleFleet
+from e2e.bench.scale.phases import Scale
+from e2e.bench.scale.report import show
+from federation.model.errors import FederationError
+from federation.playground.errors import PlaygroundError
+
+PARTS = ("bare", "bulk", "idle", "restart", "hang", "flap")
+Results = dict[str, Any]
+
+
+def main(arguments: Sequence[str] = ()) -> int:
+    """Measure, show, save; also what was measured before an error. 0 whatever the figures: people judge them."""
+    if (code := running.explained(__doc__, arguments)) is not None:
+        return code
+    try:
+        members, objects = int(os.environ.get("MEMBERS") or 100), int(os.environ.get("OBJECTS") or 50)
+        idle = float(os.environ.get("IDLE") or 60)
+    except ValueError as error:
+        running.report(f"error: MEMBERS, OBJECTS and IDLE are numbers: {error}")
+        return 2
+    parts = (os.environ.get("PARTS") or ",".join(PARTS)).split(",")
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown or members < 2 or objects < 1:
+        running.report(f"error: there are parts {', '.join(PARTS)}; at least 2 members and 1 object")
+        return 2
+    running.interrupt_on_signals()
+    results: Results = {"members": members, "objects": objects, **machines.machine()}
+    code = 0
+    try:
+        with ScaleFleet() as fleet:
+            _measure(fleet, results, parts, idle)
+    except KeyboardInterrupt:
+        running.report("interrupted; everything has been taken down")
+        return 130
+    except (RuntimeError, TimeoutError, FederationError, PlaygroundError, ExceptionGroup) as error:
+        running.report(f"error: {error}")
+        code = 1
+    show(results, Console(width=None if sys.stdout.isatty() else 160))
+    print(f"raw figures: {running.save(results, 'bench-scale')}")  # noqa: T201
+    return code
+
+
+def _measure(fleet: ScaleFleet, results: Results, parts: list[str], idle: float) -> None:
+    running.report(f"a host and {results['members']} simulated members")
+    fleet.bring_up(results["members"])
+    fleet.start_controller()
+    try:
+        asyncio.run(_phases(fleet, results, parts, idle))
+    except Exception:
+        running.report(f"the end of the controller's log:\n{fleet.log_tail()}")
+        raise
+
+
+async def _phases(fleet: ScaleFleet, results: Results, parts: list[str], idle: float) -> None:
+    async def phase(name: str, work: Callable[[], Awaitable[Any]]) -> None:
+        report(name)
+        results[name] = await work()
+
+    async with Scale(fleet, results["objects"], idle) as scale:
+        await phase("join", scale.join)
+        await phase("namespace", scale.namespace)
+        await phase("first", scale.first)
+        await phase("singles", scale.singles)
+        if "bare" in parts:
+            await phase("bare", lambda: bare.measure(fleet, results["objects"]))
+        await phase("create", lambda: scale.bulk("create"))
+        if "idle" in parts:
+            await phase("idle", scale.idle)
+            await phase("scrape", scale.scrape)
+        if "bulk" in parts:
+            await phase("update", lambda: scale.bulk("update"))
+        if "flap" in parts:
+            await phase("flap", scale.flap)
+        if "restart" in parts:
+            await phase("restart", scale.restart)
+        if "hang" in parts:
+            await phase("hang", scale.hang)
+        if "bulk" in parts:
+            await phase("delete", lambda: scale.bulk("delete"))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

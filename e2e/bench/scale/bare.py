@@ -1,0 +1,71 @@
+"""The bare client at scale: the same ConfigMaps in every member, four requests in flight to each, keep-alive.
+
+The yardstick of `make bench-scale`: what the other bare client does (`configmaps`), with uvloop. In a process of its
+own, as the controller is.
+
+usage: python -m e2e.bench.scale.bare < WORK.json > FIGURES.json
+"""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+import uvloop
+
+from e2e.bench import configmaps, meter
+from e2e.bench.client import Client, together
+from e2e.bench.configmaps import ConfigMaps
+from e2e.bench.scale.fleet import ScaleFleet
+
+NAME = "bare"
+"""Of the namespace and of the field manager."""
+IN_FLIGHT = 4
+"""Requests in flight to one member."""
+
+Figures = dict[str, Any]
+
+
+async def measure(fleet: ScaleFleet, objects: int) -> Figures:
+    """By phase: `client_ms` and `members_ms` of CPU per write, `seconds` until the last answer."""
+    members = [configmaps.described(fleet.cluster(name)) for name in fleet.members]
+    work = {"objects": objects, "pids": fleet.members_pids, "members": members}
+    figures: Figures = await configmaps.in_a_process("e2e.bench.scale.bare", work)
+    return figures
+
+
+async def main(work: dict[str, Any]) -> Figures:
+    """Create, update and delete every object in every member."""
+    async with ConfigMaps(work["members"], work["objects"], namespace=NAME, manager=NAME) as maps:
+        await together(maps.make_namespace(client) for client in maps.clients)
+
+        async def phase(act: Callable[[Client, str], Awaitable[None]]) -> dict[str, float]:
+            began, ours, theirs = time.perf_counter(), time.process_time(), meter.cpu(work["pids"])
+            async with asyncio.TaskGroup() as group:
+                for client in maps.clients:
+                    group.create_task(_all_of(act, client, maps))
+            seconds = time.perf_counter() - began
+            client_ms = (time.process_time() - ours) * 1e3 / maps.writes
+            await asyncio.sleep(0.5)  # what the members still do for these writes belongs to them
+            return {
+                "client_ms": round(client_ms, 4),
+                "members_ms": round((meter.cpu(work["pids"]) - theirs) * 1e3 / maps.writes, 3),
+                "seconds": round(seconds, 2),
+            }
+
+        return {
+            "create": await phase(lambda client, name: maps.put(client, name, "1")),
+            "update": await phase(lambda client, name: maps.put(client, name, "2")),
+            "delete": await phase(maps.take),
+        }
+
+
+async def _all_of(act: Callable[[Client, str], Awaitable[None]], client: Client, maps: ConfigMaps) -> None:
+    await together((act(client, name) for name in maps.names), IN_FLIGHT)
+
+
+if __name__ == "__main__":
+    os.write(1, orjson.dumps(uvloop.run(main(orjson.loads(sys.stdin.buffer.read())))))

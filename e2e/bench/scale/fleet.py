@@ -1,0 +1,102 @@
+"""A real host and simulated members, all joined as `fedctl join` does it, and a controller process."""
+
+import asyncio
+import itertools
+import signal
+import time
+from collections.abc import Mapping
+from functools import cached_property
+
+from e2e.bench import meter
+from e2e.bench.client import Client
+from e2e.bench.fleet import HOST, TYPES, Fleet, quiet, report
+from federation.joining import joins, setup, several
+from federation.joining.contexts import Contexts
+from federation.joining.objects import Wanted
+from federation.playground.access import LocalCluster
+from federation.playground.clusters import Playground
+
+CLUSTERS = "/apis/core.kubefed.io/v1beta1/namespaces/kube-federation-system/kubefedclusters"
+_REPORT_EVERY = 100
+
+
+class ScaleFleet(Fleet):
+    """Use as a context manager, as Fleet."""
+
+    def bring_up(self, members: int) -> None:
+        """Start the host and so many simulated members, and install the federation; nobody joins yet."""
+        self.members = tuple(f"m{number}" for number in range(1, members + 1))
+        self.playground = Playground.up(self._directory / "playground", (HOST,), simulated=self.members, report=report)
+        asyncio.run(setup.everything(str(self.playground.kubeconfig), HOST, (), TYPES))
+
+    @cached_property
+    def clusters(self) -> Mapping[str, LocalCluster]:
+        """Every cluster; read once, for a thousand are too many to read for each question."""
+        return self.playground.clusters
+
+    def cluster(self, name: str) -> LocalCluster:
+        """One cluster as it was when all had come up."""
+        return self.clusters[name]
+
+    async def join_all(self) -> float:
+        """Join every member; the time of the last one (perf_counter)."""
+        lines = itertools.count(1)
+
+        def some(line: str) -> None:
+            if next(lines) % _REPORT_EVERY == 0:
+                report(line)
+
+        async with Contexts(str(self.playground.kubeconfig)) as contexts:
+            wanted = [Wanted(name, HOST) for name in self.members]
+            errors = await several.join(contexts, await contexts.open(HOST), wanted, some)
+        for error in errors.values():
+            raise error
+        return time.perf_counter()
+
+    async def rejoin(self, name: str, endpoint: str) -> None:
+        """Let the controller reach a member at another address."""
+        async with Contexts(str(self.playground.kubeconfig)) as contexts:
+            wanted = Wanted(name, HOST, api_endpoint=endpoint, rotate=True, error_on_existing=False)
+            await joins.join(await contexts.open(HOST), await contexts.open(name), wanted, quiet)
+
+    async def all_ready(self, host: Client, *, within: float = 600.0) -> float:
+        """Wait until every KubeFedCluster is Ready; the time when that was seen (perf_counter)."""
+        ends = time.monotonic() + within
+        while True:
+            found = (await host.get(CLUSTERS))["items"]
+            ready = sum(
+                each["type"] == "Ready" and each["status"] == "True"
+                for item in found
+                for each in (item.get("status") or {}).get("conditions") or ()
+            )
+            if ready == len(self.members):
+                return time.perf_counter()
+            if time.monotonic() > ends:
+                raise TimeoutError(f"{ready} of {len(self.members)} members are Ready after {within:g} s")
+            await asyncio.sleep(0.2 + len(self.members) / 2000)
+
+    def kill_controller(self) -> None:
+        """SIGKILL: nothing is released, nothing is written."""
+        assert self._controller is not None  # started before anything is measured
+        self._controller.send_signal(signal.SIGKILL)
+        self._controller.wait()
+        self.stop_controller()
+
+    @property
+    def members_pids(self) -> list[int]:
+        """The processes of all simulated members: their API server and its etcd."""
+        server = self.pid(self.members[0])
+        found = self.playground.simulated_etcd
+        assert found is not None  # it was brought up
+        return [server, found.pid]
+
+    @property
+    def etcd_url(self) -> str:
+        """Of the etcd that the simulated members share."""
+        found = self.playground.simulated_etcd
+        assert found is not None  # it was brought up
+        return found.url
+
+    def resident(self) -> float:
+        """The controller's memory in MB."""
+        return meter.resident(self.controller)

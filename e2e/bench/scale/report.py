@@ -1,0 +1,119 @@
+"""The table of one scale run: ours beside the bare client of the same run and beside KubeFed's published row."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+KUBEFED = Path(__file__).with_name("kubefed.json")
+PHASES = ("create", "update", "delete")
+Results = Mapping[str, Any]
+
+
+class Row(NamedTuple):
+    """One figure. `multiple`: of the bare client in the same run; for KubeFed of the bare client on its machine."""
+
+    name: str
+    ours: float
+    multiple: float | None = None
+    kubefed: float | None = None
+    kubefed_multiple: float | None = None
+
+
+def kubefed(members: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """KubeFed's file, and its last row for so many members ({}: none)."""
+    known: Mapping[str, Any] = orjson.loads(KUBEFED.read_bytes())
+    fitting = [row for row in known["rows"] if row["members"] == members]
+    return known, fitting[-1] if fitting else {}
+
+
+def rows(results: Results, peer: Mapping[str, Any]) -> Iterator[Row]:
+    """Every figure of the table, in its order."""
+    if "join" in results:
+        found = results["join"]
+        yield Row("all Ready after the last join, s", found["ready_after_last_join_s"], kubefed=peer.get("ready_s"))
+        yield Row("controller CPU per join, ms", round(found["controller_cpu_s"] * 1e3 / found["members"], 1))
+    if "first" in results:
+        yield Row("first object of a type, last member, ms", results["first"]["last_ms"], kubefed=peer.get("first_ms"))
+    for what, found in results.get("singles", {}).items():
+        other = peer.get("single_create_ms") if what == "create" else None
+        yield Row(f"one object {what}d, last member, ms", found["last_ms"], kubefed=other)
+    for phase in PHASES:
+        if phase in results:
+            yield from _bulk(phase, results, peer)
+    if "idle" in results:
+        other = peer.get("idle", {})
+        for whose in ("controller", "host"):
+            figure = f"{whose}_ms_per_s"
+            yield Row(f"idle: {whose} CPU, ms per s", results["idle"][figure], kubefed=other.get(figure))
+        yield Row("idle: members' CPU, ms per s", results["idle"]["members_ms_per_s"])
+    if "scrape" in results:
+        yield Row("one scrape of /metrics, ms of controller CPU", results["scrape"]["controller_cpu_ms"])
+        yield Row("one scrape of /metrics, kB", round(results["scrape"]["bytes"] / 1e3))
+    if "restart" in results:
+        found = results["restart"]
+        change = found["a_users_change"]["last_ms"]
+        yield Row("restart: a user's change, last member, ms", change, kubefed=peer.get("restart_change_ms"))
+        yield Row("restart: writes of other objects", found["writes_of_other_objects"], kubefed=0 if peer else None)
+    if "hang" in results:
+        yield Row("one member hangs: one object at the others before, ms", results["hang"]["before_ms"])
+        yield Row("one member hangs: one object at the others during, worst, ms", max(results["hang"]["during_ms"]))
+    if "flap" in results:
+        yield Row("an unrelated label changes: controller CPU, ms", results["flap"]["controller_ms_per_change"])
+    peak = [results[each]["controller_mb"] for each in results if _has_memory(results[each])]
+    if peak:
+        yield Row("controller memory, highest, MB", max(peak), kubefed=peer.get("controller_mb"))
+
+
+def _has_memory(found: Any) -> bool:
+    return isinstance(found, Mapping) and "controller_mb" in found
+
+
+def _bulk(phase: str, results: Results, peer: Mapping[str, Any]) -> Iterator[Row]:
+    found, bare = results[phase], results.get("bare", {}).get(phase, {})
+    other, their_bare = peer.get(phase, {}), (peer.get("bare_client_ms") or {}).get(phase)
+    ours, theirs = found["controller_ms_per_placement"], other.get("controller_ms_per_placement")
+    yield Row(
+        f"{phase}: controller CPU, ms per placement",
+        ours,
+        round(ours / bare["client_ms"], 2) if bare else None,
+        theirs,
+        round(theirs / their_bare, 2) if theirs and their_bare else None,
+    )
+    yield Row(
+        f"{phase}: members' CPU, ms per placement",
+        found["members_ms_per_placement"],
+        round(found["members_ms_per_placement"] / bare["members_ms"], 2) if bare else None,
+        other.get("members_ms_per_placement"),
+    )
+    yield Row(
+        f"{phase}: host API server CPU, ms per object",
+        found["host_ms_per_object"],
+        kubefed=other.get("host_ms_per_object"),
+    )
+    yield Row(f"{phase}: host writes per object", found["host_writes_per_object"])
+    yield Row(f"{phase}: placements per s", found["placements_per_s"])
+
+
+def show(results: Results, console: Console) -> None:
+    """Print the table."""
+    members, objects = results["members"], results["objects"]
+    known, peer = kubefed(members)
+    table = Table(title=f"{objects} objects on {members} simulated members", title_justify="left")
+    table.add_column("figure")
+    for name in ("ours", "x bare", "KubeFed", "x its bare"):
+        table.add_column(name, justify="right")
+    for row in rows(results, peer):
+        table.add_row(row.name, *(_number(each) for each in row[1:]))
+    console.print(table)
+    where = f"; its row is of machine {peer['machine']}: {known['machines'][peer['machine']]}" if peer else ""
+    console.print(f"x bare: multiple of the bare client's CPU. {known['about']}{where}", style="dim")
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"

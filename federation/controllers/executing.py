@@ -1,0 +1,145 @@
+"""Carry out planned actions, when their turn in a cluster's lane comes, and take in what came of them.
+
+The action is looked up here, not handed over with the key: what was decided during an outage is never carried out late.
+Each answer goes to memory (`learning`), sets the wait before the next try (`pacing`) and brings the key back to `sync`
+when it was the last one, or when there is something new to plan.
+"""
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from federation.controllers import holdups, learning, pacing, push, removals, triggers
+from federation.controllers.learning import Turn
+from federation.controllers.outcomes import Outcome
+from federation.controllers.ports import EventRecorder
+from federation.controllers.world import Track, World
+from federation.core import managedfields
+from federation.model.conditions import Phase, PropagationStatus
+from federation.model.observations import MAY_HAVE_COPY
+from federation.model.plan import Apply, Claim, Push
+from federation.model.resources import Key, ObjectName
+from federation.runtime import metrics
+from federation.runtime.keyqueue import KeyQueue
+from federation.runtime.lane import Evidence
+
+log = structlog.get_logger()
+
+
+class Executor:
+    """What all lanes do with their keys. `changed` is Sync.changed."""
+
+    def __init__(
+        self, world: World, queue: KeyQueue[Key], events: EventRecorder, changed: Callable[[Key], None]
+    ) -> None:
+        self._world = world
+        self._queue = queue
+        self._events = events
+        self._changed = changed
+
+    async def execute(self, cluster: str, key: Key) -> tuple[Evidence, float | None]:
+        """Do what is planned for this object in this cluster now; what the lane learns of its member from that."""
+        state = self._world.types.get(key.type)
+        name = ObjectName(key.namespace, key.name)
+        track = state.tracks.get(name) if state is not None else None
+        member = self._world.members.get(cluster)
+        port = member.port if member is not None else None
+        if state is None or track is None or track.plan is None or cluster not in track.pending or port is None:
+            return Evidence.NOTHING, None
+        plan, action = track.plan, track.actions.get(cluster)
+        if not isinstance(action, Push):
+            track.pending.discard(cluster)
+            return Evidence.NOTHING, None
+        _note(track, cluster)
+        unconfirmed = cluster in track.unconfirmed
+        if isinstance(action, Claim) or (isinstance(action, Apply) and not action.uid):
+            track.unconfirmed.add(cluster)
+            track.applied.setdefault(cluster, MAY_HAVE_COPY)
+        state.in_flight += 1
+        try:
+            outcome = await push.carry_out(action, learning.target(state, cluster, name, port))
+        except Exception:
+            log.exception("push failed", key=str(key), cluster=cluster)
+            outcome = Outcome(
+                status=PropagationStatus.COMPUTE_RESOURCE_FAILED, message="internal error; see the controller's log"
+            )
+        finally:
+            state.in_flight -= 1
+            _note(track, cluster)
+        same = self._world.members.get(cluster) is member  # else another cluster has joined by this name meanwhile
+        if member is not None and same:
+            holdups.note(member, key, name, outcome.failure)
+        if state.tracks.get(name) is track and same:
+            turn = Turn(key, cluster, state, track, action, plan.generation, unconfirmed)
+            self._record_outcome(turn, port.manager, outcome)
+        return pacing.evidence(outcome)
+
+    def _record_outcome(self, turn: Turn, manager: str, outcome: Outcome) -> None:
+        key, cluster, track, action = turn.key, turn.cluster, turn.track, turn.action
+        current = track.actions.get(cluster)
+        track.pending.discard(cluster)
+        metrics.about(metrics.PUSHES, cluster, key.type, outcome.status.value or "ok").inc()
+        if outcome.status:
+            self._record_setback(turn, outcome)
+            learning.refused(turn, outcome)
+            # Somebody else's object: the event that shows it may have come while this was under way.
+            track.stale = track.stale or outcome.status.phase is Phase.TAKEN
+        elif isinstance(action, Apply) and outcome.metadata is not None:
+            track.setbacks.pop(cluster, None)
+            learning.applied(turn, action, managedfields.observe(outcome.metadata, manager), outcome)
+        elif outcome.metadata is not None:
+            track.setbacks.pop(cluster, None)
+            learning.yielded(turn, manager, managedfields.observe(outcome.metadata, manager))
+        else:
+            track.setbacks.pop(cluster, None)
+            self._removed(turn, outcome)
+        if learning.conclusive(turn, outcome):
+            track.unconfirmed.discard(cluster)
+        learning.ended(turn)
+        if current is not action:
+            track.stale = True  # it was planned anew while this was under way
+        if not track.pending or track.stale:
+            self._queue.add(key, urgent=True)
+
+    def _removed(self, turn: Turn, outcome: Outcome) -> None:
+        """The member accepted a removal: its event confirms it, or the removal is sent again."""
+        key, cluster, track = turn.key, turn.cluster, turn.track
+        removals.report(turn, outcome, self._events)
+        if turn.action.uid:
+            leaving = pacing.delete_accepted(track.leaving.get(cluster), turn.action.uid, time.monotonic())
+            track.leaving[cluster] = leaving
+            self._queue.add_after(key, leaving.wait)
+        else:
+            track.stale = True  # where nothing was, no event shows that it is gone
+
+    def _record_setback(self, turn: Turn, outcome: Outcome) -> None:
+        """The action failed, or it waits for something: remember why, and when to try again."""
+        key, cluster, track = turn.key, turn.cluster, turn.track
+        before = track.setbacks.get(cluster)
+        setback = pacing.next_setback(before, turn.action, outcome, time.monotonic())
+        track.setbacks[cluster] = setback
+        wait = setback.not_before - time.monotonic()
+        self._queue.add_after(key, wait)
+        if turn.state.type.is_namespace and (before is None or before.message != setback.message):
+            # They may not have to wait for it (gathering), or say why they do (holdups).
+            triggers.wake_gradually(self._world.keys_within(key.name), self._changed)
+        if outcome.recreating:
+            log.info("recreating", key=str(key), cluster=cluster, reason=outcome.message)
+            self._events.recreating(key, cluster, outcome.message)
+        elif setback.attempts == 1:
+            # A cluster that is away gets one warning of its own, and none for each of its objects.
+            own = outcome.failure is None or outcome.failure.concerns == "object"
+            (log.warning if own else log.info)(
+                "push refused",
+                key=str(key),
+                cluster=cluster,
+                status=outcome.status.value,
+                reason=outcome.message,
+                next_try_in_s=round(wait, 1),
+            )
+
+
+def _note(track: Track, cluster: str) -> None:
+    if track.meanwhile is not None:
+        track.meanwhile.add(cluster)

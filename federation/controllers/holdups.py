@@ -1,0 +1,68 @@
+"""Why an action that nothing has refused does not reach its cluster: its lane holds it back, or its namespace fails.
+
+`reason` only reads, and is called by `reporting` when a line is made, so that it is as of now and goes when it is over.
+`note` remembers what pushes of a type failed with. A lane holds the keys of a type back when other objects of that type
+have failed; the first of those failures is the reason.
+"""
+
+from federation.controllers.world import Member, World
+from federation.model.failures import Failure
+from federation.model.marks import NAMESPACE_TYPE
+from federation.model.plan import Action, Push, Wait
+from federation.model.resources import Key, ObjectName
+from federation.runtime.lane import Hold
+
+_HELD = {
+    Hold.CLUSTER: "writes to this cluster are paused",
+    Hold.KIND: "writes of this type to this cluster are paused or few at a time, because others of them failed",
+}
+
+
+def reason(world: World, key: Key, cluster: str, action: Action) -> str:
+    """Why the action of one cluster waits longer than an answer takes; "" when it is merely on its way."""
+    member = world.members.get(cluster)
+    if member is None:
+        return ""
+    if isinstance(action, Push):
+        return _held(member, key)
+    return _of_namespace(world, member, key.namespace) if isinstance(action, Wait) and action.namespace else ""
+
+
+def note(member: Member, key: Key, name: ObjectName, failure: Failure | None) -> None:
+    """A push has ended: remember what the member's trouble with a type is, until one succeeds.
+
+    The first failure of a row stays, or every object would have another message at each report. A message that names
+    the object is no other object's business.
+    """
+    if failure is None or failure.concerns != "member":
+        if member.troubles:
+            member.troubles.pop(key.type, None)
+    elif not failure.late and member.troubles.get(key.type, ("",))[0] != failure.kind.value:
+        named = name.name in failure.message
+        text = f"{failure.code} {failure.reason}".strip() if named else failure.message
+        member.troubles[key.type] = failure.kind.value, text
+
+
+def _held(member: Member, key: Key) -> str:
+    hold = member.lane.hold(key) if member.lane is not None else None
+    if hold is None:
+        return ""
+    troubles = member.troubles
+    _, text = troubles.get(key.type) or next(iter(troubles.values()), ("", "")) if troubles else ("", "")
+    return f"{_HELD[hold]}: {text}" if text else _HELD[hold]
+
+
+def _of_namespace(world: World, member: Member, namespace: str) -> str:
+    """What keeps the push of a namespace from succeeding."""
+    state, cluster = world.types.get(NAMESPACE_TYPE), member.cluster.name
+    where = ObjectName(namespace, namespace)
+    track = state.tracks.get(where) if state is not None else None
+    if track is None:
+        return ""
+    setback = track.setbacks.get(cluster)
+    if setback is not None and setback.message:
+        return setback.message
+    action = track.actions.get(cluster)
+    if isinstance(action, Push):
+        return _held(member, Key(NAMESPACE_TYPE, *where))
+    return action.message if isinstance(action, Wait) else ""

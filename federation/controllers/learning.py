@@ -1,0 +1,179 @@
+"""What plans and members' answers change in memory: tracks and copies, never the queue. Called by sync and executing.
+
+Our own writes come back twice, as their answer and as a watch event, in either order; whichever is newer counts.
+"""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from federation.controllers.outcomes import Outcome, Target
+from federation.controllers.ports import MemberPort
+from federation.controllers.world import Track, TypeState
+from federation.core import claims, contention
+from federation.core.facts import Facts
+from federation.model import marks
+from federation.model.observations import MAY_HAVE_COPY, UNKNOWN_DIGEST, Applied, Observed
+from federation.model.plan import Apply, Claim, Keep, Plan, Push
+from federation.model.resources import Key, ObjectName
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One action under way: what it was when it started."""
+
+    key: Key
+    cluster: str
+    state: TypeState
+    track: Track
+    action: Push
+    generation: int
+    unconfirmed: bool = False
+    """An earlier create may have succeeded: the answer to this action shows nothing about that one."""
+
+    @property
+    def target(self) -> ObjectName:
+        """The member's object."""
+        return self.state.target_name(ObjectName(self.key.namespace, self.key.name))
+
+
+def target(state: TypeState, cluster: str, name: ObjectName, port: MemberPort) -> Target:
+    """Where the pushes of one federated object to one cluster go."""
+    track = state.tracks.get(name)
+    fully_owned = track is not None and cluster in track.fully_owned
+    fields_dropped = track is not None and cluster in track.dropped
+    return Target(port, state.target_in(cluster), state.target_name(name), fully_owned, fields_dropped)
+
+
+def planned(track: Track, plan: Plan, facts: Facts) -> None:
+    """A new plan from these facts: forget what it has no action for, and what has been answered since.
+
+    A create that was sent while it was made is not forgotten.
+    """
+    sent = track.unconfirmed - facts.unconfirmed
+    for gone in [cluster for cluster in track.applied if cluster not in plan.actions and cluster not in sent]:
+        del track.applied[gone]
+    if track.guessed:
+        track.guessed &= track.applied.keys() - (frozenset() if plan.reason else plan.selected)
+    for cluster in [cluster for cluster in track.setbacks if isinstance(plan.actions.get(cluster), Keep | None)]:
+        del track.setbacks[cluster]
+    notes: tuple[dict[str, Any], ...] = (track.contention, track.dropped)
+    for noted in notes:
+        for cluster in [cluster for cluster in noted if cluster not in plan.actions]:
+            del noted[cluster]
+    track.unconfirmed = sent | {
+        cluster
+        for cluster in track.unconfirmed - sent
+        if cluster in plan.actions and not claims.conclusive(facts.observe(cluster))
+    }
+
+
+def applied(turn: Turn, action: Apply, observed: Observed, outcome: Outcome) -> None:
+    """The member has what we applied; `observed` is the object as the answer showed it."""
+    key, cluster, track, contest = turn.key, turn.cluster, turn.track, outcome.contest
+    before = track.applied.get(cluster)
+    if cluster in track.recheck:
+        track.recheck.discard(cluster)
+    elif before is not None and before.digest == action.digest and before.owned_digest != UNKNOWN_DIGEST:
+        # The same manifest again: somebody had changed or removed what is ours.
+        manager, fields = (", ".join(contest.managers[:3]), contest.fields) if contest else ("", ())
+        gone, does = "fields of ours had been removed", ""
+        if outcome.created:
+            gone, does = "the object had been deleted", "deletes the object"
+        elif not action.uid:
+            gone, does = "our label had been removed", "takes our label off"
+        _contended(turn, manager=manager, fields=fields, does=does)
+        what = {"manager": manager, "fields": fields[:5]} if contest else {"reason": gone}
+        fought = contention.delay(track.contention.get(cluster)) > 0
+        (log.warning if fought else log.info)("drift put back", key=str(key), cluster=cluster, **what)
+    if outcome.dropped:
+        track.dropped[cluster] = outcome.dropped
+    elif outcome.dropped is not None:
+        track.dropped.pop(cluster, None)
+    if not _went(turn, observed):
+        track.interrupted.discard(cluster)  # else it is what was applied now that has just gone
+    if outcome.fully_owned:
+        track.fully_owned.add(cluster)
+    elif outcome.fully_owned is not None:
+        track.fully_owned.discard(cluster)
+    track.applied[cluster] = Applied(action.digest, observed.owned_digest, turn.generation)
+    if track.actions.get(cluster) is action:
+        track.actions[cluster] = Keep(action.digest, observed.owned_digest, observed.claims)
+    if not observed.managed:
+        turn.track.stale = True  # admission took our label off: its watch will not show it, and the plan reports that
+    # A namespace's watch must see it appear, and wake the objects that wait for it.
+    _seen(turn, observed, appears=not turn.state.type.is_namespace)
+
+
+def yielded(turn: Turn, manager: str, observed: Observed) -> None:
+    """Another hub's object has our claim now, or nothing of ours any more: what follows from that is planned."""
+    if turn.track.applied.get(turn.cluster) == MAY_HAVE_COPY:
+        del turn.track.applied[turn.cluster]
+    if isinstance(turn.action, Claim):
+        _contended(turn, manager="", fields=(f".metadata.annotations.{marks.claim_annotation(manager)}",))
+        owner = turn.action.owner
+        log.warning("another hub manages it: claimed", key=str(turn.key), cluster=turn.cluster, manager=owner)
+    _seen(turn, observed, appears=False)
+    turn.track.stale = True
+
+
+def refused(turn: Turn, outcome: Outcome) -> None:
+    """The member refused it, or did not answer: then the change may have been made all the same.
+
+    Then it is not known any more that the member has what it accepted last; managedFields names fields, not values.
+    """
+    before = turn.track.applied.get(turn.cluster)
+    if before is None:
+        return
+    if not conclusive(turn, outcome):
+        if isinstance(turn.action, Apply):
+            turn.track.applied[turn.cluster] = before._replace(owned_digest=UNKNOWN_DIGEST)
+    elif not before.known and isinstance(turn.action, Apply | Claim):
+        del turn.track.applied[turn.cluster]  # nothing came of the create
+
+
+def conclusive(turn: Turn, outcome: Outcome) -> bool:
+    """Whether the answer shows what the member has now, or its watch has shown it."""
+    if outcome.failure is not None and (outcome.failure.concerns == "member" or turn.unconfirmed):
+        return False
+    if outcome.metadata is None:
+        return True
+    copies = turn.state.copies.get(turn.cluster)
+    return copies is not None and copies.objects.get(turn.target) is not None
+
+
+def ended(turn: Turn) -> None:
+    """The answer was taken in: what went meanwhile is known now."""
+    copies = turn.state.copies.get(turn.cluster)
+    if copies is not None and copies.gone:
+        copies.gone.pop(turn.target, None)
+
+
+def _went(turn: Turn, observed: Observed) -> bool:
+    """Whether the watch has already shown the end of what the answer shows."""
+    copies = turn.state.copies.get(turn.cluster)
+    return copies is not None and bool(copies.gone) and copies.gone.get(turn.target, 0) > observed.version
+
+
+def _contended(turn: Turn, *, manager: str, fields: tuple[str, ...], does: str = "") -> None:
+    noted, now = turn.track.contention.get(turn.cluster), time.monotonic()
+    turn.track.contention[turn.cluster] = contention.record(noted, now, manager=manager, fields=fields, does=does)
+
+
+def _seen(turn: Turn, observed: Observed, *, appears: bool) -> None:
+    """Take in what an answer showed; what is not known yet only where it `appears` by our write."""
+    copies, target = turn.state.copies.get(turn.cluster), turn.target
+    known = copies.objects.get(target) if copies is not None else None
+    if copies is None or (known is None and not appears):
+        return
+    if known is None and _went(turn, observed):
+        turn.track.stale = True  # somebody deleted it right after our write
+        return
+    if known is None or known.version <= observed.version:
+        copies.answer(target, observed)
+    elif known != observed:
+        turn.track.stale = True  # somebody changed it right after our write

@@ -1,0 +1,64 @@
+"""What came of one action at one member, and where it was done; shared by all that act there."""
+
+from dataclasses import dataclass
+
+from federation.controllers.ports import MemberPort
+from federation.core import classification
+from federation.core.managedfields import PartialMetadata
+from federation.model.conditions import PropagationStatus
+from federation.model.failures import Failure
+from federation.model.resources import ObjectName, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """Fields we took back by force, and from whom."""
+
+    managers: tuple[str, ...]
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of one action. `metadata` is the object's afterwards, where the member's answer had it.
+
+    `status` OK means done. `failure` is set when the member refused or did not answer; where somebody else has the
+    object (Phase.TAKEN) nobody failed. `recreating`: deleted, to be created anew once it is gone. `dropped` is
+    the message about fields that the object does not have as asked (core.drops); `fully_owned`: every field of it has
+    an owner. Both are None when the object was not looked at. `removed`: how our copy was, "deleted" or "released" (it
+    stays and is ours no more). `created`: nothing was there before.
+    """
+
+    metadata: PartialMetadata | None = None
+    status: PropagationStatus = PropagationStatus.OK
+    message: str = ""
+    failure: Failure | None = None
+    contest: Contest | None = None
+    recreating: bool = False
+    removed: str = ""
+    dropped: str | None = None
+    fully_owned: bool | None = None
+    created: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One object at one member.
+
+    `fully_owned`: every field of it was seen to have an owner. `fields_dropped`: not all was kept as asked last time.
+    """
+
+    member: MemberPort
+    resource: Resource
+    name: ObjectName
+    fully_owned: bool = False
+    fields_dropped: bool = False
+
+
+def failed(failure: Failure, verb: classification.Verb, status: PropagationStatus | None = None) -> Outcome:
+    """The Outcome of a write that failed; `status` where it is not what the failure means by itself."""
+    return Outcome(
+        status=status or classification.status_for(failure, verb=verb),
+        message=failure.message,
+        failure=failure,
+    )

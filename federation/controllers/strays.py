@@ -1,0 +1,114 @@
+"""Managed copies in members without a federated object: found, proven to be so, and released, as KubeFed does.
+
+Somebody labelled an object as managed, or a federated object went without its finalizer. Nobody updates such a copy
+any more, though its label calls it managed. It is released (label and our ownership go, the object stays), never
+deleted, and only with proof: the hub's list has ended, the hub answers 404 for the object by name, the member is
+watched and shows the copy, and no other hub owns it. Used by sync for keys that no federated object has.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+
+from federation.controllers.absences import Absences
+from federation.controllers.world import Track, TypeState, World
+from federation.model.observations import Observed
+from federation.model.plan import Plan, Release, RemovalCause, RemovalReason
+from federation.model.resources import Key, ObjectName
+from federation.model.status import Status
+from federation.runtime.keyqueue import KeyQueue
+
+GRACE = 5.0
+"""Seconds that a copy must have been without its object: `kubectl replace --force` makes it anew."""
+SPACING = 0.1
+"""Seconds between two objects' releases: many lose their objects at once where a type's CRD was deleted by hand."""
+AGAIN = (60.0, 3600.0)
+"""Seconds after which a copy is released once more (first and longest): somebody may put the label back and back."""
+LATER = 60.0
+"""Seconds after which one is looked at again whose cluster is away, or while the settings are not understood."""
+REMEMBERED = 10_000
+
+
+class Strays:
+    """Decides when a key without a federated object has copies to be released; `take` is asked whenever one comes."""
+
+    def __init__(self, world: World, absences: Absences) -> None:
+        self._world = world
+        self._absences = absences
+        self._due: dict[Key, float] = {}
+        self._released: dict[Key, tuple[float, float]] = {}
+        self._latest = 0.0
+
+    async def take(
+        self, key: Key, state: TypeState, queue: KeyQueue[Key], dispatch: Callable[[Key, Track], None]
+    ) -> bool:
+        """Release the copies of an object that is no more; False where no member shows one.
+
+        The key comes again by the queue. Raises ApiFailure while the hub does not answer.
+        """
+        name = ObjectName(key.namespace, key.name)
+        track = state.tracks.get(name)
+        if track is not None and track.pending:
+            return True
+        if not any(self._seen(state, name)):
+            self._due.pop(key, None)
+            return False
+        if self._world.settings.cautious or not any(self._found(state, name)):
+            queue.add_after(key, LATER)
+            return True
+        wait = self._wait(key)
+        if wait > 0:
+            queue.add_after(key, wait)
+            return True
+        if not await self._absences.confirmed(state, name):
+            queue.add(key)
+            return True  # there is one: it is planned
+        change = f"the hub has no {state.type.federated.kind} {name}"
+        why = RemovalReason(RemovalCause.NO_OBJECT, change, kept="it stays, and is nobody's now")
+        track = state.tracks[name] = Track(uid="", status=Status(), applied={}, stale=False)
+        track.plan = Plan(0)
+        track.actions = {cluster: Release(seen.uid, reason=why) for cluster, seen in self._found(state, name)}
+        queue.add_after(key, self._pause(key))
+        dispatch(key, track)
+        return True
+
+    def _pause(self, key: Key) -> float:
+        """Seconds until it may be released again, longer each time."""
+        pause = self._released.pop(key, (0.0, 0.0))[1]
+        pause = min(2 * pause, AGAIN[1]) if pause else AGAIN[0]
+        if len(self._released) >= REMEMBERED:
+            self._released.clear()
+        self._released[key] = (time.monotonic() + pause, pause)
+        self._due.pop(key, None)
+        return pause
+
+    def _wait(self, key: Key) -> float:
+        """Seconds until this key may be acted on."""
+        now = time.monotonic()
+        due = self._due.get(key)
+        if due is None:
+            again = self._released.get(key, (0.0, 0.0))[0]
+            due = self._latest = max(now + GRACE, self._latest + SPACING)
+            due = self._due[key] = max(due, again)
+        return due - now
+
+    def _seen(self, state: TypeState, name: ObjectName) -> Iterator[tuple[str, Observed]]:
+        """Copies, by cluster, that were last seen without a federated object."""
+        if not state.objects.synced or state.type.namespace or state.objects.get(name) is not None:
+            return  # a control plane of one namespace does not know what others of this hub have
+        target = state.target_name(name)
+        for cluster, copies in state.copies.items():
+            observed = copies.objects.get(target)
+            if observed is not None and is_stray(observed):
+                yield cluster, observed
+
+    def _found(self, state: TypeState, name: ObjectName) -> Iterator[tuple[str, Observed]]:
+        """Those of clusters that are followed now, so that they are there still."""
+        for cluster, observed in self._seen(state, name):
+            member = self._world.members.get(cluster)
+            if member is not None and member.cluster.ready and state.copies[cluster].unobservable is None:
+                yield cluster, observed
+
+
+def is_stray(observed: Observed) -> bool:
+    """Whether an object without a federated object has the managed label, and no other hub owns it."""
+    return observed.managed and not observed.deleting and not observed.other_hub and not observed.broken

@@ -1,0 +1,339 @@
+"""What the controller knows, in memory: types with their objects, members with theirs, one track per federated object.
+
+Only sinks (what the APIs report) and `sync` (what came of our own writes) change it, all on one event loop, so that a
+reader who does not await sees one moment.
+"""
+
+import zlib
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
+
+import msgspec
+
+from federation.controllers.ports import MemberPort
+from federation.core import budget, drops, sharing, summary, versions
+from federation.core.contention import Contention
+from federation.model import bounds, marks
+from federation.model.conditions import PropagationStatus
+from federation.model.federated import FederatedObject, FederatedType, Metadata
+from federation.model.observations import MAY_HAVE_COPY, Applied, Cluster, Missing, Observation, Observed
+from federation.model.plan import Action, Plan, Wait
+from federation.model.resources import Key, ObjectName, Resource
+from federation.model.settings import Settings
+from federation.model.status import Status
+from federation.runtime.lane import Lane
+from federation.runtime.store import Store
+
+_REMEMBERED = 10_000
+"""Absent FederatedNamespaces that are remembered."""
+
+
+@dataclass(slots=True)
+class Setback:
+    """Why the last action at one cluster did not succeed, and when it is worth another try (monotonic seconds).
+
+    `attempts` counts failures in a row that are worth the same `pace`: base and cap of the wait, in seconds.
+    """
+
+    status: PropagationStatus
+    message: str
+    digest: str
+    not_before: float
+    attempts: int = 1
+    pace: tuple[float, float] = (0.0, 0.0)
+
+
+def status_hash(item: FederatedObject) -> int:
+    """A hash of the status as the hub stores it."""
+    return item.status_hash or zlib.crc32(memoryview(item.status))
+
+
+def without_status(item: FederatedObject) -> FederatedObject:
+    """The object with a hash in place of its status, which its Track has."""
+    if not memoryview(item.status):
+        return item
+    return msgspec.structs.replace(item, status=msgspec.Raw(), status_hash=status_hash(item))
+
+
+class Overwritten(NamedTuple):
+    """How often in a row somebody else wrote over the status, and when it may be put back again (monotonic)."""
+
+    times: int = 0
+    not_before: float = 0.0
+
+
+NEVER_OVERWRITTEN = Overwritten()
+
+
+class Leaving(NamedTuple):
+    """A delete that a cluster accepted for this uid, when (monotonic), and how long its event is waited for."""
+
+    uid: str
+    since: float
+    wait: float
+
+
+@dataclass(slots=True)
+class Track:
+    """One federated object's way through the controller: its last plan and what came of it, per cluster."""
+
+    uid: str
+    status: Status
+    """What we wrote last, or found at the beginning."""
+    applied: dict[str, Applied]
+    """Every cluster that has a copy, or may have one (MAY_HAVE_COPY)."""
+    plan: Plan | None = None
+    actions: dict[str, Action] = field(default_factory=dict)
+    """The plan's; one that succeeded becomes a Keep, so that its manifest is not kept in memory."""
+    stale: bool = True
+    """A new plan is needed."""
+    urgent: bool = False
+    pending: set[str] = field(default_factory=set)
+    """Clusters whose lane has not answered."""
+    meanwhile: set[str] | None = None
+    """While a plan is made: clusters where a push has begun or ended since its facts were read."""
+    leaving: dict[str, Leaving] = field(default_factory=dict)
+    """Clusters that accepted a delete and have not confirmed it by an event."""
+    recheck: set[str] = field(default_factory=set)
+    """Clusters to which it is applied once more, though nothing seems to have changed."""
+    unconfirmed: set[str] = field(default_factory=set)
+    """Clusters that were sent a create which may have succeeded, though nothing has shown it: they are asked before
+    the object is released."""
+    guessed: frozenset[str] = frozenset()
+    """Clusters that may have a copy only because an interrupted controller may have sent it (`begin`)."""
+    setbacks: dict[str, Setback] = field(default_factory=dict)
+    contention: dict[str, Contention] = field(default_factory=dict)
+    dropped: dict[str, str] = field(default_factory=dict)
+    """For clusters that did not keep every field as asked, a message with these fields (core.drops)."""
+    fully_owned: set[str] = field(default_factory=set)
+    """Clusters whose copy was seen to have an owner for every field, so that a change leaves no default behind
+    (core.leftovers)."""
+    interrupted: set[str] = field(default_factory=set)
+    """Clusters whose copy was seen to go before it had run to completion (core.run_once)."""
+    since: float = 0.0
+    """When it was planned last (monotonic seconds)."""
+    reported: float = float("-inf")
+    """When its status was last written, or found to be due while clusters had not answered (monotonic seconds)."""
+    writing: bool = False
+    """A write of the status is under way."""
+    written_version: str = ""
+    """The resourceVersion of the object after our last write of the status."""
+    written_hash: int = 0
+    """The hash of what the hub stored of that status."""
+    overwritten: Overwritten = NEVER_OVERWRITTEN
+
+    @property
+    def planning(self) -> bool:
+        """A plan is being made, or its finalizer written: what changes now needs another."""
+        return self.meanwhile is not None
+
+    def forget(self, cluster: str) -> None:
+        """A cluster has left: another may join by its name, for which no wait and no fight of this one's counts."""
+        memories: tuple[dict[str, Any], ...] = (
+            self.applied,
+            self.leaving,
+            self.setbacks,
+            self.contention,
+            self.dropped,
+        )
+        for memory in memories:
+            memory.pop(cluster, None)
+        for names in (self.pending, self.recheck, self.unconfirmed, self.fully_owned, self.interrupted):
+            names.discard(cluster)
+        self.guessed -= {cluster}
+
+    @classmethod
+    def begin(
+        cls, federated: FederatedObject, clusters: Iterable[str] = (), newcomers: Set[str] = frozenset()
+    ) -> "Track":
+        """A new one: what was applied is what the stored status records.
+
+        A line without a fingerprint, its own or a shared one (core.sharing), is of a cluster that may have been sent a
+        create before its answer was recorded.
+        Where the status does not record all that was done (a controller ended between its pushes and the status of that
+        generation, or not every line had room), every one of the `clusters` may have been sent one.
+        The lines of `newcomers` are of clusters that had these names before.
+        """
+        stored = summary.parse(federated.status)
+        applied, dropped = {}, {}
+        explained = budget.by_name(line for line in stored.clusters if line.message)
+        for line in sharing.owned(stored.clusters):
+            digests = summary.parse_fingerprint(line.fingerprint)
+            applied[line.name] = MAY_HAVE_COPY
+            if digests is not None and line.name not in newcomers:
+                applied[line.name] = Applied(*digests, line.generation or stored.observed_generation)
+            if line.message and (left_out := drops.from_message(budget.message_of(explained, line.name))):
+                dropped[line.name] = left_out
+        meta, unconfirmed = federated.metadata, set(applied)
+        incomplete = stored.observed_generation != meta.generation or budget.full(stored.clusters)
+        guessed = frozenset(newcomers & unconfirmed) if newcomers else frozenset()
+        if incomplete and marks.SYNC_FINALIZER in meta.finalizers:
+            others = frozenset(clusters) - unconfirmed
+            applied.update(dict.fromkeys(others, MAY_HAVE_COPY))
+            guessed |= others
+        return cls(
+            written_version=meta.resource_version,
+            written_hash=status_hash(federated),
+            uid=meta.uid,
+            status=stored,
+            applied=applied,
+            unconfirmed=unconfirmed,
+            guessed=guessed,
+            dropped=dropped,
+        )
+
+
+class Copies:
+    """One member's copies of one type, by target name; `unobservable` is why they cannot be observed now.
+
+    `served` are the versions of the type that the member serves, best first; None while that is not known. `answered`
+    are objects that answers to our own writes have shown since a list was asked for, which may be older; None while
+    none is under way. `gone` are objects that went while a write of ours was under way, each with the version of its
+    end: the answer to that write may still come, and shows what is not there any more.
+    """
+
+    __slots__ = ("answered", "gone", "objects", "served", "unobservable")
+
+    def __init__(self) -> None:
+        self.objects: Store[Observed] = Store()
+        self.served: tuple[str, ...] | None = None
+        self.unobservable: Wait | None = None
+        self.answered: set[ObjectName] | None = None
+        self.gone: dict[ObjectName, int] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of memory that its objects take, roughly: 4 for each letter, as they may be of any script."""
+        return len(self.objects) * bounds.REMEMBERED_OBJECT + 4 * self.objects.letters
+
+    def observe(self, name: ObjectName) -> Observation:
+        """Observed, ABSENT, or UNKNOWN before the first list has ended.
+
+        Where the type itself is missing there is nothing of it: discovery does not have it and lists answer 404. One of
+        the two alone is no proof (a server that has just started knows its own types first).
+        """
+        observed = self.objects.get(name)
+        if observed is not None:
+            return observed
+        missing = (
+            self.served == ()
+            and self.unobservable is not None
+            and self.unobservable.status is PropagationStatus.VERSION_UNAVAILABLE
+        )
+        return Missing.ABSENT if self.objects.synced or missing else Missing.UNKNOWN
+
+    def outdated(self, name: ObjectName, observed: Observed) -> bool:
+        """Whether something newer is known of this name (an answer to our write overtook the watch or the list)."""
+        known = self.objects.get(name)
+        return known is not None and known.version > observed.version
+
+    def answer(self, name: ObjectName, observed: Observed) -> None:
+        """Take in what the answer to a write of ours has shown."""
+        self.objects.put(name, observed)
+        if self.answered is not None:
+            self.answered.add(name)
+
+
+@dataclass(slots=True)
+class TypeState:
+    """One enabled type: its federated objects, their tracks, and each member's copies of it.
+
+    `missing` are objects that a list has left out and the hub has not been asked for yet; `gone` are federated
+    namespaces that the hub, asked by name or by a DELETED event, has reported as gone. `newcomers` are clusters that
+    joined while the type was not followed: what its statuses say is about others that had their names. `in_flight`
+    counts pushes that members have not answered: a type has stopped when there are none.
+    """
+
+    type: FederatedType
+    newcomers: frozenset[str] = frozenset()
+    objects: Store[FederatedObject] = field(default_factory=Store)
+    missing: set[ObjectName] = field(default_factory=set)
+    gone: set[ObjectName] = field(default_factory=set)
+    tracks: dict[ObjectName, Track] = field(default_factory=dict)
+    copies: dict[str, Copies] = field(default_factory=dict)
+    in_flight: int = 0
+
+    def target_in(self, cluster: str) -> Resource:
+        """The target under a version that the cluster serves."""
+        copies = self.copies.get(cluster)
+        version = versions.followed(self.type, copies.served if copies is not None else None)
+        return self.type.target if version == self.type.target.version else replace(self.type.target, version=version)
+
+    def exists(self, name: ObjectName) -> None:
+        """The hub has reported an object: it is neither missing nor gone."""
+        self.missing.discard(name)
+        self.gone.discard(name)
+
+    def vanished(self, name: ObjectName) -> None:
+        """The hub has reported that there is no such object; of a federated namespace that is remembered."""
+        self.missing.discard(name)
+        if self.type.is_namespace:
+            if len(self.gone) >= _REMEMBERED:
+                self.gone.clear()  # they are asked for again
+            self.gone.add(name)
+
+    def is_stray(self, name: ObjectName) -> bool:
+        """Whether its track is of copies without a federated object (see strays)."""
+        track = self.tracks.get(name)
+        return track is not None and not track.uid
+
+    def target_name(self, name: ObjectName) -> ObjectName:
+        """The name of the member's object; a FederatedNamespace's target has no namespace."""
+        return name if self.type.target.namespaced else ObjectName("", name.name)
+
+    def federated_name(self, target: ObjectName) -> ObjectName:
+        """The other way round."""
+        return ObjectName(target.name, target.name) if self.type.is_namespace else target
+
+
+@dataclass(slots=True)
+class Member:
+    """One joined cluster: what planning sees of it, and the way to it while it has usable credentials.
+
+    `troubles` is for every type whose last push it failed, not its object: the kind of the failure and its message.
+    """
+
+    cluster: Cluster
+    port: MemberPort | None = None
+    lane: Lane[Key] | None = None
+    troubles: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class World:
+    """Everything known. `clusters_version` grows with every change that placement can see.
+
+    `joined` has, for every cluster that joined while we ran or waited, what that was then.
+
+    `system_namespaces` are those that every cluster has for itself, this controller's own among them.
+    """
+
+    settings: Settings = field(default_factory=Settings)
+    types: dict[str, TypeState] = field(default_factory=dict)
+    members: dict[str, Member] = field(default_factory=dict)
+    host_namespaces: Store[Metadata] = field(default_factory=Store)
+    system_namespaces: frozenset[str] = marks.SYSTEM_NAMESPACES
+    clusters_version: int = 0
+    joined: dict[str, int] = field(default_factory=dict)
+
+    def joined_since(self, version: int) -> frozenset[str]:
+        """The clusters that have joined since the fleet had this version; 0: since before we started, too."""
+        return frozenset(name for name, joined in self.joined.items() if joined > version)
+
+    @property
+    def clusters(self) -> dict[str, Cluster]:
+        """Every joined cluster by name."""
+        return {name: member.cluster for name, member in self.members.items()}
+
+    def remembered(self, cluster: str, *, without: str = "") -> int:
+        """Bytes of memory that what was observed of a member takes, all types together but the one `without`."""
+        found = (state.copies.get(cluster) for name, state in self.types.items() if name != without)
+        return sum(copies.size for copies in found if copies is not None)
+
+    def keys_within(self, namespace: str) -> Iterator[Key]:
+        """Every namespaced federated object of one namespace; others may come and go meanwhile."""
+        for name, state in list(self.types.items()):
+            if state.type.target.namespaced:
+                for where in state.objects.within(namespace):
+                    yield Key(name, *where)

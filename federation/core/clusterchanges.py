@@ -1,0 +1,69 @@
+"""Which plans a change of one cluster can alter, so that all others need not be made anew. Pure, called by triggers.
+
+A plan depends on a cluster where it has an action for it, or the object may have a copy there; through the labels by
+which its placement selects; and through the list of all clusters, where it names one that has not joined, or selects
+none and the status says of how many.
+"""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from federation.core import selectors
+from federation.model.observations import Cluster
+from federation.model.plan import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterChange:
+    """A cluster as it was, and as it is now; None where it had not joined, or has left."""
+
+    name: str
+    before: Cluster | None
+    after: Cluster | None
+    _selection: dict[str, bool] = field(default_factory=dict, compare=False)
+
+    @property
+    def moved(self) -> bool:
+        """Whether placements may select it, or no longer: it joined or left, or has other labels."""
+        before, after = self.before, self.after
+        return before is None or after is None or before.labels != after.labels
+
+    @property
+    def touches_copies(self) -> bool:
+        """Whether what is to be done there may be something else: it answers now or does not, or why is another."""
+        before, after = self.before, self.after
+        return before is None or after is None or _matters(before) != _matters(after)
+
+    def concerns(self, plan: Plan, *, holds: bool) -> bool:
+        """Whether the plan of an object may be another now.
+
+        `holds`: it has an action for the cluster, or something under its name is there, or may be.
+        """
+        if plan.deleting or (holds and self.touches_copies):
+            return True
+        return self.moved and (bool(plan.nowhere) or self.alters_selection(plan))
+
+    def alters_selection(self, plan: Plan) -> bool:
+        """Whether the plan's placement selects the cluster now and did not, or the other way round."""
+        if not self.moved:
+            return False
+        if self.after is None and self.name in plan.selected:
+            return True
+        return self.name in plan.unjoined or (bool(plan.selector) and self._matches(plan.selector))
+
+    def _matches(self, selector: str) -> bool:
+        """Whether a selector selects only one of both. Many objects have the same one."""
+        known = self._selection.get(selector)
+        if known is None:
+            wanted = msgspec.json.decode(selector)
+            before, after = (
+                cluster is not None and selectors.matches(wanted, cluster.labels)
+                for cluster in (self.before, self.after)
+            )
+            known = self._selection[selector] = before != after
+        return known
+
+
+def _matters(cluster: Cluster) -> tuple[bool | None, bool, str]:
+    return cluster.ready, cluster.is_host, "" if cluster.ready else cluster.message

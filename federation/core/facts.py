@@ -1,0 +1,83 @@
+"""What a plan is made from: everything that was observed of one federated object and its clusters at one moment."""
+
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass, field
+
+from federation.model import marks
+from federation.model.federated import FederatedObject, FederatedType, Metadata
+from federation.model.observations import Applied, Cluster, Missing, Observation
+from federation.model.plan import Wait
+
+
+@dataclass(frozen=True, slots=True)
+class NamespaceFacts:
+    """The federation of the namespace that an object lives in.
+
+    `selected`: the clusters its FederatedNamespace selects; None when there is no FederatedNamespace; Missing.UNKNOWN
+    while that is unknown, with a `message` when somebody has to mend something first.
+    `observe` gives what a cluster has under the namespace's name. `exists`: it is there without being ours, or nothing
+    but an object's own push can show whether it is. `change` names the FederatedNamespace and its generation, and
+    `by_labels` says that it selects clusters by their labels.
+    """
+
+    selected: frozenset[str] | Missing | None
+    observe: Callable[[str], Observation]
+    message: str = ""
+    change: str = ""
+    by_labels: bool = False
+    exists: Callable[[str], bool] = lambda cluster: False
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything a plan is made from, read at one moment.
+
+    `applied` holds every cluster that has, or may have, a copy, by what we applied and by what the stored status shows.
+    `unconfirmed` are clusters that were sent a create or a claim which may have come to pass though nobody has seen it
+    (no answer, or its event is still to come). `guessed` are those of `applied` for which nothing but an incomplete
+    status speaks. `interrupted` are clusters where the copy was seen to go before it had
+    run to completion (core.run_once).
+    `present` are the clusters where something has the object's name; None: every one of them is to be asked.
+    `unobservable` gives why one cluster's objects of this type cannot be observed now, `served` the versions of the
+    type that it serves (None: not known).
+    `namespace` is None for cluster-scoped objects and for FederatedNamespaces.
+    """
+
+    type: FederatedType
+    object: FederatedObject
+    clusters: Mapping[str, Cluster]
+    observe: Callable[[str], Observation]
+    applied: Mapping[str, Applied] = field(default_factory=dict)
+    unobservable: Callable[[str], Wait | None] = lambda cluster: None
+    served: Callable[[str], tuple[str, ...] | None] = lambda cluster: None
+    namespace: NamespaceFacts | None = None
+    host_namespace: Metadata | Missing | None = None
+    unconfirmed: frozenset[str] = frozenset()
+    guessed: frozenset[str] = frozenset()
+    interrupted: frozenset[str] = frozenset()
+    present: frozenset[str] | None = None
+    adopt: bool = True
+    system_namespaces: frozenset[str] = marks.SYSTEM_NAMESPACES
+
+    @property
+    def is_system_namespace(self) -> bool:
+        """Whether the object is the FederatedNamespace of a namespace that every cluster has for itself."""
+        return self.type.is_namespace and self.object.metadata.name in self.system_namespaces
+
+    @property
+    def holding(self) -> Container[str]:
+        """Clusters that have something under the object's name, or may have a copy; no other needs to be looked at.
+
+        In a fleet of thousands an object is in a few: looking at each of the others takes 2 us, leaving it out 0.25 us.
+        """
+        if self.present is None:
+            return self.clusters
+        return self.present.union(self.applied, self.unconfirmed)
+
+    def may_have_copy(self, cluster: str) -> bool:
+        """Whether the cluster has a copy as far as we know, or may have one that nobody has seen."""
+        return cluster in self.applied or cluster in self.unconfirmed
+
+    def shows_no_copy(self, cluster: str) -> bool:
+        """Whether a list of the cluster shows that it has none, and no create is known that came after the list."""
+        return self.observe(cluster) is Missing.ABSENT and cluster not in self.unconfirmed

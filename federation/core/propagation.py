@@ -1,0 +1,142 @@
+"""Decide what a selected cluster gets: a manifest applied, a copy kept as it is, or a reason to wait.
+
+Pure, called by planning; the counterpart of removal, which decides how a copy leaves a cluster.
+"""
+
+from typing import assert_never
+
+from federation.core import claims, recreation, removal, run_once
+from federation.core.facts import Facts, NamespaceFacts
+from federation.core.variants import Made, Variants, VersionUnavailable
+from federation.model import marks
+from federation.model.conditions import PropagationStatus
+from federation.model.errors import Invalid
+from federation.model.observations import Cluster, Missing, Observed
+from federation.model.plan import Action, Apply, Keep, Refuse, Release, Wait
+
+
+def decide(facts: Facts, cluster: Cluster, variants: Variants) -> Action:
+    """The action for one cluster that should have the object."""
+    name = cluster.name
+    if not cluster.ready:
+        return unready(cluster)
+    if (waiting := facts.unobservable(name)) is not None:
+        return waiting
+    observed = facts.observe(name)
+    if facts.namespace is not None and (waiting := _await_namespace(facts.namespace, name)) is not None:
+        return waiting
+    try:
+        made = variants.manifest_for(cluster)
+    except Invalid as error:
+        return Refuse(PropagationStatus.APPLY_OVERRIDES_FAILED, f"{error.field}: {error.message}")
+    except VersionUnavailable as error:
+        return Wait(PropagationStatus.VERSION_UNAVAILABLE, str(error))
+    match observed:
+        case Missing.UNKNOWN:
+            return Wait(PropagationStatus.PENDING, "the cluster's objects have not been listed yet")
+        case Missing.ABSENT:
+            return _create(facts, name, made)
+        case Observed():
+            return _update(facts, name, observed, made)
+        case _:
+            assert_never(observed)
+
+
+def unready(cluster: Cluster) -> Wait:
+    """Why a cluster that is not ready gets nothing."""
+    if cluster.ready is None:
+        return Wait(PropagationStatus.PENDING, "the cluster has not been probed yet")
+    return Wait(PropagationStatus.CLUSTER_NOT_READY, cluster.message)
+
+
+def _await_namespace(namespace: NamespaceFacts, cluster: str) -> Wait | None:
+    match namespace.observe(cluster):
+        case Observed(deleting=True):
+            return Wait(
+                PropagationStatus.PENDING, "the namespace is being deleted in this cluster", known=True, namespace=True
+            )
+        case Observed():
+            return None
+        case Missing() if namespace.exists(cluster):
+            return None
+        case Missing.ABSENT:
+            message = "waiting for the namespace to be created in this cluster"
+            return Wait(PropagationStatus.PENDING, message, known=True, namespace=True)
+        case _:
+            return Wait(PropagationStatus.PENDING, "the cluster's namespaces have not been listed yet")
+
+
+def _create(facts: Facts, name: str, made: Made) -> Action:
+    applied = facts.applied.get(name)
+    if applied is not None and applied.digest == made.digest and _has_completed(facts, name, made):
+        return Keep(made.digest, applied.owned_digest, note=run_once.MESSAGE)
+    return Apply(
+        made.creation(),
+        made.digest,
+        made.api_version,
+        create_only=not facts.adopt,
+        hand_over=made.replicas,
+        retain_replicas=made.retain,
+        first=True,
+        yields=made.yields,
+        mark=removal.has_contents(facts.type),
+    )
+
+
+def _has_completed(facts: Facts, name: str, made: Made) -> bool:
+    """Whether a copy that was applied and is gone has run to completion, and does not run again by itself."""
+    annotations = facts.object.metadata.annotations
+    return name not in facts.interrupted and run_once.runs_once(annotations, facts.type, made.body)
+
+
+def _update(facts: Facts, name: str, observed: Observed, made: Made) -> Action:
+    if observed.broken:
+        return Wait(PropagationStatus.RETRIEVAL_FAILED, f"the object in this cluster cannot be read: {observed.broken}")
+    if observed.deleting:
+        return Wait(
+            PropagationStatus.PENDING,
+            "the object is being deleted in this cluster; it is created again once it is gone",
+            known=True,
+        )
+    if not observed.managed:
+        if observed.claimed and not observed.owned_digest:
+            return Release(observed.uid, keep_label=True)
+        return Wait(
+            PropagationStatus.MANAGED_LABEL_FALSE,
+            f'label {marks.MANAGED_LABEL} is not "true" there: somebody keeps us away',
+        )
+    applied = facts.applied.get(name)
+    if applied is not None and not applied.known:
+        applied = None
+    same = applied is not None and (applied.digest, applied.owned_digest) == (made.digest, observed.owned_digest)
+    if observed.other_hub:
+        kept = None
+        if same and observed.owned_digest:
+            kept = Keep(made.digest, observed.owned_digest, claims.rivals(observed))
+        return claims.decide(observed, kept, ours_before=applied is not None)
+    if same and not observed.claimed:
+        return Keep(made.digest, observed.owned_digest, observed.claims)
+    hand_over = None
+    if made.retain and observed.owns_replicas:
+        # A number that is not the last applied conflicts with our own fields; the push then reads what it is.
+        hand_over = made.replicas if made.replicas is not None else 0
+    return Apply(
+        made.content,
+        made.digest,
+        made.api_version,
+        uid=observed.uid,
+        hand_over=hand_over,
+        retain_replicas=made.retain,
+        legacy=observed.legacy,
+        first=applied is None,
+        yields=made.yields,
+        changed=applied is None or applied.digest != made.digest,
+        mark=observed.created,
+        recreation=recreation.allow(
+            facts.object.metadata.annotations,
+            facts.type,
+            made.creation,
+            digest=made.digest,
+            applied=applied.digest if applied is not None else None,
+        ),
+    )

@@ -1,0 +1,160 @@
+"""Decide how a copy leaves a member: deleted, released, or waited for; pure, called by planning.
+
+What has contents of others (a namespace all that is in it, a CRD every object of its type, a volume its data) is
+deleted only where this hub has created it and knows by its own status that it was placed there. Any other such copy
+is released: our label and our ownership of fields go, the object stays. Of all other types a copy is the object itself,
+and is deleted, adopted or not, as KubeFed did.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple, assert_never
+
+from federation.core import claims, parsing
+from federation.model import marks
+from federation.model.conditions import PropagationStatus
+from federation.model.errors import Invalid
+from federation.model.federated import FederatedType, Placement
+from federation.model.observations import Missing, Observation, Observed
+from federation.model.plan import Action, Apply, Delete, Plan, Refuse, Release, RemovalCause, RemovalReason, Wait
+from federation.model.resources import CRDS, NAMESPACES
+
+_CONTENTS = {
+    NAMESPACES.qualified: "everything in it",
+    CRDS.qualified: "every object of its type",
+    "persistentvolumeclaims": "its data",
+    "persistentvolumes": "its data",
+}
+"""Types whose copies have contents that are not the federated object's own."""
+
+DEFERRED = "nothing is removed while the KubeFedConfig is invalid: its events say what is wrong with it"
+
+
+class Rules(NamedTuple):
+    """What holds for every copy of one federated object.
+
+    `system`: it is a system namespace. `by_user`: the federated object itself is being deleted.
+    """
+
+    type: FederatedType
+    annotations: Mapping[str, str]
+    system: bool = False
+    by_user: bool = False
+
+
+class Copy(NamedTuple):
+    """What is known of one cluster's copy besides what is observed there.
+
+    `placed`: it was applied there, or sent, under the cluster's present name. `may_exist`: it was, or may have been.
+    `unconfirmed`: a create may have come to pass.
+    """
+
+    placed: bool = False
+    may_exist: bool = False
+    unconfirmed: bool = False
+    in_host: bool = False
+
+
+def has_contents(enabled: FederatedType) -> bool:
+    """Whether copies of the type have contents of others, so that a note on them records that we have created them."""
+    return enabled.target.qualified in _CONTENTS
+
+
+def decide(observed: Observation, copy: Copy, rules: Rules) -> Action | None:
+    """What to do in a cluster that answers, where the object should not be; None when nothing of ours is there."""
+    match observed:
+        case Missing.ABSENT:
+            return _delete_or_release("", copy, rules, created=None) if copy.unconfirmed else None
+        case Missing.UNKNOWN:
+            waiting = Wait(PropagationStatus.WAITING_FOR_REMOVAL, "the cluster's objects cannot be listed")
+            return waiting if copy.may_exist else None
+        case Observed(broken=broken) if broken:
+            # It is there, and may be ours: nothing else may be concluded.
+            waiting = Wait(PropagationStatus.WAITING_FOR_REMOVAL, f"the object there cannot be read: {broken}")
+            return waiting if copy.may_exist or observed.managed else None
+        case Observed():
+            if claims.outstanding(observed, unconfirmed=copy.unconfirmed):
+                return Release(observed.uid, keep_label=True)
+            ours = bool(observed.owned_digest) or (observed.legacy and not observed.other_hub)
+            if not observed.managed or not ours:
+                return None
+            if observed.other_hub:
+                return Release(observed.uid, keep_label=True)
+            if observed.deleting:
+                # A system or host namespace that its owner deletes waits for us, not we for it.
+                own = rules.system or (rules.type.is_namespace and copy.in_host)
+                return None if own else Wait(PropagationStatus.WAITING_FOR_REMOVAL, "deleted; its finalizers hold it")
+            return _delete_or_release(observed.uid, copy, rules, created=observed.created)
+        case _:
+            assert_never(observed)
+
+
+def with_reason(action: Action, reason: RemovalReason) -> Action:
+    """The action with the reason for it, where it takes something away."""
+    if isinstance(action, Delete):
+        return Delete(action.uid, action.options, action.only_created, reason)
+    if isinstance(action, Release) and not action.keep_label:
+        before = action.reason if action.reason is not None else RemovalReason()
+        return replace(action, reason=replace(reason, kept=before.kept, unexpected=before.unexpected))
+    return action
+
+
+def defer(plan: Plan) -> Plan:
+    """The plan without what removes an object, or our mark from it, and without leave to recreate one.
+
+    For as long as the KubeFedConfig is not understood (Settings.cautious): objects are created and updated meanwhile.
+    """
+    return replace(plan, actions={cluster: _deferred(action) for cluster, action in plan.actions.items()})
+
+
+def _deferred(action: Action) -> Action:
+    match action:
+        case Delete() | Release():
+            return Wait(PropagationStatus.WAITING_FOR_REMOVAL, DEFERRED)
+        case Apply() if action.recreation is not None:
+            return replace(action, recreation=None)
+    return action
+
+
+def deselected(placement: Placement, cluster: str, generation: int, applied: int) -> RemovalReason:
+    """Why an object's own placement does not select a cluster; `applied` is the generation that it has there."""
+    by_labels = placement.clusters is None and placement.selector is not None
+    if by_labels and applied == generation:
+        return RemovalReason(
+            RemovalCause.CLUSTER_LABELS,
+            f"the labels of KubeFedCluster {cluster!r} do not match spec.placement.clusterSelector any more",
+        )
+    field = ".clusters" if placement.clusters is not None else ".clusterSelector" if by_labels else ""
+    return RemovalReason(
+        RemovalCause.PLACEMENT, f"spec.placement{field} of generation {generation} does not select the cluster"
+    )
+
+
+def _delete_or_release(uid: str, copy: Copy, rules: Rules, *, created: bool | None) -> Action:
+    """`created`: whether this hub has; None where that is to be seen when the member is asked."""
+    if rules.system:
+        return _release(uid, "a system namespace is never deleted")
+    if rules.type.is_namespace and copy.in_host:
+        return _release(uid, "the host's own Namespace is never deleted")
+    contents = _CONTENTS.get(rules.type.target.qualified)
+    only_created = contents is not None and rules.annotations.get(marks.DELETE_ADOPTED_ANNOTATION) != "true"
+    if only_created and created is False:
+        return _release(
+            uid,
+            f"this hub did not create it: it stays, with {contents} "
+            f'({marks.DELETE_ADOPTED_ANNOTATION}: "true" on the federated object has such copies deleted)',
+            unexpected=True,
+        )
+    if contents is not None and not copy.placed and not rules.by_user:
+        return _release(
+            uid, f"it was not placed there under this cluster's name: it stays, with {contents}", unexpected=True
+        )
+    try:
+        options = parsing.deletion_options(rules.annotations)
+    except Invalid as error:
+        return Refuse(PropagationStatus.DELETION_FAILED, f"{error.field}: {error.message}")
+    return Delete(uid, options, only_created=only_created and created is None)
+
+
+def _release(uid: str, kept: str, *, unexpected: bool = False) -> Release:
+    return Release(uid, reason=RemovalReason(kept=kept, unexpected=unexpected))

@@ -1,0 +1,82 @@
+"""What the hub knows of its member clusters, what a member has, and what was applied there."""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A joined member as planning sees it.
+
+    `ready` False means its API cannot be asked now, None that it has not been probed yet: in both cases nothing may be
+    concluded about what it has.
+    `is_host` marks the hub itself joined as its own member.
+    """
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ready: bool | None = None
+    message: str = ""
+    is_host: bool = False
+
+
+class Missing(enum.Enum):
+    """Two of the three answers to "what does this member have?"; the third is Observed."""
+
+    ABSENT = "absent"
+    """The first list has ended, and there is no object with our label."""
+    UNKNOWN = "unknown"
+    """It cannot be known now. Planning waits; an outage never deletes."""
+
+
+class Observed(NamedTuple):
+    """A member's object as its PartialObjectMetadata shows it, reduced to what decisions read."""
+
+    uid: str
+    version: int
+    """resourceVersion as a number: it grows within one resource (Kubernetes API convention since 1.35)."""
+    owned_digest: str
+    """Digest of the fields that we own, our managedFields entry; "" when we own none."""
+    managed: bool
+    """The label kubefed.io/managed reads "true"; False means it holds anything else."""
+    deleting: bool = False
+    owns_replicas: bool = False
+    """Our main entry owns spec.replicas, so leaving it out of an apply would drop it to 1."""
+    other_hub: str = ""
+    """Field manager of another hub that applied to this object; "" when there is none."""
+    legacy: bool = False
+    """Made by KubeFed: an Update entry owns our label and no entry is ours."""
+    claimed: bool = False
+    """Our claim is on it: a note for the hub that has it that our hub places it here, too."""
+    claims: tuple[str, ...] = ()
+    """Field managers of other hubs whose claims are on it, sorted."""
+    broken: str = ""
+    """Why its metadata cannot be read: it is there, and nothing else is known of it."""
+    created: bool = False
+    """Our entry owns the note that this hub has created it (marks.CREATED_ANNOTATION)."""
+
+
+Observation = Observed | Missing
+
+
+class Applied(NamedTuple):
+    """What we last applied to one cluster: digests of the manifest, and of the fields that we owned afterwards."""
+
+    digest: str
+    owned_digest: str
+    generation: int = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether anything is known to have been applied; of MAY_HAVE_COPY nothing is."""
+        return self.digest != UNKNOWN_DIGEST
+
+
+UNKNOWN_DIGEST = "?"
+"""In place of a digest, which it never equals, after an apply without an answer: it is to be applied anew."""
+
+MAY_HAVE_COPY = Applied(UNKNOWN_DIGEST, UNKNOWN_DIGEST)
+"""A create may have been sent and may have come to pass. Until the cluster has shown that nothing is there, it counts
+as having a copy: in every plan and, as a line of the status, across restarts."""

@@ -1,0 +1,83 @@
+"""One kind of keys in a lane that may not have all the runs it asks for: it fails, or it has too many in flight."""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+K = TypeVar("K", bound=Hashable)
+
+
+class LimitedKind(Generic[K]):
+    """What waits with its kind, urgent keys first, and the kind's own breaker.
+
+    `failures` in a row and `trips` of the breaker; `allowed` runs may be in flight; `throttled`: the last failure was
+    throttling. Owned by `lane`, which drops it when the kind is well.
+    """
+
+    def __init__(self, allowed: int) -> None:
+        self.failures = 0
+        self.trips = 0
+        self.allowed = allowed
+        self.throttled = False
+        self._urgent: dict[K, None] = {}
+        self._calm: dict[K, None] = {}
+        self._pause_timer: asyncio.TimerHandle | None = None
+
+    def __len__(self) -> int:
+        return len(self._urgent) + len(self._calm)
+
+    def __contains__(self, key: K) -> bool:
+        return key in self._urgent or key in self._calm
+
+    @property
+    def paused(self) -> bool:
+        """Nothing of the kind may start now."""
+        return self._pause_timer is not None
+
+    def failed(self, *, throttled: bool) -> None:
+        """One more failure: half as many at a time."""
+        self.failures += 1
+        self.throttled = throttled
+        self.allowed = max(1, self.allowed // 2)
+
+    def park(self, key: K, *, urgent: bool) -> None:
+        """A key waits with its kind; one that waits already is moved up when `urgent`."""
+        if urgent:
+            self._calm.pop(key, None)
+            self._urgent.setdefault(key)
+        elif key not in self._urgent:
+            self._calm.setdefault(key)
+
+    def withdraw(self, key: K) -> None:
+        """It waits no longer."""
+        self._urgent.pop(key, None)
+        self._calm.pop(key, None)
+
+    def take(self, most: int) -> list[tuple[K, bool]]:
+        """The first keys and whether they are urgent; they wait here no longer."""
+        taken: list[tuple[K, bool]] = []
+        for line, urgent in ((self._urgent, True), (self._calm, False)):
+            while line and len(taken) < most:
+                key = next(iter(line))
+                del line[key]
+                taken.append((key, urgent))
+        return taken
+
+    def drain(self) -> list[K]:
+        """Everything that waits; it waits here no longer."""
+        return [key for key, _ in self.take(len(self))]
+
+    def pause(self, seconds: float, then: Callable[[], None]) -> None:
+        """Nothing of the kind starts for so long; the longer of two pauses counts."""
+        loop = asyncio.get_running_loop()
+        if self._pause_timer is not None:
+            if self._pause_timer.when() >= loop.time() + seconds:
+                return
+            self._pause_timer.cancel()
+        self._pause_timer = loop.call_later(seconds, then)
+
+    def unpause(self) -> None:
+        """End the pause, if there is one."""
+        if self._pause_timer is not None:
+            self._pause_timer.cancel()
+            self._pause_timer = None

@@ -1,0 +1,298 @@
+"""kubefedctl's command lines: every flag of every verb of its, in every way in which Go's pflag lets it be written.
+
+The table below is kubefedctl's own (v0.9, pkg/kubefedctl): what it took is taken, and means the same.
+"""
+
+from typing import Any
+
+import click
+import pytest
+
+from federation.cli import failing, goflags, root, unjoin
+from federation.cli.options import Host
+from federation.cli.verbs import Verb
+
+GLOBAL = {"kubeconfig": "path", "host-cluster-context": "h", "kubefed-namespace": "ns"}
+VALUES = {
+    "join": {"cluster-context": "c", "host-cluster-name": "h", "secret-name": "s"},
+    "unjoin": {"cluster-context": "c", "host-cluster-name": "h"},
+    "enable": {"federated-group": "g.x", "version": "v1", "federated-version": "v1", "output": "yaml"},
+    "disable": {"federated-group": "g.x", "version": "v1"},
+    "federate": {"namespace": "n", "output": "yaml", "skip-api-resources": "a,b"},
+    "orphaning-deletion enable": {"namespace": "n"},
+    "orphaning-deletion disable": {"namespace": "n"},
+    "orphaning-deletion status": {"namespace": "n"},
+}
+SWITCHES = {
+    "join": {"error-on-existing": "error_on_existing"},
+    "unjoin": {"force": "force"},
+    "disable": {"delete-crd": "delete_crd"},
+    "federate": {"enable-type": "enable_type", "contents": "contents"},
+}
+SHORT = {"namespace": "n", "output": "o", "skip-api-resources": "s", "enable-type": "t", "contents": "c"}
+WORDS = {
+    "join": ["east"],
+    "unjoin": ["east"],
+    "enable": ["deployments.apps"],
+    "disable": ["deployments.apps"],
+    "federate": ["deployment", "web"],
+    "orphaning-deletion enable": ["deployment", "web"],
+    "orphaning-deletion disable": ["deployment", "web"],
+    "orphaning-deletion status": ["deployment", "web"],
+}
+"""What each verb is about; all of it must arrive, wherever the flags stand."""
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Parse a whole command line: which verb would run, with what; nothing runs."""
+    seen: list[tuple[str, dict[str, Any]]] = []
+
+    def invoke(_: Verb, ctx: click.Context) -> None:
+        params = dict(ctx.params)
+        seen.append((ctx.command_path.partition(" ")[2], params))
+
+    monkeypatch.setattr(Verb, "invoke", invoke)
+
+    def parse(*line: str) -> tuple[str, dict[str, Any]]:
+        seen.clear()
+        code = root.run(line)
+        assert code == 0, f"{line}: exit code {code}"
+        return seen[0]
+
+    return parse
+
+
+def about(verb: str, params: dict[str, Any]) -> list[str]:
+    """The words that the verb was given."""
+    if "names" in params:
+        return list(params["names"])
+    return [params[key] for key in ("kind", "name") if key in params]
+
+
+def forms(name: str, value: str) -> list[list[str]]:
+    """Every way to give a flag a value."""
+    found = [[f"--{name}", value], [f"--{name}={value}"], [f"--{name.replace('-', '_')}", value]]
+    if name in SHORT:
+        short = f"-{SHORT[name]}"
+        found += [[short, value], [f"{short}={value}"], [f"{short}{value}"]]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "value"),
+    [(verb, name, value) for verb in WORDS for name, value in (GLOBAL | VALUES.get(verb, {})).items()],
+)
+def test_a_flag_with_a_value(parsed: Any, verb: str, name: str, value: str) -> None:
+    keys = {"host-cluster-context": "context", "skip-api-resources": "skip"}
+    for form in forms(name, value):
+        extra = ["--delete-crd"] if verb == "disable" else []
+        for line in (
+            [*verb.split(), *WORDS[verb], *form, *extra],
+            [*verb.split(), *form, *WORDS[verb], *extra],
+            [*form, *verb.split(), *WORDS[verb], *extra],
+            [verb.split(maxsplit=1)[0], *form, *verb.split()[1:], *WORDS[verb], *extra],
+        ):
+            path, params = parsed(*line)
+            assert path == verb, line
+            assert about(verb, params) == WORDS[verb], line
+            given = params[keys.get(name, name.replace("-", "_"))]
+            assert given in (value, (value,)), line
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "key"), [(verb, name, key) for verb, found in SWITCHES.items() for name, key in found.items()]
+)
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [("", True), ("=true", True), ("=1", True), ("=T", True), ("=False", False), ("=false", False), ("=0", False)],
+)
+def test_a_switch(parsed: Any, *, verb: str, name: str, key: str, written: str, means: bool) -> None:
+    flags = [f"--{name}{written}", f"--{name.replace('-', '_')}{written}"]
+    flags += [f"-{SHORT[name]}{written}"] if name in SHORT else []
+    for flag in flags:
+        for line in ([verb, flag, *WORDS[verb]], [verb, *WORDS[verb], flag], [flag, verb, *WORDS[verb]]):
+            _, params = parsed(*line)
+            assert params[key] is means, line
+            assert about(verb, params) == WORDS[verb], line
+
+
+@pytest.mark.parametrize("verb", WORDS)
+@pytest.mark.parametrize(
+    ("written", "means"),
+    [
+        ("", "client"),
+        ("=true", "client"),
+        ("=TRUE", "client"),
+        ("=1", "client"),
+        ("=t", "client"),
+        ("=client", "client"),
+        ("=server", "server"),
+        ("=none", ""),
+        ("=false", ""),
+        ("=F", ""),
+        ("=0", ""),
+    ],
+)
+def test_dry_run_of_every_verb(parsed: Any, verb: str, written: str, means: str) -> None:
+    for flag in (f"--dry-run{written}", f"--dry_run{written}"):
+        path, params = parsed(*verb.split(), flag, *WORDS[verb])
+        assert (path, params["dry_run"], about(verb, params)) == (verb, means, WORDS[verb])
+
+
+@pytest.mark.parametrize(
+    ("written", "contents", "enable"),
+    [
+        (["-ct"], True, True),
+        (["-tc"], True, True),
+        (["-c", "-t"], True, True),
+        (["-t"], False, True),
+        (["-c"], True, False),
+        (["-ct=false"], True, False),
+        (["-t=true", "-c=false"], False, True),
+        (["-tnshop"], False, True),
+        (["-ctn", "shop"], True, True),
+        (["-ctn=shop"], True, True),
+    ],
+)
+def test_grouped_short_flags(parsed: Any, written: list[str], contents: bool, enable: bool) -> None:
+    for line in ([*written, "ns", "shop"], ["ns", *written, "shop"], ["ns", "shop", *written]):
+        _, params = parsed("federate", *line)
+        assert (params["kind"], params["name"]) == ("ns", "shop")
+        assert (params["contents"], params["enable_type"]) == (contents, enable)
+        assert params["namespace"] == ("shop" if "n" in "".join(written).replace("enable", "") else "")
+
+
+@pytest.mark.parametrize("verb", [*WORDS, "version"])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        ["-v", "2"],
+        ["-v=2"],
+        ["-v2"],
+        ["--v", "2"],
+        ["--v=2"],
+        ["--v", "10"],
+        *([name] if bare else [name, "x"] for name, bare in goflags.KLOG.items()),
+        *([f"{name}=false" if bare else f"{name}=x"] for name, bare in goflags.KLOG.items()),
+        *(
+            [name.replace("-", "_").replace("__", "--", 1), *([] if bare else ["x"])]
+            for name, bare in goflags.KLOG.items()
+        ),
+    ],
+    ids=" ".join,
+)
+def test_klogs_flags(parsed: Any, verb: str, flag: list[str]) -> None:
+    words = WORDS.get(verb, [])
+    for line in (
+        [*verb.split(), *words, *flag],
+        [*verb.split(), *flag, *words],
+        [*flag, *verb.split(), *words],
+    ):
+        path, params = parsed(*line)
+        assert (path, about(verb, params)) == (verb, words), line
+
+
+def test_klogs_flags_are_said_to_do_nothing(parsed: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    parsed("join", "east", "--logtostderr", "--stderrthreshold=2", "--log_dir", "logs")
+    message = capsys.readouterr().err
+    assert message.startswith("note: --logtostderr, --stderrthreshold, --log-dir: accepted as by kubefedctl")
+
+
+@pytest.mark.parametrize(
+    ("line", "path"),
+    [
+        # from KubeFed's README, user guide and scripts, word for word
+        ("-n federate-me federate configmap my-cm", "federate"),
+        ("join cluster1 --cluster-context cluster1 --host-cluster-context cluster1 --v=2", "join"),
+        ("unjoin cluster2 --cluster-context cluster2 --host-cluster-context cluster1 --v=2", "unjoin"),
+        ("join c1 --host-cluster-context c1 --v=2 --kubefed-namespace=ns --error-on-existing=false", "join"),
+        ("federate ns t --contents --skip-api-resources pods,secrets,serviceaccounts,replicasets", "federate"),
+        ("federate namespace my-namespace --contents --skip-api-resources configmaps,apps", "federate"),
+        ("federate configmap my-configmap --enable-type", "federate"),
+        ("federate --filename ./my-file", "federate"),
+        ("enable deployments.example.com --federated-group kubefed.example.com", "enable"),
+        ("enable customresourcedefinitions --output=yaml", "enable"),
+        ("--kubeconfig /x enable -f file.yaml --kubefed-namespace=ns --host-cluster-context h -o yaml", "enable"),
+        ("enable -f=file.yaml -o=yaml", "enable"),
+        ("disable deployments.apps --delete-crd --federated-group g.example.com --version v1", "disable"),
+        (
+            "orphaning-deletion enable FederatedDeployment foo --host-cluster-context=cluster1",
+            "orphaning-deletion enable",
+        ),
+        ("--kubeconfig join join join --host-cluster-context unjoin", "join"),
+        ("--dry-run join east", "join"),
+        ("--dry_run=true join east", "join"),
+        ("version --kubeconfig x", "version"),
+    ],
+)
+def test_lines_of_kubefeds_documents(parsed: Any, line: str, path: str) -> None:
+    assert parsed(*line.split())[0] == path
+
+
+def test_global_flags_reach_the_verb(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Host] = []
+
+    async def instead(host: Host, *_: Any, **__: Any) -> None:
+        seen.append(host)
+
+    monkeypatch.setattr(unjoin, "_unjoin", instead)
+    line = ["--kubeconfig=x", "--host_cluster_context", "y", "unjoin", "east", "--kubefed-namespace=z"]
+    assert root.run(line) == 0
+    assert seen == [Host("x", "y", "z")]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        pytest.param(["join", "east", "--cluster-context"], "--cluster-context needs a value", id="no-value"),
+        pytest.param(["federate", "ns", "x", "-cx"], "no such option: -x in -cx", id="unknown-in-a-group"),
+        pytest.param(["federate", "ns", "x", "-t=maybe"], "'maybe' is not a valid boolean", id="no-boolean"),
+        pytest.param(["join", "e", "--dry-run=perhaps"], "'perhaps' is not one of", id="no-dry-run"),
+        pytest.param(["--kubeconfig", "x", "jion", "east"], "did you mean 'join'", id="verb-behind-flags"),
+        pytest.param(["help", "jion"], "did you mean 'join'", id="help-of-nothing"),
+        pytest.param(["help", "join", "east"], "fedctl join has no commands of its own", id="help-too-far"),
+        pytest.param(["disable", "x", "--version", "v1"], "are for use with --delete-crd", id="version-alone"),
+    ],
+)
+def test_what_cannot_be_read_is_wrong_usage(line: list[str], expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert root.run(line) == failing.USAGE
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "begins"),
+    [
+        (["help"], "Usage: fedctl [OPTIONS] COMMAND"),
+        (["help", "join"], "Usage: fedctl join"),
+        (["join", "--help"], "Usage: fedctl join"),
+        (["--help", "join"], "Usage: fedctl [OPTIONS] COMMAND"),
+        (["--kubeconfig", "x", "join", "-h"], "Usage: fedctl join"),
+        (["help", "orphaning-deletion", "enable"], "Usage: fedctl orphaning-deletion enable"),
+        (["orphaning-deletion", "enable", "--help"], "Usage: fedctl orphaning-deletion enable"),
+    ],
+    ids=" ".join,
+)
+def test_help(line: list[str], begins: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert root.run(line) == 0
+    assert capsys.readouterr().out.startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("flags", "shown"),
+    [([], False), (["--v=2"], False), (["-v", "2"], False), (["-v=5"], False), (["-v"], True), (["--v=6"], True)],
+    ids=str,
+)
+def test_from_which_level_an_error_shows_its_traceback(
+    flags: list[str], shown: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert root.run(["get", "clusters", "--kubeconfig", "/nowhere", *flags]) == failing.USAGE
+    assert ("Traceback" in capsys.readouterr().err) is shown
+
+
+def test_a_mistake_of_ours_shows_its_traceback_with_any_v(capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        raise RuntimeError("bug")
+    except RuntimeError as error:
+        failing.report(error, name="fedctl", verbose=1)
+    assert "Traceback" in capsys.readouterr().err

@@ -1,0 +1,123 @@
+"""Events reach the hub, however often it refuses them: once each, in the end."""
+
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from federation.controllers import posting
+from federation.controllers.posting import Poster
+from federation.model.failures import Failure, FailureKind
+from federation.model.resources import EVENTS, Key, ObjectName
+from federation.runtime.tasks import Tasks
+from tests.fakehub import FakeHub
+from tests.unit.controllers.rig import Rig
+from tests.unit.virtualtime import settle, virtual
+
+KEY = Key("configmaps", "ns", "web")
+AWAY = Failure(FailureKind.UNAVAILABLE, "503", 503)
+TIMED_OUT = Failure(FailureKind.TIMED_OUT, "no answer within 30 s")
+THROTTLED = Failure(FailureKind.THROTTLED, "429", 429, retry_after=5.0)
+FORBIDDEN = Failure(FailureKind.RIGHT_MISSING, 'User "c" cannot create resource "events"', 403)
+DENIED = Failure(FailureKind.DENIED, "quota", 403)
+CONFLICT = Failure(FailureKind.VERSION_CONFLICT, "conflict", 409)
+EXISTS = Failure(FailureKind.ALREADY_EXISTS, "exists", 409)
+ENDING = Failure(FailureKind.NAMESPACE_TERMINATING, "ns is being terminated", 403)
+
+
+def event(name: str) -> dict[str, object]:
+    return {"metadata": {"name": name, "namespace": "ns"}, "reason": "Why", "message": name}
+
+
+def names(hub: FakeHub) -> list[str]:
+    return [each["metadata"]["name"] for each in hub.events]
+
+
+@pytest.mark.parametrize(
+    "failure", [AWAY, TIMED_OUT, THROTTLED, FORBIDDEN, DENIED, CONFLICT], ids=lambda each: each.kind.name
+)
+def test_an_event_that_is_refused_is_posted_once_that_ends(failure: Failure) -> None:
+    @virtual
+    async def test() -> None:
+        hub, tasks = FakeHub(), Tasks()
+        poster = Poster(hub)
+        tasks.keep(poster.serve, "events")
+        hub.fails = lambda verb, name: failure
+        for name in ("one", "two"):
+            poster.post(KEY, event(name))
+        await asyncio.sleep(3600)
+        assert 4 < len(hub.writes) < 300  # patience, and no storm
+        hub.fails = lambda verb, name: None
+        await asyncio.sleep(700)
+        assert sorted(names(hub)) == ["one", "two"]
+        hub.writes.clear()
+        await asyncio.sleep(3600)
+        assert hub.writes == []
+        await tasks.cancel()
+
+    test()
+
+
+@pytest.mark.parametrize("failure", [EXISTS, ENDING], ids=lambda each: each.kind.name)
+def test_what_is_stored_already_or_has_no_place_any_more_is_not_posted_again(failure: Failure) -> None:
+    @virtual
+    async def test() -> None:
+        hub, tasks = FakeHub(), Tasks()
+        poster = Poster(hub)
+        tasks.keep(poster.serve, "events")
+        hub.fails = lambda verb, name: failure
+        poster.post(KEY, event("one"))
+        await asyncio.sleep(3600)
+        assert len(hub.writes) == 1
+        await tasks.cancel()
+
+    test()
+
+
+@virtual
+async def test_not_more_wait_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(posting, "MOST", 3)
+    hub, tasks = FakeHub(), Tasks()
+    poster = Poster(hub)
+    with capture_logs() as logs:
+        for number in range(5):
+            poster.post(KEY, event(f"e{number}"))
+        tasks.keep(poster.serve, "events")
+        await settle()
+    await tasks.cancel()
+    assert names(hub) == ["e2", "e3", "e4"]
+    assert [entry["message"] for entry in logs if entry["event"] == "event dropped"] == ["e0", "e1"]
+
+
+@pytest.mark.parametrize("failure", [AWAY, FORBIDDEN], ids=lambda each: each.kind.name)
+def test_why_a_copy_went_is_not_lost_with_an_answer(failure: Failure) -> None:
+    @virtual
+    async def test() -> None:
+        async with Rig("m1", "m2") as rig:
+            rig.put()
+            await settle()
+            rig.hub.fails = lambda verb, name: failure if verb == "create" else None
+            rig.put(clusters=("m2",))
+            await asyncio.sleep(300)
+            assert (rig.data("m1"), rig.hub.events) == (None, [])
+            rig.hub.fails = lambda verb, name: None
+            await asyncio.sleep(700)
+            assert [each["reason"] for each in rig.hub.events] == ["CopyRemoved"]
+            assert rig.hub.events[0]["metadata"]["name"].startswith("web.")
+
+    test()
+
+
+@virtual
+async def test_names_are_an_objects_own_and_no_two_are_the_same() -> None:
+    """An API server takes `web.<something>`; what is cut of a long name may end in anything."""
+    async with Rig("m1") as rig:
+        long = ObjectName("ns", "a" * 199 + "-" + "b" * 20)
+        for name in (long, ObjectName("ns", "web")):
+            rig.put(name, {"data": {"a": "b"}, "status": {}}, clusters=("m1",))
+        rig.members["m1"].fails = lambda verb, name: DENIED
+        await asyncio.sleep(30)
+        found = sorted(names(rig.hub))
+        assert len(set(found)) == len(found) >= 2
+        assert all(len(name) <= 253 and "-." not in name for name in found)
+        assert f"create {EVENTS.plural}" in rig.hub.writes

@@ -1,0 +1,128 @@
+"""One write for a settled change, a bounded few while it moves, and one copy of the status in memory."""
+
+import asyncio
+
+from federation.core import cadence
+from federation.model.failures import Failure, FailureKind
+from federation.model.federated import FederatedObject
+from federation.model.resources import Key
+from tests.unit.controllers.rig import WEB, Rig
+from tests.unit.virtualtime import settle, virtual
+
+UNAVAILABLE = Failure(FailureKind.UNAVAILABLE, "503", 503)
+
+
+def stored(rig: Rig) -> FederatedObject:
+    item = rig.world.types["configmaps"].objects.get(WEB)
+    assert item is not None
+    return item
+
+
+@virtual
+async def test_many_clusters_of_which_some_are_late_are_one_write() -> None:
+    names = [f"m{number:02d}" for number in range(50)]
+    async with Rig(*names) as rig:
+        rig.members["m07"].gate.clear()
+        rig.put()
+        await asyncio.sleep(cadence.settle(50) - 0.1)
+        assert rig.hub.writes.count("status ns/web") == 0
+        rig.members["m07"].gate.set()
+        await settle()
+        assert rig.hub.writes.count("status ns/web") == 1
+        assert rig.lines() == dict.fromkeys(names, "")
+
+
+@virtual
+async def test_users_see_progress_within_the_bound() -> None:
+    async with Rig(*(f"m{number:02d}" for number in range(50))) as rig:
+        rig.members["m07"].gate.clear()
+        rig.put()
+        await asyncio.sleep(cadence.settle(50) + 0.6)
+        assert rig.condition("Ready")["reason"] == "Progressing"
+        assert rig.hub.writes.count("status ns/web") == 1
+
+
+@virtual
+async def test_changes_that_settle_at_once_are_a_write_a_second_where_they_are_dear() -> None:
+    async with Rig(*(f"m{number:03d}" for number in range(100))) as rig:
+        rig.put()
+        await settle()
+        rig.quiet()
+        await asyncio.sleep(2)
+        for number in range(20):
+            rig.put(template={"data": {"a": str(number)}})
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(2)
+        assert 2 <= rig.hub.writes.count("status ns/web") <= 4
+        assert rig.condition("Ready")["observedGeneration"] == 21
+
+
+@virtual
+async def test_of_an_object_that_goes_only_what_hangs_or_fails_is_reported() -> None:
+    """Its status goes with it: while copies disappear one after another nobody needs a report of each."""
+    names = [f"m{number:02d}" for number in range(10)]
+    async with Rig(*names) as rig:
+        rig.put()
+        await settle()
+        rig.quiet()
+        for fake in rig.members.values():
+            fake.delay_events = True
+        rig.delete()
+        for fake in rig.members.values():
+            await asyncio.sleep(1)
+            fake.delay_events = False
+            fake.deliver()
+        await settle()
+        assert rig.stored() is None
+        assert rig.hub.writes.count("status ns/web") == 0
+
+
+@virtual
+async def test_of_an_object_that_goes_a_failure_is_reported_as_of_any_other() -> None:
+    async with Rig("m1", "m2", "m3") as rig:
+        rig.put()
+        await settle()
+        rig.members["m1"].gate.clear()
+        rig.members["m2"].fails = lambda verb, name: UNAVAILABLE
+        rig.delete()
+        await asyncio.sleep(cadence.settle(3) + 1)
+        assert rig.lines() == {"m1": "WaitingForRemoval", "m2": "DeletionFailed"}
+        rig.members["m2"].fails = lambda verb, name: None
+        await asyncio.sleep(2 * cadence.REMIND)
+        assert rig.lines() == {"m1": "DeletionTimedOut"}
+        rig.members["m1"].gate.set()
+        await asyncio.sleep(60)
+        assert rig.stored() is None
+
+
+@virtual
+async def test_of_a_status_that_is_ours_only_a_hash_is_kept_beside_the_track() -> None:
+    async with Rig("m1", "m2") as rig:
+        rig.put()
+        await settle()
+        assert (bytes(stored(rig).status), stored(rig).status_hash != 0) == (b"", True)
+        rig.put(template={"data": {"a": "c"}})
+        await settle()
+        assert bytes(stored(rig).status) == b""
+        assert rig.lines() == {"m1": "", "m2": ""}
+        rig.quiet()
+    async with Rig("m1", "m2", after=rig) as again:
+        await settle()
+        assert bytes(stored(again).status) == b""
+        assert again.asked == {}
+
+
+@virtual
+async def test_a_track_that_is_lost_is_begun_from_what_the_hub_stores() -> None:
+    """Its status was not kept: without it, what may be in members would be forgotten."""
+    async with Rig("m1", "m2") as rig:
+        rig.put()
+        await settle()
+        before = rig.track().applied
+        del rig.world.types["configmaps"].tracks[WEB]
+        rig.quiet()
+        assert stored(rig).status_hash
+        rig.sync.changed(Key("configmaps", *WEB))
+        await settle()
+        assert rig.track().applied == before
+        assert rig.asked == {}

@@ -1,0 +1,127 @@
+"""What the scale benchmark takes for an arrival, and its table; what it measures, `make bench-scale` shows."""
+
+import asyncio
+import base64
+import time
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+from rich.console import Console
+
+from e2e.bench.scale import arrivals, report
+from e2e.bench.scale.arrivals import Arrivals, Expected
+
+MEMBERS = ("m1", "m2")
+
+
+def test_an_object_has_arrived_when_every_member_holds_that_version() -> None:
+    expected = Expected(["a", "b"], b"version-2", MEMBERS)
+    for member, name, value in (
+        ("m1", "a", b"..version-1.."),
+        ("m1", "other", b"version-2"),
+        ("m9", "a", b"version-2"),
+        ("m1", "a", None),
+    ):
+        expected.observe(member, name, value, 1.0)
+    assert expected.at == []
+    for now, (member, name) in enumerate((("m1", "a"), ("m1", "a"), ("m2", "a"), ("m1", "b"))):
+        expected.observe(member, name, b"..version-2..", float(now))
+    assert expected.at == [0.0, 2.0, 3.0]
+    assert expected.last_of == {"a": 2.0}
+    assert expected.milliseconds(0.0) == {"p50_ms": 2000.0, "last_ms": 3000.0}
+
+
+async def test_what_is_missing_is_named() -> None:
+    expected = Expected(["a", "b"], None, MEMBERS)
+    expected.observe("m1", "a", None, 1.0)
+    with pytest.raises(TimeoutError, match=r"3 not seen within .* a in m2, b in m1"):
+        await expected.wait(0.01)
+    for member, name in (("m2", "a"), ("m1", "b"), ("m2", "b")):
+        expected.observe(member, name, None, 4.0)
+    assert await expected.wait(0.01) == 4.0
+
+
+def _event(key: str, value: bytes | None) -> dict[str, Any]:
+    kv = {"key": base64.b64encode(key.encode()).decode()}
+    return {"type": "DELETE", "kv": kv} if value is None else {"kv": {**kv, "value": base64.b64encode(value).decode()}}
+
+
+async def test_writes_are_read_from_the_watch_of_etcd() -> None:
+    """Its JSON gateway sends a line for each answer, in pieces of any length, and nothing for the type of a put."""
+    events = [
+        _event("/playground/many/configmaps/~m1/shop/a", b"\x00version-1"),
+        _event("/playground/many/configmaps/~m2/elsewhere/a", b"\x00version-1"),
+        _event("/playground/many/configmaps/~m2/shop/a", b"\x00version-1"),
+        _event("/playground/many/configmaps/~m2/shop/a", None),
+    ]
+    more = asyncio.Event()
+
+    async def watch(request: web.Request) -> web.StreamResponse:
+        asked = (await request.json())["create_request"]
+        assert base64.b64decode(asked["key"]) == arrivals.PREFIX
+        assert base64.b64decode(asked["range_end"]) == arrivals.PREFIX[:-1] + b"0"
+        answer = web.StreamResponse()
+        await answer.prepare(request)
+        await answer.write(b'{"result":{"created":true}}\n')
+        await more.wait()
+        text = orjson.dumps({"result": {"events": events}}) + b"\n"
+        for start in range(0, len(text), 50):
+            await answer.write(text[start : start + 50])
+        await asyncio.sleep(60)
+        return answer
+
+    app = web.Application()
+    app.router.add_post("/v3/watch", watch)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        async with Arrivals(site.name, "shop") as following:
+            created = following.expect(["a"], b"version-1", MEMBERS)
+            deleted = following.expect(["a"], None, ["m2"])
+            before = time.perf_counter()
+            more.set()
+            assert await created.wait(10) >= before
+            assert await deleted.wait(10) >= before
+            assert following.writes == [("m1", "a"), ("m2", "a"), ("m2", "a")]
+    finally:
+        await runner.cleanup()
+
+
+def test_a_row_is_compared_with_the_bare_client_of_its_own_run() -> None:
+    bulk = {
+        "controller_ms_per_placement": 0.6,
+        "members_ms_per_placement": 1.5,
+        "host_ms_per_object": 40.0,
+        "host_writes_per_object": 2,
+        "placements_per_s": 900,
+        "controller_mb": 120.0,
+    }
+    results = {
+        "members": 100,
+        "objects": 50,
+        "bare": {"create": {"client_ms": 0.4, "members_ms": 1.0}},
+        "create": bulk,
+        "update": bulk | {"controller_mb": 130.0},
+    }
+    known, peer = report.kubefed(100)
+    rows = {row.name: row for row in report.rows(results, peer)}
+    created = rows["create: controller CPU, ms per placement"]
+    assert created.multiple == 1.5
+    assert created.kubefed_multiple == pytest.approx(created.kubefed / peer["bare_client_ms"]["create"], abs=0.01)
+    assert rows["update: controller CPU, ms per placement"].multiple is None
+    assert rows["controller memory, highest, MB"].ours == 130.0
+    assert peer["machine"] in known["machines"]
+    console = Console(width=160, record=True, quiet=False, file=None)
+    with console.capture() as printed:
+        report.show(results, console)
+    assert "50 objects on 100 simulated members" in printed.get()
+
+
+def test_kubefed_was_not_measured_at_every_size() -> None:
+    _, peer = report.kubefed(17)
+    assert peer == {}
+    assert list(report.rows({"members": 17, "objects": 1}, peer)) == []
