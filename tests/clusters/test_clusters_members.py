@@ -289,7 +289,7 @@ async def test_a_ca_that_did_not_sign_the_server(
     found = await cluster_condition(host, "m3", "Ready", "False")
     assert "certificate" in found["message"]
     await others_go_on(web, m1, namespace, "c")
-    garbage = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nnone\n").decode()
+    garbage = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n").decode()
     await point(host, "m3", {"caBundle": garbage})
     assert "PEM" in (await cluster_condition(host, "m3", "ConfigMalformed", "True"))["message"]
     await point(host, "m3", {"caBundle": bundle})

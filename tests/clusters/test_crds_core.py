@@ -94,7 +94,7 @@ def preference(**spec: Any) -> Object:
     }
 
 
-PEM = base64.b64encode(b"-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n").decode()
+PEM = base64.b64encode(b"-----BEGIN CERTIFICATE-----\nMII=\n-----END CERTIFICATE-----\n").decode()
 KUBEFED_DEFAULTS: Object = {
     "scope": "Cluster",
     "controllerDuration": {"availableDelay": "20s", "unavailableDelay": "60s", "cacheSyncTimeout": "5m"},
@@ -206,7 +206,7 @@ def test_kubefed_yaml_applies_unchanged(server: Server, obj: Object) -> None:
     ("obj", "field", "message"),
     [
         pytest.param(cluster(apiEndpoint="h:6443/x"), "spec.apiEndpoint", "must be an https URL", id="a-path"),
-        pytest.param(cluster(caBundle="eA=="), "spec.caBundle", "must be PEM certificates", id="ca"),
+        pytest.param(cluster(caBundle="eA=="), "spec.caBundle", "must be whole PEM certificates", id="ca"),
         pytest.param(cluster(secretRef={"name": "a/b"}), "spec.secretRef.name", "should match", id="secret"),
         pytest.param(cluster(apiEndpoint="http://a:1"), "spec.apiEndpoint", "must be an https URL", id="http"),
         pytest.param(cluster(apiEndpoint="https://:1"), "spec.apiEndpoint", "with a host", id="no-host"),

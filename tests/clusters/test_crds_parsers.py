@@ -34,7 +34,8 @@ from typegen import templates
 
 SEED = int(os.environ.get("FEDERATION_SEED", "1"))
 COUNT = int(os.environ.get("PARSED_OBJECTS", "700"))
-CA = base64.b64encode(pki.authority("ca").certificate).decode()
+CERTIFICATE = pki.authority("ca").certificate
+CA = base64.b64encode(CERTIFICATE).decode()
 SECRET = {"token": base64.b64encode(b"abc").decode()}
 
 GONE = object()
@@ -89,6 +90,18 @@ ENDPOINTS += ["https://h\u200b", "https://h/\u00f6", "https://-h", "https://h..i
 PROXIES = [each.replace("https", scheme) for each in ENDPOINTS for scheme in ("http", "socks5", "socks5h", "socks4")]
 PROXIES += ["http://u:p@h", "socks5://u:p@h", "http://u:%zz@h", "HTTP://h", "Socks5://h"]
 BUNDLES = [CA, "", "eA==", "x", CA[:-4], base64.b64encode(b"\xff\xfe").decode(), f"{CA[:64]}\n{CA[64:]}"]
+BUNDLES += [
+    base64.b64encode(each).decode()
+    for each in (
+        CERTIFICATE * 2,
+        b"# Issuer: ca\r\n" + CERTIFICATE.replace(b"\n", b"\r\n"),
+        # Cut short, each within another part.
+        *(CERTIFICATE[:-count] for count in (1, 2, 10, 26, 60, 300)),
+        CERTIFICATE + CERTIFICATE[:-20],
+        CERTIFICATE[9:],
+        CERTIFICATE[9:] + CERTIFICATE,
+    )
+]
 NAMES = ["configmaps", "deployments.apps", "namespaces", "1s.example.com", "x.y.z", "a" * 64, "a" * 64 + ".b", "a-.b"]
 NAMES += ["deployments.x.apps", "configmaps.apps", "a", "a.b.c.d", "deployments", "x-y", "0"]
 RESOURCE = {
