@@ -26,6 +26,7 @@ from federation.model.federated import FederatedType, Metadata
 from federation.model.observations import Cluster
 from federation.model.resources import Key, ObjectName, Resource
 from federation.model.settings import Settings
+from federation.runtime.fleetlimit import FleetLimit
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lane import Lane
 from federation.runtime.tasks import Tasks
@@ -57,12 +58,18 @@ class Pipeline:
         self._state = self.world.types[TYPE.name]
         self.sink = FederatedSink(self._state, self._sync.changed, fanout, self.world)
         self.sink.replace(())
+        limit = FleetLimit()
         for name in self.names:
             copies = self._state.copies[name] = Copies()
             sink = CopiesSink(name, MANAGER, self._state, copies, wake=self._sync.changed, fanout=fanout)
             sink.replace(())
             lane = Lane(
-                name, self._sync.lane_runner(name), self._tasks.spawn, concurrency=16, kind=lambda key: key.type
+                name,
+                self._sync.lane_runner(name),
+                self._tasks.spawn,
+                concurrency=16,
+                kind=lambda key: key.type,
+                limit=limit,
             )
             self.world.members[name] = Member(
                 Cluster(name, ready=True), port=cast("MemberPort", _Member(sink)), lane=lane

@@ -27,6 +27,7 @@ from federation.model.federated import StoredObject
 from federation.model.observations import Cluster
 from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, Key, ObjectName
 from federation.runtime import metrics
+from federation.runtime.fleetlimit import FleetLimit
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lane import Lane
 from federation.runtime.store import Store
@@ -74,6 +75,7 @@ class Clusters:
         self._hub_uid = hub_uid
         self._namespace = namespace
         self._joined: dict[str, JoinedMember] = {}
+        self._limit = FleetLimit()
         self._configured: dict[str, tuple[Mapping[str, Any], Mapping[str, str] | None, str]] = {}
         self._identities = Identities(hub, self.objects, namespace, self._request_probe, self._refused)
         self._unrecorded: set[str] = set()
@@ -266,6 +268,7 @@ class Clusters:
             self._pushing.spawn,
             concurrency=self._concurrency,
             kind=_type_name,
+            limit=self._limit,
             on_trip=lambda: self._request_probe(name),
         )
         metrics.LANE_DEPTH.labels(name).set_function(lambda: len(lane))

@@ -40,6 +40,18 @@ class LimitedKind(Generic[K]):
         self.throttled = throttled
         self.allowed = max(1, self.allowed // 2)
 
+    def answered(self, most: int) -> None:
+        """A run succeeded: no failures in a row, and one more at a time, up to `most`."""
+        self.failures = self.trips = 0
+        self.throttled = False
+        self.allowed = min(most, self.allowed + 1)
+        self.unpause()
+
+    def well(self, most: int) -> None:
+        """The member is well: as many at a time as before."""
+        self.answered(most)
+        self.allowed = most
+
     def park(self, key: K, *, urgent: bool) -> None:
         """A key waits with its kind; one that waits already is moved up when `urgent`."""
         if urgent:

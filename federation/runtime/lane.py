@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
 from federation.runtime import backoff, metrics
+from federation.runtime.fleetlimit import FleetLimit, Slot
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.kinds import LimitedKind
 
@@ -50,8 +51,8 @@ class Lane(Generic[K]):
     """Bounded, pausable work for one cluster.
 
     `run` carries out one key and returns its Evidence, with the seconds the member asked us to wait (or None). It must
-    bound its own time. `spawn` starts a task that somebody owns. `kind` gives the kind of a key. `on_trip` is called
-    when a kind is paused: perhaps the whole member fails.
+    bound its own time. `spawn` starts a task that somebody owns. `kind` gives the kind of a key. `limit` is what all
+    lanes share. `on_trip` is called when a kind is paused: perhaps the whole member fails.
     """
 
     def __init__(
@@ -62,26 +63,29 @@ class Lane(Generic[K]):
         *,
         concurrency: int,
         kind: Callable[[K], Hashable],
+        limit: FleetLimit,
         on_trip: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self._run = run
         self._spawn = spawn
         self._kind = kind
+        self._limit = limit
         self._on_trip = on_trip
         self._most = self._allowed = concurrency
         self._share = _share(concurrency)
         self._queue: KeyQueue[K] = KeyQueue()
         self._running: Counter[Hashable] = Counter()
         self._limited: dict[Hashable, LimitedKind[K]] = {}
-        self._active = 0
+        self.active = 0
+        """Runs in flight."""
         self._failures = 0
         self._trips = 0
         self._pause_timer: asyncio.TimerHandle | None = None
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._queue) + self._active + sum(len(limited) for limited in self._limited.values())
+        return len(self._queue) + self.active + sum(len(limited) for limited in self._limited.values())
 
     def __contains__(self, key: K) -> bool:
         return key in self._queue or self._parked(key) is not None
@@ -109,7 +113,7 @@ class Lane(Generic[K]):
             limited.park(key, urgent=urgent)
             return
         self._queue.add(key, urgent=urgent)
-        self._start()
+        self.start()
 
     def withdraw(self, key: K) -> bool:
         """Take back a key that has not started."""
@@ -120,7 +124,7 @@ class Lane(Generic[K]):
         waited = self._queue.withdraw(key)
         if self._limited and not self._closed:
             self._unpark(self._kind(key))  # it may have been the only key of its kind that was allowed to run
-            self._start()
+            self.start()
         return waited
 
     def drain(self) -> list[K]:
@@ -136,13 +140,14 @@ class Lane(Generic[K]):
         self._allowed = concurrency if whole else min(self._allowed, concurrency)
         for limited in self._limited.values():
             limited.allowed = min(limited.allowed, self._share) if limited.failures else self._share
-        self._start()
+        self.start()
 
     def resume(self) -> None:
         """The member answers again: forget its failures and go on at once."""
         self._failures = self._trips = 0
-        for kind in list(self._limited):
-            self._kind_well(kind)
+        for kind, limited in list(self._limited.items()):
+            limited.well(self._share)
+            self._unpark(kind)
         self._unpause()
 
     def probe_failed(self) -> None:
@@ -153,6 +158,7 @@ class Lane(Generic[K]):
     def close(self) -> None:
         """Take nothing more and drop what waits; runs in flight end by their own deadline or their owner's hand."""
         self._closed = True
+        self._limit.leave(self)
         self.drain()
         for limited in self._limited.values():
             limited.unpause()
@@ -162,13 +168,18 @@ class Lane(Generic[K]):
 
     # --- runs ------------------------------------------------------------------------------------------------------
 
-    def _start(self) -> None:
-        while not self._closed and not self.paused and self._active < self._allowed:
+    def start(self) -> None:
+        """Start what may be started now."""
+        while not self._closed and not self.paused and self.active < self._allowed and len(self._queue):
+            slot = self._limit.take(self)
+            if slot is None:
+                return
             key = self._next()
             if key is None:
+                self._limit.give_back(slot)
                 return
-            self._active += 1
-            self._spawn(self._work(key), f"lane:{self.name}")
+            self.active += 1
+            self._spawn(self._work(key, slot), f"lane:{self.name}")
 
     def _next(self) -> K | None:
         """The next key whose kind may have one more run, which is counted; those before it wait with their kind."""
@@ -185,7 +196,7 @@ class Lane(Generic[K]):
             self._queue.done(key)
         return None
 
-    async def _work(self, key: K | None) -> None:
+    async def _work(self, key: K | None, slot: Slot) -> None:
         try:
             while key is not None:
                 kind = self._kind(key)
@@ -197,17 +208,19 @@ class Lane(Generic[K]):
                 self._record(kind, evidence, after)
                 if self._limited:
                     self._unpark(kind)
-                more = not self.paused and not self._closed and self._active <= self._allowed
+                room = self._limit.ended(slot, answered=evidence is Evidence.ANSWERED)
+                more = room and not self.paused and not self._closed and self.active <= self._allowed
                 key = self._next() if more else None
-                self._start()  # more may be allowed now than when the work was handed in
+                self.start()  # more may be allowed now than when the work was handed in
         except (asyncio.CancelledError, GeneratorExit):
             self._closed = True  # its tasks are ended, so the lane ends: it must not start others in their place
             raise
         finally:
-            self._active -= 1
+            self.active -= 1
+            self._limit.give_back(slot)
             for each in list(self._limited):
                 self._unpark(each)
-            self._start()
+            self.start()
 
     def _ran(self, kind: Hashable) -> None:
         self._running[kind] -= 1
@@ -237,8 +250,9 @@ class Lane(Generic[K]):
             self._failures = self._trips = 0
             self._allowed = min(self._most, self._allowed + 1)
             limited = self._limited.get(kind)
-            if limited is not None and limited.failures:
-                self._kind_well(kind)
+            if limited is not None:
+                # One more at a time, like the lane. All at once would be too much for a server that has just recovered.
+                limited.answered(self._share)
             return
         if evidence is not Evidence.FAILED:
             self._record_of_kind(kind, evidence, after)
@@ -275,14 +289,7 @@ class Lane(Generic[K]):
         limited.unpause()
         if self._limited.get(kind) is limited:
             self._unpark(kind)
-            self._start()
-
-    def _kind_well(self, kind: Hashable) -> None:
-        """A kind works again: the keys that waited with it go on."""
-        limited = self._limited.pop(kind)
-        limited.unpause()
-        for key, urgent in limited.take(len(limited)):
-            self._queue.add(key, urgent=urgent)
+            self.start()
 
     def _trip(self) -> None:
         # Runs that were in flight when it tripped fail with it: together they are one failure, not many.
@@ -304,7 +311,7 @@ class Lane(Generic[K]):
         if self._pause_timer is not None:
             self._pause_timer.cancel()
             self._pause_timer = None
-        self._start()
+        self.start()
 
 
 def _share(concurrency: int) -> int:

@@ -185,7 +185,9 @@ async def spoilt(faulty: Faulty, how: str) -> AsyncIterator[None]:
     kept = {"metadata": {key: secret["metadata"].get(key) for key in ("name", "annotations")}, "type": secret["type"]}
     canary = base64.b64encode(b"\xff" + CANARY.encode()).decode()
     if how == "ca":
-        broken = base64.b64encode(f"-----BEGIN CERTIFICATE-----\n{CANARY}\n-----END CERTIFICATE-----\n".encode()).decode()
+        broken = base64.b64encode(
+            f"-----BEGIN CERTIFICATE-----\n{CANARY}\n-----END CERTIFICATE-----\n".encode()
+        ).decode()
         await point(faulty.host, "m1", {"caBundle": broken})
     else:
         await faulty.host.delete(SECRETS, SYSTEM_NAMESPACE, ACCOUNT)

@@ -12,6 +12,7 @@ from federation.model.federated import FederatedType, Metadata
 from federation.model.observations import Cluster
 from federation.model.resources import NAMESPACES, Key, ObjectName, Resource
 from federation.model.settings import Settings
+from federation.runtime.fleetlimit import FleetLimit
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lane import Lane
 from federation.runtime.tasks import Tasks
@@ -60,6 +61,7 @@ class Rig:
         self.pushing = Tasks()
         self.tasks = Tasks()
         self._concurrency = concurrency
+        self._limit = FleetLimit()
         self._ready = ready
         self._types = types
         self._names = members
@@ -98,6 +100,7 @@ class Rig:
             self.pushing.spawn,
             concurrency=self._concurrency,
             kind=lambda key: key.type,
+            limit=self._limit,
         )
         self.world.members[name] = Member(Cluster(name, labels or {}, ready=ready), port=fake, lane=lane)
         self.world.clusters_version += 1

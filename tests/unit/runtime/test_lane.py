@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from federation.runtime.fleetlimit import FleetLimit
 from federation.runtime.keyqueue import URGENT_RUN
 from federation.runtime.lane import PAUSE_BASE, PAUSE_CAP, TRIP_AFTER, Evidence, Lane
 from federation.runtime.tasks import Tasks
@@ -51,7 +52,7 @@ class Member:
 
 def lane(member: Member, concurrency: int) -> Lane[str]:
     """A lane in which every key is a kind of its own: what one kind does to another is test_lane_kinds."""
-    return Lane("m1", member.run, member.tasks.spawn, concurrency=concurrency, kind=lambda key: key)
+    return Lane("m1", member.run, member.tasks.spawn, concurrency=concurrency, kind=lambda key: key, limit=FleetLimit())
 
 
 @virtual

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from federation.runtime.fleetlimit import FleetLimit
 from federation.runtime.lane import PAUSE_CAP, RESERVED, TRIP_AFTER, Evidence, Hold, Lane
 from federation.runtime.tasks import Tasks
 from tests.unit.virtualtime import settle, virtual
@@ -33,6 +34,7 @@ class Member:
             self.tasks.spawn,
             concurrency=concurrency,
             kind=lambda key: key.split("/")[0],
+            limit=FleetLimit(),
             on_trip=self.on_trip,
         )
 
@@ -287,7 +289,9 @@ async def test_a_lane_says_what_holds_a_key_back() -> None:
         return answers.get(key[0], Evidence.ANSWERED), None
 
     tasks = Tasks()
-    lane: Lane[tuple[str, int]] = Lane("m1", run, tasks.spawn, concurrency=4, kind=lambda key: key[0])
+    lane: Lane[tuple[str, int]] = Lane(
+        "m1", run, tasks.spawn, concurrency=4, kind=lambda key: key[0], limit=FleetLimit()
+    )
     for number in range(20):
         lane.submit(("a", number))
     lane.submit(("b", 0))
@@ -308,3 +312,35 @@ async def test_a_lane_says_what_holds_a_key_back() -> None:
     await asyncio.sleep(120)
     assert len(lane) == 0
     await tasks.cancel()
+
+
+@virtual
+async def test_a_kind_that_recovers_starts_slowly() -> None:
+    """A server that was starved gets one more run for each that it has answered, not all that wait at once."""
+    running: list[int] = []
+    well = False
+    now = 0
+
+    async def run(_: str) -> tuple[Evidence, float | None]:
+        nonlocal now
+        now += 1
+        running.append(now)
+        await asyncio.sleep(1.0)
+        now -= 1
+        return (Evidence.ANSWERED if well else Evidence.ERRED), None
+
+    tasks = Tasks()
+    lane: Lane[str] = Lane("m1", run, tasks.spawn, concurrency=16, kind=lambda key: key[0], limit=FleetLimit())
+    for number in range(TRIP_AFTER):
+        lane.submit(f"a{number}")
+    await asyncio.sleep(1.5)
+    well = True
+    running.clear()
+    for number in range(200):
+        lane.submit(f"a{number}")
+    await asyncio.sleep(60)
+    assert running[:2] == [1, 1], "one decides whether it is back"
+    grown = [next(place for place, many in enumerate(running) if many >= size) for size in (2, 4, 8, 14)]
+    assert all(place >= size - 1 for place, size in zip(grown, (2, 4, 8, 14), strict=True)), running
+    assert max(running) == 14
+    assert len(lane) == 0
