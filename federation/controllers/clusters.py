@@ -272,6 +272,7 @@ class Clusters:
             on_trip=lambda: self._request_probe(name),
         )
         metrics.LANE_DEPTH.labels(name).set_function(lambda: len(lane))
+        metrics.PLACEMENTS.labels(name).set_function(lambda: self._world.placements(name))
         self._world.members[name] = Member(Cluster(name), lane=lane)
         joined = JoinedMember(
             name,

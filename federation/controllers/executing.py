@@ -79,7 +79,9 @@ class Executor:
         key, cluster, track, action = turn.key, turn.cluster, turn.track, turn.action
         current = track.actions.get(cluster)
         track.pending.discard(cluster)
-        metrics.about(metrics.PUSHES, cluster, key.type, outcome.status.value or "ok").inc()
+        result = outcome.status.value or "ok"
+        metrics.PUSHES.labels(cluster, result).inc()
+        metrics.TYPE_PUSHES.labels(key.type, result).inc()
         if outcome.status:
             self._record_setback(turn, outcome)
             learning.refused(turn, outcome)

@@ -24,7 +24,7 @@ def report(turn: Turn, outcome: Outcome, events: EventRecorder | None) -> None:
     if (isinstance(action, Release) and action.keep_label) or (left is not None and left.uid == action.uid):
         return  # sent again, because no event has confirmed the first
     why = action.reason if action.reason is not None else RemovalReason()
-    metrics.about(metrics.REMOVALS, cluster, key.type, outcome.removed, why.cause.value).inc()
+    metrics.REMOVALS.labels(key.type, outcome.removed, why.cause.value).inc()
     facts = {"why": why.cause.value, "change": why.change, "kept": why.kept}
     known = {name: fact for name, fact in facts.items() if fact}
     log.info("copy removed", key=str(key), cluster=cluster, how=outcome.removed, **known)

@@ -23,7 +23,6 @@ from federation.model.federated import FederatedObject, Metadata
 from federation.model.observations import Cluster, Observed
 from federation.model.plan import Plan
 from federation.model.resources import Key, ObjectName
-from federation.runtime import metrics
 
 SHORTEST_MOMENT, LONGEST_MOMENT = 0.02, 2.0
 """Seconds."""
@@ -297,8 +296,6 @@ class CopiesSink:
         self._wake = wake
         self._fanout = fanout
         self._beside = beside
-        # Counted when it is asked for: answers to our own writes put objects in, too, and each event would cost 0.7 us.
-        metrics.PLACEMENTS.labels(cluster, state.type.name).set_function(lambda: len(copies.objects))
 
     def remembered(self) -> tuple[int, int]:
         """Bytes that are kept of this collection, and of all others of the same server."""

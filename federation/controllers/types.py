@@ -148,6 +148,7 @@ class Types:
     def _start(self, enabled: FederatedType) -> None:
         state = TypeState(enabled, self._world.joined_since(self._followed.get(enabled.name, 0)))
         self._world.types[enabled.name] = state
+        metrics.TYPE_PLACEMENTS.labels(enabled.name).set_function(lambda: state.placements)
         watch = self._watches.federated(
             enabled,
             FederatedSink(state, self._sync.changed, self._fanout, self._world),
@@ -186,8 +187,7 @@ class Types:
         await self._clusters.unfollow(name)
         if state is not None and state.in_flight:
             self._ending.setdefault(name, []).append(state)
-        for member in self._world.members:
-            metrics.PLACEMENTS.remove(member, name)
+        metrics.TYPE_PLACEMENTS.forget(name)
         if name == marks.NAMESPACE_TYPE:
             self._fanout.everything()
         log.info("type stopped", type=name)

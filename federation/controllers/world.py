@@ -260,6 +260,11 @@ class TypeState:
         version = versions.followed(self.type, copies.served if copies is not None else None)
         return self.type.target if version == self.type.target.version else replace(self.type.target, version=version)
 
+    @property
+    def placements(self) -> int:
+        """How many objects are observed in all members."""
+        return sum(len(copies.objects) for copies in self.copies.values())
+
     def exists(self, name: ObjectName) -> None:
         """The hub has reported an object: it is neither missing nor gone."""
         self.missing.discard(name)
@@ -330,6 +335,11 @@ class World:
         """Bytes of memory that what was observed of a member takes, all types together but the one `without`."""
         found = (state.copies.get(cluster) for name, state in self.types.items() if name != without)
         return sum(copies.size for copies in found if copies is not None)
+
+    def placements(self, cluster: str) -> int:
+        """How many objects of all types are observed in a member."""
+        found = (state.copies.get(cluster) for state in self.types.values())
+        return sum(len(copies.objects) for copies in found if copies is not None)
 
     def keys_within(self, namespace: str) -> Iterator[Key]:
         """Every namespaced federated object of one namespace; others may come and go meanwhile."""

@@ -93,6 +93,7 @@ class Connection:
         self._pool = Pool(dialer, sockets, few=few)
         self._counters: dict[tuple[str, int], Any] = {}
         self._timers: dict[str, Any] = {}
+        self._seconds = metrics.REQUEST_SECONDS_IN_ALL.labels(name)
         self._written = -math.inf
 
     @property
@@ -329,8 +330,10 @@ class Connection:
         if seconds is not None:
             timer = self._timers.get(method)
             if timer is None:
-                timer = self._timers[method] = metrics.REQUEST_SECONDS.labels(self.name, method)
+                host = metrics.HUB if self.name == metrics.HUB else metrics.MEMBERS
+                timer = self._timers[method] = metrics.REQUEST_SECONDS.labels(host, method)
             timer.observe(seconds)
+            self._seconds.inc(seconds)
 
 
 def _was_idle(connection: HttpConnection) -> bool:

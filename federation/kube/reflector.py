@@ -159,8 +159,8 @@ class Reflector(Generic[T]):
         self._opened = -1.0
         self._away = False
         self._reported = False
-        labels = (connection.name, collection.what)
-        self._events = metrics.WATCH_EVENTS.labels(*labels)
+        self._events = metrics.WATCH_EVENTS.labels(connection.name)
+        self._events_of_type = metrics.TYPE_WATCH_EVENTS.labels(collection.what)
 
     def _contacted(self) -> None:
         self.contact = time.monotonic()
@@ -191,7 +191,7 @@ class Reflector(Generic[T]):
                 continue
             if failure.kind is FailureKind.EXPIRED:
                 self._version = ""
-                metrics.RELISTS.labels(self._connection.name, self.collection.what, "expired").inc()
+                metrics.RELISTS.labels(self._connection.name, "expired").inc()
                 self._expired += 1
                 self._failures = self._expired  # the server answers, so failures of the outage before do not count
                 if self._expired == 1:
@@ -289,7 +289,7 @@ class Reflector(Generic[T]):
             if isinstance(stream, Failure):
                 return stream
             if self._away and await self._restored():
-                metrics.RELISTS.labels(self._connection.name, self.collection.what, "restored").inc()
+                metrics.RELISTS.labels(self._connection.name, "restored").inc()
                 self._version = ""
                 return None
             self._report(None)
@@ -328,6 +328,7 @@ class Reflector(Generic[T]):
             self._version = ""  # an event is lost: list again
             return self.collection.unreadable(error)
         self._events.inc()
+        self._events_of_type.inc()
         self._failures = self._expired = 0
         version = self.collection.version(item)
         self._note(item)

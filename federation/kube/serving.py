@@ -1,13 +1,15 @@
 """The controller's own HTTP endpoints: /livez, /readyz, /metrics. Plain HTTP; restrict access by the network."""
 
+import asyncio
 import errno
 import socket
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from federation.model.errors import Unusable
+from federation.runtime import metrics
 
 _LAST_PORT = 65535
 
@@ -85,4 +87,8 @@ def _why(error: OSError | ValueError) -> str:
 
 
 async def _metrics(_: web.Request) -> web.Response:
-    return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    text = []
+    for some in metrics.steps():
+        text.append(some)
+        await asyncio.sleep(0)  # other tasks have their turn
+    return web.Response(body="".join(text).encode(), headers={"Content-Type": CONTENT_TYPE_LATEST})

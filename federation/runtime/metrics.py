@@ -1,10 +1,14 @@
-"""Prometheus metrics under controller-runtime's names where it has one; labels by cluster and type, never by object."""
+"""Prometheus metrics under controller-runtime's names where it has one; labels by cluster or type, never by object.
 
-from collections.abc import Mapping
-from typing import TypeVar
+What is counted by cluster is not counted by type at once: the product would be the largest part of /metrics and no one
+could look at it. A metric of each says which cluster and which type it is; statuses and the log say the rest.
+"""
 
-from prometheus_client import Counter, Gauge, Histogram
-from prometheus_client.metrics import MetricWrapperBase
+from collections.abc import Iterator
+
+from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics, generate_latest
+
+from federation.runtime.samples import Family
 
 RECONCILES = Counter(
     "controller_runtime_reconcile_total", "Reconciles by controller and result.", ["controller", "result"]
@@ -20,37 +24,71 @@ ACTIVE_WORKERS = Gauge("controller_runtime_active_workers", "Workers busy now.",
 QUEUE_DEPTH = Gauge("workqueue_depth", "Keys waiting.", ["name"])
 QUEUE_ADDS = Counter("workqueue_adds_total", "Keys added.", ["name"])
 QUEUE_LATER = Gauge("federation_queue_later", "Keys that wait for their time (back-off, timers).", ["name"])
-REQUESTS = Counter(
-    "rest_client_requests_total", "API requests by cluster, verb and answer.", ["host", "method", "code"]
+REQUESTS = Family(
+    "counter",
+    "rest_client_requests_total",
+    "API requests by cluster, verb and answer.",
+    ["host", "method", "code"],
 )
 REQUEST_SECONDS = Histogram(
     "rest_client_request_duration_seconds",
-    "Time until an API server answered.",
+    "Time until an API server answered; host is hub, or members for all of them together.",
     ["host", "verb"],
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
 )
+REQUEST_SECONDS_IN_ALL = Family(
+    "counter",
+    "federation_request_seconds_total",
+    "Seconds that requests to one API server took, in all, watches aside.",
+    ["cluster"],
+)
 CONNECTIONS = Gauge("federation_open_connections", "Connections to API servers that are open, watches included.")
 CONNECTIONS_OPENED = Counter("federation_connections_opened_total", "Connections to API servers that were opened.")
-UNREADABLE = Counter(
+UNREADABLE = Family(
+    "counter",
     "federation_unreadable_objects_total",
     "Objects that an API server sent and that could not be read, each once.",
     ["cluster", "type"],
 )
-PUSHES = Counter("federation_pushes_total", "Writes to members by what came of them.", ["cluster", "type", "result"])
-REMOVALS = Counter(
+PUSHES = Family(
+    "counter", "federation_pushes_total", "Writes to one member by what came of them.", ["cluster", "result"]
+)
+TYPE_PUSHES = Family(
+    "counter",
+    "federation_type_pushes_total",
+    "Writes of one type to all members by what came of them.",
+    ["type", "result"],
+)
+REMOVALS = Family(
+    "counter",
     "federation_removals_total",
-    "Copies that were deleted in a member or released there, by what that followed from.",
-    ["cluster", "type", "result", "reason"],
+    "Copies that were deleted in members or released there, by what that followed from.",
+    ["type", "result", "reason"],
 )
 HUB_REFUSALS = Counter(
     "federation_hub_refusals_total", "Writes that the hub refused, by what: finalizer, status, event.", ["type", "what"]
 )
-RELISTS = Counter("federation_relists_total", "Lists from nothing by reason.", ["cluster", "type", "reason"])
-WATCH_EVENTS = Counter("federation_watch_events_total", "Watch events received.", ["cluster", "type"])
-CLUSTER_READY = Gauge("federation_cluster_ready", "1 when the member answers its probe.", ["cluster"])
-LANE_DEPTH = Gauge("federation_lane_depth", "Keys that wait for one member or are being written to it.", ["cluster"])
-LANE_PAUSED = Counter("federation_lane_pauses_total", "Times a lane stopped asking its member.", ["cluster", "reason"])
-PLACEMENTS = Gauge("federation_placements", "Objects observed in members by type.", ["cluster", "type"])
+RELISTS = Family("counter", "federation_relists_total", "Lists from nothing by reason.", ["cluster", "reason"])
+WATCH_EVENTS = Family(
+    "counter", "federation_watch_events_total", "Watch events received from one cluster.", ["cluster"]
+)
+TYPE_WATCH_EVENTS = Family(
+    "counter",
+    "federation_type_watch_events_total",
+    "Watch events about one type, received from hub and members.",
+    ["type"],
+)
+CLUSTER_READY = Family("gauge", "federation_cluster_ready", "1 when the member answers its probe.", ["cluster"])
+LANE_DEPTH = Family(
+    "gauge", "federation_lane_depth", "Keys that wait for one member or are being written to it.", ["cluster"]
+)
+LANE_PAUSED = Family(
+    "counter", "federation_lane_pauses_total", "Times a lane stopped asking its member.", ["cluster", "reason"]
+)
+PLACEMENTS = Family("gauge", "federation_placements", "Objects observed in one member.", ["cluster"])
+TYPE_PLACEMENTS = Family(
+    "gauge", "federation_type_placements", "Objects of one type observed in all members.", ["type"]
+)
 PROBES = Counter(
     "federation_probes_total",
     "Probes by result; inconclusive: this process was too late to read an answer.",
@@ -59,36 +97,26 @@ PROBES = Counter(
 LOOP_LATE = Counter("federation_event_loop_late_seconds_total", "Seconds that the event loop was late by, in all.")
 LOOP_LAG = Gauge("federation_event_loop_lag_seconds", "How late the event loop woke up last time.")
 
-M = TypeVar("M", bound=MetricWrapperBase)
-
 HUB = "hub"
 """The hub's own name in the labels."""
-_ABOUT_CLUSTERS: Mapping[str, tuple[MetricWrapperBase, ...]] = {
-    "host": (REQUESTS, REQUEST_SECONDS),
-    "cluster": (
-        PUSHES,
-        REMOVALS,
-        RELISTS,
-        UNREADABLE,
-        WATCH_EVENTS,
-        CLUSTER_READY,
-        LANE_DEPTH,
-        LANE_PAUSED,
-        PLACEMENTS,
-    ),
-}
+MEMBERS = "members"
+"""All members together, where a histogram of each would be fifteen lines and more for each."""
+_ABOUT_CLUSTERS = (
+    REQUESTS,
+    REQUEST_SECONDS_IN_ALL,
+    UNREADABLE,
+    PUSHES,
+    RELISTS,
+    WATCH_EVENTS,
+    CLUSTER_READY,
+    LANE_DEPTH,
+    LANE_PAUSED,
+    PLACEMENTS,
+)
+_ABOUT_TYPES = (TYPE_PUSHES, REMOVALS, TYPE_WATCH_EVENTS, TYPE_PLACEMENTS)
 
-
-_children: dict[tuple[MetricWrapperBase, str, tuple[str, ...]], MetricWrapperBase] = {}
-
-
-def about(metric: M, cluster: str, *others: str) -> M:
-    """`metric.labels(cluster, *others)`, remembered: looking it up under the metric's lock takes five times as long."""
-    key = (metric, cluster, others)
-    child = _children.get(key)
-    if child is None:
-        child = _children[key] = metric.labels(cluster, *others)
-    return child  # type: ignore[return-value]  # a metric's children are of its own class
+# They are a second line for each of prometheus_client's: when it was first counted.
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 def forget_cluster(name: str) -> None:
@@ -97,8 +125,12 @@ def forget_cluster(name: str) -> None:
     A member that is called as the hub shares its labels, which stay.
     """
     if name != HUB:
-        for key in [key for key in _children if key[1] == name]:
-            del _children[key]
-        for label, about in _ABOUT_CLUSTERS.items():
-            for metric in about:
-                metric.remove_by_labels({label: name})
+        for family in _ABOUT_CLUSTERS:
+            family.forget(name)
+
+
+def steps() -> Iterator[str]:
+    """The text of /metrics, some milliseconds' work at a time."""
+    yield generate_latest().decode()
+    for family in (*_ABOUT_TYPES, *_ABOUT_CLUSTERS):
+        yield from family.steps()

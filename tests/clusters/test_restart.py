@@ -276,9 +276,11 @@ async def test_metrics_have_controller_runtimes_names_and_no_objects(
         "controller_runtime_reconcile_time_seconds_bucket",
         'workqueue_depth{name="sync"}',
         'rest_client_requests_total{code="200"',
-        'federation_pushes_total{cluster="m1",result="ok",type="configmaps"}',
+        'federation_pushes_total{cluster="m1",result="ok"}',
+        'federation_type_pushes_total{result="ok",type="configmaps"}',
         'federation_cluster_ready{cluster="m1"} 1.0',
-        'federation_placements{cluster="m1",type="configmaps"}',
+        'federation_placements{cluster="m1"}',
+        'federation_type_placements{type="configmaps"}',
         "process_cpu_seconds_total",
     ):
         assert name in text, name

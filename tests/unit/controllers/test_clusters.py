@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
-from prometheus_client import REGISTRY, generate_latest
 from structlog.testing import capture_logs
 
 from federation.controllers import tokens
@@ -733,7 +732,7 @@ async def test_a_cluster_that_leaves_leaves_nothing_behind() -> None:
         fleet.join("m2")
         await asyncio.sleep(1)
         gate = fleet.gates[0]
-        assert REGISTRY.get_sample_value("federation_cluster_ready", {"cluster": "m1"}) == 1
+        assert metrics.CLUSTER_READY.value("m1") == 1
         tasks = {task.get_name() for task in asyncio.all_tasks()}
         assert {"probe:m1", "token:m1", "watch:m1:configmaps"} <= tasks
         fleet.hub.delete(KUBEFED_CLUSTERS, ObjectName(SYSTEM, "m1"))
@@ -743,7 +742,7 @@ async def test_a_cluster_that_leaves_leaves_nothing_behind() -> None:
         assert set(fleet.world.types["configmaps"].copies) == {"m2"}
         tasks = {task.get_name() for task in asyncio.all_tasks()}
         assert not {"probe:m1", "token:m1", "watch:m1:configmaps", "lane:m1"} & tasks
-        assert REGISTRY.get_sample_value("federation_cluster_ready", {"cluster": "m1"}) is None
+        assert metrics.CLUSTER_READY.value("m1") is None
         for memory in (fleet.clusters._joined, fleet.clusters._configured):
             assert set(memory) == {"m2"}
         assert set(fleet.clusters._identities._owners.values()) == {"m2"}
@@ -1150,17 +1149,17 @@ async def test_a_cluster_that_has_left_leaves_no_sample_behind() -> None:
         await asyncio.sleep(1)
         for name in ("m1", "m2", "hub"):
             metrics.REQUESTS.labels(name, "GET", "200").inc()
-            metrics.REQUEST_SECONDS.labels(name, "GET").observe(0.1)
-            metrics.PUSHES.labels(name, "configmaps", "ok").inc()
+            metrics.REQUEST_SECONDS_IN_ALL.labels(name).inc(0.1)
+            metrics.PUSHES.labels(name, "ok").inc()
             metrics.LANE_PAUSED.labels(name, "failing").inc()
         fleet.hub.delete(KUBEFED_CLUSTERS, ObjectName(SYSTEM, "m1"))
         await asyncio.sleep(1)
-        exposed = generate_latest().decode()
+        exposed = "".join(metrics.steps())
         assert '"m1"' not in exposed
         assert all(f'"{name}"' in exposed for name in ("m2", "hub"))
         fleet.join()
         await asyncio.sleep(1)
-        assert 'federation_cluster_ready{cluster="m1"} 1.0' in generate_latest().decode()
+        assert 'federation_cluster_ready{cluster="m1"} 1.0' in "".join(metrics.steps())
 
 
 @virtual

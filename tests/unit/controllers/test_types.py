@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from msgspec import Raw
-from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from federation.controllers.clusters import StoredSink
@@ -22,6 +21,7 @@ from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.plan import Delete, Plan
 from federation.model.resources import TYPE_CONFIGS, Key, ObjectName, Resource
+from federation.runtime import metrics
 from federation.runtime.workers import Workers
 from tests.fakehub import FakeHub
 from tests.unit.controllers.fleet import SYSTEM, Fleet
@@ -187,6 +187,7 @@ async def test_propagation_off_stops_it_and_leaves_copies_alone() -> None:
     async with enabled() as made:
         made.config()
         await settle()
+        assert metrics.TYPE_PLACEMENTS.value("configmaps") == metrics.PLACEMENTS.value("m1") == 0
         made.config(propagation="Disabled")
         await settle()
         assert made.running == set()
@@ -194,7 +195,7 @@ async def test_propagation_off_stops_it_and_leaves_copies_alone() -> None:
         assert not made.member_watch()
         assert made.status()["propagationController"] == "NotRunning"
         assert made.ready() is None  # nothing is wrong with a type that is switched off
-        assert REGISTRY.get_sample_value("federation_placements", {"cluster": "m1", "type": "configmaps"}) is None
+        assert metrics.TYPE_PLACEMENTS.value("configmaps") is None
         made.config(propagation="Enabled")
         await settle()
         assert made.running == {"configmaps"}

@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import web
-from prometheus_client import REGISTRY
 
 from federation.kube.connection import APPLY_PATCH, JSON, METADATA, Answer, Connection, expect
 from federation.kube.endpoint import Credentials, Endpoint
@@ -22,6 +21,7 @@ from federation.kube.tls import Trust
 from federation.model.errors import ApiFailure, Unusable
 from federation.model.failures import Failure, FailureKind
 from federation.playground import pki
+from federation.runtime import metrics
 from tests.unit.kube.servers import Handler, answering, serving
 from tests.unit.kube.test_listing import BLOCKED, Turning
 
@@ -281,13 +281,13 @@ async def test_counted_by_cluster_verb_and_code() -> None:
         return status(503)
 
     def count() -> float:
-        labels = {"host": "m1", "method": "DELETE", "code": "503"}
-        return REGISTRY.get_sample_value("rest_client_requests_total", labels) or 0.0
+        return metrics.REQUESTS.labels("m1", "DELETE", "503").now
 
-    before = count()
+    before, seconds = count(), metrics.REQUEST_SECONDS_IN_ALL.labels("m1").now
     async with serving(handler) as url, connected(url) as connection:
         await connection.request("DELETE", OPEN)
     assert count() == before + 1
+    assert metrics.REQUEST_SECONDS_IN_ALL.labels("m1").now > seconds
 
 
 async def test_bodies_of_megabytes_arrive_whole() -> None:

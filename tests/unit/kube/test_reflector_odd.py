@@ -89,13 +89,13 @@ async def test_poison_in_a_list_and_in_events_stops_nobody() -> None:
     ]
     server = Server([first], [watch])
     sink, reflector = follow(server)
-    before = metrics.UNREADABLE.labels("m1", "things")._value.get()
+    before = metrics.UNREADABLE.labels("m1", "things").now
     await run(reflector, 60)
     assert sink.reported == ["=p!,q!", "+a", "+p!", "+b", "+r!", "-q!", "+p"]
     assert server.verbs() == ["list", "watch@10"]
     assert reflector.failure is None
     assert reflector.synced
-    assert metrics.UNREADABLE.labels("m1", "things")._value.get() - before == 3  # each once
+    assert metrics.UNREADABLE.labels("m1", "things").now - before == 3  # each once
 
 
 @virtual

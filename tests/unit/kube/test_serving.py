@@ -1,11 +1,12 @@
 """/livez, /readyz and /metrics of the controller itself."""
 
+import asyncio
 import socket
 
 import aiohttp
 import pytest
 
-from federation.kube.serving import Listener
+from federation.kube.serving import Listener, _metrics
 from federation.model.errors import Unusable
 from federation.runtime import metrics
 
@@ -38,6 +39,33 @@ async def test_checks_and_metrics() -> None:
     finally:
         await endpoint.stop()
     await endpoint.stop()  # once more does no harm
+
+
+async def test_a_scrape_lets_others_have_their_turn() -> None:
+    """As often as the text has steps: it is long where there are many clusters."""
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    for number in range(2_500):
+        metrics.CLUSTER_READY.labels(f"served-{number}").set(1)
+    steps = len(list(metrics.steps()))
+    task = asyncio.create_task(others())
+    try:
+        await asyncio.sleep(0)
+        turns = 0
+        response = await _metrics(None)  # type: ignore[arg-type]  # which it does not look at
+        assert turns >= steps - 1
+        assert isinstance(response.body, bytes)
+        assert response.body.count(b"served-") == 2_500
+    finally:
+        task.cancel()
+        for number in range(2_500):
+            metrics.forget_cluster(f"served-{number}")
 
 
 async def test_a_taken_port_is_named() -> None:
