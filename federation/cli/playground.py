@@ -130,7 +130,7 @@ def kill(*, cluster: str, name: str) -> None:
     from federation.playground import verbs  # noqa: PLC0415
 
     verbs.kill(cluster, name, report=options.report)
-    options.report(f"{cluster} is killed; next: fedctl playground resume {cluster}")
+    options.report(f"{cluster} is killed; next: {_resume(cluster, name)}")
 
 
 @click.command("pause", cls=Verb, examples="  fedctl playground pause m1\n  fedctl playground resume m1")
@@ -141,7 +141,7 @@ def pause(*, cluster: str, name: str) -> None:
     from federation.playground import verbs  # noqa: PLC0415
 
     verbs.pause(cluster, name, report=options.report)
-    options.report(f"{cluster} hangs; next: fedctl playground resume {cluster}")
+    options.report(f"{cluster} hangs; next: {_resume(cluster, name)}")
 
 
 @click.command("resume", cls=Verb, examples="  fedctl playground resume m1")
@@ -153,6 +153,12 @@ def resume(*, cluster: str, name: str) -> None:
 
     verbs.resume(cluster, name, report=options.report)
     options.report(f"{cluster} serves again")
+
+
+def _resume(cluster: str, name: str) -> str:
+    """The command line that makes a cluster of this playground go on."""
+    named = "" if name == "default" else f" --name {name}"
+    return f"fedctl playground resume {cluster}{named}"
 
 
 class _Passing(Verb):

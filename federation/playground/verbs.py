@@ -25,8 +25,15 @@ def _provider(directory: Path) -> Provider:
     return "kind" if (directory / _KIND_MARK).exists() else "local"
 
 
+def _missing(name: str) -> PlaygroundError:
+    up = "fedctl playground up" if name == DEFAULT_PLAYGROUND else f"fedctl playground up --name {name}"
+    return PlaygroundError(f"there is no playground {name!r}: `{up}` makes one")
+
+
 def _local(name: str, report: Report) -> Playground:
     directory = layout.default_directory(name)
+    if not directory.exists():
+        raise _missing(name)
     if _provider(directory) == "kind":
         raise PlaygroundError(
             f"playground {name!r} runs on kind: use docker pause, unpause, stop and start on its nodes"
@@ -79,6 +86,7 @@ def up(
     if provider == "kind":
         if simulated:
             raise PlaygroundError("kind makes real clusters only: leave --shape many or --provider kind out")
+        _ = provider_kind.KindPlayground(directory, report=report).clusters  # fails before anything is marked as kind's
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         (directory / _KIND_MARK).touch()
         return provider_kind.KindPlayground.up(directory, real, report=report).kubeconfig
@@ -99,7 +107,7 @@ def kubeconfig(name: str = DEFAULT_PLAYGROUND) -> Path:
     """The playground's kubeconfig file; a context per cluster, named as the cluster."""
     file = layout.Layout(layout.default_directory(name)).kubeconfig
     if not file.exists():
-        raise PlaygroundError(f"there is no playground {name!r}: `fedctl playground up` makes one")
+        raise _missing(name)
     return file
 
 
@@ -115,6 +123,8 @@ def status(name: str = DEFAULT_PLAYGROUND) -> list[Row]:
     if _provider(directory) == "kind":
         listed = provider_kind.KindPlayground(directory).clusters
         return [Row(each.name, each.kind_name, State.RUNNING, None, None, None, "") for each in listed]
+    if not directory.exists():
+        raise _missing(name)
     return Playground.open(directory).status()
 
 

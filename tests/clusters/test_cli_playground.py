@@ -44,6 +44,15 @@ def test_a_playgrounds_life(own: Path) -> None:
     assert gone.err.startswith("error: ")
 
 
+def test_a_named_playground_is_named_in_what_to_do_next(own: Path) -> None:
+    assert fedctl("playground", "up", "--name", "other", "solo").code == 0
+    try:
+        hangs = fedctl("playground", "pause", "solo", "--name", "other")
+        assert hangs.err.strip() == "solo hangs; next: fedctl playground resume solo --name other"
+    finally:
+        assert fedctl("playground", "down", "--name", "other").code == 0
+
+
 def test_what_is_not_there_is_one_clear_error(own: Path) -> None:
     for words in (["status"], ["kubeconfig"], ["kill", "m1"]):
         ran = fedctl("playground", *words)

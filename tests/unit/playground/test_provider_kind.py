@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,15 @@ def test_without_kind_the_error_says_what_to_do(kind: Kind, monkeypatch: pytest.
         kind.up("m1")
 
 
+def test_a_playground_that_kind_cannot_make_is_in_nobodys_way(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `kind`, neither `up` nor `down` could ever pass a directory that is marked as kind's."""
+    with monkeypatch.context() as without:
+        without.setenv("PATH", "")
+        with pytest.raises(PlaygroundError, match="no `kind` in PATH"):
+            verbs.up("demo", ("host",), provider="kind", report=lambda _: None)
+    assert not layout.default_directory("demo").exists()
+
+
 def test_the_verbs_know_a_playground_of_kind(kind: Kind) -> None:
     file = verbs.up("demo", ("host", "m1"), provider="kind", report=lambda _: None)
     assert file == verbs.kubeconfig("demo") == layout.default_directory("demo") / "kubeconfig"
@@ -118,9 +128,15 @@ def test_the_verbs_know_a_playground_of_kind(kind: Kind) -> None:
     assert kind.calls("delete") != []
 
 
-def test_verbs_without_a_playground_say_so(kind: Kind) -> None:
-    for verb in (verbs.kubeconfig, verbs.status):
-        with pytest.raises(PlaygroundError, match="there is no playground"):
-            verb("demo")
+def test_verbs_without_a_playground_say_how_to_make_it(kind: Kind) -> None:
+    asks: list[Callable[[], object]] = [
+        lambda: verbs.kubeconfig("demo"),
+        lambda: verbs.status("demo"),
+        lambda: verbs.pause("m1", "demo"),
+        lambda: verbs.kill("m1", "demo"),
+    ]
+    for ask in asks:
+        with pytest.raises(PlaygroundError, match="no playground 'demo': `fedctl playground up --name demo` makes one"):
+            ask()
     assert not verbs.down("demo", report=lambda _: None)
     assert not (kind.directory.parent / "demo.lock").exists()
