@@ -53,10 +53,13 @@ class Absences:
 
     async def confirmed(self, state: TypeState, where: ObjectName) -> bool:
         """Whether the hub has no such federated object; one that it has is put back into the store."""
-        state.missing.add(where)
-        found = await self._hub.read_federated(state.type.federated, where)
-        if where not in state.missing:
-            return state.objects.get(where) is None  # its watch has reported meanwhile, and is newer
+        lists = -1
+        while lists != state.objects.lists:  # a list that was taken in meanwhile may be newer than the answer
+            lists = state.objects.lists
+            state.missing.add(where)
+            found = await self._hub.read_federated(state.type.federated, where)
+            if where not in state.missing:
+                return state.objects.get(where) is None  # its watch has reported meanwhile, and is newer
         if not isinstance(found, Failure):
             state.missing.discard(where)
             state.objects.put(where, found)
@@ -73,9 +76,12 @@ async def _nobody_asks(name: str) -> bool:
 
 async def gone(hub: HubPort, store: Store[StoredObject], resource: Resource, where: ObjectName) -> bool:
     """Whether the hub has no such object of its system namespace; one that it has is put back into the store."""
-    found = await hub.read(resource, where)
-    if store.get(where) is not None:
-        return False
+    known = (-1, -1)
+    while known != (store.lists, store.drops):  # what was learnt meanwhile may be newer than the answer
+        known = store.lists, store.drops
+        found = await hub.read(resource, where)
+        if store.get(where) is not None:
+            return False
     if isinstance(found, Failure):
         if found.kind not in _GONE:
             raise ApiFailure(found, f"{resource.kind} {where.name}")

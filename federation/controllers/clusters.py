@@ -382,7 +382,7 @@ class StoredSink:
             self._notify(where.name)
         for item in listed.values():
             self.upsert(item)
-        self._store.synced = True
+        self._store.listed()
         self.listed.set()
 
     def upsert(self, item: StoredObject) -> None:

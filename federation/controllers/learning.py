@@ -105,8 +105,7 @@ def applied(turn: Turn, action: Apply, observed: Observed, outcome: Outcome) -> 
         track.actions[cluster] = Keep(action.digest, observed.owned_digest, observed.claims)
     if not observed.managed:
         turn.track.stale = True  # admission took our label off: its watch will not show it, and the plan reports that
-    # A namespace's watch must see it appear, and wake the objects that wait for it.
-    _seen(turn, observed, appears=not turn.state.type.is_namespace)
+    _seen(turn, observed, appears=True)
 
 
 def yielded(turn: Turn, manager: str, observed: Observed) -> None:
@@ -154,9 +153,9 @@ def ended(turn: Turn) -> None:
 
 
 def _went(turn: Turn, observed: Observed) -> bool:
-    """Whether the watch has already shown the end of what the answer shows."""
+    """Whether the watch, or a list, has already shown the end of what the answer shows."""
     copies = turn.state.copies.get(turn.cluster)
-    return copies is not None and bool(copies.gone) and copies.gone.get(turn.target, 0) > observed.version
+    return copies is not None and copies.ended(turn.target, observed.version)
 
 
 def _contended(turn: Turn, *, manager: str, fields: tuple[str, ...], does: str = "") -> None:

@@ -7,7 +7,7 @@ end here: a status that we wrote, a finalizer that we added and an apply whose d
 import asyncio
 import functools
 import itertools
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -213,7 +213,7 @@ class FederatedSink:
                 else:
                     self._compare(name, item)
             yield
-        state.objects.synced = True
+        state.objects.listed()
         if first:
             yield from self._wake_strays()
         if first and state.type.is_namespace:
@@ -296,6 +296,7 @@ class CopiesSink:
         self._wake = wake
         self._fanout = fanout
         self._beside = beside
+        self._listed = 0
 
     def remembered(self) -> tuple[int, int]:
         """Bytes that are kept of this collection, and of all others of the same server."""
@@ -304,6 +305,11 @@ class CopiesSink:
     def listing(self) -> None:
         """A list is asked for: what our own writes show from now on may be newer than it."""
         self._copies.answered = set()
+        self._listed = 0
+
+    def listed(self, version: str) -> None:
+        """The list that follows is of this resourceVersion."""
+        self._listed = managedfields.number(version)
 
     def replace(self, items: Iterable[PartialMetadata]) -> None:
         """`replacing` in one step."""
@@ -313,42 +319,50 @@ class CopiesSink:
     def replacing(self, items: Iterable[PartialMetadata]) -> Iterator[None]:
         """A whole list. The first one wakes every object of the type.
 
-        An object that we wrote since the list was asked for is left to the watch, which goes on from it.
+        An object that an answer has shown in a version that is newer than the list is left to the watch, which goes on
+        from it. One that the list leaves out though it is as new has gone, and with it what later answers show of it.
         """
         objects = self._copies.objects
         first = not objects.synced
-        answered = self._copies.answered  # which grows while this goes on
-        if answered is None:
-            answered = self._copies.answered = set()
+        if self._copies.answered is None:
+            self._copies.answered = set()  # which grows while this goes on
         listed: dict[ObjectName, PartialMetadata] = {}
         for some in _slices(items):
             listed.update((ObjectName(item.namespace, item.name), item) for item in some)
             yield
-        for targets in _slices([target for target in objects if target not in listed]):
-            for target in targets:
-                if target not in answered and objects.drop(target) is not None:
-                    self._missed(target)
-                    self._changed(target)
-            yield
         for pairs in _slices(listed.items()):
             for target, item in pairs:
-                self._take(target, managedfields.observe(item, self._manager), answered)
+                self._take(target, managedfields.observe(item, self._manager))
+            yield
+        self._copies.listed = self._listed  # only now: what it contains is known
+        for targets in _slices([target for target in objects if target not in listed]):
+            for target in targets:
+                self._leave_out(target)
             yield
         self._copies.answered = None
-        objects.synced = True
+        objects.listed()
         if first:
             # Objects wait for their namespaces, too.
             self._fanout.copies(self._cluster, "" if self._state.type.is_namespace else self._state.type.name)
 
-    def _take(self, target: ObjectName, observed: Observed, answered: Container[ObjectName]) -> None:
+    def _take(self, target: ObjectName, observed: Observed) -> None:
         """One object of a list."""
         if self._copies.outdated(target, observed):
-            if target in answered:
+            if self._copies.newer_than(self._listed, target):
                 return
             self._restored(target)
         before = self._copies.objects.put(target, observed)
+        self._appeared(target, before)
         if before != observed:
             self._changed(target)
+
+    def _leave_out(self, target: ObjectName) -> None:
+        """A name that is not in a list."""
+        if self._copies.newer_than(self._listed, target) or self._copies.objects.drop(target) is None:
+            return
+        self._missed(target)
+        self._changed(target)
+        self._disappeared(target)
 
     def upsert(self, item: PartialMetadata) -> None:
         """One object: drift, a label, a deletion begun, or our own write coming back."""
@@ -357,8 +371,7 @@ class CopiesSink:
         if self._copies.outdated(target, observed):
             return
         before = self._copies.objects.put(target, observed)
-        if before is None and self._state.type.is_namespace:
-            self._fanout.namespace(item.name)
+        self._appeared(target, before)
         if before is None or _drifted(before, observed):
             self._observed(target, before, observed)
 
@@ -375,8 +388,19 @@ class CopiesSink:
         if track is not None and run_once.interrupted(self._state.type, item):
             track.interrupted.add(self._cluster)
         self._changed(target)
+        self._disappeared(target)
+
+    def _appeared(self, target: ObjectName, before: Observed | None) -> None:
+        """Objects wait for their namespace until its watch or a list shows it: an answer wakes nobody. The first list
+        wakes them all."""
+        new = self._copies.watched(target) or before is None
+        if new and self._state.type.is_namespace and self._copies.objects.synced:
+            self._fanout.namespace(target.name)
+
+    def _disappeared(self, target: ObjectName) -> None:
+        self._copies.watched(target)
         if self._state.type.is_namespace:
-            self._fanout.namespace(item.name)
+            self._fanout.namespace(target.name)
 
     def _restored(self, target: ObjectName) -> None:
         """The member went back in time (a backup): an old entry of ours does not show that its values are old."""
@@ -451,8 +475,9 @@ class HostNamespaceSink:
             self._changed(name.name)
         for item in listed.values():
             self.upsert(item)
-        if not self._world.host_namespaces.synced:
-            self._world.host_namespaces.synced = True
+        first = not self._world.host_namespaces.synced
+        self._world.host_namespaces.listed()
+        if first:
             state = self._world.types.get(marks.NAMESPACE_TYPE)
             for where in list(state.objects) if state is not None else ():
                 self._wake(Key(marks.NAMESPACE_TYPE, *where))

@@ -189,17 +189,21 @@ class Copies:
 
     `served` are the versions of the type that the member serves, best first; None while that is not known. `answered`
     are objects that answers to our own writes have shown since a list was asked for, which may be older; None while
-    none is under way. `gone` are objects that went while a write of ours was under way, each with the version of its
-    end: the answer to that write may still come, and shows what is not there any more.
+    none is under way. `unwatched` are those that no watch or list has shown yet. `listed` is the resourceVersion of the
+    last list, 0 where that is no number: of what is as old, there is only what it contains. `gone` are objects that
+    went while a write of ours was under way, each with the version of its end: the answer to that write may still come,
+    and shows what is not there any more.
     """
 
-    __slots__ = ("answered", "gone", "objects", "served", "unobservable")
+    __slots__ = ("answered", "gone", "listed", "objects", "served", "unobservable", "unwatched")
 
     def __init__(self) -> None:
         self.objects: Store[Observed] = Store()
         self.served: tuple[str, ...] | None = None
         self.unobservable: Wait | None = None
         self.answered: set[ObjectName] | None = None
+        self.unwatched: set[ObjectName] = set()
+        self.listed = 0
         self.gone: dict[ObjectName, int] = {}
 
     @property
@@ -228,11 +232,34 @@ class Copies:
         known = self.objects.get(name)
         return known is not None and known.version > observed.version
 
+    def ended(self, name: ObjectName, version: int) -> bool:
+        """Whether what an answer shows in this version is known to have gone since: no event of that is to come.
+
+        An event has shown its end, or a list that is as new did not contain it.
+        """
+        return self.gone.get(name, 0) > version or (0 < version <= self.listed and name not in self.objects)
+
     def answer(self, name: ObjectName, observed: Observed) -> None:
         """Take in what the answer to a write of ours has shown."""
-        self.objects.put(name, observed)
+        if self.objects.put(name, observed) is None:
+            self.unwatched.add(name)
         if self.answered is not None:
             self.answered.add(name)
+
+    def newer_than(self, listed: int, name: ObjectName) -> bool:
+        """Whether what is known of this name is of an answer, and newer than the list of this version that was asked
+        for before. Without an answer since, the list is newer, whatever the versions: the member may be restored."""
+        known = self.objects.get(name)
+        if known is None or self.answered is None or name not in self.answered:
+            return False
+        return not 0 < known.version <= listed
+
+    def watched(self, name: ObjectName) -> bool:
+        """A watch or a list has shown this name: whether that is the first time since an answer had put it in."""
+        if name not in self.unwatched:
+            return False
+        self.unwatched.discard(name)
+        return True
 
 
 @dataclass(slots=True)

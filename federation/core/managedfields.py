@@ -129,7 +129,11 @@ def observe(meta: PartialMetadata, manager: str) -> Observed:
 
 def version(meta: PartialMetadata) -> int:
     """The resourceVersion as a number, for Observed; 0 where it is none."""
-    text = meta.resource_version
+    return number(meta.resource_version)
+
+
+def number(text: str) -> int:
+    """A resourceVersion, of an object or a list, as a number; 0 where it is none."""
     return int(text) if len(text) <= _LONGEST_VERSION and text.isdecimal() else 0
 
 

@@ -100,7 +100,10 @@ class ListingSink(Protocol):
     """A sink that learns of its objects from elsewhere, too, and may know something newer than the list."""
 
     def listing(self) -> None:
-        """A list begins; `replace` follows, or this again."""
+        """A list begins; `listed` follows, or this again."""
+
+    def listed(self, version: str) -> None:
+        """It has ended, and shows the collection as of this resourceVersion; `replace` follows at once."""
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -257,6 +260,8 @@ class Reflector(Generic[T]):
         for item in listed.items:
             if item.broken:
                 self._note(item)
+        if isinstance(self._sink, ListingSink):
+            self._sink.listed(listed.version)
         if isinstance(self._sink, GradualSink):
             for _ in self._sink.replacing(listed.items):
                 await asyncio.sleep(0)

@@ -9,10 +9,15 @@ V = TypeVar("V")
 
 
 class Store(Generic[V]):
-    """A snapshot of one collection. Until `synced` an absent name means nothing."""
+    """A snapshot of one collection. Until `synced` an absent name means nothing.
+
+    `lists` and `drops` count the lists that were taken in, and the names that were said to be gone: whoever asks for
+    one name can see whether something was learnt meanwhile that may be newer than the answer.
+    """
 
     def __init__(self) -> None:
         self.synced = False
+        self.lists = self.drops = 0
         self.letters = 0
         """The length of all names together."""
         self._items: dict[ObjectName, V] = {}
@@ -26,6 +31,11 @@ class Store(Generic[V]):
 
     def __contains__(self, name: ObjectName) -> bool:
         return name in self._items
+
+    def listed(self) -> None:
+        """A list was taken in."""
+        self.synced = True
+        self.lists += 1
 
     def get(self, name: ObjectName) -> V | None:
         """The object, or None."""
@@ -50,6 +60,7 @@ class Store(Generic[V]):
 
     def drop(self, name: ObjectName) -> V | None:
         """Forget an object; the answer is what was there."""
+        self.drops += 1
         value = self._items.pop(name, None)
         names = self._namespaces.get(name.namespace)
         if names is not None and name in names:

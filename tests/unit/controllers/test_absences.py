@@ -4,18 +4,23 @@ What follows from an absence is the gravest thing a controller does, so no list 
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
+import orjson
 import pytest
 
 from federation.controllers.gathering import Gatherer
 from federation.model.failures import Failure, FailureKind
-from federation.model.federated import FederatedObject, FederatedType, Metadata
+from federation.model.federated import FederatedType, Metadata
 from federation.model.marks import COPY_ANNOTATION, SYNC_FINALIZER
 from federation.model.observations import Missing
 from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, ObjectName, Resource
 from tests.unit.controllers.fleet import SYSTEM, Fleet
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, WEB, Rig
 from tests.unit.virtualtime import settle, virtual
+
+T = TypeVar("T")
 
 BOTH = (FEDERATED_NAMESPACES, CONFIGMAPS)
 AWAY = Failure(FailureKind.UNAVAILABLE, "503", 503)
@@ -227,24 +232,52 @@ async def test_an_object_that_was_never_pushed_is_not_lost_to_a_list_either() ->
         assert rig.data("m2", name=ObjectName("ns", "idle")) == "b"
 
 
+def slowly(read: Callable[[Resource, ObjectName], Awaitable[T]]) -> Callable[[Resource, ObjectName], Awaitable[T]]:
+    """The same, with an answer that is on its way for a second."""
+
+    async def reading(resource: Resource, name: ObjectName) -> T:
+        found = await read(resource, name)
+        await asyncio.sleep(1)
+        return found
+
+    return reading
+
+
+@pytest.mark.parametrize("how", ["event", "list"])
 @virtual
-async def test_a_deletion_that_is_reported_while_the_hub_is_asked_is_believed() -> None:
-    """The answer is older than the event: what it says is there must not come back."""
+async def test_a_deletion_that_is_reported_while_the_hub_is_asked_is_believed(how: str) -> None:
+    """The answer is older than the event, or the list: what it says is there must not come back."""
     async with Rig("m1", types=BOTH) as rig:
         idle = ObjectName("ns", "idle")
         rig.put(idle, clusters=())
         await settle()
-        read = rig.hub.read_federated
-
-        async def slowly(resource: Resource, name: ObjectName) -> FederatedObject | Failure:
-            found = await read(resource, name)
-            await asyncio.sleep(1)
-            return found
-
-        rig.hub.read_federated = slowly  # type: ignore[method-assign]
+        rig.hub.read_federated = slowly(rig.hub.read_federated)  # type: ignore[method-assign,assignment]
         lie(rig, CONFIGMAPS)
         await settle()
-        rig.delete(idle)
+        if how == "event":
+            rig.delete(idle)
+        else:
+            erase(rig, CONFIGMAPS, idle)
         await asyncio.sleep(5)
         state = rig.world.types["configmaps"]
         assert (state.objects.get(idle), dict(state.tracks), state.missing) == (None, {}, set())
+
+
+@pytest.mark.parametrize("how", ["event", "list"])
+@virtual
+async def test_a_cluster_that_leaves_while_the_hub_is_asked_does_not_come_back(how: str) -> None:
+    async with Fleet() as fleet:
+        fleet.join()
+        await asyncio.sleep(1)
+        sink, decode = fleet.hub.sinks[KUBEFED_CLUSTERS.qualified]
+        fleet.hub.read = slowly(fleet.hub.read)  # type: ignore[method-assign,assignment]
+        sink.replace([])
+        await settle()
+        last = fleet.hub.objects.pop((KUBEFED_CLUSTERS.qualified, ObjectName(SYSTEM, "m1")))
+        if how == "event":
+            sink.remove(decode(orjson.dumps(last)))
+        else:
+            sink.replace([])
+        await asyncio.sleep(5)
+        assert list(fleet.world.members) == []
+        assert len(fleet.clusters.objects) == 0

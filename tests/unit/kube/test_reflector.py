@@ -146,6 +146,16 @@ class StepSink(Sink):
         self.turns += 1
 
 
+class NumberedSink(Sink):
+    """Learns what version a list is of before it gets it."""
+
+    def listing(self) -> None:
+        self.reported.append("asked")
+
+    def listed(self, version: str) -> None:
+        self.reported.append(f"@{version}")
+
+
 class Following:
     """A reflector that runs."""
 
@@ -223,6 +233,14 @@ async def test_others_have_their_turn_while_a_list_is_taken_in() -> None:
     following = Following(server, sink=StepSink())
     await following.run(1)
     assert following.sink.reported[:2] == ["after 50 turns", "+x@11"]
+
+
+@virtual
+async def test_a_sink_learns_what_version_a_list_is_of() -> None:
+    server = Server([refused(), listed("10", item("a", 3))], [[1e3]])
+    following = Following(server, sink=NumberedSink())
+    await following.run(30)
+    assert following.sink.reported == ["asked", "asked", "@10", "=a"]
 
 
 @pytest.mark.parametrize(
