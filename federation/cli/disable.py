@@ -24,9 +24,7 @@ EXAMPLES = """
     help="With --delete-crd, when the FederatedTypeConfig no longer exists: the CRD's API group.",
 )
 @click.option("--version", default="", metavar="VERSION", help="With --delete-crd, likewise: the target's version.")
-@click.option(
-    "--timeout", type=float, default=30.0, show_default=True, metavar="SECONDS", help="Wait for the controller to stop."
-)
+@options.timeout(default="30s", text="Wait for the controller to stop")
 @options.host
 @options.dry_run
 def command(

@@ -17,7 +17,7 @@ EXAMPLES = """
 @options.host
 @options.dry_run
 @options.output("yaml", "json")
-@click.option("--timeout", type=float, default=60.0, show_default=True, metavar="SECONDS", help="Wait for the CRDs.")
+@options.timeout(default="60s", text="Wait for the CRDs")
 def command(host: Host, dry_run: str, output: str | None, timeout: float) -> None:
     """Install CRDs, namespace, RBAC and KubeFedConfig on the host.
 

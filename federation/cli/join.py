@@ -65,7 +65,7 @@ EXAMPLES = """
 )
 @options.switch("--check-only", text="Make the preflight checks and nothing else.")
 @options.switch("--wait", text="Wait until the controller finds the member Ready.")
-@click.option("--timeout", type=float, default=60.0, show_default=True, metavar="SECONDS", help="For --wait.")
+@options.timeout(default="60s", text="For --wait")
 @options.dry_run
 @options.output("yaml", "json")
 def command(

@@ -9,6 +9,7 @@ import click
 
 from federation.cli import completing
 from federation.cli.goflags import GoFlag
+from federation.model.errors import Invalid
 
 SYSTEM_NAMESPACE = "kube-federation-system"
 
@@ -69,6 +70,22 @@ class _Format(click.Choice[str]):
         if value == "":
             return param.get_default(ctx) if param is not None and ctx is not None else None
         return super().convert(value, param, ctx)
+
+
+def duration(text: str) -> float:
+    """Seconds from a Go duration (`5s`, `1m30s`), as kubectl's flags take it, or from a number of seconds."""
+    from federation.core import configuration  # noqa: PLC0415 (help does without)
+
+    try:
+        return configuration.parse_duration(text, "", plain=True)
+    except Invalid as error:
+        raise click.BadParameter(error.message) from error
+
+
+def timeout(*, default: str, text: str) -> Callable[[Function], Function]:
+    """Add --timeout; the verb gets it in seconds."""
+    text = f"{text}; 90 (seconds), 90s or 1m30s."
+    return click.option("--timeout", type=duration, default=default, show_default=True, metavar="DURATION", help=text)
 
 
 def dry_run(function: Function) -> Function:

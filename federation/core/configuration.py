@@ -17,6 +17,7 @@ from federation.model.settings import HealthCheck, LeaderElection, Settings
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
+_NUMBER = re.compile(r"\d+(?:\.\d*)?|\.\d+", re.ASCII)
 _LONGEST_DURATION = 100
 _MOST_SECONDS = (2**63 - 1) / 1e9
 """What Go's time.Duration holds."""
@@ -36,14 +37,23 @@ def duration(value: object, field: str, *, default: float) -> float:
     """Seconds from a Go duration such as `10s` or `1m30s` (time.ParseDuration); absent reads as the default; > 0."""
     if value is None:
         return default
-    text = checks.string(value, field)
-    if len(text) > _LONGEST_DURATION or not _DURATION.fullmatch(text):
-        raise Invalid(field, f"{checks.quote(text)} is not a duration over 0 such as 10s or 1m30s")
-    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
-    if seconds > _MOST_SECONDS:
-        raise Invalid(field, f"{checks.quote(text)} is longer than any duration (292 years)")
+    seconds = parse_duration(checks.string(value, field), field)
     if seconds <= 0:
         raise Invalid(field, "must be greater than 0")
+    return seconds
+
+
+def parse_duration(text: str, field: str, *, plain: bool = False) -> float:
+    """Seconds from a Go duration that is not negative; with `plain`, a number without a unit is seconds, too."""
+    if len(text) <= _LONGEST_DURATION and _DURATION.fullmatch(text):
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
+    elif plain and len(text) <= _LONGEST_DURATION and _NUMBER.fullmatch(text):
+        seconds = float(text)
+    else:
+        what = "duration such as 90 (seconds), 10s or 1m30s" if plain else "duration over 0 such as 10s or 1m30s"
+        raise Invalid(field, f"{checks.quote(text)} is not a {what}")
+    if seconds > _MOST_SECONDS:
+        raise Invalid(field, f"{checks.quote(text)} is longer than any duration (292 years)")
     return seconds
 
 

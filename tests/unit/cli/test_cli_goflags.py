@@ -3,6 +3,7 @@
 The table below is kubefedctl's own (v0.9, pkg/kubefedctl): what it took is taken, and means the same.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import click
@@ -115,6 +116,57 @@ def test_a_switch(parsed: Any, *, verb: str, name: str, key: str, written: str, 
             _, params = parsed(*line)
             assert params[key] is means, line
             assert about(verb, params) == WORDS[verb], line
+
+
+@pytest.mark.parametrize("verb", ["init", "join", "disable"])
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        ("5s", 5),
+        ("1m30s", 90),
+        ("1.5h", 5400),
+        ("250ms", 0.25),
+        ("+2m", 120),
+        ("90", 90),
+        ("2.5", 2.5),
+        ("0", 0),
+        ("0s", 0),
+    ],
+)
+def test_a_duration_is_a_number_of_seconds_or_as_in_go(parsed: Any, verb: str, written: str, seconds: float) -> None:
+    words = WORDS.get(verb, [])
+    for line in ([verb, "--timeout", written, *words], [verb, *words, f"--timeout={written}"]):
+        _, params = parsed(*line)
+        assert params["timeout"] == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("verb", ["init", "join", "disable"])
+@pytest.mark.parametrize(
+    "written", ["", "5x", "s", "-5s", "-1", "nan", "inf", "1e9", "1 m", "9" * 40, "9" * 400, "9999999h"]
+)
+def test_what_is_no_duration(verb: str, written: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert root.run([verb, *WORDS.get(verb, []), f"--timeout={written}"]) == failing.USAGE
+    message = capsys.readouterr().err
+    assert "--timeout" in message
+    assert "duration" in message
+    assert len(message) < 300
+
+
+def options_of(group: click.Group) -> Iterator[click.Option]:
+    """Every flag of every verb."""
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        verb = group.get_command(ctx, name)
+        assert verb is not None
+        yield from (each for each in verb.params if isinstance(each, click.Option))
+        if isinstance(verb, click.Group):
+            yield from options_of(verb)
+
+
+def test_no_flag_takes_a_time_in_another_way() -> None:
+    kinds = {(option.name, option.type.name) for option in options_of(root.fedctl)}
+    assert {name for name, kind in kinds if kind == "duration"} == {"timeout"}
+    assert {name for name, kind in kinds if "float" in kind} == set()
 
 
 @pytest.mark.parametrize("verb", WORDS)
