@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, TypeVar
 
 import structlog
@@ -93,7 +94,7 @@ class Controller:
 
     def __init__(self, connection: Connection, hub_uid: str, namespace: str) -> None:
         self.world = World(system_namespaces=marks.SYSTEM_NAMESPACES | {namespace})
-        self.queue: KeyQueue[Key] = KeyQueue()
+        self.queue: KeyQueue[Key] = KeyQueue(attrgetter("namespace"))
         hub = HubWriter(connection)
         watches = Watches(connection, namespace)
         self.events = Events(self.world, hub)

@@ -69,6 +69,7 @@ class Pipeline:
                 self._tasks.spawn,
                 concurrency=16,
                 kind=lambda key: key.type,
+                flow=lambda key: key.namespace,
                 limit=limit,
             )
             self.world.members[name] = Member(

@@ -7,6 +7,7 @@ the same place go into the living connection, anything else opens a new Gate.
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Any
 
 import orjson
@@ -267,7 +268,8 @@ class Clusters:
             self._sync.lane_runner(name),
             self._pushing.spawn,
             concurrency=self._concurrency,
-            kind=_type_name,
+            kind=attrgetter("type"),
+            flow=attrgetter("namespace"),
             limit=self._limit,
             on_trip=lambda: self._request_probe(name),
         )
@@ -394,10 +396,6 @@ class StoredSink:
         """One object is gone."""
         self._store.drop(item.where)
         self._notify(item.where.name)
-
-
-def _type_name(key: Key) -> str:
-    return key.type
 
 
 def _refusal(name: str, stored: StoredObject, secret: StoredObject) -> str:

@@ -1,36 +1,31 @@
-"""A queue of keys with two levels: the line in which work waits, at the hub (one line) and in every lane.
+"""A queue of keys: the line in which work waits, at the hub (one line) and in every lane.
 
 Keys, not events (controller-runtime's habit): ten events on a waiting key are one piece of work, a key that is being
-worked on runs once more afterwards, and the same key never runs twice at a time. Urgent keys (what a user just
-changed) go before the rest, so that a restart's thousands of unchanged keys delay nobody, but not without end: of
-URGENT_RUN + 1 keys that are taken while others wait, one is the oldest of the others. So a key that has n others before
-it in its line is taken after (n + 1) * (URGENT_RUN + 1) takes at the latest, however many urgent ones keep coming.
+worked on runs once more afterwards, and the same key never runs twice at a time. Which key is next: `waiting`.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
+
+from federation.runtime.waiting import Waiting, one_flow
 
 K = TypeVar("K", bound=Hashable)
 
-URGENT_RUN = 8
-"""Urgent keys that are taken in a row while others wait: sustained urgent load leaves them a ninth of the turns."""
 SHORTEST = 0.001
 """Seconds that a wait lasts at least: timers fire up to a tick early, and who finds that his time has not quite come
 would ask for the rest of the tick, again and again."""
-SLACK = 64
-"""Withdrawn keys that may stay in the lines before they are cleared."""
 
 
 class KeyQueue(Generic[K]):
-    """Coalescing, per-key serial queue for one event loop; every taken key must be given back by `done`."""
+    """Coalescing, per-key serial queue for one event loop; every taken key must be given back by `done`.
 
-    def __init__(self) -> None:
-        self._urgent: deque[K] = deque()
-        self._calm: deque[K] = deque()
-        self._run = 0
-        self._waiting: dict[K, bool] = {}
+    `flow` gives the flow of a key: flows take turns.
+    """
+
+    def __init__(self, flow: Callable[[K], Hashable] = one_flow) -> None:
+        self._waiting: Waiting[K] = Waiting(flow)
         self._taken: set[K] = set()
         self._again: dict[K, bool] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
@@ -67,13 +62,9 @@ class KeyQueue(Generic[K]):
         if key in self._taken:
             self._again[key] = urgent or self._again.get(key, False)
             return
-        before = self._waiting.get(key)
-        if before is not None and (before or not urgent):
-            return
-        self._waiting[key] = urgent
-        self.added += before is None
-        (self._urgent if urgent else self._calm).append(key)
-        self._wake()
+        if self._waiting.add(key, urgent=urgent):
+            self.added += 1
+            self._wake()
 
     def add_after(self, key: K, seconds: float, *, urgent: bool = False) -> None:
         """Queue a key once `seconds` have passed; the earliest of several times counts."""
@@ -88,14 +79,11 @@ class KeyQueue(Generic[K]):
 
     def take_nowait(self) -> K | None:
         """The next key, or None when nothing waits."""
-        if not self._waiting:
+        taken = self._waiting.take()
+        if taken is None:
             return None
-        if self._run >= URGENT_RUN and (key := self._first(urgent=False)) is not None:
-            self._run = 0
-        elif (key := self._first(urgent=True)) is not None:
-            self._run += 1
-        elif (key := self._first(urgent=False)) is not None:
-            self._run = 0
+        key, self.urgent = taken
+        self._taken.add(key)
         return key
 
     async def take(self) -> K:
@@ -124,41 +112,20 @@ class KeyQueue(Generic[K]):
         if timer is not None:
             timer.cancel()
         self._again.pop(key, None)
-        waited = self._waiting.pop(key, None) is not None
-        if len(self._urgent) + len(self._calm) > 2 * len(self._waiting) + SLACK:
-            self._compact()
-        return waited
+        return self._waiting.withdraw(key)
 
     def drain(self) -> list[K]:
         """Withdraw everything that waits, now, later or for its key to be given back; the keys."""
-        keys = list(dict.fromkeys((*self._waiting, *self._timers, *self._again)))
-        for key in keys:
-            self.withdraw(key)
-        self._urgent.clear()
-        self._calm.clear()
+        keys = list(dict.fromkeys((*self._waiting.drain(), *self._timers, *self._again)))
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._again.clear()
         return keys
-
-    def _first(self, *, urgent: bool) -> K | None:
-        line = self._urgent if urgent else self._calm
-        while line:
-            key = line.popleft()
-            if self._waiting.get(key) is urgent:  # else it was moved up or withdrawn meanwhile
-                del self._waiting[key]
-                self._taken.add(key)
-                self.urgent = urgent
-                return key
-        return None
 
     def _due(self, key: K, urgent: bool) -> None:
         self._timers.pop(key, None)
         self.add(key, urgent=urgent)
-
-    def _compact(self) -> None:
-        """Clear the lines of withdrawn keys, or a line that nobody takes from would grow with every change of mind."""
-        for line, urgent in ((self._urgent, True), (self._calm, False)):
-            kept = dict.fromkeys(key for key in line if self._waiting.get(key) is urgent)
-            line.clear()
-            line.extend(kept)
 
     def _wake(self) -> None:
         while self._takers:

@@ -4,30 +4,31 @@ import asyncio
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from federation.runtime.waiting import Waiting
+
 K = TypeVar("K", bound=Hashable)
 
 
 class LimitedKind(Generic[K]):
-    """What waits with its kind, urgent keys first, and the kind's own breaker.
+    """What waits with its kind, and the kind's own breaker.
 
     `failures` in a row and `trips` of the breaker; `allowed` runs may be in flight; `throttled`: the last failure was
     throttling. Owned by `lane`, which drops it when the kind is well.
     """
 
-    def __init__(self, allowed: int) -> None:
+    def __init__(self, allowed: int, flow: Callable[[K], Hashable]) -> None:
         self.failures = 0
         self.trips = 0
         self.allowed = allowed
         self.throttled = False
-        self._urgent: dict[K, None] = {}
-        self._calm: dict[K, None] = {}
+        self._waiting: Waiting[K] = Waiting(flow)
         self._pause_timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        return len(self._urgent) + len(self._calm)
+        return len(self._waiting)
 
     def __contains__(self, key: K) -> bool:
-        return key in self._urgent or key in self._calm
+        return key in self._waiting
 
     @property
     def paused(self) -> bool:
@@ -54,30 +55,22 @@ class LimitedKind(Generic[K]):
 
     def park(self, key: K, *, urgent: bool) -> None:
         """A key waits with its kind; one that waits already is moved up when `urgent`."""
-        if urgent:
-            self._calm.pop(key, None)
-            self._urgent.setdefault(key)
-        elif key not in self._urgent:
-            self._calm.setdefault(key)
+        self._waiting.add(key, urgent=urgent)
 
     def withdraw(self, key: K) -> None:
         """It waits no longer."""
-        self._urgent.pop(key, None)
-        self._calm.pop(key, None)
+        self._waiting.withdraw(key)
 
     def take(self, most: int) -> list[tuple[K, bool]]:
-        """The first keys and whether they are urgent; they wait here no longer."""
+        """The next keys and whether they are urgent; they wait here no longer."""
         taken: list[tuple[K, bool]] = []
-        for line, urgent in ((self._urgent, True), (self._calm, False)):
-            while line and len(taken) < most:
-                key = next(iter(line))
-                del line[key]
-                taken.append((key, urgent))
+        while len(taken) < most and (each := self._waiting.take()) is not None:
+            taken.append(each)
         return taken
 
     def drain(self) -> list[K]:
         """Everything that waits; it waits here no longer."""
-        return [key for key, _ in self.take(len(self))]
+        return self._waiting.drain()
 
     def pause(self, seconds: float, then: Callable[[], None]) -> None:
         """Nothing of the kind starts for so long; the longer of two pauses counts."""

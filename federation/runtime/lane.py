@@ -20,6 +20,7 @@ from federation.runtime import backoff, metrics
 from federation.runtime.fleetlimit import FleetLimit, Slot
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.kinds import LimitedKind
+from federation.runtime.waiting import one_flow
 
 K = TypeVar("K", bound=Hashable)
 
@@ -51,8 +52,9 @@ class Lane(Generic[K]):
     """Bounded, pausable work for one cluster.
 
     `run` carries out one key and returns its Evidence, with the seconds the member asked us to wait (or None). It must
-    bound its own time. `spawn` starts a task that somebody owns. `kind` gives the kind of a key. `limit` is what all
-    lanes share. `on_trip` is called when a kind is paused: perhaps the whole member fails.
+    bound its own time. `spawn` starts a task that somebody owns. `kind` gives the kind of a key. `flow` gives the
+    flow of a key: flows take turns. `limit` is what all lanes share. `on_trip` is called when a kind is paused: perhaps
+    the whole member fails.
     """
 
     def __init__(
@@ -64,17 +66,19 @@ class Lane(Generic[K]):
         concurrency: int,
         kind: Callable[[K], Hashable],
         limit: FleetLimit,
+        flow: Callable[[K], Hashable] = one_flow,
         on_trip: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self._run = run
         self._spawn = spawn
         self._kind = kind
+        self._flow = flow
         self._limit = limit
         self._on_trip = on_trip
         self._most = self._allowed = concurrency
         self._share = _share(concurrency)
-        self._queue: KeyQueue[K] = KeyQueue()
+        self._queue: KeyQueue[K] = KeyQueue(flow)
         self._running: Counter[Hashable] = Counter()
         self._limited: dict[Hashable, LimitedKind[K]] = {}
         self.active = 0
@@ -188,7 +192,7 @@ class Lane(Generic[K]):
             running = self._running[kind]
             limited = self._limited.get(kind)
             if limited is None and running >= self._share:
-                limited = self._limited[kind] = LimitedKind(self._share)
+                limited = self._limited[kind] = LimitedKind(self._share, self._flow)
             if limited is None or (not limited.paused and running < limited.allowed):
                 self._running[kind] = running + 1
                 return key
@@ -268,7 +272,7 @@ class Lane(Generic[K]):
         """One more failure of a kind. When two kinds are throttled, it is the whole member that asks for a pause."""
         limited = self._limited.get(kind)
         if limited is None:
-            limited = self._limited[kind] = LimitedKind(self._share)
+            limited = self._limited[kind] = LimitedKind(self._share, self._flow)
         throttled = evidence is Evidence.THROTTLED
         wait = after if after is not None else 1.0 if throttled else None
         limited.failed(throttled=throttled)

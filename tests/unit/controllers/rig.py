@@ -100,6 +100,7 @@ class Rig:
             self.pushing.spawn,
             concurrency=self._concurrency,
             kind=lambda key: key.type,
+            flow=lambda key: key.namespace,
             limit=self._limit,
         )
         self.world.members[name] = Member(Cluster(name, labels or {}, ready=ready), port=fake, lane=lane)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from federation.runtime.keyqueue import SHORTEST, SLACK, URGENT_RUN, KeyQueue
+from federation.runtime.keyqueue import SHORTEST, KeyQueue
+from federation.runtime.waiting import SLACK, URGENT_RUN
 from tests.unit.virtualtime import settle, virtual
 
 K = TypeVar("K")
@@ -88,7 +89,7 @@ def test_changes_of_mind_do_not_pile_up() -> None:
     for turn in range(10 * SLACK):
         queue.add("a", urgent=turn % 2 == 0)
         queue.withdraw("a")
-    assert len(queue._urgent) + len(queue._calm) <= 2 * len(queue) + SLACK
+    assert queue._waiting.places <= 2 * len(queue) + SLACK
     assert taken(queue) == ["kept"]
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from federation.runtime.fleetlimit import FleetLimit
-from federation.runtime.keyqueue import URGENT_RUN
 from federation.runtime.lane import PAUSE_BASE, PAUSE_CAP, TRIP_AFTER, Evidence, Lane
 from federation.runtime.tasks import Tasks
+from federation.runtime.waiting import URGENT_RUN
 from tests.unit.virtualtime import settle, virtual
 
 CONCURRENCY = 4
