@@ -1,7 +1,8 @@
 """The composition root: the only place that creates clients, stores, queues and tasks, and starts and stops them.
 
 Start: hub connection -> lists of clusters, types, Secrets, settings -> members and type watches -> workers.
-Stop (SIGTERM): watches end, lanes accept nothing more, writes in progress end or are abandoned within 10 s, exit 0.
+Stop (SIGTERM): watches end, lanes accept nothing more, writes in progress end or are abandoned, the last statuses and
+events are written, all within 10 s, exit 0.
 """
 
 import asyncio
@@ -52,8 +53,9 @@ from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.tasks import Tasks
 from federation.runtime.workers import Crew, Workers
 
-GRACE = 8.0
-"""Seconds that writes in progress get at the end; the rest of the 10 is for closing connections."""
+GRACE, LAST_STATUSES, LAST_EVENTS = 8.0, 1.0, 0.5
+"""Seconds that writes in progress get at the end, then the statuses that show what came of them, and the events that
+wait, which also get what these have left; the rest of the 10 is for closing connections."""
 HUB_CONNECTIONS = 8
 """Connections for requests to the hub, which has to do with every object."""
 LONGEST_LAG = 5.0
@@ -165,16 +167,18 @@ class Controller:
         log.info("controller started", clusters=len(self.world.members), types=len(self.world.types))
 
     async def stop(self) -> None:
-        """End in order: intake, lanes, the last statuses, connections."""
+        """End in order: intake, lanes, the last statuses and events, connections."""
         self.started = False
+        end = time.monotonic() + GRACE + LAST_STATUSES + LAST_EVENTS
         await self._intake.cancel()
         self.clusters.close_lanes()
         abandoned = await self.clusters.finish(GRACE)
-        await self.queue.rest(1.0)
+        await self.queue.rest(LAST_STATUSES)
         await self._workers.cancel()
+        lost = await self.events.finish(max(LAST_EVENTS, end - time.monotonic()))
         await self.types.close()
         await self.clusters.close()
-        log.info("controller stopped", abandoned=abandoned)
+        log.info("controller stopped", abandoned=abandoned, events_lost=lost)
 
     def ready(self) -> str:
         """ "" when every list that decisions depend on has been read, else which has not; never depends on members."""

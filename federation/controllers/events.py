@@ -179,11 +179,20 @@ class Events:
         """Give events to be posted, when their time has come."""
         while True:
             key = await self._queue.take()
-            state = self._world.types.get(key.type)
-            for event in self._waiting.pop(key, []):
-                if state is not None:
-                    self._poster.post(key, _body(state.type.federated, event))
+            self._post(key)
             self._queue.done(key)
+
+    def _post(self, key: Key) -> None:
+        state = self._world.types.get(key.type)
+        for event in self._waiting.pop(key, []):
+            if state is not None:
+                self._poster.post(key, _body(state.type.federated, event))
+
+    async def finish(self, seconds: float) -> int:
+        """Post all that waits, also for its time; `serve` has ended. How many are lost: the hub did not accept them."""
+        for key in list(self._waiting):
+            self._post(key)
+        return await self._poster.finish(seconds)
 
 
 def _ready(status: Status) -> Condition | None:

@@ -1,13 +1,18 @@
 """The composition root's own decisions: what is processed before any worker runs, and what a signal interrupts."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from federation import app
+from federation.kube.connection import Answer, Connection
+from federation.kube.endpoint import Endpoint
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
+from federation.model.federated import Metadata
+from federation.model.resources import KUBEFED_CLUSTERS
 from federation.runtime.keyqueue import KeyQueue
 from tests.unit.virtualtime import virtual
 
@@ -69,3 +74,35 @@ async def test_a_start_that_ends_or_fails_before_is_what_it_is() -> None:
     with pytest.raises(ValueError, match="a bug"):
         await app._first(fail(), stopping)
     stopping.cancel()
+
+
+class Hub(Connection):
+    """A connection to a hub that answers nothing but events, with 201 or after a second with 503."""
+
+    def __init__(self, *, accepts: bool) -> None:
+        super().__init__("hub", Endpoint(server="https://hub.invalid"))
+        self.accepts = accepts
+        self.posted: list[str] = []
+
+    async def request(self, method: str, path: str, *_: Any, **__: Any) -> Answer | Failure:
+        await asyncio.sleep(1)
+        if not self.accepts:
+            return Failure(FailureKind.UNAVAILABLE, "503", 503)
+        self.posted.append(f"{method} {path}")
+        return Answer(201, b"{}")
+
+
+@pytest.mark.parametrize("accepts", [True, False], ids=["accepted", "away"])
+def test_a_controller_that_is_stopped_posts_its_events_and_counts_those_that_are_lost(accepts: bool) -> None:
+    @virtual
+    async def test() -> None:
+        hub = Hub(accepts=accepts)
+        controller = app.Controller(hub, "uid", "system")
+        controller.events.about(KUBEFED_CLUSTERS, Metadata("east", "system"), "Warning", "Why", "because")
+        with capture_logs() as logs:
+            await controller.stop()
+        assert hub.posted == ["POST /api/v1/namespaces/system/events"] * accepts
+        assert [entry["events_lost"] for entry in logs if entry["event"] == "controller stopped"] == [not accepts]
+        assert asyncio.get_running_loop().time() < 10
+
+    test()

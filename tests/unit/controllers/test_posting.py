@@ -1,6 +1,7 @@
 """Events reach the hub, however often it refuses them: once each, in the end."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -8,6 +9,7 @@ from structlog.testing import capture_logs
 from federation.controllers import posting
 from federation.controllers.posting import Poster
 from federation.model.failures import Failure, FailureKind
+from federation.model.federated import Metadata
 from federation.model.resources import EVENTS, Key, ObjectName
 from federation.runtime.tasks import Tasks
 from tests.fakehub import FakeHub
@@ -121,3 +123,84 @@ async def test_names_are_an_objects_own_and_no_two_are_the_same() -> None:
         assert len(set(found)) == len(found) >= 2
         assert all(len(name) <= 253 and "-." not in name for name in found)
         assert f"create {EVENTS.plural}" in rig.hub.writes
+
+
+@virtual
+async def test_what_waits_is_posted_when_the_controller_ends() -> None:
+    """Also what waits for its time: a removal shares its event with those in other clusters for a while."""
+    async with Rig("m1") as rig:
+        rig.put()
+        await settle()
+        rig.hub.fails = lambda verb, name: FORBIDDEN if verb == "create" else None
+        rig.events.about(EVENTS, Metadata("old", "ns"), "Normal", "Old", "refused for long")
+        await asyncio.sleep(300)
+        rig.put(clusters=())
+        await settle()
+        await rig.tasks.cancel()
+        rig.hub.fails = lambda verb, name: None
+        assert rig.hub.events == []
+        before = asyncio.get_running_loop().time()
+        with capture_logs() as logs:
+            assert await rig.events.finish(9.0) == 0
+        assert sorted(each["reason"] for each in rig.hub.events) == ["CopyRemoved", "Old"]
+        assert asyncio.get_running_loop().time() == before
+        assert [entry for entry in logs if entry["event"] == "events lost"] == []
+
+
+@virtual
+async def test_an_event_whose_answer_the_end_cut_off_is_stored_once() -> None:
+    hub, tasks = FakeHub(), Tasks()
+    create = hub.create
+
+    async def slow(*args: Any) -> Failure | None:
+        stored = any(each["metadata"]["name"] == args[2]["metadata"]["name"] for each in hub.events)
+        refused = EXISTS if stored else await create(*args)
+        await asyncio.sleep(1)
+        return refused
+
+    hub.create = slow  # type: ignore[method-assign,assignment]
+    poster = Poster(hub)
+    tasks.keep(poster.serve, "events")
+    poster.post(KEY, event("one"))
+    await asyncio.sleep(0.5)
+    await tasks.cancel()
+    assert await poster.finish(9.0) == 0
+    assert names(hub) == ["one"]
+
+
+@pytest.mark.parametrize(
+    ("failure", "tries", "lasts"),
+    [
+        pytest.param(AWAY, range(4, 40), 9.0, id="away"),
+        pytest.param(TIMED_OUT, range(4, 40), 9.0, id="timed-out"),
+        pytest.param(FORBIDDEN, range(6, 7), 0.0, id="refused"),
+    ],
+)
+def test_what_the_hub_does_not_accept_at_the_end_is_counted(failure: Failure, tries: range, lasts: float) -> None:
+    @virtual
+    async def test() -> None:
+        hub = FakeHub()
+        poster = Poster(hub)
+        for number in range(6):
+            poster.post(KEY, event(f"e{number}"))
+        hub.fails = lambda verb, name: failure
+        with capture_logs() as logs:
+            assert await poster.finish(9.0) == 6
+        assert asyncio.get_running_loop().time() == pytest.approx(lasts)
+        assert len(hub.writes) in tries
+        (lost,) = [entry for entry in logs if entry["event"] == "events lost"]
+        assert (lost["events"], len(lost["first"]), lost["log_level"]) == (6, 3, "warning")
+
+    test()
+
+
+@virtual
+async def test_a_hub_that_comes_back_before_the_end_gets_them() -> None:
+    hub = FakeHub()
+    poster = Poster(hub)
+    for number in range(6):
+        poster.post(KEY, event(f"e{number}"))
+    hub.fails = lambda verb, name: AWAY
+    asyncio.get_running_loop().call_later(3, setattr, hub, "fails", lambda verb, name: None)
+    assert await poster.finish(9.0) == 0
+    assert sorted(names(hub)) == [f"e{number}" for number in range(6)]
