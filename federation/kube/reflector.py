@@ -43,11 +43,13 @@ T = TypeVar("T", bound=Readable)
 T_contra = TypeVar("T_contra", contravariant=True)
 
 IDLE_LIMIT = 85.0
-"""Seconds of silence after which a watch is opened again. Built-in types send a bookmark every 60 s, custom ones every
-120 s. So a quiet watch of a custom type is opened again (not listed) every 85 s, for a dead connection to be noticed
-within 90."""
+"""Seconds of silence after which a watch is opened again, for a dead connection to be noticed within 90. Built-in types
+send a bookmark every 60 s, custom ones every 120 s."""
 _AWAY = {FailureKind.UNREACHABLE, FailureKind.UNAVAILABLE, FailureKind.TIMED_OUT, FailureKind.UNTRUSTED}
 WATCH_SECONDS = (240, 360)
+QUIET_WATCH_SECONDS = (60, 80)
+"""The same for a collection that has been silent for IDLE_LIMIT: a quiet custom type. The server ends the watch before
+we do, so its connection is used for the next one; a new one would cost a TLS handshake for every type and member."""
 SLOW = 15.0
 SHORTEST_WATCH = 1.0
 _MEANINGLESS = {FailureKind.UNEXPECTED, FailureKind.INVALID}
@@ -155,6 +157,8 @@ class Reflector(Generic[T]):
         self._on_end = on_end
         self._roll = roll
         self._version = ""
+        self._quiet = False
+        """Whether the collection, since it was listed, was silent for IDLE_LIMIT."""
         self._listing = Listing(connection, collection, self._contacted)
         self._noted: set[str] = set()
         self._kick = asyncio.Event()
@@ -268,6 +272,7 @@ class Reflector(Generic[T]):
         else:
             self._sink.replace(listed.items)
         self._version = listed.version  # only now: if the sink fails, the list is read again
+        self._quiet = False
         self.synced = True
         self._away = False
         self._report(None)
@@ -281,7 +286,8 @@ class Reflector(Generic[T]):
         if not self._has_room():
             self._version = ""  # a list shows when there is less
             return too_much(self.collection.what)
-        seconds = WATCH_SECONDS[0] + int(self._roll() * (WATCH_SECONDS[1] - WATCH_SECONDS[0]))
+        shortest, longest = QUIET_WATCH_SECONDS if self._quiet else WATCH_SECONDS
+        seconds = shortest + int(self._roll() * (longest - shortest))
         params = {
             "watch": "true",
             "allowWatchBookmarks": "true",
@@ -302,6 +308,7 @@ class Reflector(Generic[T]):
             seen = 0
             async for line in lines(stream, IDLE_LIMIT, self.collection.largest + _ENVELOPE):
                 if isinstance(line, Failure):
+                    self._quiet = self._quiet or line.kind is FailureKind.TIMED_OUT
                     return line if line.kind is not FailureKind.TIMED_OUT else None
                 self.contact = time.monotonic()
                 failure = await self._observe(line)

@@ -316,6 +316,18 @@ async def test_silence_reopens_the_watch_and_lists_nothing() -> None:
     assert following.changes == ["ok"]  # not worth a word
 
 
+@virtual
+async def test_a_quiet_watch_is_ended_by_the_server_the_next_time() -> None:
+    """So its connection is used again: one that we end is closed."""
+    server = Server([listed("10"), listed("20")], [[3600.0], [79.0, bookmark(12)], [expired()], [3600.0]])
+    following = Following(server)
+    await following.run(IDLE_LIMIT + 79.0 + 20.0)
+    assert server.verbs() == ["list", "watch@10", "watch@10", "watch@12", "list", "watch@20"]
+    seconds = [int(params["timeoutSeconds"]) for _, what, params in server.asked if what == "watch"]
+    assert [each < IDLE_LIMIT for each in seconds] == [False, True, True, False], seconds
+    assert server.times("watch")[1] == pytest.approx(IDLE_LIMIT)
+
+
 @pytest.mark.parametrize("how", ["event", "answer"])
 def test_expired_lists_from_nothing_at_once(how: str) -> None:
     @virtual
