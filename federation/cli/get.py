@@ -127,19 +127,19 @@ async def _named(host: Host, view: View, resource: "Resource", names: Sequence[s
     from federation.joining.contexts import Contexts  # noqa: PLC0415
     from federation.model.resources import KUBEFED_CLUSTERS  # noqa: PLC0415
 
-    now = dt.datetime.now(dt.UTC)
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
         found = await _objects(connection, resource, host.namespace, names, view)
+        now = heartbeat.now(connection)
         if not found:
             await fleet.expect_namespace(connection, host.namespace)
         limit, stale = 0.0, False
         if resource.plural == "kubefedclusters":
             limit = await heartbeat.limit(connection, host.namespace)
-            await silence.warn(connection, host.namespace, found, now)
+            await silence.warn(connection, host.namespace, found)
         elif found:
             members = await fleet.listing(connection, KUBEFED_CLUSTERS, host.namespace)
-            stale = await silence.warn(connection, host.namespace, members, now)
+            stale = await silence.warn(connection, host.namespace, members)
     header: Sequence[str]
     if limit:
         header = _with_probed(rows.CLUSTERS_WIDE if view.wide else rows.CLUSTERS, "PROBED")
@@ -169,15 +169,15 @@ def _with_probed(cells: Sequence[str], probed: str) -> Sequence[str]:
 
 async def _federated(host: Host, view: View, kind: str | None, names: Sequence[str], *, namespace: str | None) -> None:
     from federation.cli import rows, silence  # noqa: PLC0415
-    from federation.joining import fleet, kinds  # noqa: PLC0415
+    from federation.joining import fleet, heartbeat, kinds  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
     from federation.model.errors import ApiFailure  # noqa: PLC0415
     from federation.model.failures import FailureKind  # noqa: PLC0415
 
-    now = dt.datetime.now(dt.UTC)
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
         known = await fleet.read(connection, host.namespace)
+        now = heartbeat.now(connection)
         chosen: Sequence[FederatedType] = known.types
         if kind:
             chosen = [kinds.resolve(known.types, await kinds.served(connection), kind)]
@@ -195,7 +195,7 @@ async def _federated(host: Host, view: View, kind: str | None, names: Sequence[s
                     f"next: fedctl enable {each.name}"
                 )
         if found:
-            await silence.warn(connection, host.namespace, known.clusters, now)
+            await silence.warn(connection, host.namespace, known.clusters)
     header: Sequence[str] = rows.FEDERATED_WIDE if view.wide else rows.FEDERATED
     table: list[tuple[str, ...]] = [rows.federated(one, each.name, now, wide=view.wide) for each, one in found]
     if not where:

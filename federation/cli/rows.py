@@ -46,8 +46,13 @@ def age(stamp: object, now: dt.datetime) -> str:
         return ""
     if then.tzinfo is None:
         return ""
-    seconds = max(0, int((now - then).total_seconds()))
-    return next(_pair(seconds, *step[1:]) for step in _STEPS if seconds < step[0])
+    return span((now - then).total_seconds())
+
+
+def span(seconds: float) -> str:
+    """A time span as kubectl writes it."""
+    whole = max(0, int(seconds))
+    return next(_pair(whole, *step[1:]) for step in _STEPS if whole < step[0])
 
 
 def _pair(seconds: int, size: int, unit: str, smaller: int, small: str) -> str:

@@ -1,7 +1,5 @@
 """`fedctl status`: what became of one federated object, cluster by cluster."""
 
-import datetime as dt
-
 import click
 
 from federation.cli import completing, options
@@ -37,7 +35,7 @@ def command(*, kind: str, name: str, namespace: str, host: Host, output: str | N
 
 async def _status(host: Host, kind: str, name: str, namespace: str, *, output: str | None, headers: bool) -> None:
     from federation.cli import printing, rights, rows, silence  # noqa: PLC0415
-    from federation.joining import fleet, kinds, lookups  # noqa: PLC0415
+    from federation.joining import fleet, heartbeat, kinds, lookups  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
 
     async with Contexts(host.kubeconfig) as contexts:
@@ -46,7 +44,8 @@ async def _status(host: Host, kind: str, name: str, namespace: str, *, output: s
         chosen = kinds.resolve(known.types, await kinds.served(connection), kind)
         where = (namespace or contexts.namespace(host.context)) if chosen.federated.namespaced else ""
         found = await lookups.one(connection, chosen.federated, where, name)
-        await silence.warn(connection, host.namespace, known.clusters, dt.datetime.now(dt.UTC))
+        await silence.warn(connection, host.namespace, known.clusters)
+        now = heartbeat.now(connection)
     if output:
         metadata = found["metadata"]
         facts = {
@@ -60,7 +59,6 @@ async def _status(host: Host, kind: str, name: str, namespace: str, *, output: s
         }
         printing.emit([facts], output, single=True)
         return
-    now = dt.datetime.now(dt.UTC)
     if headers:
         for line in rows.heading(found, now):
             click.echo(line)

@@ -1,7 +1,8 @@
 """Whether a controller runs, by the time of its last probes, as it is in the KubeFedClusters at the host.
 
 The controller updates lastProbeTime with every change and, where nothing changes, after five minutes (core.health). If
-it is older, no controller runs, and every status may be out of date.
+it is older, no controller runs, and every status may be out of date. The host's clock says how old it is: this
+machine's may be wrong.
 """
 
 import datetime as dt
@@ -18,9 +19,26 @@ from federation.model.settings import Settings
 
 GRACE = 60.0
 """Seconds added for a probe, its write and differing clocks; a new cluster gets as long until its first probe."""
+SKEW = 60.0
+"""Seconds by which the clocks of this machine and the host may differ without a word."""
 
 DEFAULT = Settings()
 Object = Mapping[str, Any]
+
+
+def now(host: Connection) -> dt.datetime:
+    """The time by the clock of the host, which was asked something before; by ours where it does not say.
+
+    All times that the host stores are compared with this one.
+    """
+    there = host.clock
+    return dt.datetime.now(dt.UTC) if there is None else dt.datetime.fromtimestamp(there, dt.UTC)
+
+
+def skew(host: Connection) -> float:
+    """Seconds by which this machine's clock is ahead of the host's; 0 where that is not worth a word."""
+    seconds = (dt.datetime.now(dt.UTC) - now(host)).total_seconds()
+    return seconds if abs(seconds) > SKEW else 0.0
 
 
 def probed(cluster: Object) -> dt.datetime | None:
@@ -38,7 +56,7 @@ def bound(settings: Settings = DEFAULT) -> float:
     return health.PROBE_TIME_LASTS + settings.health.period + settings.health.timeout + GRACE
 
 
-def silence(clusters: Iterable[Object], now: dt.datetime, limit: float) -> float | None:
+def silence(clusters: Iterable[Object], at: dt.datetime, limit: float) -> float | None:
     """Seconds since the newest probe of any of these clusters, if more than `limit`: then no controller runs.
 
     If none was ever probed: seconds since the first of them joined. None where a controller runs, or where there is no
@@ -54,17 +72,17 @@ def silence(clusters: Iterable[Object], now: dt.datetime, limit: float) -> float
             created = _time(metadata.get("creationTimestamp")) if isinstance(metadata, Mapping) else None
             joined += [created] if created is not None else []
     if last:
-        seconds = (now - max(last)).total_seconds()
+        seconds = (at - max(last)).total_seconds()
         return seconds if seconds > limit else None
-    seconds = (now - min(joined)).total_seconds() if joined else 0.0
+    seconds = (at - min(joined)).total_seconds() if joined else 0.0
     return seconds if seconds > GRACE else None
 
 
-async def silent(host: Connection, namespace: str, clusters: Iterable[Object], now: dt.datetime) -> float | None:
+async def silent(host: Connection, namespace: str, clusters: Iterable[Object]) -> float | None:
     """`silence` with the host's own health check period, which is read only if the default one is exceeded."""
     listed = list(clusters)
-    found = silence(listed, now, bound())
-    return None if found is None else silence(listed, now, await limit(host, namespace))
+    found = silence(listed, now(host), bound())
+    return None if found is None else silence(listed, now(host), await limit(host, namespace))
 
 
 async def limit(host: Connection, namespace: str) -> float:

@@ -23,7 +23,9 @@ MOST_INTERIM = 16
 IDLE, HEAD, BODY, DONE, FAILED = range(5)
 """Stages: no response is expected; its head is; its body is; it is complete; it is invalid (see `problem`)."""
 
-_KEPT = frozenset({b"content-type", b"content-length", b"content-encoding", b"transfer-encoding", b"retry-after"})
+_KEPT = frozenset(
+    {b"content-type", b"content-length", b"content-encoding", b"transfer-encoding", b"retry-after", b"date"}
+)
 _NO_HTTP = "its response is not HTTP/1.1"
 UNASKED = "it answers more than it was asked"
 """The problem of a server that sends responses which nobody waits for, or interim ones without an end."""
@@ -134,6 +136,11 @@ class Answers:
         """The header."""
         value = self._headers.get(b"retry-after")
         return None if value is None else value.decode("latin-1")
+
+    @property
+    def date(self) -> bytes:
+        """The header, or ""."""
+        return self._headers.get(b"date", b"")
 
     # --- called by llhttp ---------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
@@ -44,6 +45,7 @@ METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 
 _FULL = (errno.EMFILE, errno.ENFILE)
 
+_LONGEST_DATE = 40
 DEADLINE = 10.0
 """Seconds for one request, by default."""
 
@@ -95,6 +97,17 @@ class Connection:
         self._timers: dict[str, Any] = {}
         self._seconds = metrics.REQUEST_SECONDS_IN_ALL.labels(name)
         self._written = -math.inf
+        self._date = (b"", 0.0)
+
+    @property
+    def clock(self) -> float | None:
+        """The server's time (seconds of the epoch), by the Date of its last answer; None when it has sent none."""
+        date, received = self._date
+        try:
+            there = parsedate_to_datetime(date[:_LONGEST_DATE].decode("ascii")).timestamp()
+        except (ValueError, OverflowError):
+            return None
+        return there + asyncio.get_running_loop().time() - received
 
     @property
     def busy(self) -> bool:
@@ -202,6 +215,7 @@ class Connection:
                         connection = await pool.open_new(urgent=urgent)
                 connection = await self._answered(connection, data, largest, again=again)
                 answers = connection.answers
+                self._date = answers.date, loop.time()
                 try:
                     if 200 <= (code := answers.status) < 300:
                         content = bodies.success(answers, self.endpoint.server, largest)
