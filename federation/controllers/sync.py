@@ -95,7 +95,7 @@ class Sync:
             state.tracks[name] = track
             federated = without_status(federated)
             state.objects.put(name, federated)
-        if track.stale or track.plan is None:
+        if track.stale or track.departed or track.plan is None:
             await self._plan(key, state, federated, track)
         await self._reporter.report(key, state, federated, track)
 
@@ -170,6 +170,7 @@ class Sync:
 
     async def _plan(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
         track.stale = False
+        track.departed.clear()
         meanwhile: set[str] = set()
         track.meanwhile = meanwhile
         try:

@@ -21,7 +21,7 @@ from federation.core.managedfields import PartialMetadata
 from federation.model import marks
 from federation.model.federated import FederatedObject, Metadata
 from federation.model.observations import Cluster, Observed
-from federation.model.plan import Plan
+from federation.model.plan import Delete, Plan, Release
 from federation.model.resources import Key, ObjectName
 
 SHORTEST_MOMENT, LONGEST_MOMENT = 0.02, 2.0
@@ -387,8 +387,20 @@ class CopiesSink:
         self._copies.objects.drop(target)
         if track is not None and run_once.interrupted(self._state.type, item):
             track.interrupted.add(self._cluster)
-        self._changed(target)
+        if track is None or not self._others_leave(track, known):
+            self._changed(target)
         self._disappeared(target)
+
+    def _others_leave(self, track: Track, gone: Observed | None) -> bool:
+        """Whether we have removed this copy, and the next plan can wait for other clusters.
+
+        A plan for each of 100 copies that go was a quarter of the CPU of a deletion.
+        """
+        action = track.actions.get(self._cluster)
+        if gone is None or not isinstance(action, Delete | Release) or action.uid != gone.uid:
+            return False
+        track.departed.add(self._cluster)
+        return bool(track.pending) or len(track.departed) < len(track.leaving)
 
     def _appeared(self, target: ObjectName, before: Observed | None) -> None:
         """Objects wait for their namespace until its watch or a list shows it: an answer wakes nobody. The first list

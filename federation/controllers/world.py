@@ -95,6 +95,9 @@ class Track:
     """While a plan is made: clusters where a push has begun or ended since its facts were read."""
     leaving: dict[str, Leaving] = field(default_factory=dict)
     """Clusters that accepted a delete and have not confirmed it by an event."""
+    departed: set[str] = field(default_factory=set)
+    """Clusters that have confirmed it since the last plan. The next plan waits until all have, or something else is
+    due."""
     recheck: set[str] = field(default_factory=set)
     """Clusters to which it is applied once more, though nothing seems to have changed."""
     unconfirmed: set[str] = field(default_factory=set)
@@ -139,7 +142,8 @@ class Track:
         )
         for memory in memories:
             memory.pop(cluster, None)
-        for names in (self.pending, self.recheck, self.unconfirmed, self.fully_owned, self.interrupted):
+        sets = self.pending, self.departed, self.recheck, self.unconfirmed, self.fully_owned, self.interrupted
+        for names in sets:
             names.discard(cluster)
         self.guessed -= {cluster}
 

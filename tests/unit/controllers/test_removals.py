@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from federation.core import planning
+from federation.core.facts import Facts
 from federation.model.marks import CREATED_ANNOTATION, DELETE_ADOPTED_ANNOTATION, MANAGED_LABEL
 from federation.model.resources import NAMESPACES, ObjectName
 from federation.runtime import metrics
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, WEB, Rig
-from tests.unit.virtualtime import virtual
+from tests.unit.virtualtime import settle, virtual
 
 BOTH = (FEDERATED_NAMESPACES, CONFIGMAPS)
 SPACE = ObjectName("", "ns")
@@ -216,3 +218,60 @@ async def test_a_deletion_that_is_sent_again_is_reported_once() -> None:
             await asyncio.sleep(60)
         assert rig.members["m1"].calls.count("delete ns/web") > 1
         assert len([each for each in logs if each["event"] == "copy removed"]) == 1
+
+
+MANY = tuple(f"m{number}" for number in range(30))
+
+
+def note_plans(monkeypatch: pytest.MonkeyPatch) -> list[Facts]:
+    """The facts of each plan that is made from now on."""
+    plans: list[Facts] = []
+    made = planning.plan
+
+    def noting(facts: Facts) -> Any:
+        plans.append(facts)
+        return made(facts)
+
+    monkeypatch.setattr(planning, "plan", noting)
+    return plans
+
+
+@pytest.mark.parametrize("goes", ["object", "placement"])
+def test_copies_that_go_one_after_the_other_do_not_need_a_plan_each(goes: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @virtual
+    async def test() -> None:
+        async with Rig(*MANY) as rig:
+            rig.put(WEB, clusters=MANY)
+            await asyncio.sleep(1)
+            for member in rig.members.values():
+                member.delay_events = True
+            plans = note_plans(monkeypatch)
+            if goes == "object":
+                rig.delete(WEB)
+            else:
+                rig.put(WEB, clusters=())
+            await asyncio.sleep(1)
+            for member in rig.members.values():
+                assert not member.objects
+                member.deliver()
+                await settle()
+            await asyncio.sleep(0.1)
+            assert len(plans) <= 6
+            assert rig.lines() == {}
+            assert (rig.stored() is None) == (goes == "object")
+
+    test()
+
+
+@virtual
+async def test_a_copy_that_does_not_go_hides_nothing_of_the_others() -> None:
+    async with Rig(*MANY) as rig:
+        rig.put(WEB, clusters=MANY)
+        await asyncio.sleep(1)
+        rig.members["m7"].delay_events = True
+        rig.put(WEB, clusters=())
+        await asyncio.sleep(6)
+        assert set(rig.lines()) == {"m7"}
+        rig.members["m7"].deliver()
+        await asyncio.sleep(1)
+        assert rig.lines() == {}
