@@ -71,7 +71,16 @@ def generate(target: Target, options: Options) -> Generated:
     root["properties"]["spec"]["properties"]["template"] = template
     rules.drop_dangling_paths(root)
     found += [*unnamed, *shown.cautions, *_remarks(crd, chosen, options)]
-    return Generated(target.resource, federated, crd, type_config, tuple(found), options.aggregate_to)
+    optional = _optional(target, options)
+    return Generated(target.resource, federated, crd, type_config, tuple(found), options.aggregate_to, optional)
+
+
+def _optional(target: Target, options: Options) -> frozenset[str]:
+    """Those of the options' optional fields that the target has, in any version."""
+    if not options.optional:
+        return frozenset()
+    known = {"*"}.union(*map(schema.fields, (target.schema, *target.others.values())))
+    return frozenset(known.intersection(options.optional))
 
 
 def _template(target: Target, options: Options) -> Template:

@@ -5,6 +5,7 @@ name, and of two that clash neither is made. Each type is converted to text at o
 would take a gigabyte.
 """
 
+import fnmatch
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +14,7 @@ from typegen import clashes, definitions, discovery, federate, installed, names,
 from typegen.documents import Found
 from typegen.installed import TARGET_ANNOTATION, Hub
 from typegen.model import ApiResource, Caution, Generated, Options, Unusable, short_names_taken
-from typegen.settings import Settings
+from typegen.settings import CORE, Settings
 
 OWN_GROUPS = frozenset({"core.kubefed.io", "scheduling.kubefed.io", "types.kubefed.io"})
 
@@ -43,6 +44,7 @@ class Piece:
     cautions: tuple[Caution, ...]
     text: str
     aggregate_to: tuple[str, ...] | None = None
+    optional: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ def gather(found: Iterable[Found], settings: Settings) -> Gathered:
             refused.add(Refusal(name, places, f"{name} is defined twice and differently: leave one of them out"))
     for refusal in refused:
         made.pop(refusal.name, None)
+    if not refused:  # else the field may be one of theirs
+        refused |= set(_unknown_fields(settings, made))
     refused |= set(_unknown(settings, seen, {refusal.name for refusal in refused}))
     hub = existing.hub()
     for name, reason in {**clashes.refused(made.values()), **_taken(made, hub)}.items():
@@ -123,6 +127,22 @@ def _unknown(settings: Settings, seen: Iterable[ApiResource], refused: set[str])
     qualified = {resource.qualified for resource in resources} | refused
     for name in sorted(set(settings.types) - qualified):
         yield Refusal("", "types", f"no type in the sources is called {name}")
+    groups = {resource.group or CORE for resource in resources}
+    for pattern in sorted(set(settings.groups)) if not refused else ():
+        if not any(fnmatch.fnmatchcase(group, pattern) for group in groups):
+            yield Refusal("", "--group", f"no type in the sources has a group {pattern}")
+
+
+def _unknown_fields(settings: Settings, made: Mapping[str, Piece]) -> Iterator[Refusal]:
+    """Optional fields that no selected type has."""
+    general = [piece for name, piece in made.items() if "optional" not in settings.types.get(name, {})]
+    for path in sorted(set(settings.options.optional)):
+        if general and not any(path in piece.optional for piece in general):
+            yield Refusal("", "--optional", f"no selected type has a field {path}")
+    for name, own in settings.types.items():
+        for path in sorted(set(own.get("optional", ()))):
+            if name in made and path not in made[name].optional:
+                yield Refusal("", f"types: {name}: optional", f"it has no field {path}")
 
 
 def _without(piece: Piece, taken: Mapping[str, str]) -> Piece:
@@ -183,6 +203,7 @@ def _piece(source: str, generated: Generated) -> Piece:
         generated.cautions,
         writing.text(generated),
         generated.aggregate_to,
+        generated.optional,
     )
 
 

@@ -147,7 +147,10 @@ class Pair(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """The result for a target: two manifests for the hub, and what could not be carried over."""
+    """The result for a target: two manifests for the hub, and what could not be carried over.
+
+    `optional` are those of Options.optional that the target has.
+    """
 
     target: ApiResource
     federated: ApiResource
@@ -155,6 +158,7 @@ class Generated:
     type_config: dict[str, Any]
     cautions: tuple[Caution, ...] = field(default=())
     aggregate_to: tuple[str, ...] | None = None
+    optional: frozenset[str] = frozenset()
 
     @property
     def manifests(self) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ object; so are limits for the number of its fields. The schema of metadata.name 
 (see name). - CEL rules: see typegen.rules. allOf, anyOf, oneOf and not: see typegen.combinators.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from typegen import combinators, metadata, rules, structural
@@ -69,6 +69,19 @@ def name(target: Target) -> tuple[Schema, list[Caution]]:
     if any(each != found[0] for each in found):
         return {}, [Caution("metadata.name", "not checked, versions differ in what it may be")]
     return found[0], []
+
+
+def fields(node: Any, path: str = "") -> Iterator[str]:
+    """The path of every field below a node, as Options.optional names them."""
+    if not isinstance(node, Mapping):
+        return
+    properties = node.get("properties") or {}
+    for field in {**properties, **dict.fromkeys(node.get("required") or ())}:
+        below = f"{path}.{field}" if path else field
+        yield below
+        yield from fields(properties.get(field), below)
+    yield from fields(node.get("items"), f"{path}[]")
+    yield from fields(node.get("additionalProperties"), f"{path}{{}}")
 
 
 def has_replicas(target: Target) -> bool:

@@ -259,7 +259,32 @@ class TestMisspelt:
     def test_a_group_that_is_nowhere(self) -> None:
         result = run("write", str(CRDS), "--group", "other.example.com")
         assert (result.exit_code, result.stdout) == (1, "")
-        assert "no type there is selected" in result.stderr
+        assert result.stderr == "error: --group: no type in the sources has a group other.example.com\n"
+
+    def test_also_beside_one_that_is_there(self) -> None:
+        result = run("write", str(CRDS / "gates.yaml"), "--group", "features.*", "--group", "*.kubernetes.io")
+        assert (result.exit_code, result.stdout.startswith("# FederatedGate")) == (1, True)
+        assert result.stderr == "error: --group: no type in the sources has a group *.kubernetes.io\n"
+
+    @pytest.mark.parametrize(
+        "path", ["nope.field", "spec.prot", "weights{}", "kubernetes.io", "gates.features.kubernetes.io", "spec."]
+    )
+    def test_an_optional_field_that_no_type_has(self, path: str) -> None:
+        result = run("write", str(CRDS / "gates.yaml"), "--optional", path)
+        assert (result.exit_code, result.stdout.startswith("# FederatedGate")) == (1, True)
+        assert result.stderr == f"error: --optional: no selected type has a field {path}\n"
+
+    @pytest.mark.parametrize("path", ["spec.port", "spec.surge", "*"])
+    def test_an_optional_field_that_one_of_the_types_has(self, path: str) -> None:
+        assert run("write", str(CRDS), "--optional", path).exit_code == 0
+
+    def test_an_optional_field_of_one_type(self, tmp_path: Path) -> None:
+        config = tmp_path / "typegen.yaml"
+        types = {"gates.features.example.com": {"optional": ["spec.hots"]}}
+        config.write_text(json.dumps({"sources": [str(CRDS / "gates.yaml")], "output": "-", "types": types}))
+        result = run("write", "--config", str(config), "-o", "-")
+        assert result.exit_code == 1
+        assert result.stderr == "error: types: gates.features.example.com: optional: it has no field spec.hots\n"
 
 
 def test_the_pre_commit_hooks_are_commands_of_typegen() -> None:
