@@ -282,8 +282,10 @@ async def _until(event: asyncio.Event) -> None:
 
 
 async def _drain(queue: KeyQueue[str], process: Callable[[str], Awaitable[None]]) -> None:
-    """Process what is in the queue before any worker runs; what fails is added again, for the workers."""
-    while (name := queue.take_nowait()) is not None:
+    """Process what is in the queue now, before any worker runs; what fails or comes meanwhile is for the workers."""
+    for _ in range(len(queue)):
+        if (name := queue.take_nowait()) is None:
+            return
         try:
             await process(name)
         except ApiFailure as error:
@@ -294,6 +296,7 @@ async def _drain(queue: KeyQueue[str], process: Callable[[str], Awaitable[None]]
             queue.add_after(name, 1.0)
         finally:
             queue.done(name)
+        await asyncio.sleep(0)  # thousands of clusters, of which none waits for anything, must not hold the loop
 
 
 def _now() -> str:
