@@ -115,7 +115,8 @@ async def _check(host: Host, requests: Sequence["Request"], output: str | None) 
     from federation.joining.contexts import Contexts  # noqa: PLC0415
 
     async with Contexts(host.kubeconfig) as contexts:
-        found = await checking.check(contexts, await contexts.open(host.context), host.namespace, requests)
+        connection = await contexts.open(host.context)
+        found = await checking.check(contexts, connection, host.namespace, requests, options.report)
     fits.show(found, output)
     return fits.report(found)
 

@@ -10,11 +10,12 @@ custom types are always fetched: they follow a change of their CRD only a second
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from federation.joining import applying, discovery, enabling, fleet, kinds, roles
+from federation.joining import applying, discovery, enabling, fleet, kinds, roles, visiting
+from federation.joining.applying import Report
 from federation.joining.contexts import Contexts
 from federation.joining.enabling import Request
 from federation.joining.errors import Refused
@@ -29,7 +30,7 @@ from typegen.model import ApiResource, Options
 from typegen.model import Unusable as NotFederable
 
 LIMIT = 20.0
-"""Seconds for all requests to one member; all members are read at the same time."""
+"""Seconds for all requests to one member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,9 @@ class _Hub:
     same: Mapping[str, str] = field(default_factory=dict)
 
 
-async def check(contexts: Contexts, host: Connection, namespace: str, requests: Sequence[Request]) -> list[Fit]:
+async def check(
+    contexts: Contexts, host: Connection, namespace: str, requests: Sequence[Request], report: Report
+) -> list[Fit]:
     """One Fit for each member and type, by the members' names. Raises Refused, Invalid, ApiFailure about the hub alone.
 
     The hub's type is what `enable` would federate: the CRD of a file, else what the host serves now.
@@ -66,7 +69,11 @@ async def check(contexts: Contexts, host: Connection, namespace: str, requests: 
     known = await fleet.read(host, namespace)
     hub = await _hub(host, namespace, requests)
     members = sorted(known.members, key=lambda member: member.name)
-    found = await asyncio.gather(*(_member(contexts, host, namespace, member, hub) for member in members))
+
+    async def one(member: Member) -> list[Fit]:
+        return await _member(contexts, host, namespace, member, hub)
+
+    found = await visiting.visit(members, one, report, "compared")
     return [fit for fits in found for fit in fits]
 
 
@@ -199,16 +206,17 @@ async def _schema(connection: Connection, resource: ApiResource, url: str, *, cu
 async def _reached(contexts: Contexts, host: Connection, namespace: str, member: Member) -> AsyncIterator[Connection]:
     """The member by a context of the user's, else by the hub's stored credentials. Raises the error of the first."""
     failure: FederationError | None = None
-    try:
-        own = await roles.member_connection(contexts, member)
-    except FederationError as error:
-        own, failure = None, error
-        silent = isinstance(error, ApiFailure) and error.failure.kind in applying.SILENT
-        if silent and contexts.serving(member.server):
-            raise  # the stored credentials are for the same server
-    if own is not None:
-        yield own
-        return
+    async with AsyncExitStack() as lent:
+        try:
+            own = await roles.member_connection(contexts, member, lent)
+        except FederationError as error:
+            own, failure = None, error
+            silent = isinstance(error, ApiFailure) and error.failure.kind in applying.SILENT
+            if silent and contexts.serving(member.server):
+                raise  # the stored credentials are for the same server
+        if own is not None:
+            yield own
+            return
     try:
         connection = await roles.stored_connection(host, namespace, member)
     except FederationError as error:

@@ -4,7 +4,9 @@ import difflib
 import functools
 import os
 import pathlib
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,6 +23,7 @@ class Contexts:
     def __init__(self, paths: str | None = None) -> None:
         self.paths = kubeconfig.default_paths(paths)
         self._open: dict[str, Connection] = {}
+        self._borrowers: Counter[str] = Counter()
 
     async def __aenter__(self) -> Self:
         return self
@@ -57,6 +60,22 @@ class Contexts:
             if name not in self._open:  # two callers may open it at once; only one connection would ever be closed
                 self._open[name] = Connection(name, endpoint)
         return self._open[name]
+
+    @asynccontextmanager
+    async def lend(self, context: str) -> AsyncIterator[Connection]:
+        """`open` for a while: of a thousand members, not all connections stay open. One that was open before does."""
+        name = self.name(context)
+        stays = name in self._open and name not in self._borrowers
+        if not stays:
+            self._borrowers[name] += 1
+        try:
+            yield await self.open(name)
+        finally:
+            if not stays:
+                self._borrowers[name] -= 1
+                if not self._borrowers[name]:
+                    del self._borrowers[name]
+                    await self.close(name)
 
     async def close(self, name: str) -> None:
         """Close the connection to that context before the others, if it is open."""

@@ -114,7 +114,7 @@ async def disable(
             await _delete_type_config(host, namespace, each.name, report, timeout)
         await _clean(host, each, report, delete_crd=delete_crd, timeout=timeout)
     known = await fleet.read(host, namespace)
-    members = await roles.follow(contexts, host, namespace, known)
+    members = await roles.follow(contexts, host, namespace, known, report)
     return Disabled(tuple(each.name for each in found), tuple(members))
 
 

@@ -179,7 +179,7 @@ async def enable(
             f"warning: {name}: a member refuses a role that grants more rights than the controller has there; "
             "members joined with --rights all accept every role"
         )
-    members = await roles.follow(contexts, host, namespace, known)
+    members = await roles.follow(contexts, host, namespace, known, report)
     for each in made:
         await applying.apply_all(host, [each.type_config], report)
     return Enabled(tuple(made), tuple(members))
@@ -198,7 +198,7 @@ async def rehearse(
             report(f"{host.name}: {label} {outcome} (dry run)")
         report(f"{each.federated.qualified}: {userroles.describe(each.target, each.aggregate_to)} (dry run)")
     then = _with(await fleet.read(host, namespace), made)
-    return Enabled(tuple(made), tuple(await roles.follow(contexts, host, namespace, then, dry_run=True)))
+    return Enabled(tuple(made), tuple(await roles.follow(contexts, host, namespace, then, report, dry_run=True)))
 
 
 async def _remove_roles(host: Connection, made: Generated, report: Report) -> None:

@@ -6,11 +6,12 @@ token is used to check whether it has the rights already; if not, the manifest i
 
 import enum
 from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from federation.core import binding
-from federation.joining import applying, fleet, objects, preflight
-from federation.joining.applying import Outcome
+from federation.joining import applying, fleet, objects, preflight, visiting
+from federation.joining.applying import Outcome, Report
 from federation.joining.assessments import Right
 from federation.joining.contexts import Contexts
 from federation.joining.fleet import Fleet, Member
@@ -43,30 +44,36 @@ class MemberRole:
 
 
 async def follow(
-    contexts: Contexts, host: Connection, namespace: str, known: Fleet, *, dry_run: bool = False
+    contexts: Contexts, host: Connection, namespace: str, known: Fleet, report: Report, *, dry_run: bool = False
 ) -> list[MemberRole]:
     """Update every member's role for the enabled types of `known`; members with all rights are not changed.
 
     With `dry_run` each member's API server checks the change and stores nothing.
     """
-    found = []
-    for member in known.members:
+
+    async def one(member: Member) -> MemberRole:
         if member.rights == "all":
-            found.append(MemberRole(member.name, Role.FITS, "it was joined with --rights all"))
-            continue
+            return MemberRole(member.name, Role.FITS, "it was joined with --rights all")
         try:
-            found.append(await _one(contexts, host, namespace, known, member, dry_run=dry_run))
+            async with AsyncExitStack() as lent:
+                connection = await member_connection(contexts, member, lent)
+                return await _one(connection, host, namespace, known, member, dry_run=dry_run)
         except FederationError as error:
-            manifest = _manifest(namespace, known, member)
-            found.append(MemberRole(member.name, Role.FAILED, str(error), manifest))
-    return found
+            return MemberRole(member.name, Role.FAILED, str(error), _manifest(namespace, known, member))
+
+    return await visiting.visit(
+        known.members,
+        one,
+        report,
+        "the controller's role checked (dry run)" if dry_run else "the controller's role updated",
+    )
 
 
 async def _one(
-    contexts: Contexts, host: Connection, namespace: str, known: Fleet, member: Member, *, dry_run: bool
+    connection: Connection | None, host: Connection, namespace: str, known: Fleet, member: Member, *, dry_run: bool
 ) -> MemberRole:
+    """`connection` is the user's own to the member; None: no context of the kubeconfig reaches it."""
     manifest = _manifest(namespace, known, member)
-    connection = await member_connection(contexts, member)
     if connection is None:
         lacking = await _lacking(host, namespace, member, known.enabled)
         if lacking is not None and not lacking:
@@ -98,11 +105,14 @@ async def _unrecorded(host: Connection, namespace: str, member: Member, types: I
     return MemberRole(member.name, Role.FAILED, f"{what}which service account it uses is not recorded: join it again")
 
 
-async def member_connection(contexts: Contexts, member: Member) -> Connection | None:
+async def member_connection(
+    contexts: Contexts, member: Member, lent: AsyncExitStack | None = None
+) -> Connection | None:
     """A connection to a member by the user's kubeconfig: a context with the same URL or of the same name.
 
-    None when there is no such context. Where the member's identity is recorded, a context that leads to another cluster
-    is not used. Raises ApiFailure when the cluster cannot be reached.
+    It stays open until `lent` is closed, by default as long as the contexts. None when there is no such context. Where
+    the member's identity is recorded, a context that leads to another cluster is not used. Raises ApiFailure when the
+    cluster cannot be reached.
     """
     candidates = contexts.serving(member.server)
     if member.name in contexts.names and member.name not in candidates:
@@ -111,7 +121,8 @@ async def member_connection(contexts: Contexts, member: Member) -> Connection | 
     failure: FederationError | None = None
     for name in candidates:
         try:
-            connection = await contexts.open(name)
+            opening = contexts.open(name) if lent is None else lent.enter_async_context(contexts.lend(name))
+            connection = await opening
             if not member.uid or await fleet.cluster_uid(connection) == member.uid:
                 return connection
         except (ApiFailure, Unusable) as error:

@@ -13,11 +13,11 @@ from federation.joining.contexts import Contexts
 from federation.joining.errors import NotConfirmed, Refused
 from federation.joining.joins import HostFacts
 from federation.joining.objects import Wanted
+from federation.joining.visiting import AT_ONCE
 from federation.kube.connection import Connection
 from federation.model.errors import FederationError
 from federation.model.resources import KUBEFED_CLUSTERS
 
-AT_ONCE = 8
 FRESH = 10.0
 """Seconds for which the host's facts are used: a type that is enabled meanwhile is in the roles of later joins."""
 
