@@ -321,6 +321,7 @@ class Clusters:
             return
         await joined.close()
         member = self._world.members.pop(name)
+        self._world.left += 1
         for state in self._world.types.values():
             state.copies.pop(name, None)
         self._world.clusters_version += 1

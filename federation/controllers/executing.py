@@ -14,7 +14,7 @@ from federation.controllers import holdups, learning, pacing, push, removals, tr
 from federation.controllers.learning import Turn
 from federation.controllers.outcomes import Outcome
 from federation.controllers.ports import EventRecorder
-from federation.controllers.world import Track, World
+from federation.controllers.world import Track, World, including, without
 from federation.core import managedfields
 from federation.model.conditions import Phase, PropagationStatus
 from federation.model.observations import MAY_HAVE_COPY
@@ -49,12 +49,12 @@ class Executor:
             return Evidence.NOTHING, None
         plan, action = track.plan, track.actions.get(cluster)
         if not isinstance(action, Push):
-            track.pending.discard(cluster)
+            track.pending = without(track.pending, cluster)
             return Evidence.NOTHING, None
         _note(track, cluster)
         unconfirmed = cluster in track.unconfirmed
         if isinstance(action, Claim) or (isinstance(action, Apply) and not action.uid):
-            track.unconfirmed.add(cluster)
+            track.unconfirmed = including(track.unconfirmed, cluster)
             track.applied.setdefault(cluster, MAY_HAVE_COPY)
         state.in_flight += 1
         try:
@@ -78,7 +78,7 @@ class Executor:
     def _record_outcome(self, turn: Turn, manager: str, outcome: Outcome) -> None:
         key, cluster, track, action = turn.key, turn.cluster, turn.track, turn.action
         current = track.actions.get(cluster)
-        track.pending.discard(cluster)
+        track.pending = without(track.pending, cluster)
         result = outcome.status.value or "ok"
         metrics.PUSHES.labels(cluster, result).inc()
         metrics.TYPE_PUSHES.labels(key.type, result).inc()
@@ -97,7 +97,7 @@ class Executor:
             track.setbacks.pop(cluster, None)
             self._removed(turn, outcome)
         if learning.conclusive(turn, outcome):
-            track.unconfirmed.discard(cluster)
+            track.unconfirmed = without(track.unconfirmed, cluster)
         learning.ended(turn)
         if current is not action:
             track.stale = True  # it was planned anew while this was under way

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
+import msgspec
+
 from federation.controllers import pacing
 from federation.controllers.world import Track, TypeState, World
 from federation.core import parsing, placement, versions
@@ -57,7 +59,7 @@ class Gatherer:
             namespace=self._namespace(federated.metadata.namespace) if state.type.in_namespaces else None,
             host_namespace=host_namespace,
             unconfirmed=frozenset(track.unconfirmed),
-            guessed=track.guessed,
+            guessed=frozenset(track.guessed),
             interrupted=frozenset(track.interrupted),
             present=frozenset([name for name, copies in state.copies.items() if target in copies.objects]),
             adopt=world.settings.adopt_resources,
@@ -153,7 +155,7 @@ def _applied(track: Track) -> Mapping[str, Applied]:
     if not track.recheck:
         return track.applied
     return {
-        cluster: applied._replace(owned_digest="") if cluster in track.recheck else applied
+        cluster: msgspec.structs.replace(applied, owned_digest="") if cluster in track.recheck else applied
         for cluster, applied in track.applied.items()
     }
 

@@ -7,11 +7,12 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import structlog
 
 from federation.controllers.outcomes import Outcome, Target
 from federation.controllers.ports import MemberPort
-from federation.controllers.world import Track, TypeState
+from federation.controllers.world import NOBODY, Track, TypeState, including, without
 from federation.core import claims, contention
 from federation.core.facts import Facts
 from federation.model import marks
@@ -58,18 +59,19 @@ def planned(track: Track, plan: Plan, facts: Facts) -> None:
     for gone in [cluster for cluster in track.applied if cluster not in plan.actions and cluster not in sent]:
         del track.applied[gone]
     if track.guessed:
-        track.guessed &= track.applied.keys() - (frozenset() if plan.reason else plan.selected)
+        track.guessed = track.guessed & track.applied.keys() - (frozenset() if plan.reason else plan.selected) or NOBODY
     for cluster in [cluster for cluster in track.setbacks if isinstance(plan.actions.get(cluster), Keep | None)]:
         del track.setbacks[cluster]
     notes: tuple[dict[str, Any], ...] = (track.contention, track.dropped)
     for noted in notes:
         for cluster in [cluster for cluster in noted if cluster not in plan.actions]:
             del noted[cluster]
-    track.unconfirmed = sent | {
+    open_still = {
         cluster
         for cluster in track.unconfirmed - sent
         if cluster in plan.actions and not claims.conclusive(facts.observe(cluster))
     }
+    track.unconfirmed = sent | open_still or NOBODY
 
 
 def applied(turn: Turn, action: Apply, observed: Observed, outcome: Outcome) -> None:
@@ -77,7 +79,7 @@ def applied(turn: Turn, action: Apply, observed: Observed, outcome: Outcome) -> 
     key, cluster, track, contest = turn.key, turn.cluster, turn.track, outcome.contest
     before = track.applied.get(cluster)
     if cluster in track.recheck:
-        track.recheck.discard(cluster)
+        track.recheck = without(track.recheck, cluster)
     elif before is not None and before.digest == action.digest and before.owned_digest != UNKNOWN_DIGEST:
         # The same manifest again: somebody had changed or removed what is ours.
         manager, fields = (", ".join(contest.managers[:3]), contest.fields) if contest else ("", ())
@@ -95,11 +97,11 @@ def applied(turn: Turn, action: Apply, observed: Observed, outcome: Outcome) -> 
     elif outcome.dropped is not None:
         track.dropped.pop(cluster, None)
     if not _went(turn, observed):
-        track.interrupted.discard(cluster)  # else it is what was applied now that has just gone
+        track.interrupted = without(track.interrupted, cluster)  # else it is what was applied now that has just gone
     if outcome.fully_owned:
-        track.fully_owned.add(cluster)
+        track.fully_owned = including(track.fully_owned, cluster)
     elif outcome.fully_owned is not None:
-        track.fully_owned.discard(cluster)
+        track.fully_owned = without(track.fully_owned, cluster)
     track.applied[cluster] = Applied(action.digest, observed.owned_digest, turn.generation)
     if track.actions.get(cluster) is action:
         track.actions[cluster] = Keep(action.digest, observed.owned_digest, observed.claims)
@@ -130,7 +132,7 @@ def refused(turn: Turn, outcome: Outcome) -> None:
         return
     if not conclusive(turn, outcome):
         if isinstance(turn.action, Apply):
-            turn.track.applied[turn.cluster] = before._replace(owned_digest=UNKNOWN_DIGEST)
+            turn.track.applied[turn.cluster] = msgspec.structs.replace(before, owned_digest=UNKNOWN_DIGEST)
     elif not before.known and isinstance(turn.action, Apply | Claim):
         del turn.track.applied[turn.cluster]  # nothing came of the create
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from federation.controllers.world import Member, World
+from federation.controllers.world import NOBODY, Member, World
 from federation.model.plan import Action, Apply, Wait
 from federation.model.resources import Key, ObjectName
 
@@ -68,7 +68,7 @@ class Reassertion:
         state = self._world.types.get(due.type)
         track = state.tracks.get(due.name) if state is not None else None
         if track is not None:
-            track.recheck.update(track.applied)
+            track.recheck = track.recheck | track.applied.keys() or NOBODY
             self._changed(Key(due.type, *due.name))
 
 

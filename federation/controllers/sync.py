@@ -9,7 +9,6 @@ import asyncio
 import functools
 import time
 from collections.abc import Awaitable, Callable, Mapping, Set
-from dataclasses import replace
 
 import msgspec
 import structlog
@@ -29,7 +28,7 @@ from federation.controllers import (
 )
 from federation.controllers.ports import EventRecorder, HubPort
 from federation.controllers.strays import Strays
-from federation.controllers.world import Track, TypeState, World, without_status
+from federation.controllers.world import NOBODY, Track, TypeState, World, including, without, without_status
 from federation.core import budget, planning, removal, summary
 from federation.core.facts import Facts
 from federation.model import marks
@@ -44,6 +43,8 @@ from federation.runtime.lane import Evidence
 
 JOINING = 0.5
 """Seconds that a cluster which a list had left out gets to be joined."""
+SELECTIONS = 1_000
+"""Different selections of clusters that are remembered, for objects that have the same to share it."""
 
 log = structlog.get_logger()
 
@@ -71,6 +72,7 @@ class Sync:
         self._executor = executing.Executor(world, queue, events, self.changed)
         self._writer = statuswrites.StatusWriter(hub, events, self.changed, now)
         self._reporter = reporting.Reporter(world, queue, self._writer, now)
+        self._selections: dict[frozenset[str], frozenset[str]] = {}
 
     async def process(self, key: Key) -> None:
         """One turn of one key. Raises ApiFailure when the hub refuses; the key then comes again."""
@@ -134,9 +136,11 @@ class Sync:
         for state in filter(None, states):
             for name, track in state.tracks.items():
                 if upgraded:
-                    track.fully_owned.discard(cluster)  # another definition of the type may have defaults
+                    track.fully_owned = without(
+                        track.fully_owned, cluster
+                    )  # another definition of the type may have defaults
                 if upgraded and cluster in track.dropped:
-                    track.recheck.add(cluster)
+                    track.recheck = including(track.recheck, cluster)
                     self.changed(Key(state.type.name, *name))
                 setback = track.setbacks.get(cluster)
                 hopeless = setback is not None and setback.pace == pacing.RETRY["never"] and not upgraded
@@ -170,7 +174,7 @@ class Sync:
 
     async def _plan(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
         track.stale = False
-        track.departed.clear()
+        track.departed = NOBODY
         meanwhile: set[str] = set()
         track.meanwhile = meanwhile
         try:
@@ -221,7 +225,8 @@ class Sync:
             track.plan = track.plan or plan  # what is on its way belongs to the plan before
             return
         before, not_coming = track.actions, self._not_coming(state, track)
-        track.plan = replace(plan, actions={})  # or every manifest would be kept for as long as its object
+        # Without the actions, or every manifest would be kept for as long as its object.
+        track.plan = msgspec.structs.replace(plan, actions={}, selected=self._shared(plan.selected))
         track.actions = dict(plan.actions)
         self._report_refusals(key, federated, track, plan, before)
         self._wake_inside(key, state, track, not_coming)
@@ -233,9 +238,15 @@ class Sync:
         self._dispatch(key, track)
         for cluster in track.recheck - track.pending:
             if not reassertion.still_due(track.actions.get(cluster), self._world.members.get(cluster)):
-                track.recheck.discard(cluster)
+                track.recheck = without(track.recheck, cluster)
         track.urgent = False
         thrift.after(state, federated, plan)
+
+    def _shared(self, selected: frozenset[str]) -> frozenset[str]:
+        """The same selection, once in memory for all objects that have it."""
+        if len(self._selections) >= SELECTIONS:
+            self._selections.clear()
+        return self._selections.setdefault(selected, selected)
 
     def _report_refusals(
         self, key: Key, federated: FederatedObject, track: Track, plan: Plan, before: Mapping[str, Action]
@@ -323,7 +334,7 @@ class Sync:
             if wait > 0:
                 self._queue.add_after(key, wait)
                 continue
-            track.pending.add(cluster)
+            track.pending = including(track.pending, cluster)
             member.lane.submit(key, urgent=track.urgent)
 
     def _withdraw(self, key: Key, track: Track, cluster: str) -> None:
@@ -332,7 +343,7 @@ class Sync:
         member = self._world.members.get(cluster)
         lane = member.lane if member is not None else None
         if lane is None or lane.withdraw(key) or key not in lane:
-            track.pending.discard(cluster)
+            track.pending = without(track.pending, cluster)
 
     def _in_flight(self, key: Key, track: Track) -> bool:
         for cluster in list(track.pending):

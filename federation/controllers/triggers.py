@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from federation.controllers import statuswrites, strays, thrift
-from federation.controllers.world import Copies, Track, TypeState, World
+from federation.controllers.world import Copies, Track, TypeState, World, including
 from federation.core import claims, managedfields, run_once
 from federation.core.clusterchanges import ClusterChange
 from federation.core.managedfields import PartialMetadata
@@ -38,7 +38,6 @@ Wake = Callable[..., None]
 
 T = TypeVar("T")
 
-_VERSION = Observed._fields.index("version")
 _UNKNOWN_TIME = "1970-01-01T00:00:00Z"
 
 log = structlog.get_logger()
@@ -386,7 +385,7 @@ class CopiesSink:
             return  # not known, or made anew by us since
         self._copies.objects.drop(target)
         if track is not None and run_once.interrupted(self._state.type, item):
-            track.interrupted.add(self._cluster)
+            track.interrupted = including(track.interrupted, self._cluster)
         if track is None or not self._others_leave(track, known):
             self._changed(target)
         self._disappeared(target)
@@ -399,7 +398,7 @@ class CopiesSink:
         action = track.actions.get(self._cluster)
         if gone is None or not isinstance(action, Delete | Release) or action.uid != gone.uid:
             return False
-        track.departed.add(self._cluster)
+        track.departed = including(track.departed, self._cluster)
         return bool(track.pending) or len(track.departed) < len(track.leaving)
 
     def _appeared(self, target: ObjectName, before: Observed | None) -> None:
@@ -420,13 +419,13 @@ class CopiesSink:
         if track is not None:
             track.leaving.pop(self._cluster, None)
             if self._cluster in track.applied:
-                track.recheck.add(self._cluster)
+                track.recheck = including(track.recheck, self._cluster)
 
     def _missed(self, target: ObjectName) -> None:
         """A list leaves out a copy of ours: before its object is released, the member is asked for it by name."""
         track = self._state.tracks.get(self._state.federated_name(target))
         if track is not None and self._cluster in track.applied:
-            track.unconfirmed.add(self._cluster)
+            track.unconfirmed = including(track.unconfirmed, self._cluster)
 
     def _observed(self, target: ObjectName, before: Observed | None, observed: Observed) -> None:
         track = self._state.tracks.get(self._state.federated_name(target))
@@ -531,8 +530,7 @@ def _other_rivals(before: Observed | None, after: Observed) -> bool:
 
 
 def _drifted(before: Observed, after: Observed) -> bool:
-    # Everything but the version; Observed._replace would cost more than all the rest of an event.
-    return before[:_VERSION] != after[:_VERSION] or before[_VERSION + 1 :] != after[_VERSION + 1 :]
+    return msgspec.structs.replace(before, version=after.version) != after
 
 
 def _slices(items: Iterable[T]) -> Iterator[list[T]]:

@@ -183,6 +183,7 @@ class Types:
         # First of all: what watches members looks here for the enabled types, and lanes drop the keys of others.
         state = self._world.types.pop(name, None)
         self._followed[name] = self._world.clusters_version
+        self._world.left += 1
         await running[2].cancel()
         await self._clusters.unfollow(name)
         if state is not None and state.in_flight:

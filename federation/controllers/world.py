@@ -56,6 +56,26 @@ def without_status(item: FederatedObject) -> FederatedObject:
     return msgspec.structs.replace(item, status=msgspec.Raw(), status_hash=status_hash(item))
 
 
+NOBODY: Set[str] = frozenset()
+"""No clusters. Of a hundred thousand tracks nearly all sets are empty: sets of their own would be 1 kB each."""
+
+
+def including(names: Set[str], name: str) -> Set[str]:
+    """The names and this one; to be kept in place of `names`, which may be changed."""
+    if isinstance(names, set):
+        names.add(name)
+        return names
+    return {*names, name}
+
+
+def without(names: Set[str], name: str) -> Set[str]:
+    """The names without this one; to be kept in place of `names`, which may be changed."""
+    if isinstance(names, set):
+        names.discard(name)
+        return names or NOBODY
+    return names - {name} or NOBODY
+
+
 class Overwritten(NamedTuple):
     """How often in a row somebody else wrote over the status, and when it may be put back again (monotonic)."""
 
@@ -74,9 +94,11 @@ class Leaving(NamedTuple):
     wait: float
 
 
-@dataclass(slots=True)
-class Track:
-    """One federated object's way through the controller: its last plan and what came of it, per cluster."""
+class Track(msgspec.Struct, gc=False):
+    """One federated object's way through the controller: its last plan and what came of it, per cluster.
+
+    Sets of clusters change by `including` and `without` only.
+    """
 
     uid: str
     status: Status
@@ -84,35 +106,35 @@ class Track:
     applied: dict[str, Applied]
     """Every cluster that has a copy, or may have one (MAY_HAVE_COPY)."""
     plan: Plan | None = None
-    actions: dict[str, Action] = field(default_factory=dict)
+    actions: dict[str, Action] = {}
     """The plan's; one that succeeded becomes a Keep, so that its manifest is not kept in memory."""
     stale: bool = True
     """A new plan is needed."""
     urgent: bool = False
-    pending: set[str] = field(default_factory=set)
+    pending: Set[str] = NOBODY
     """Clusters whose lane has not answered."""
     meanwhile: set[str] | None = None
     """While a plan is made: clusters where a push has begun or ended since its facts were read."""
-    leaving: dict[str, Leaving] = field(default_factory=dict)
+    leaving: dict[str, Leaving] = {}
     """Clusters that accepted a delete and have not confirmed it by an event."""
-    departed: set[str] = field(default_factory=set)
+    departed: Set[str] = NOBODY
     """Clusters that have confirmed it since the last plan. The next plan waits until all have, or something else is
     due."""
-    recheck: set[str] = field(default_factory=set)
+    recheck: Set[str] = NOBODY
     """Clusters to which it is applied once more, though nothing seems to have changed."""
-    unconfirmed: set[str] = field(default_factory=set)
+    unconfirmed: Set[str] = NOBODY
     """Clusters that were sent a create which may have succeeded, though nothing has shown it: they are asked before
     the object is released."""
-    guessed: frozenset[str] = frozenset()
+    guessed: Set[str] = NOBODY
     """Clusters that may have a copy only because an interrupted controller may have sent it (`begin`)."""
-    setbacks: dict[str, Setback] = field(default_factory=dict)
-    contention: dict[str, Contention] = field(default_factory=dict)
-    dropped: dict[str, str] = field(default_factory=dict)
+    setbacks: dict[str, Setback] = {}
+    contention: dict[str, Contention] = {}
+    dropped: dict[str, str] = {}
     """For clusters that did not keep every field as asked, a message with these fields (core.drops)."""
-    fully_owned: set[str] = field(default_factory=set)
+    fully_owned: Set[str] = NOBODY
     """Clusters whose copy was seen to have an owner for every field, so that a change leaves no default behind
     (core.leftovers)."""
-    interrupted: set[str] = field(default_factory=set)
+    interrupted: Set[str] = NOBODY
     """Clusters whose copy was seen to go before it had run to completion (core.run_once)."""
     since: float = 0.0
     """When it was planned last (monotonic seconds)."""
@@ -142,10 +164,13 @@ class Track:
         )
         for memory in memories:
             memory.pop(cluster, None)
-        sets = self.pending, self.departed, self.recheck, self.unconfirmed, self.fully_owned, self.interrupted
-        for names in sets:
-            names.discard(cluster)
-        self.guessed -= {cluster}
+        self.pending = without(self.pending, cluster)
+        self.departed = without(self.departed, cluster)
+        self.recheck = without(self.recheck, cluster)
+        self.unconfirmed = without(self.unconfirmed, cluster)
+        self.fully_owned = without(self.fully_owned, cluster)
+        self.interrupted = without(self.interrupted, cluster)
+        self.guessed = without(self.guessed, cluster)
 
     @classmethod
     def begin(
@@ -169,9 +194,9 @@ class Track:
                 applied[line.name] = Applied(*digests, line.generation or stored.observed_generation)
             if line.message and (left_out := drops.from_message(budget.message_of(explained, line.name))):
                 dropped[line.name] = left_out
-        meta, unconfirmed = federated.metadata, set(applied)
+        meta, unconfirmed = federated.metadata, set(applied) or NOBODY
         incomplete = stored.observed_generation != meta.generation or budget.full(stored.clusters)
-        guessed = frozenset(newcomers & unconfirmed) if newcomers else frozenset()
+        guessed: Set[str] = newcomers & unconfirmed or NOBODY
         if incomplete and marks.SYNC_FINALIZER in meta.finalizers:
             others = frozenset(clusters) - unconfirmed
             applied.update(dict.fromkeys(others, MAY_HAVE_COPY))
@@ -338,7 +363,8 @@ class Member:
 
 @dataclass(slots=True)
 class World:
-    """Everything known. `clusters_version` grows with every change that placement can see.
+    """Everything known. `clusters_version` grows with every change that placement can see, `left` with every cluster or
+    type that is followed no longer.
 
     `joined` has, for every cluster that joined while we ran or waited, what that was then.
 
@@ -351,6 +377,7 @@ class World:
     host_namespaces: Store[Metadata] = field(default_factory=Store)
     system_namespaces: frozenset[str] = marks.SYSTEM_NAMESPACES
     clusters_version: int = 0
+    left: int = 0
     joined: dict[str, int] = field(default_factory=dict)
 
     def joined_since(self, version: int) -> frozenset[str]:

@@ -18,9 +18,12 @@ _NAMED = 3
 
 
 def select(placement: Placement, clusters: Mapping[str, Cluster]) -> frozenset[str]:
-    """Names of the joined clusters that the placement selects, ready or not: an outage moves nothing."""
+    """Names of the joined clusters that the placement selects, ready or not: an outage moves nothing.
+
+    The names are the clusters' own: those that were read with the object would stay in memory for each placement.
+    """
     if placement.clusters is not None:
-        return frozenset(name for name in placement.clusters if name in clusters)
+        return frozenset([clusters[name].name for name in placement.clusters if name in clusters])
     selector = placement.selector
     if selector is None:
         return NOWHERE

@@ -9,6 +9,8 @@ changed is kept (plan twice from the same facts, and the second plan is Keep eve
 from collections.abc import Mapping
 from dataclasses import replace
 
+import msgspec
+
 from federation.core import manifest, parsing, placement, propagation, removal
 from federation.core.facts import Facts
 from federation.core.variants import Variants
@@ -66,7 +68,9 @@ def _placed(facts: Facts, spec: Spec, base: manifest.Base) -> Plan:
             if not facts.namespace.message:
                 return Plan(meta.generation, undecided=True)
             untouched = _untouched(facts, PropagationStatus.CACHED_RETRIEVAL_FAILED, facts.namespace.message)
-            return replace(untouched, reason=Reason.NAMESPACE_NOT_FEDERATED, message=facts.namespace.message)
+            return msgspec.structs.replace(
+                untouched, reason=Reason.NAMESPACE_NOT_FEDERATED, message=facts.namespace.message
+            )
         if within is None:
             reason = Reason.NAMESPACE_NOT_FEDERATED
             message = (
@@ -236,7 +240,9 @@ def _invalid(facts: Facts, where: str, message: str) -> Plan:
     """The object as a whole cannot be understood: report it, and touch nothing that is there."""
     text = f"{where}: {message}" if where else message
     reason = Reason.COMPUTE_PLACEMENT_FAILED if where.startswith("spec.placement") else Reason.INVALID
-    return replace(_untouched(facts, PropagationStatus.COMPUTE_RESOURCE_FAILED, text), reason=reason, message=text)
+    return msgspec.structs.replace(
+        _untouched(facts, PropagationStatus.COMPUTE_RESOURCE_FAILED, text), reason=reason, message=text
+    )
 
 
 def _untouched(facts: Facts, status: PropagationStatus, message: str) -> Plan:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple, assert_never
 
+import msgspec
+
 from federation.core import claims, parsing
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
@@ -104,7 +106,9 @@ def defer(plan: Plan) -> Plan:
 
     For as long as the KubeFedConfig is not understood (Settings.cautious): objects are created and updated meanwhile.
     """
-    return replace(plan, actions={cluster: _deferred(action) for cluster, action in plan.actions.items()})
+    return msgspec.structs.replace(
+        plan, actions={cluster: _deferred(action) for cluster, action in plan.actions.items()}
+    )
 
 
 def _deferred(action: Action) -> Action:

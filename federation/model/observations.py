@@ -3,7 +3,8 @@
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+
+import msgspec
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,12 @@ class Missing(enum.Enum):
     """It cannot be known now. Planning waits; an outage never deletes."""
 
 
-class Observed(NamedTuple):
-    """A member's object as its PartialObjectMetadata shows it, reduced to what decisions read."""
+class Observed(msgspec.Struct, frozen=True, gc=False):
+    """A member's object as its PartialObjectMetadata shows it, reduced to what decisions read.
+
+    gc=False here and below: there are as many as placements, nothing in them can refer back, and a garbage collection
+    must not look at each.
+    """
 
     uid: str
     version: int
@@ -61,7 +66,7 @@ class Observed(NamedTuple):
 Observation = Observed | Missing
 
 
-class Applied(NamedTuple):
+class Applied(msgspec.Struct, frozen=True, gc=False):
     """What we last applied to one cluster: digests of the manifest, and of the fields that we owned afterwards."""
 
     digest: str

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from federation.model.conditions import PropagationStatus, Reason
 
 
@@ -116,8 +118,7 @@ class Claim:
     shared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(msgspec.Struct, frozen=True, gc=False):
     """The member has what it should have. `digest` and `owned_digest` are what its fingerprint is made of.
 
     `rivals` are field managers of other hubs that would push the object, too, if we had it not. `note` is part
@@ -158,8 +159,7 @@ Push = Apply | Claim | Delete | Release
 Action = Push | Keep | Wait | Refuse
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(msgspec.Struct, frozen=True, gc=False):
     """What one reconcile decided.
 
     `reason` and `message` become the Propagation condition when the object as a whole is at fault.
@@ -172,7 +172,7 @@ class Plan:
     """
 
     generation: int
-    actions: Mapping[str, Action] = field(default_factory=dict)
+    actions: Mapping[str, Action] = {}
     selected: frozenset[str] = frozenset()
     reason: Reason = Reason.OK
     message: str = ""

@@ -1,19 +1,28 @@
 """Names of things in the Kubernetes API: resources, object names and the keys that travel through the queues."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import quote
+
+import msgspec
 
 _PLAIN = re.compile(r"[A-Za-z0-9:_-][A-Za-z0-9:._-]*")
 """A segment of a URL path that means itself: no separator, no escape, neither `.` nor `..`."""
 
 
-class ObjectName(NamedTuple):
-    """Where an object lives inside one resource; `namespace` is "" for cluster-scoped objects."""
+class ObjectName(msgspec.Struct, frozen=True, order=True, gc=False):
+    """Where an object lives inside one resource; `namespace` is "" for cluster-scoped objects.
+
+    No NamedTuple: a garbage collection would look at each of the several that there are for every placement.
+    """
 
     namespace: str
     name: str
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((self.namespace, self.name))
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}" if self.namespace else self.name

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
@@ -120,7 +121,7 @@ SCHEMA = {
 async def test_a_custom_types_null_means_what_it_means_to_a_post(real: RealWorld, spec: Mapping[str, Any]) -> None:
     """Its schema says what that is: kept, left out, or the default."""
     await real.install(WIDGETS, SCHEMA)
-    name = real.where._replace(name="posted")
+    name = msgspec.structs.replace(real.where, name="posted")
     await real.post(WIDGETS, {"apiVersion": WIDGETS.api_version, "kind": WIDGETS.kind, "spec": spec}, name=name)
     posted = expect(await real.connection.request("GET", WIDGETS.path(name)), "get").json()["spec"]
     await pushed(real, WIDGETS, {"spec": spec})

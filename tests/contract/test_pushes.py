@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from federation.controllers import push
 from federation.controllers.outcomes import Contest, Outcome, Target
 from federation.core import managedfields, manifest
@@ -70,7 +72,7 @@ async def test_a_claim_is_seen_by_both_and_moves_nothing(world: World) -> None:
     before = managedfields.observe(await world.read(), OTHER_HUB)
     assert (await pushed(world, Claim(before.uid, OTHER_HUB))).status is PropagationStatus.OK
     after = managedfields.observe(await world.read(), OTHER_HUB)
-    assert after == before._replace(version=after.version, claims=(US,))
+    assert after == msgspec.structs.replace(before, version=after.version, claims=(US,))
     assert (await world.seen()).claimed
     assert await world.value(CONFIGMAPS, "metadata", "annotations", marks.claim_annotation(US)) == US
     again = await pushed(world, Claim(before.uid, OTHER_HUB))
@@ -123,7 +125,7 @@ async def test_a_claim_withdrawn_leaves_nothing(world: World) -> None:
     await pushed(world, Claim(before.uid, OTHER_HUB))
     assert (await pushed(world, Release(before.uid, keep_label=True))).status is PropagationStatus.OK
     after = await world.seen()
-    assert after == before._replace(version=after.version)
+    assert after == msgspec.structs.replace(before, version=after.version)
     assert await world.value(CONFIGMAPS, "metadata", "annotations", marks.claim_annotation(US)) is None
 
 

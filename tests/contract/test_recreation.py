@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+
 from federation.controllers import push
 from federation.controllers.outcomes import Outcome, Target
 from federation.core import manifest
@@ -65,7 +67,7 @@ async def test_what_somebody_else_has_a_share_in_stays(world: World) -> None:
 
 
 async def test_without_the_namespace_nothing_could_be_created(world: World) -> None:
-    name = world.where._replace(namespace=f"{world.namespace}-missing")
+    name = msgspec.structs.replace(world.where, namespace=f"{world.namespace}-missing")
     body = world.body()
     body["metadata"]["namespace"] = name.namespace
     answer = await world.member.would_create(CONFIGMAPS, name, manifest.digest(body)[0])

@@ -43,20 +43,20 @@ async def test_one_bad_object_does_not_keep_the_rest_from_starting() -> None:
 @virtual
 async def test_what_is_processed_at_the_start_lets_others_have_their_turn() -> None:
     """Thousands of clusters of which none waits for anything; and what always comes back does not hold up the start."""
-    queue: KeyQueue[int] = KeyQueue()
+    queue: KeyQueue[str] = KeyQueue()
     order: list[str] = []
 
-    async def process(number: int) -> None:
+    async def process(name: str) -> None:
         order.append("start")
-        queue.add(number)
+        queue.add(name)
 
     async def others() -> None:
         while True:
             order.append("other")
             await asyncio.sleep(0)
 
-    for number in range(5):
-        queue.add(number)
+    for name in "abcde":
+        queue.add(name)
     task = asyncio.create_task(others())
     await app._drain(queue, process)
     task.cancel()

@@ -2,6 +2,8 @@
 
 import asyncio
 
+import msgspec
+
 from federation.model.federated import FederatedType
 from federation.model.resources import Resource
 from tests.unit.controllers.rig import GROUP, WEB, Rig
@@ -23,7 +25,7 @@ def rig(after: Rig | None = None) -> Rig:
 
 
 def put(rig: Rig, template: object = TEMPLATE, name: str = "web") -> None:
-    rig.put(WEB._replace(name=name), template, enabled=JOBS)
+    rig.put(msgspec.structs.replace(WEB, name=name), template, enabled=JOBS)
 
 
 def messages(rig: Rig) -> dict[str, str]:

@@ -347,7 +347,7 @@ async def test_facts_are_those_of_the_moment() -> None:
         assert trouble is not None
         assert facts.unobservable("m1") is None
         assert gatherer.clusters() is gatherer.clusters()
-        rig.track().recheck.add("m1")
+        rig.track().recheck = {"m1"}
         assert gatherer.gather(state, item, rig.track()).applied["m1"].owned_digest == ""
         assert rig.track().applied["m1"].owned_digest != ""
         state.type = replace(state.type, namespace="ns")

@@ -68,7 +68,7 @@ async def test_a_turn_that_the_member_refuses_is_reported_and_taken_again() -> N
         await settle()
         fake = rig.members["m1"]
         fake.fails = lambda verb, name: Failure(FailureKind.DENIED, "policy", 403)
-        rig.track().recheck.add("m1")
+        rig.track().recheck = {"m1"}
         rig.fanout.everything()
         await asyncio.sleep(60)
         assert rig.lines() == {"m1": "UpdateFailed"}

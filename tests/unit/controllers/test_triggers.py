@@ -163,7 +163,7 @@ class OneCopy:
         if tracked:
             self.state.tracks[self.name] = self.track
         if pending:
-            self.track.pending.add("m1")
+            self.track.pending = {"m1"}
 
     def listed(self, *items: PartialMetadata) -> "OneCopy":
         self.sink.replace(items)
@@ -327,7 +327,7 @@ def fleet(objects: int) -> tuple[World, Woken, Fanout]:
         state = world.types[kind.name] = TypeState(kind)
         for number in range(objects):
             name = ObjectName(f"ns-{number % 2}", f"web-{number}")
-            state.objects.put(name, federated(*reversed(name)))
+            state.objects.put(name, federated(name.name, name.namespace))
     world.members = {name: Member(Cluster(name)) for name in ("m1", "m2")}
     return world, woken, Fanout(world, woken)
 

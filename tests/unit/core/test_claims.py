@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
@@ -26,9 +27,9 @@ from tests.unit.core.test_planning import (
 US, FIRST, THIRD = "kubefed-0123abcd", "kubefed-99999999", "kubefed-88888888"
 CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
 THEIRS = Observed("u1", 5, "", managed=True, other_hub=FIRST)
-CLAIMED = THEIRS._replace(claimed=True)
-SHARED = THEIRS._replace(owned_digest="entry")
-MINE = OURS._replace(claimed=True)
+CLAIMED = msgspec.structs.replace(THEIRS, claimed=True)
+SHARED = msgspec.structs.replace(THEIRS, owned_digest="entry")
+MINE = msgspec.structs.replace(OURS, claimed=True)
 HELD = Wait(PropagationStatus.ALREADY_EXISTS, f"another hub manages it ({FIRST})")
 LETTING_GO = Release("u1", keep_label=True)
 
@@ -46,17 +47,29 @@ def planned(observed: Observation, **others: Any) -> Action | None:
         pytest.param(CLAIMED, {}, HELD, id="told"),
         pytest.param(THEIRS, APPLIED, Claim("u1", FIRST), id="ours-once"),
         pytest.param(SHARED, {}, Claim("u1", FIRST, shared=True), id="equal-values-and-we-came-later"),
-        pytest.param(SHARED._replace(claimed=True), {}, Claim("u1", FIRST, shared=True), id="claimed-and-shared-again"),
+        pytest.param(
+            msgspec.structs.replace(SHARED, claimed=True),
+            {},
+            Claim("u1", FIRST, shared=True),
+            id="claimed-and-shared-again",
+        ),
         pytest.param(SHARED, APPLIED, Keep(DIGEST, "entry", (FIRST,)), id="equal-values-and-we-came-first"),
         pytest.param(
             SHARED, {"m1": Applied(DIGEST, "", 7)}, HELD, id="to-be-applied-again-it-is-not-while-it-is-shared"
         ),
         pytest.param(SHARED, {"m1": Applied("old", "entry", 6)}, HELD, id="changed-while-shared"),
         pytest.param(THEIRS, {"m1": Applied(DIGEST, "", 7)}, Claim("u1", FIRST), id="lost-and-to-be-applied-again"),
-        pytest.param(OURS._replace(claims=(THIRD,)), APPLIED, Keep(DIGEST, "entry", (THIRD,)), id="claimed-by-another"),
-        pytest.param(CLAIMED._replace(managed=False), {}, LETTING_GO, id="kept-away-from-it-the-claim-goes"),
         pytest.param(
-            CLAIMED._replace(deleting=True),
+            msgspec.structs.replace(OURS, claims=(THIRD,)),
+            APPLIED,
+            Keep(DIGEST, "entry", (THIRD,)),
+            id="claimed-by-another",
+        ),
+        pytest.param(
+            msgspec.structs.replace(CLAIMED, managed=False), {}, LETTING_GO, id="kept-away-from-it-the-claim-goes"
+        ),
+        pytest.param(
+            msgspec.structs.replace(CLAIMED, deleting=True),
             {},
             Wait(
                 PropagationStatus.PENDING,
@@ -73,8 +86,8 @@ def test_beside_another_hub(observed: Observed, applied: dict[str, Applied], act
 @pytest.mark.parametrize(
     "observed",
     [
-        pytest.param(CLAIMED._replace(other_hub=""), id="let-go"),
-        pytest.param(CLAIMED._replace(other_hub="", claims=(THIRD,)), id="and-wanted-by-a-third"),
+        pytest.param(msgspec.structs.replace(CLAIMED, other_hub=""), id="let-go"),
+        pytest.param(msgspec.structs.replace(CLAIMED, other_hub="", claims=(THIRD,)), id="and-wanted-by-a-third"),
         pytest.param(MINE, id="taken-over-and-the-claim-is-still-there"),
     ],
 )
@@ -90,7 +103,9 @@ def test_let_go_it_is_taken_over(observed: Observed) -> None:
         pytest.param(ELSEWHERE, CLAIMED, {}, LETTING_GO, id="moved-away"),
         pytest.param(GOING, CLAIMED, {}, LETTING_GO, id="deleted"),
         pytest.param(ORPHANING, CLAIMED, {}, LETTING_GO, id="deleted-and-orphaned"),
-        pytest.param(GOING, CLAIMED._replace(managed=False), {}, LETTING_GO, id="deleted-where-we-are-kept-away"),
+        pytest.param(
+            GOING, msgspec.structs.replace(CLAIMED, managed=False), {}, LETTING_GO, id="deleted-where-we-are-kept-away"
+        ),
         pytest.param(ELSEWHERE, THEIRS, {}, None, id="not-claimed"),
         pytest.param(ELSEWHERE, THEIRS, {"unconfirmed": frozenset({"m1"})}, LETTING_GO, id="perhaps-claimed"),
         pytest.param(
@@ -129,10 +144,12 @@ def test_a_claim_is_not_left_without_a_finalizer(observed: Observed) -> None:
     ("observed", "names"),
     [
         pytest.param(OURS, (), id="nobody"),
-        pytest.param(OURS._replace(claims=(THIRD, FIRST)), (THIRD, FIRST), id="two-claims"),
-        pytest.param(OURS._replace(other_hub=FIRST), (FIRST,), id="shared"),
-        pytest.param(OURS._replace(other_hub=FIRST, claims=(FIRST,)), (FIRST,), id="shared-and-claimed"),
-        pytest.param(OURS._replace(other_hub=FIRST, claims=(THIRD,)), (THIRD, FIRST), id="one-of-each"),
+        pytest.param(msgspec.structs.replace(OURS, claims=(THIRD, FIRST)), (THIRD, FIRST), id="two-claims"),
+        pytest.param(msgspec.structs.replace(OURS, other_hub=FIRST), (FIRST,), id="shared"),
+        pytest.param(
+            msgspec.structs.replace(OURS, other_hub=FIRST, claims=(FIRST,)), (FIRST,), id="shared-and-claimed"
+        ),
+        pytest.param(msgspec.structs.replace(OURS, other_hub=FIRST, claims=(THIRD,)), (THIRD, FIRST), id="one-of-each"),
     ],
 )
 def test_rivals(observed: Observed, names: tuple[str, ...]) -> None:
@@ -150,7 +167,7 @@ def test_rivals(observed: Observed, names: tuple[str, ...]) -> None:
         pytest.param(THEIRS, False, id="another-hubs"),
         pytest.param(CLAIMED, True, id="claimed"),
         pytest.param(SHARED, True, id="shared"),
-        pytest.param(OURS._replace(owned_digest=""), True, id="nobodys"),
+        pytest.param(msgspec.structs.replace(OURS, owned_digest=""), True, id="nobodys"),
     ],
 )
 def test_what_is_seen_after_a_write_without_answer(observed: Observation, certain: bool) -> None:

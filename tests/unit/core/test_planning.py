@@ -142,12 +142,12 @@ def within(
             id="namespaces-not-listed-yet",
         ),
         pytest.param(
-            facts(namespace=within(frozenset({"m1"}), OURS._replace(deleting=True))),
+            facts(namespace=within(frozenset({"m1"}), msgspec.structs.replace(OURS, deleting=True))),
             Wait(PropagationStatus.PENDING, "the namespace is being deleted in this cluster"),
             id="namespace-going",
         ),
         pytest.param(
-            facts(observed=OURS._replace(deleting=True), applied=APPLIED),
+            facts(observed=msgspec.structs.replace(OURS, deleting=True), applied=APPLIED),
             Wait(
                 PropagationStatus.PENDING,
                 "the object is being deleted in this cluster; it is created again once it is gone",
@@ -155,7 +155,7 @@ def within(
             id="being-deleted-there",
         ),
         pytest.param(
-            facts(observed=OURS._replace(managed=False), applied=APPLIED),
+            facts(observed=msgspec.structs.replace(OURS, managed=False), applied=APPLIED),
             Wait(
                 PropagationStatus.MANAGED_LABEL_FALSE,
                 'label kubefed.io/managed is not "true" there: somebody keeps us away',
@@ -163,7 +163,7 @@ def within(
             id="managed-false",
         ),
         pytest.param(
-            facts(observed=OURS._replace(owned_digest="", other_hub="kubefed-99999999")),
+            facts(observed=msgspec.structs.replace(OURS, owned_digest="", other_hub="kubefed-99999999")),
             Claim("u1", "kubefed-99999999"),
             id="another-hub",
         ),
@@ -193,11 +193,16 @@ def test_what_a_selected_cluster_waits_for(given_facts: Facts, action: Action) -
         pytest.param(Missing.ABSENT, {}, {"uid": ""}, id="absent"),
         pytest.param(Missing.ABSENT, APPLIED, {"uid": ""}, id="deleted-by-somebody"),
         pytest.param(OURS, {"m1": Applied("old", "entry")}, {"uid": "u1", "first": False}, id="another-manifest"),
-        pytest.param(OURS._replace(owned_digest="drifted"), APPLIED, {"uid": "u1", "first": False}, id="drift"),
-        pytest.param(OURS._replace(owned_digest=""), APPLIED, {"uid": "u1"}, id="our-entry-wiped"),
+        pytest.param(
+            msgspec.structs.replace(OURS, owned_digest="drifted"), APPLIED, {"uid": "u1", "first": False}, id="drift"
+        ),
+        pytest.param(msgspec.structs.replace(OURS, owned_digest=""), APPLIED, {"uid": "u1"}, id="our-entry-wiped"),
         pytest.param(OURS, {}, {"uid": "u1", "first": True}, id="never-noted"),
         pytest.param(
-            OURS._replace(owned_digest="", legacy=True), {}, {"uid": "u1", "legacy": True}, id="made-by-kubefed"
+            msgspec.structs.replace(OURS, owned_digest="", legacy=True),
+            {},
+            {"uid": "u1", "legacy": True},
+            id="made-by-kubefed",
         ),
     ],
 )
@@ -246,14 +251,17 @@ def test_retained_replicas_create_with_them_and_hand_them_over() -> None:
 def test_an_update_leaves_them_out(owns: bool, hand_over: int | None) -> None:
     item = federated(SCALED, retainReplicas=True)
     action = made_over(
-        OURS._replace(owns_replicas=owns), item, type=DEPLOYMENTS, applied={"m1": Applied("old", "entry")}
+        msgspec.structs.replace(OURS, owns_replicas=owns),
+        item,
+        type=DEPLOYMENTS,
+        applied={"m1": Applied("old", "entry")},
     )
     assert action.hand_over == hand_over
     assert orjson.loads(action.body)["spec"] == {"paused": True}
 
 
 def test_without_retention_they_are_the_templates() -> None:
-    action = made_over(OURS._replace(owns_replicas=True), federated(SCALED), type=DEPLOYMENTS)
+    action = made_over(msgspec.structs.replace(OURS, owns_replicas=True), federated(SCALED), type=DEPLOYMENTS)
     assert (action.hand_over, action.retain_replicas) == (None, False)
     assert orjson.loads(action.body)["spec"]["replicas"] == 3
 
@@ -269,7 +277,7 @@ ELSEWHERE = federated(clusters=[])
         pytest.param(facts(ELSEWHERE), None, id="nothing-there"),
         pytest.param(facts(ELSEWHERE, observed=OURS), Delete("u1"), id="delete"),
         pytest.param(
-            facts(ELSEWHERE, observed=OURS._replace(owned_digest="", legacy=True)),
+            facts(ELSEWHERE, observed=msgspec.structs.replace(OURS, owned_digest="", legacy=True)),
             Delete("u1"),
             id="delete-what-kubefed-made",
         ),
@@ -281,20 +289,26 @@ ELSEWHERE = federated(clusters=[])
             Delete("u1", {"propagationPolicy": "Orphan"}),
             id="delete-with-options",
         ),
-        pytest.param(facts(ELSEWHERE, observed=OURS._replace(managed=False)), None, id="managed-false-is-not-ours"),
-        pytest.param(facts(ELSEWHERE, observed=OURS._replace(owned_digest="")), None, id="label-only-is-not-ours"),
         pytest.param(
-            facts(ELSEWHERE, observed=OURS._replace(owned_digest="", other_hub="kubefed-99999999")),
+            facts(ELSEWHERE, observed=msgspec.structs.replace(OURS, managed=False)),
+            None,
+            id="managed-false-is-not-ours",
+        ),
+        pytest.param(
+            facts(ELSEWHERE, observed=msgspec.structs.replace(OURS, owned_digest="")), None, id="label-only-is-not-ours"
+        ),
+        pytest.param(
+            facts(ELSEWHERE, observed=msgspec.structs.replace(OURS, owned_digest="", other_hub="kubefed-99999999")),
             None,
             id="another-hubs",
         ),
         pytest.param(
-            facts(ELSEWHERE, observed=OURS._replace(other_hub="kubefed-99999999")),
+            facts(ELSEWHERE, observed=msgspec.structs.replace(OURS, other_hub="kubefed-99999999")),
             Release("u1", keep_label=True),
             id="shared-with-another-hub",
         ),
         pytest.param(
-            facts(ELSEWHERE, observed=OURS._replace(deleting=True)),
+            facts(ELSEWHERE, observed=msgspec.structs.replace(OURS, deleting=True)),
             Wait(PropagationStatus.WAITING_FOR_REMOVAL, "deleted; its finalizers hold it"),
             id="going",
         ),
@@ -416,7 +430,7 @@ def test_before_the_hosts_namespaces_are_listed_nothing_is_decided_where_they_ar
         federated_namespace(deleting=True),
         type=FEDERATED_NAMESPACES,
         host_namespace=Missing.UNKNOWN,
-        observed=OURS._replace(created=True),
+        observed=msgspec.structs.replace(OURS, created=True),
     )
     assert planning.plan(going).actions == {"m1": Delete("u1")}
 
@@ -431,7 +445,9 @@ def test_a_federated_namespace_lives_in_the_namespace_it_names() -> None:
     ("observed", "unconfirmed", "action"),
     [
         pytest.param(OURS, False, Release("u1"), id="released"),
-        pytest.param(OURS._replace(deleting=True), False, None, id="its-own-deletion-is-not-waited-for"),
+        pytest.param(
+            msgspec.structs.replace(OURS, deleting=True), False, None, id="its-own-deletion-is-not-waited-for"
+        ),
         pytest.param(Missing.ABSENT, True, Release(""), id="perhaps-labelled"),
         pytest.param(Missing.ABSENT, False, None, id="not-labelled"),
     ],
@@ -513,7 +529,9 @@ ORPHANING = federated(deleting=True, annotations={marks.ORPHAN_ANNOTATION: "true
             None,
             id="perhaps-created-and-orphaned",
         ),
-        pytest.param(facts(GOING, observed=OURS._replace(managed=False)), {}, False, id="managed-false-stays"),
+        pytest.param(
+            facts(GOING, observed=msgspec.structs.replace(OURS, managed=False)), {}, False, id="managed-false-stays"
+        ),
         pytest.param(
             facts(GOING, DOWN, OURS, applied=APPLIED),
             {"m1": Wait(PropagationStatus.WAITING_FOR_REMOVAL, "cannot connect")},
@@ -536,7 +554,7 @@ ORPHANING = federated(deleting=True, annotations={marks.ORPHAN_ANNOTATION: "true
             id="not-listed-yet",
         ),
         pytest.param(
-            facts(GOING, observed=OURS._replace(deleting=True)),
+            facts(GOING, observed=msgspec.structs.replace(OURS, deleting=True)),
             {"m1": Wait(PropagationStatus.WAITING_FOR_REMOVAL, "deleted; its finalizers hold it")},
             None,
             id="held-by-finalizers-there",
@@ -698,7 +716,8 @@ def test_a_cluster_whose_change_does_not_concern_a_plan_would_not_alter_it(
     change = ClusterChange("m1", before, after)
     if not plan.undecided and not change.concerns(plan, holds="m1" in plan.actions or there):
         changed = planning.plan(replace(given_facts, clusters=clusters))
-        assert replace(changed, actions=dict(changed.actions)) == replace(plan, actions=dict(plan.actions))
+        changed, plan = (msgspec.structs.replace(each, actions=dict(each.actions)) for each in (changed, plan))
+        assert changed == plan
 
 
 @given(any_facts())

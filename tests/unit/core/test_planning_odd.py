@@ -17,7 +17,7 @@ from federation.model.resources import ObjectName
 from tests.unit.core.test_planning import APPLIED, CONFIGMAPS, OURS, facts, federated
 
 WHY = "it nests deeper than 100 levels: spec.overrides[0]…"
-UNREAD = OURS._replace(broken="Expected `str`, got `int`")
+UNREAD = msgspec.structs.replace(OURS, broken="Expected `str`, got `int`")
 
 
 def broken(item: FederatedObject) -> FederatedObject:
@@ -59,10 +59,12 @@ def test_a_copy_that_cannot_be_read_is_left_alone_and_told() -> None:
     ("observed", "remembered", "waits"),
     [
         pytest.param(UNREAD, {"applied": APPLIED}, True, id="we-have-applied-it"),
-        pytest.param(UNREAD._replace(managed=False), {"applied": APPLIED}, True, id="its-label-is-unreadable"),
+        pytest.param(
+            msgspec.structs.replace(UNREAD, managed=False), {"applied": APPLIED}, True, id="its-label-is-unreadable"
+        ),
         pytest.param(UNREAD, {"unconfirmed": frozenset({"m1"})}, True, id="a-create-without-an-answer"),
         pytest.param(UNREAD, {}, True, id="it-has-our-label"),
-        pytest.param(UNREAD._replace(managed=False), {}, False, id="nothing-speaks-for-it"),
+        pytest.param(msgspec.structs.replace(UNREAD, managed=False), {}, False, id="nothing-speaks-for-it"),
     ],
 )
 def test_a_copy_that_cannot_be_read_is_never_concluded_to_be_gone(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 
@@ -28,7 +29,7 @@ from tests.unit.core.test_planning import (
     made,
 )
 
-CREATED = OURS._replace(created=True)
+CREATED = msgspec.structs.replace(OURS, created=True)
 LEGACY = Observed(uid="u1", version=5, owned_digest="", managed=True, legacy=True)
 PLACED = Copy(placed=True, may_exist=True)
 ADOPTED_GO = {marks.DELETE_ADOPTED_ANNOTATION: "true"}
@@ -85,7 +86,8 @@ def test_any_other_copy_is_deleted_adopted_or_not_as_kubefed_did(observed: Obser
 
 
 @pytest.mark.parametrize(
-    "observed", [CREATED, OURS, LEGACY, CREATED._replace(deleting=True), Missing.ABSENT, Missing.UNKNOWN]
+    "observed",
+    [CREATED, OURS, LEGACY, msgspec.structs.replace(CREATED, deleting=True), Missing.ABSENT, Missing.UNKNOWN],
 )
 @pytest.mark.parametrize("by_user", [True, False])
 def test_a_system_namespace_is_never_deleted(observed: Observation, by_user: bool) -> None:
@@ -148,7 +150,7 @@ def test_a_release_takes_the_note_off() -> None:
 def test_the_note_is_written_with_the_creation_and_kept_where_it_is(enabled: FederatedType, marked: bool) -> None:
     item = federated_namespace({"metadata": {}}) if enabled is FEDERATED_NAMESPACES else federated()
     assert made(item, type=enabled).mark is marked
-    for seen in (OURS, OURS._replace(created=True)):
+    for seen in (OURS, msgspec.structs.replace(OURS, created=True)):
         action = planning.plan(facts(item, observed=seen, type=enabled)).actions["m1"]
         assert isinstance(action, Apply)
         assert action.mark is seen.created
@@ -271,7 +273,7 @@ def test_a_change_of_a_system_namespace_is_refused_in_words(asked: dict[str, Any
     assert "never created, changed or deleted" in plan.message
 
 
-@pytest.mark.parametrize("observed", [Missing.ABSENT, OURS, OURS._replace(deleting=True)])
+@pytest.mark.parametrize("observed", [Missing.ABSENT, OURS, msgspec.structs.replace(OURS, deleting=True)])
 def test_deleting_the_object_of_a_system_namespace_never_wedges(observed: Observation) -> None:
     item = federated(None, name="default", namespace="default", deleting=True)
     plan = planning.plan(facts(item, observed=observed, type=FEDERATED_NAMESPACES))
@@ -285,7 +287,7 @@ def test_objects_wait_for_a_namespace_that_is_to_come_and_not_for_one_that_is_so
     there = replace(awaited, exists=lambda cluster: True)
     assert isinstance(planning.plan(facts(namespace=awaited)).actions["m1"], Wait)
     assert isinstance(planning.plan(facts(namespace=there)).actions["m1"], Apply)
-    going = replace(there, observe=lambda cluster: OURS._replace(deleting=True))
+    going = replace(there, observe=lambda cluster: msgspec.structs.replace(OURS, deleting=True))
     assert isinstance(planning.plan(facts(namespace=going)).actions["m1"], Wait)
 
 

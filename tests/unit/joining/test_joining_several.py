@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from federation.joining import joins, several
+from federation.joining import joins, several, visiting
 from federation.joining.objects import Wanted
 from federation.model.errors import ApiFailure, FederationError, Unusable
 from federation.model.failures import Failure, FailureKind
@@ -73,7 +73,7 @@ async def test_so_many_at_a_time_and_the_host_is_read_once(stage: Stage) -> None
     names = [f"m{number}" for number in range(100)]
     assert await stage.join(*names) == {}
     assert sorted(stage.joined) == sorted(stage.closed) == sorted(names)
-    assert stage.most == several.AT_ONCE
+    assert stage.most == visiting.AT_ONCE
     assert stage.reads == 1
     assert stage.reported[0] == "m0: warning: version: old"
     assert stage.reported[-1].startswith("[100/100] cluster ")
