@@ -49,6 +49,7 @@ from federation.model.resources import (
     ObjectName,
 )
 from federation.runtime import backoff, metrics, openfiles
+from federation.runtime.garbage import Garbage
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.tasks import Tasks
 from federation.runtime.workers import Crew, Workers
@@ -147,6 +148,7 @@ class Controller:
 
     async def start(self) -> None:
         """Watch the hub, wait until every cluster and type is listed, and only then begin to act."""
+        self._workers.keep(Garbage(lambda: self.queue.idle, lambda: self.world.left).serve, "garbage")
         for reflector in self._reflectors:
             self._intake.keep(reflector.run, f"watch:hub:{reflector.collection.what}")
         self._workers.keep(self.events.serve, "events")

@@ -1,0 +1,76 @@
+"""Collect cyclic garbage without pauses that grow with the fleet.
+
+Nearly all that the controller keeps is freed by its reference count, but Python's full collection looks at every object
+for cycles, in one pause: 3.5 s of it at 3,500 clusters with ten types and 100,000 federated objects. So what a
+collection has found alive is set aside (gc.freeze), and only what has come since is looked at, some milliseconds at
+a time. Cycles among what was set aside (40 kB of each cluster that has left, and what was observed in it) wait for the
+next look at everything: that is rare, and when nothing is to be done.
+
+On a Python whose own collections are incremental `gc.get_count` may never reach ROUNDS: then they are left to it.
+"""
+
+import asyncio
+import gc
+import time
+from collections.abc import Callable
+
+import structlog
+
+YOUNG = 2_000
+"""New objects after which the youngest are looked at; ten such rounds are followed by one over all of theirs."""
+MIDDLE = 10
+ROUNDS = 2
+"""Such longer rounds after which what is alive is set aside: then some 50,000 objects are looked at."""
+PERIOD = 0.5
+"""Seconds between two looks at whether it is time."""
+SOON = 600.0
+"""Seconds between two looks at everything after something has left, if nothing is to be done then."""
+RARELY = 6 * 3600.0
+"""Seconds between two looks at everything otherwise, if nothing is to be done then."""
+AT_LEAST = 24 * 3600.0
+"""Seconds after which there is one whatever is to be done."""
+_NEVER = 1 << 30
+
+log = structlog.get_logger()
+
+
+class Garbage:
+    """The collector of this process. `idle` says whether nothing is to be done just now, `left` how much has left."""
+
+    def __init__(self, idle: Callable[[], bool], left: Callable[[], int] = lambda: 0) -> None:
+        self._idle = idle
+        self._left = left
+
+    async def serve(self) -> None:
+        """Collect until cancelled; then Python does it again by itself."""
+        before = gc.get_threshold()
+        gc.set_threshold(YOUNG, MIDDLE, _NEVER)
+        everything()
+        last, left = time.monotonic(), self._left()
+        try:
+            while True:
+                await asyncio.sleep(PERIOD)
+                since = time.monotonic() - last
+                due = RARELY if left == self._left() else SOON
+                if since >= AT_LEAST or (since >= due and self._idle()):
+                    last, left = time.monotonic(), self._left()
+                    collected = everything()
+                    log.debug("garbage collected", objects=collected, seconds=round(time.monotonic() - last, 3))
+                elif gc.get_count()[2] >= ROUNDS:
+                    recent()
+        finally:
+            gc.set_threshold(*before)
+            gc.unfreeze()
+
+
+def recent() -> int:
+    """Collect what has come since the last time, and set aside what is alive; the number of objects collected."""
+    collected = gc.collect()
+    gc.freeze()
+    return collected
+
+
+def everything() -> int:
+    """Collect among all objects, and set aside what is alive; the number of objects collected."""
+    gc.unfreeze()
+    return recent()
