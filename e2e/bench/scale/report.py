@@ -40,7 +40,9 @@ def rows(results: Results, peer: Mapping[str, Any]) -> Iterator[Row]:
         yield Row("first object of a type, last member, ms", results["first"]["last_ms"], kubefed=peer.get("first_ms"))
     for what, found in results.get("singles", {}).items():
         other = peer.get("single_create_ms") if what == "create" else None
-        yield Row(f"one object {what}d, last member, ms", found["last_ms"], kubefed=other)
+        bare = results.get("bare", {}).get("single") if what == "update" else None
+        multiple = round(found["last_ms"] / bare["last_ms"], 2) if bare else None
+        yield Row(f"one object {what}d, last member, ms", found["last_ms"], multiple, kubefed=other)
     for phase in PHASES:
         if phase in results:
             yield from _bulk(phase, results, peer)
