@@ -241,8 +241,8 @@ def _kind(
     code: int, reason: str, text: str, details: Mapping[str, Any], causes: list[dict[str, Any]], *, namespaces: bool
 ) -> FailureKind:
     denied = _WEBHOOK.search(text) is not None or _then(text, _POLICY, _POLICY_DENIES)
-    if denied and 400 <= code < 500 and code != 401:
-        return FailureKind.DENIED
+    if denied:
+        return FailureKind.DENIED  # a webhook chooses its code: 401 is no word about our credentials, nor 503 the member's
     match code:
         case 400:
             return FailureKind.INVALID
