@@ -229,6 +229,7 @@ def folding(previous: Status, plan: Plan, stalled: frozenset[str], now: str) -> 
             stalled=stalled,
             nowhere=plan.nowhere,
             ready_reason=plan.ready_reason,
+            deleting=plan.deleting,
             now=now,
         )
 

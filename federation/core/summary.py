@@ -37,13 +37,15 @@ def fold(
     stalled: Set[str] = frozenset(),
     nowhere: str = "",
     ready_reason: Reason = Reason.OK,
+    deleting: bool = False,
 ) -> Status:
     """The status after a reconcile of `generation`; `previous` itself when nothing has changed.
 
     `reason` and `message` are the plan's, for the object as a whole. `clusters` are all lines, in any order: of the
     `selected` clusters and of those a copy still has to leave; a line's generation 0 means `generation`. `unjoined` are
     placed names that are no cluster's. `stalled` are clusters that only a change of the object can help. `nowhere` is
-    why no cluster is selected, `ready_reason` is the reason that Ready gives then. `now` is RFC 3339.
+    why no cluster is selected, `ready_reason` is the reason that Ready gives then. `deleting`: the object itself is
+    being deleted. `now` is RFC 3339.
     """
     before = previous if previous is not None else Status()
     failing = {line.name: line for line in before.clusters if line.status}
@@ -56,9 +58,14 @@ def fold(
         ConditionType.PROPAGATION, "False" if cause else "True", cause.value, message, observed_generation=generation
     )
     counted = _Counted.of(lines, selected, unjoined, nowhere)
+    ready = (
+        _deleting(lines, generation)
+        if deleting
+        else _ready(counted, generation, reason, message, fitted, ready_reason=ready_reason)
+    )
     ours = (
         propagation,
-        _ready(counted, generation, reason, message, fitted, ready_reason=ready_reason),
+        ready,
         *_stalled(lines, stalled, generation, reason, message),
     )
     conditions = _with_times(ours, before, now, propagated=fitted.lines != before.clusters)
@@ -242,6 +249,15 @@ def _ready(
         why = Reason.PROGRESSING if under_way else Reason.CHECK_CLUSTERS
     status = "True" if not reason and not missing else "False"
     return Condition(ConditionType.READY, status, why, "; ".join(parts), observed_generation=generation)
+
+
+def _deleting(lines: Sequence[ClusterStatus], generation: int) -> Condition:
+    """Not True: its user waits until it is gone, and it stays while a cluster has a copy."""
+    under_way = all(phase(line.status) in {Phase.APPLIED, Phase.UNDER_WAY, Phase.REMOVING} for line in lines)
+    why = Reason.PROGRESSING if under_way else Reason.CHECK_CLUSTERS
+    left = f"; still to be removed from {some([line.name for line in lines])}" if lines else ""
+    message = f"the object is being deleted{left}"
+    return Condition(ConditionType.READY, "False", why, message, observed_generation=generation)
 
 
 def _stalled(

@@ -34,6 +34,7 @@ def _fold(
     stalled: frozenset[str] = frozenset(),
     nowhere: str = "",
     ready_reason: Reason = Reason.OK,
+    deleting: bool = False,
 ) -> Status:
     return summary.fold(
         previous,
@@ -46,6 +47,7 @@ def _fold(
         stalled=stalled,
         nowhere=nowhere,
         ready_reason=ready_reason,
+        deleting=deleting,
     )
 
 
@@ -74,6 +76,17 @@ def test_an_object_placed_nowhere_is_ready_by_another_name_and_says_what_led_to_
     system = _fold(selected=set(), nowhere="Namespace 'default' is its own", ready_reason=Reason.SYSTEM_NAMESPACE)
     ready = _conditions(system)["Ready"]
     assert (ready.status, ready.reason, ready.message) == ("True", "SystemNamespace", "Namespace 'default' is its own")
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [(PropagationStatus.WAITING_FOR_REMOVAL, "Progressing"), (PropagationStatus.DELETION_FAILED, "CheckClusters")],
+)
+def test_what_is_being_deleted_is_not_placed_nowhere(status: PropagationStatus, reason: str) -> None:
+    """Its user waits until it is gone, which a cluster delays or refuses."""
+    ready = _conditions(_fold(_bad("m1", status), selected=set(), deleting=True))["Ready"]
+    assert (ready.status, ready.reason) == ("False", reason)
+    assert ready.message == "the object is being deleted; still to be removed from m1"
 
 
 def test_names_that_nobody_joined_under_are_told() -> None:
