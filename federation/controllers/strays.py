@@ -110,5 +110,6 @@ class Strays:
 
 
 def is_stray(observed: Observed) -> bool:
-    """Whether an object without a federated object has the managed label, and no other hub owns it."""
-    return observed.managed and not observed.deleting and not observed.other_hub and not observed.broken
+    """Whether an object without a federated object has the managed label of its own, and no other hub owns it."""
+    bound = observed.other_hub or observed.copied  # a controller that copied the label would put it back
+    return observed.managed and not observed.deleting and not bound and not observed.broken

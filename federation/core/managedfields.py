@@ -20,6 +20,7 @@ from federation.model.observations import Observed
 _HUB = re.compile(rf"({marks.FIELD_MANAGER}-[0-9a-f]{{8}})(-claim)?")
 _LABEL_KEY = b'"f:kubefed.io/managed"'
 _LABEL_PATH = ("f:metadata", "f:labels", f"f:{marks.MANAGED_LABEL}")
+_OWNERS_PATH = ("f:metadata", "f:ownerReferences")
 _REPLICAS_KEY = b'"f:replicas"'
 _REPLICAS_PATH = ("f:spec", "f:replicas")
 _REPLICAS = fieldsets.single(*_REPLICAS_PATH)
@@ -111,6 +112,7 @@ def observe(meta: PartialMetadata, manager: str) -> Observed:
                 claimed = True
             else:
                 claims.add(hub[1])
+    labelled = [] if owned else [item for item in meta.managed_fields if _sets_label(item)]
     return Observed(
         uid=meta.uid,
         version=version(meta),
@@ -119,11 +121,12 @@ def observe(meta: PartialMetadata, manager: str) -> Observed:
         deleting=meta.deletion_timestamp is not None,
         owns_replicas=owns_replicas,
         other_hub=other_hub,
-        legacy=not owned and any(_made_by_kubefed(item) for item in meta.managed_fields),
+        legacy=any(_made_by_kubefed(item) for item in labelled),
         claimed=claimed,
         claims=tuple(sorted(claims)[:_MOST_CLAIMS]),
         broken=meta.broken,
         created=created,
+        copied=bool(labelled) and all(_copies_labels(item) for item in labelled),
     )
 
 
@@ -143,9 +146,9 @@ def size(meta: PartialMetadata) -> int:
 
 
 def is_relevant(entry: Entry, manager: str) -> bool:
-    """Whether `observe` may read anything of this entry: those of hubs, and of KubeFed that come with our label."""
-    if entry.operation == "Apply":
-        return entry.manager == manager or entry.manager.startswith(marks.FIELD_MANAGER)
+    """Whether `observe` may read anything of this entry: those of hubs, and any that comes with our label."""
+    if entry.operation == "Apply" and (entry.manager == manager or entry.manager.startswith(marks.FIELD_MANAGER)):
+        return True
     return _LABEL_KEY in bytes(entry.fields_v1)
 
 
@@ -310,9 +313,23 @@ def _notes_creation(entry: Entry) -> bool:
 
 def _made_by_kubefed(entry: Entry) -> bool:
     """Whether an Update owns our label: KubeFed's PUTs do, under whatever manager name they were sent."""
-    if entry.operation != "Update" or entry.subresource:
+    return entry.operation == "Update" and _sets_label(entry) and not _copies_labels(entry)
+
+
+def _sets_label(entry: Entry) -> bool:
+    """Whether it owns our label, whoever it is of."""
+    if entry.subresource or _LABEL_KEY not in bytes(entry.fields_v1):
         return False
-    return _LABEL_KEY in bytes(entry.fields_v1) and fieldsets.contains(fields_of(entry), _LABEL_PATH)
+    return fieldsets.contains(fields_of(entry), _LABEL_PATH)
+
+
+def _copies_labels(entry: Entry) -> bool:
+    """Whether an entry with our label is of a controller that made the object for another one, whose labels it copies.
+
+    An EndpointSlice has those of its Service, a Certificate those of its Ingress. Whoever sets the label and the owner
+    references is such a controller. Endpoints have no owner; they are made by Kubernetes itself.
+    """
+    return entry.manager == _SYSTEM_MANAGER or fieldsets.contains(fields_of(entry), _OWNERS_PATH)
 
 
 def made(entry: Entry) -> bool:

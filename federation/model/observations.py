@@ -61,6 +61,8 @@ class Observed(msgspec.Struct, frozen=True, gc=False):
     """Why its metadata cannot be read: it is there, and nothing else is known of it."""
     created: bool = False
     """Our entry owns the note that this hub has created it (marks.CREATED_ANNOTATION)."""
+    copied: bool = False
+    """The label is only a copy: a controller there made the object for another one, which we manage."""
 
 
 Observation = Observed | Missing

@@ -157,6 +157,18 @@ async def test_what_another_hub_owns_and_what_is_kept_from_us_is_left_alone() ->
 
 
 @virtual
+async def test_a_label_that_a_controller_copied_from_an_objects_owner_stays() -> None:
+    """EndpointSlices have their Service's labels: taken off, they would be put back at once, again and again."""
+    async with Rig("m1", types=BOTH) as rig:
+        await started(rig)
+        owner = {"apiVersion": "v1", "kind": "Service", "name": "web", "uid": "1"}
+        child = {**LABELLED, "metadata": {**LABELLED["metadata"], "ownerReferences": [owner]}}
+        rig.members["m1"].post(CONFIGMAPS.target, STRAY, child)
+        await asyncio.sleep(600)
+        assert (label(rig), rig.asked) == ("true", {})
+
+
+@virtual
 async def test_a_label_that_somebody_puts_back_and_back_is_taken_off_ever_more_rarely() -> None:
     async with Rig("m1", types=BOTH) as rig:
         await started(rig)

@@ -16,6 +16,8 @@ OURS = "kubefed-0123abcd"
 DECODER = msgspec.json.Decoder(managedfields.PartialObject)
 
 LABEL: dict[str, Any] = {"f:metadata": {"f:labels": {"f:kubefed.io/managed": {}}}}
+OWNED: dict[str, Any] = {"f:metadata": {"f:ownerReferences": {".": {}, 'k:{"uid":"7eec96a2"}': {}}}}
+CHILD: dict[str, Any] = {"f:metadata": {**LABEL["f:metadata"], **OWNED["f:metadata"]}}
 REPLICAS: dict[str, Any] = {"f:spec": {"f:replicas": {}}}
 
 
@@ -113,6 +115,31 @@ def _digest(fields: dict[str, Any]) -> str:
             _meta(_entry("controller-manager", {**LABEL, **REPLICAS})),
             Observed("u", 41, "", managed=True, legacy=True),
             id="made-by-kubefed",
+        ),
+        pytest.param(
+            _meta(_entry("kube-controller-manager", CHILD)),
+            Observed("u", 41, "", managed=True, copied=True),
+            id="an-endpointslice-has-the-labels-of-its-service",
+        ),
+        pytest.param(
+            _meta(_entry("kube-controller-manager", LABEL)),
+            Observed("u", 41, "", managed=True, copied=True),
+            id="endpoints-have-them-too-and-no-owner",
+        ),
+        pytest.param(
+            _meta(_entry("cert-manager", CHILD, "Apply")),
+            Observed("u", 41, "", managed=True, copied=True),
+            id="a-child-that-is-applied",
+        ),
+        pytest.param(
+            _meta(_entry("kube-controller-manager", OWNED), _entry("kubectl-label", LABEL)),
+            Observed("u", 41, "", managed=True, legacy=True),
+            id="a-label-that-somebody-put-on-a-child",
+        ),
+        pytest.param(
+            _meta(_entry("kube-controller-manager", OWNED), _mine(LABEL)),
+            Observed("u", 41, _digest(LABEL), managed=True),
+            id="ours-that-a-controller-adopted",
         ),
         pytest.param(
             _meta(_entry("kubectl", LABEL), _mine(REPLICAS)),
