@@ -241,8 +241,8 @@ def _kind(
     code: int, reason: str, text: str, details: Mapping[str, Any], causes: list[dict[str, Any]], *, namespaces: bool
 ) -> FailureKind:
     denied = _WEBHOOK.search(text) is not None or _then(text, _POLICY, _POLICY_DENIES)
-    if denied:
-        return FailureKind.DENIED  # a webhook chooses its code: 401 is no word about our credentials, nor 503 the member's
+    if denied:  # a webhook chooses its code: its 401 is not about our credentials, nor its 503 about the member
+        return FailureKind.DENIED
     match code:
         case 400:
             return FailureKind.INVALID

@@ -162,7 +162,7 @@ async def test_a_label_that_a_controller_copied_from_an_objects_owner_stays() ->
     async with Rig("m1", types=BOTH) as rig:
         await started(rig)
         owner = {"apiVersion": "v1", "kind": "Service", "name": "web", "uid": "1"}
-        child = {**LABELLED, "metadata": {**LABELLED["metadata"], "ownerReferences": [owner]}}
+        child = {**LABELLED, "metadata": {"labels": {MANAGED_LABEL: "true"}, "ownerReferences": [owner]}}
         rig.members["m1"].post(CONFIGMAPS.target, STRAY, child)
         await asyncio.sleep(600)
         assert (label(rig), rig.asked) == ("true", {})
