@@ -53,7 +53,7 @@ class Executor:
             return Evidence.NOTHING, None
         _note(track, cluster)
         unconfirmed = cluster in track.unconfirmed
-        if isinstance(action, Claim) or (isinstance(action, Apply) and not action.uid):
+        if isinstance(action, Claim) or (isinstance(action, Apply) and not action.uid and not action.restores):
             track.unconfirmed = including(track.unconfirmed, cluster)
             track.applied.setdefault(cluster, MAY_HAVE_COPY)
         state.in_flight += 1
@@ -87,6 +87,10 @@ class Executor:
             learning.refused(turn, outcome)
             # Somebody else's object: the event that shows it may have come while this was under way.
             track.stale = track.stale or outcome.status.phase is Phase.TAKEN
+        elif outcome.gone:
+            track.setbacks.pop(cluster, None)
+            track.vanished = without(track.vanished, cluster)
+            track.stale = True
         elif isinstance(action, Apply) and outcome.metadata is not None:
             track.setbacks.pop(cluster, None)
             learning.applied(turn, action, managedfields.observe(outcome.metadata, manager), outcome)

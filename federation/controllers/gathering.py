@@ -61,6 +61,7 @@ class Gatherer:
             unconfirmed=frozenset(track.unconfirmed),
             guessed=frozenset(track.guessed),
             interrupted=frozenset(track.interrupted),
+            vanished=frozenset(track.vanished),
             present=frozenset([name for name, copies in state.copies.items() if target in copies.objects]),
             adopt=world.settings.adopt_resources,
             system_namespaces=world.system_namespaces,

@@ -97,7 +97,8 @@ def applied(turn: Turn, action: Apply, observed: Observed, outcome: Outcome) -> 
     elif outcome.dropped is not None:
         track.dropped.pop(cluster, None)
     if not _went(turn, observed):
-        track.interrupted = without(track.interrupted, cluster)  # else it is what was applied now that has just gone
+        # Else it is what was applied now that has just gone.
+        track.interrupted, track.vanished = without(track.interrupted, cluster), without(track.vanished, cluster)
     if outcome.fully_owned:
         track.fully_owned = including(track.fully_owned, cluster)
     elif outcome.fully_owned is not None:

@@ -26,7 +26,7 @@ class Outcome:
     object (Phase.TAKEN) nobody failed. `recreating`: deleted, to be created anew once it is gone. `dropped` is
     the message about fields that the object does not have as asked (core.drops); `fully_owned`: every field of it has
     an owner. Both are None when the object was not looked at. `removed`: how our copy was, "deleted" or "released" (it
-    stays and is ours no more). `created`: nothing was there before.
+    stays and is ours no more). `created`: nothing was there before. `gone`: nothing is there, and nothing was created.
     """
 
     metadata: PartialMetadata | None = None
@@ -39,6 +39,7 @@ class Outcome:
     dropped: str | None = None
     fully_owned: bool | None = None
     created: bool = False
+    gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

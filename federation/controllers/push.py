@@ -26,7 +26,8 @@ async def carry_out(action: Push, target: Target) -> Outcome:
     match action:
         case Apply():
             resource = at_version(target.resource, action.api_version)
-            return await _apply(action, target if resource is target.resource else replace(target, resource=resource))
+            target = target if resource is target.resource else replace(target, resource=resource)
+            return await (_restore(action, target) if action.restores else _apply(action, target))
         case Claim():
             return await releasing.claim(action, target)
         case Delete():
@@ -41,6 +42,18 @@ def at_version(resource: Resource, api_version: str) -> Resource:
         return resource
     group, _, version = api_version.rpartition("/")
     return replace(resource, group=group, version=version)
+
+
+async def _restore(action: Apply, target: Target) -> Outcome:
+    """Apply it where it still is: only our label was taken off. What runs once is not created again."""
+    found = await target.member.read(target.resource, target.name)
+    if isinstance(found, Failure):
+        if found.kind in {FailureKind.NOT_FOUND, FailureKind.NAMESPACE_MISSING}:
+            return Outcome(gone=True)
+        return failed(found, "update")
+    if found.deletion_timestamp is not None or not managedfields.observe(found, target.member.manager).owned_digest:
+        return Outcome(gone=True)  # on its way, or made anew by somebody else
+    return await _apply(replace(action, uid=found.uid, restores=False), target)
 
 
 async def _apply(action: Apply, target: Target, *, adopting: bool = False) -> Outcome:

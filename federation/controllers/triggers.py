@@ -384,11 +384,20 @@ class CopiesSink:
         if known is None or known.version > version:
             return  # not known, or made anew by us since
         self._copies.objects.drop(target)
-        if track is not None and run_once.interrupted(self._state.type, item):
-            track.interrupted = including(track.interrupted, self._cluster)
+        if track is not None:
+            self._left(track, item)
         if track is None or not self._others_leave(track, known):
             self._changed(target)
         self._disappeared(target)
+
+    def _left(self, track: Track, item: PartialMetadata) -> None:
+        """Note of an object that runs once whether it is seen not to have finished, or is to be asked for."""
+        if run_once.interrupted(self._state.type, item):
+            track.interrupted = including(track.interrupted, self._cluster)
+            return
+        federated = self._state.objects.get(self._state.federated_name(ObjectName(item.namespace, item.name)))
+        if federated is not None and run_once.may_run_once(federated.metadata.annotations, self._state.type):
+            track.vanished = including(track.vanished, self._cluster)
 
     def _others_leave(self, track: Track, gone: Observed | None) -> bool:
         """Whether we have removed this copy, and the next plan can wait for other clusters.

@@ -136,6 +136,9 @@ class Track(msgspec.Struct, gc=False):
     (core.leftovers)."""
     interrupted: Set[str] = NOBODY
     """Clusters whose copy was seen to go before it had run to completion (core.run_once)."""
+    vanished: Set[str] = NOBODY
+    """Clusters whose copy, which may have run to completion, is not observed any more: gone, or there without our label.
+    They are asked which, before it is concluded that it ran."""
     since: float = 0.0
     """When it was planned last (monotonic seconds)."""
     reported: float = float("-inf")
@@ -170,6 +173,7 @@ class Track(msgspec.Struct, gc=False):
         self.unconfirmed = without(self.unconfirmed, cluster)
         self.fully_owned = without(self.fully_owned, cluster)
         self.interrupted = without(self.interrupted, cluster)
+        self.vanished = without(self.vanished, cluster)
         self.guessed = without(self.guessed, cluster)
 
     @classmethod

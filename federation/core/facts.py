@@ -36,7 +36,7 @@ class Facts:
     `unconfirmed` are clusters that were sent a create or a claim which may have come to pass though nobody has seen it
     (no answer, or its event is still to come). `guessed` are those of `applied` for which nothing but an incomplete
     status speaks. `interrupted` are clusters where the copy was seen to go before it had
-    run to completion (core.run_once).
+    run to completion (core.run_once), `vanished` those where one that may have was seen to go, or to lose our label.
     `present` are the clusters where something has the object's name; None: every one of them is to be asked.
     `unobservable` gives why one cluster's objects of this type cannot be observed now, `served` the versions of the
     type that it serves (None: not known).
@@ -55,6 +55,7 @@ class Facts:
     unconfirmed: frozenset[str] = frozenset()
     guessed: frozenset[str] = frozenset()
     interrupted: frozenset[str] = frozenset()
+    vanished: frozenset[str] = frozenset()
     present: frozenset[str] | None = None
     adopt: bool = True
     system_namespaces: frozenset[str] = marks.SYSTEM_NAMESPACES

@@ -69,6 +69,8 @@ def _await_namespace(namespace: NamespaceFacts, cluster: str) -> Wait | None:
 def _create(facts: Facts, name: str, made: Made) -> Action:
     applied = facts.applied.get(name)
     if applied is not None and applied.digest == made.digest and _has_completed(facts, name, made):
+        if name in facts.vanished:
+            return Apply(made.content, made.digest, made.api_version, retain_replicas=made.retain, restores=True)
         return Keep(made.digest, applied.owned_digest, note=run_once.MESSAGE)
     return Apply(
         made.creation(),

@@ -34,6 +34,12 @@ def runs_once(annotations: Mapping[str, str], enabled: FederatedType, manifest: 
     return enabled.target.qualified == _JOBS
 
 
+def may_run_once(annotations: Mapping[str, str], enabled: FederatedType) -> bool:
+    """Whether `runs_once` may be true of an object, whatever its manifest."""
+    asked = annotations.get(marks.RUN_ONCE_ANNOTATION)
+    return asked == "true" or (asked != "false" and enabled.target.qualified in _OVER)
+
+
 def interrupted(enabled: FederatedType, meta: PartialMetadata) -> bool:
     """Whether an object that has just gone is seen not to have finished; `meta` is its last.
 

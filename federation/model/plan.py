@@ -34,7 +34,8 @@ class Apply:
     another than the last one that was accepted there. `recreation` is set where an object that is there may be
     recreated. `yields` are labels and annotations (section, key) that are never forced: where somebody else owns one,
     his stays. `mark`: the object carries a note that this hub has created it (without a uid: it is created with one,
-    and one that exists is adopted without).
+    and one that exists is adopted without). `restores`: what runs once is not created again; where it is still there
+    without our label, it gets it back.
     """
 
     body: bytes
@@ -50,6 +51,7 @@ class Apply:
     recreation: Recreation | None = None
     yields: frozenset[tuple[str, str]] = frozenset()
     mark: bool = False
+    restores: bool = False
 
 
 class RemovalCause(enum.StrEnum):

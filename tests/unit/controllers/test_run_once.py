@@ -10,6 +10,7 @@ import pytest
 
 from federation.core import run_once
 from federation.model.federated import FederatedType
+from federation.model.marks import MANAGED_LABEL
 from federation.model.resources import ObjectName, Resource
 from tests.unit.controllers.rig import GROUP, WEB, Rig
 from tests.unit.virtualtime import settle, virtual
@@ -25,6 +26,7 @@ TASKS = FederatedType(
     Resource(GROUP, "v1beta1", "FederatedTask", "federatedtasks", namespaced=True),
 )
 TEMPLATE = {"spec": {"parallelism": 1}}
+LABEL = ("metadata", "labels", MANAGED_LABEL)
 RUNNING = ("active", "ready", "startTime", "terminating", "uncountedTerminatedPods")
 COMPLETE = ("completionTime", "conditions", "ready", "startTime", "succeeded", "terminating")
 FAILED = ("conditions", "failed", "ready", "startTime", "terminating")
@@ -75,6 +77,33 @@ async def test_one_that_was_deleted_before_it_had_finished_is_put_back(status: t
         await ran(fleet, *status)
         assert runs(fleet)
         assert messages(fleet) == {"m1": ""}
+
+
+@virtual
+async def test_one_that_has_only_lost_our_label_is_there_still_and_gets_it_back() -> None:
+    """Its watch shows the same as for one that is gone. When its object is deleted, it goes, too."""
+    async with Rig("m1", types=(JOBS,)) as fleet:
+        fleet.put(WEB, TEMPLATE, enabled=JOBS)
+        await settle()
+        member = fleet.members["m1"]
+        member.report(JOBS.target, WEB, *COMPLETE)
+        await settle()
+        member.unset(JOBS.target, WEB, LABEL)
+        await asyncio.sleep(30)
+        assert (member.value(JOBS.target, WEB, *LABEL), messages(fleet)) == ("true", {"m1": ""})
+        fleet.delete(WEB, JOBS)
+        await asyncio.sleep(30)
+        assert not runs(fleet)
+
+
+@virtual
+async def test_one_that_is_gone_is_asked_for_once() -> None:
+    async with Rig("m1", types=(JOBS,)) as fleet:
+        await ran(fleet, *COMPLETE)
+        fleet.quiet()
+        await asyncio.sleep(3600)
+        assert fleet.asked == {}
+        assert messages(fleet) == {"m1": run_once.MESSAGE}
 
 
 @virtual
