@@ -56,6 +56,8 @@ class Executor:
         if isinstance(action, Claim) or (isinstance(action, Apply) and not action.uid and not action.restores):
             track.unconfirmed = including(track.unconfirmed, cluster)
             track.applied.setdefault(cluster, MAY_HAVE_COPY)
+        copies = state.copies.get(cluster)
+        lists = copies.lists if copies is not None else 0
         state.in_flight += 1
         try:
             outcome = await push.carry_out(action, learning.target(state, cluster, name, port))
@@ -71,7 +73,7 @@ class Executor:
         if member is not None and same:
             holdups.note(member, key, name, outcome.failure)
         if state.tracks.get(name) is track and same:
-            turn = Turn(key, cluster, state, track, action, plan.generation, unconfirmed)
+            turn = Turn(key, cluster, state, track, action, plan.generation, unconfirmed, lists)
             self._record_outcome(turn, port.manager, outcome)
         return pacing.evidence(outcome)
 

@@ -35,6 +35,8 @@ class Turn:
     generation: int
     unconfirmed: bool = False
     """An earlier create may have succeeded: the answer to this action shows nothing about that one."""
+    lists: int = 0
+    """How many lists of the cluster's copies were taken in before (Copies.lists)."""
 
     @property
     def target(self) -> ObjectName:
@@ -158,7 +160,7 @@ def ended(turn: Turn) -> None:
 def _went(turn: Turn, observed: Observed) -> bool:
     """Whether the watch, or a list, has already shown the end of what the answer shows."""
     copies = turn.state.copies.get(turn.cluster)
-    return copies is not None and copies.ended(turn.target, observed.version)
+    return copies is not None and copies.ended(turn.target, observed.version, turn.lists)
 
 
 def _contended(turn: Turn, *, manager: str, fields: tuple[str, ...], does: str = "") -> None:

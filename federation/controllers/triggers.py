@@ -334,6 +334,7 @@ class CopiesSink:
                 self._take(target, managedfields.observe(item, self._manager))
             yield
         self._copies.listed = self._listed  # only now: what it contains is known
+        self._copies.lists += 1
         for targets in _slices([target for target in objects if target not in listed]):
             for target in targets:
                 self._leave_out(target)

@@ -137,8 +137,8 @@ class Track(msgspec.Struct, gc=False):
     interrupted: Set[str] = NOBODY
     """Clusters whose copy was seen to go before it had run to completion (core.run_once)."""
     vanished: Set[str] = NOBODY
-    """Clusters whose copy, which may have run to completion, is not observed any more: gone, or there without our label.
-    They are asked which, before it is concluded that it ran."""
+    """Clusters whose copy, which may have run to completion, is not observed any more: gone, or there without our
+    label. They are asked which, before it is concluded that it ran."""
     since: float = 0.0
     """When it was planned last (monotonic seconds)."""
     reported: float = float("-inf")
@@ -223,12 +223,13 @@ class Copies:
     `served` are the versions of the type that the member serves, best first; None while that is not known. `answered`
     are objects that answers to our own writes have shown since a list was asked for, which may be older; None while
     none is under way. `unwatched` are those that no watch or list has shown yet. `listed` is the resourceVersion of the
-    last list, 0 where that is no number: of what is as old, there is only what it contains. `gone` are objects that
+    last list, 0 where that is no number: of what is as old, there is only what it contains. `lists` counts lists that
+    were taken in. `gone` are objects that
     went while a write of ours was under way, each with the version of its end: the answer to that write may still come,
     and shows what is not there any more.
     """
 
-    __slots__ = ("answered", "gone", "listed", "objects", "served", "unobservable", "unwatched")
+    __slots__ = ("answered", "gone", "listed", "lists", "objects", "served", "unobservable", "unwatched")
 
     def __init__(self) -> None:
         self.objects: Store[Observed] = Store()
@@ -237,6 +238,7 @@ class Copies:
         self.answered: set[ObjectName] | None = None
         self.unwatched: set[ObjectName] = set()
         self.listed = 0
+        self.lists = 0
         self.gone: dict[ObjectName, int] = {}
 
     @property
@@ -265,12 +267,14 @@ class Copies:
         known = self.objects.get(name)
         return known is not None and known.version > observed.version
 
-    def ended(self, name: ObjectName, version: int) -> bool:
+    def ended(self, name: ObjectName, version: int, lists: int) -> bool:
         """Whether what an answer shows in this version is known to have gone since: no event of that is to come.
 
-        An event has shown its end, or a list that is as new did not contain it.
+        An event has shown its end, or a list that is as new did not contain it. Not a list from before the request,
+        when there were `lists`: it was wrong, and to believe it for ever would be to write again and again.
         """
-        return self.gone.get(name, 0) > version or (0 < version <= self.listed and name not in self.objects)
+        left_out = self.lists > lists and 0 < version <= self.listed and name not in self.objects
+        return self.gone.get(name, 0) > version or left_out
 
     def answer(self, name: ObjectName, observed: Observed) -> None:
         """Take in what the answer to a write of ours has shown."""

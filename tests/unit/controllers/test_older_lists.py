@@ -80,6 +80,23 @@ async def test_a_list_that_was_asked_for_after_our_write_is_believed() -> None:
 
 
 @virtual
+async def test_a_list_that_wrongly_leaves_out_a_copy_costs_one_apply() -> None:
+    """The answer to it shows the copy as it was, which is older than the list, and there all the same."""
+    async with Rig("m1") as rig:
+        rig.put()
+        await settle()
+        fake = rig.members["m1"]
+        newest = a_list(fake)[0].resource_version
+        rig.quiet()
+        sink_of(fake).listing()
+        sink_of(fake).listed(str(int(newest) + 100))
+        sink_of(fake).replace([])
+        await asyncio.sleep(3600)
+        assert [each for each in rig.asked["m1"] if each.startswith("apply")] == ["apply ns/web"]
+        assert rig.lines() == {"m1": ""}
+
+
+@virtual
 async def test_the_deletion_of_what_we_have_made_anew_since() -> None:
     """The events of an object that was deleted and of the one that we made in its place come late."""
     async with Rig("m1") as rig:
