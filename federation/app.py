@@ -59,6 +59,9 @@ GRACE, LAST_STATUSES, LAST_EVENTS = 8.0, 1.0, 0.5
 wait, which also get what these have left; the rest of the 10 is for closing connections."""
 HUB_CONNECTIONS = 8
 """Connections for requests to the hub, which has to do with every object."""
+DRAINED = 20
+"""Clusters or types that are processed at the start before other tasks get a turn: thousands, of which none waits for
+anything, must not hold the loop, nor wait for everything else after each."""
 LONGEST_LAG = 5.0
 """Seconds the event loop may be late before /livez fails."""
 
@@ -156,7 +159,7 @@ class Controller:
         for listed in self._listed:
             await listed.wait()
         await _drain(self.clusters.queue, self.clusters.process)
-        await _drain(self.types.queue, self.types.process)
+        await _drain_together(self.types.queue, self.types.process)
         self._workers.keep(Workers("kubefedcluster", self.clusters.queue, self.clusters.process).serve, "clusters")
         self._workers.keep(Workers("federatedtypeconfig", self.types.queue, self.types.process).serve, "types")
         configurations = Workers("kubefedconfig", self.configuration.queue, self.configuration.process)
@@ -285,20 +288,33 @@ async def _until(event: asyncio.Event) -> None:
 
 async def _drain(queue: KeyQueue[str], process: Callable[[str], Awaitable[None]]) -> None:
     """Process what is in the queue now, before any worker runs; what fails or comes meanwhile is for the workers."""
-    for _ in range(len(queue)):
-        if (name := queue.take_nowait()) is None:
-            return
-        try:
-            await process(name)
-        except ApiFailure as error:
-            log.warning("will be tried again", name=name, reason=str(error))
-            queue.add_after(name, 1.0)
-        except Exception:
-            log.exception("will be tried again", name=name)  # a bug that one object triggers must not stop the start
-            queue.add_after(name, 1.0)
-        finally:
-            queue.done(name)
-        await asyncio.sleep(0)  # thousands of clusters, of which none waits for anything, must not hold the loop
+    for number, name in enumerate(_taken(queue), start=1):
+        await _turn(queue, process, name)
+        if number % DRAINED == 0:
+            await asyncio.sleep(0)
+
+
+async def _drain_together(queue: KeyQueue[str], process: Callable[[str], Awaitable[None]]) -> None:
+    """The same, all at once: each waits for the hub, and meanwhile thousands of members have their turns."""
+    await asyncio.gather(*(_turn(queue, process, name) for name in _taken(queue)))
+
+
+def _taken(queue: KeyQueue[str]) -> list[str]:
+    names = (queue.take_nowait() for _ in range(len(queue)))
+    return [name for name in names if name is not None]
+
+
+async def _turn(queue: KeyQueue[str], process: Callable[[str], Awaitable[None]], name: str) -> None:
+    try:
+        await process(name)
+    except ApiFailure as error:
+        log.warning("will be tried again", name=name, reason=str(error))
+        queue.add_after(name, 1.0)
+    except Exception:
+        log.exception("will be tried again", name=name)  # a bug that one object triggers must not stop the start
+        queue.add_after(name, 1.0)
+    finally:
+        queue.done(name)
 
 
 def _now() -> str:

@@ -5,8 +5,9 @@ the same place go into the living connection, anything else opens a new Gate.
 """
 
 import asyncio
+import itertools
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -39,6 +40,8 @@ CONCURRENCY = 16
 WITHOUT_SECRET = 5.0
 """Seconds that a live member may be without its Secret: an unjoin, or a tool that deletes a folder, takes the two in
 any order, and what comes through two watches comes in any order, too."""
+FOLLOWED = 100
+"""Members in which a type is begun to be watched before other tasks get a turn: 3,500 at once took 0.1 s."""
 REMEMBERED = 10_000
 """Names that statuses have and no cluster does."""
 HALF_CHANGED = 5.0
@@ -122,9 +125,16 @@ class Clusters:
     # --- types -----------------------------------------------------------------------------------------------------
 
     def follow(self, state: TypeState) -> None:
-        """A type was enabled: watch it in every member that is known to be itself."""
-        for joined in list(self._joined.values()):
-            joined.enabled(state)
+        """A type was enabled: watch it in every member that is known to be itself, some at a time."""
+        self._follow(iter(list(self._joined.values())), state)
+
+    def _follow(self, members: Iterator[JoinedMember], state: TypeState) -> None:
+        some = list(itertools.islice(members, FOLLOWED))
+        for joined in some:
+            if self._joined.get(joined.name) is joined:
+                joined.enabled(state)
+        if some:
+            asyncio.get_running_loop().call_soon(self._follow, members, state)
 
     async def unfollow(self, type_name: str) -> None:
         """A type was disabled."""

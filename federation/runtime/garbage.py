@@ -10,19 +10,21 @@ On a Python whose own collections are incremental `gc.get_count` may never reach
 """
 
 import asyncio
+import contextlib
 import gc
 import time
 from collections.abc import Callable
 
 import structlog
 
-YOUNG = 2_000
-"""New objects after which the youngest are looked at; ten such rounds are followed by one over all of theirs."""
-MIDDLE = 10
-ROUNDS = 2
-"""Such longer rounds after which what is alive is set aside: then some 50,000 objects are looked at."""
-PERIOD = 0.5
-"""Seconds between two looks at whether it is time."""
+YOUNG = 1_000
+"""New objects after which the youngest are looked at: about a millisecond for each thousand."""
+MIDDLE = 5
+"""Such rounds after which what they have left is looked at."""
+ROUNDS = 3
+"""Such longer rounds after which what is alive is set aside: then some 20,000 objects are looked at."""
+PERIOD = 60.0
+"""Seconds between two looks at whether it is time to look at everything."""
 SOON = 600.0
 """Seconds between two looks at everything after something has left, if nothing is to be done then."""
 RARELY = 6 * 3600.0
@@ -44,12 +46,22 @@ class Garbage:
     async def serve(self) -> None:
         """Collect until cancelled; then Python does it again by itself."""
         before = gc.get_threshold()
+        loop, many = asyncio.get_running_loop(), asyncio.Event()
+
+        def collected_young(phase: str, info: dict[str, int]) -> None:  # in whichever thread makes objects
+            if phase == "stop" and info["generation"] == 1 and gc.get_count()[2] >= ROUNDS:
+                loop.call_soon_threadsafe(many.set)
+
         gc.set_threshold(YOUNG, MIDDLE, _NEVER)
+        gc.callbacks.append(collected_young)
         everything()
         last, left = time.monotonic(), self._left()
         try:
             while True:
-                await asyncio.sleep(PERIOD)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(PERIOD):
+                        await many.wait()
+                many.clear()
                 since = time.monotonic() - last
                 due = RARELY if left == self._left() else SOON
                 if since >= AT_LEAST or (since >= due and self._idle()):
@@ -59,6 +71,7 @@ class Garbage:
                 elif gc.get_count()[2] >= ROUNDS:
                     recent()
         finally:
+            gc.callbacks.remove(collected_young)
             gc.set_threshold(*before)
             gc.unfreeze()
 

@@ -55,13 +55,36 @@ async def test_what_is_processed_at_the_start_lets_others_have_their_turn() -> N
             order.append("other")
             await asyncio.sleep(0)
 
-    for name in "abcde":
-        queue.add(name)
+    for number in range(3 * app.DRAINED):
+        queue.add(str(number))
     task = asyncio.create_task(others())
     await app._drain(queue, process)
     task.cancel()
-    assert "".join(each[0] for each in order).strip("o") == "sosososos"
-    assert len(queue) == 5
+    turns = [len(turn) for turn in "".join(each[0] for each in order).split("o") if turn]
+    assert turns == [app.DRAINED] * 3
+    assert len(queue) == 3 * app.DRAINED
+
+
+@virtual
+async def test_types_are_processed_together_at_the_start() -> None:
+    """Each waits for the hub; one after the other, each would wait for all that the members do meanwhile, too."""
+    queue: KeyQueue[str] = KeyQueue()
+    done: list[str] = []
+
+    async def process(name: str) -> None:
+        await asyncio.sleep(1)
+        if name == "poison":
+            raise ValueError("a bug")
+        done.append(name)
+
+    for name in ("poison", "a", "b", "c"):
+        queue.add(name)
+    began = asyncio.get_running_loop().time()
+    with capture_logs():
+        await app._drain_together(queue, process)
+    assert sorted(done) == ["a", "b", "c"]
+    assert asyncio.get_running_loop().time() - began < 2
+    assert (queue.idle, queue.later) == (True, 1)
 
 
 @virtual

@@ -7,6 +7,8 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -720,6 +722,24 @@ async def test_types_come_and_go() -> None:
         await fleet.clusters.unfollow("configmaps")
         await fleet.clusters.unfollow("configmaps")
         assert not watch.running
+
+
+@virtual
+async def test_a_type_is_begun_in_some_members_at_a_time() -> None:
+    """3,500 members at once held the loop for 0.1 s; one that leaves meanwhile is left out."""
+    async with Fleet() as fleet:
+        begun: list[int] = []
+        joined: Any = {
+            f"m{number}": SimpleNamespace(name=f"m{number}", enabled=lambda _, number=number: begun.append(number))
+            for number in range(250)
+        }
+        fleet.clusters._joined.update(joined)
+        fleet.clusters.follow(TypeState(CONFIGMAPS))
+        assert len(begun) == 100
+        del fleet.clusters._joined["m200"]
+        await settle()
+        assert begun == [number for number in range(250) if number != 200]
+        fleet.clusters._joined.clear()
 
 
 # --- leaving --------------------------------------------------------------------------------------------------------
