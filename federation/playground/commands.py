@@ -21,6 +21,9 @@ CONTROLLERS = (
     "resourcequota-controller",
     "deployment-controller",
     "replicaset-controller",
+    "job-controller",
+    "cronjob-controller",
+    "ttl-after-finished-controller",
 )
 
 
