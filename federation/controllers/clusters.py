@@ -40,7 +40,7 @@ CONCURRENCY = 16
 WITHOUT_SECRET = 5.0
 """Seconds that a live member may be without its Secret: an unjoin, or a tool that deletes a folder, takes the two in
 any order, and what comes through two watches comes in any order, too."""
-FOLLOWED = 100
+FOLLOWED = 50
 """Members in which a type is begun to be watched before other tasks get a turn: 3,500 at once took 0.1 s."""
 REMEMBERED = 10_000
 """Names that statuses have and no cluster does."""

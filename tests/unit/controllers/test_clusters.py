@@ -14,7 +14,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from federation.controllers import tokens
-from federation.controllers.clusters import HALF_CHANGED, WITHOUT_SECRET, StoredSink
+from federation.controllers.clusters import FOLLOWED, HALF_CHANGED, WITHOUT_SECRET, StoredSink
 from federation.controllers.following import WATCH_SILENCE
 from federation.controllers.member import FACTS_PERIOD
 from federation.controllers.world import TypeState
@@ -735,7 +735,7 @@ async def test_a_type_is_begun_in_some_members_at_a_time() -> None:
         }
         fleet.clusters._joined.update(joined)
         fleet.clusters.follow(TypeState(CONFIGMAPS))
-        assert len(begun) == 100
+        assert len(begun) == FOLLOWED
         del fleet.clusters._joined["m200"]
         await settle()
         assert begun == [number for number in range(250) if number != 200]

@@ -94,6 +94,23 @@ def test_old_cycles_are_collected_in_the_end(*, idle: bool, within: float, monke
 
 
 @virtual
+async def test_what_a_burst_makes_is_set_aside_unlooked_at() -> None:
+    """In one turn of the loop, in which the collector has none; its cycles are found by the look at everything."""
+    task = asyncio.create_task(Garbage(lambda: False).serve())
+    await asyncio.sleep(0)
+    frozen = gc.get_freeze_count()
+    made, refs = knots(100)
+    for _ in range(garbage.CROWD):
+        gc.collect(1)
+    assert gc.get_freeze_count() >= frozen + 100
+    assert made
+    del made
+    assert garbage.everything() >= 100
+    assert alive(refs) == 0
+    task.cancel()
+
+
+@virtual
 async def test_what_has_left_is_collected_sooner() -> None:
     left = 0
     task = asyncio.create_task(Garbage(lambda: True, lambda: left).serve())
@@ -103,7 +120,10 @@ async def test_what_has_left_is_collected_sooner() -> None:
     del made
     await asyncio.sleep(garbage.SOON)
     assert alive(refs) == 100
-    left = 1
+    left = 99
+    await asyncio.sleep(PERIOD)
+    assert alive(refs) == 100, "it is not worth a look at everything yet"
+    left = 100
     await asyncio.sleep(PERIOD)
     assert alive(refs) == 0
     task.cancel()
