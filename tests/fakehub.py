@@ -14,6 +14,7 @@ from federation.controllers.ports import Sink
 from federation.kube import decoding
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, Metadata, StoredObject
+from federation.model.marks import SYNC_FINALIZER
 from federation.model.resources import ObjectName, Resource
 from tests.ownership import DELETED_AT, conflict, not_found
 
@@ -30,6 +31,8 @@ class FakeHub:
         self.reads: list[str] = []
         self.events: list[dict[str, Any]] = []
         self.fails: Callable[[str, ObjectName], Failure | None] = lambda verb, name: None
+        self.finalizes: Callable[[Resource], bool] = lambda resource: False
+        """Whether it adds our finalizer to what users write (templates/host/finalizer-policy.yaml)."""
         self._versions = itertools.count(2)
         self._uids = itertools.count(1)
 
@@ -80,7 +83,12 @@ class FakeHub:
         if body is None:
             meta = {"name": name.name, "namespace": name.namespace, "uid": f"hub-{next(self._uids)}", "generation": 0}
             body = self.objects[where] = {"metadata": meta}
-        self._change(resource, where, merged(body, changes))
+        body = merged(body, changes)
+        meta = body["metadata"]
+        held = meta.get("finalizers", [])
+        if self.finalizes(resource) and "deletionTimestamp" not in meta and SYNC_FINALIZER not in held:
+            meta["finalizers"] = [*held, SYNC_FINALIZER]
+        self._change(resource, where, body)
 
     def delete(self, resource: Resource, name: ObjectName) -> None:
         """Delete, as far as finalizers allow."""

@@ -60,6 +60,7 @@ class Gatherer:
             host_namespace=host_namespace,
             unconfirmed=frozenset(track.unconfirmed),
             guessed=frozenset(track.guessed),
+            from_the_start=track.from_the_start,
             interrupted=frozenset(track.interrupted),
             vanished=frozenset(track.vanished),
             present=frozenset([name for name, copies in state.copies.items() if target in copies.objects]),

@@ -87,7 +87,8 @@ class Sync:
             if federated.status_hash:
                 await self._read_whole(key, state, federated)  # its status went with the track that had it
                 return
-            track = Track.begin(federated, self._world.members, state.newcomers)
+            new = state.created.get(name) == federated.metadata.uid
+            track = Track.begin(federated, self._world.members, state.newcomers, from_the_start=new)
             if not await self._absences.clusters_left(track.applied):
                 self._queue.add_after(key, JOINING)
                 return
@@ -95,6 +96,7 @@ class Sync:
                 self._queue.add(key)  # another came while the hub was asked
                 return
             state.tracks[name] = track
+            state.created.pop(name, None)
             federated = without_status(federated)
             state.objects.put(name, federated)
         if track.stale or track.departed or track.plan is None:

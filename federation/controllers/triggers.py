@@ -206,6 +206,8 @@ class FederatedSink:
         for pairs in _slices(listed.items()):
             for name, item in pairs:
                 before = state.objects.put(name, item)
+                if _another(before, item):
+                    state.appeared(item)
                 state.exists(name)
                 if before is None or _changed(before, item):
                     self._changed(name, urgent=not first)
@@ -232,6 +234,8 @@ class FederatedSink:
     def upsert(self, item: FederatedObject) -> None:
         """One object, new or changed: a user's change goes first."""
         before = self._state.objects.put(item.where, item)
+        if _another(before, item):
+            self._state.appeared(item)
         self._state.exists(item.where)
         if before is None or _changed(before, item):
             self._changed(item.where, urgent=True)
@@ -521,6 +525,10 @@ class HostNamespaceSink:
         federated = state.objects.get(ObjectName(name, name)) if state is not None else None
         if federated is not None and marks.COPY_ANNOTATION in federated.metadata.annotations:
             self._wake(Key(marks.NAMESPACE_TYPE, name, name))
+
+
+def _another(before: FederatedObject | None, after: FederatedObject) -> bool:
+    return before is None or before.metadata.uid != after.metadata.uid
 
 
 def _changed(before: FederatedObject, after: FederatedObject) -> bool:

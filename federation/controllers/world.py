@@ -127,6 +127,8 @@ class Track(msgspec.Struct, gc=False):
     the object is released."""
     guessed: Set[str] = NOBODY
     """Clusters that may have a copy only because an interrupted controller may have sent it (`begin`)."""
+    from_the_start: bool = False
+    """It was created while we followed its type, so that no other controller can have pushed it."""
     setbacks: dict[str, Setback] = {}
     contention: dict[str, Contention] = {}
     dropped: dict[str, str] = {}
@@ -175,17 +177,24 @@ class Track(msgspec.Struct, gc=False):
         self.interrupted = without(self.interrupted, cluster)
         self.vanished = without(self.vanished, cluster)
         self.guessed = without(self.guessed, cluster)
+        self.from_the_start = False  # the cluster may come back with what we pushed there
 
     @classmethod
     def begin(
-        cls, federated: FederatedObject, clusters: Iterable[str] = (), newcomers: Set[str] = frozenset()
+        cls,
+        federated: FederatedObject,
+        clusters: Iterable[str] = (),
+        newcomers: Set[str] = frozenset(),
+        *,
+        from_the_start: bool = False,
     ) -> "Track":
         """A new one: what was applied is what the stored status records.
 
         A line without a fingerprint, its own or a shared one (core.sharing), is of a cluster that may have been sent a
         create before its answer was recorded.
         Where the status does not record all that was done (a controller ended between its pushes and the status of that
-        generation, or not every line had room), every one of the `clusters` may have been sent one.
+        generation, or not every line had room), every one of the `clusters` may have been sent one; not so where it
+        was seen `from_the_start`: its finalizer comes from the API server then (templates/host/finalizer-policy.yaml).
         The lines of `newcomers` are of clusters that had these names before.
         """
         stored = summary.parse(federated.status)
@@ -201,7 +210,7 @@ class Track(msgspec.Struct, gc=False):
         meta, unconfirmed = federated.metadata, set(applied) or NOBODY
         incomplete = stored.observed_generation != meta.generation or budget.full(stored.clusters)
         guessed: Set[str] = newcomers & unconfirmed or NOBODY
-        if incomplete and marks.SYNC_FINALIZER in meta.finalizers:
+        if incomplete and not from_the_start and marks.SYNC_FINALIZER in meta.finalizers:
             others = frozenset(clusters) - unconfirmed
             applied.update(dict.fromkeys(others, MAY_HAVE_COPY))
             guessed |= others
@@ -213,6 +222,7 @@ class Track(msgspec.Struct, gc=False):
             applied=applied,
             unconfirmed=unconfirmed,
             guessed=guessed,
+            from_the_start=from_the_start,
             dropped=dropped,
         )
 
@@ -306,7 +316,8 @@ class TypeState:
     `missing` are objects that a list has left out and the hub has not been asked for yet; `gone` are federated
     namespaces that the hub, asked by name or by a DELETED event, has reported as gone. `newcomers` are clusters that
     joined while the type was not followed: what its statuses say is about others that had their names. `in_flight`
-    counts pushes that members have not answered: a type has stopped when there are none.
+    counts pushes that members have not answered: a type has stopped when there are none. `created` are objects that
+    were created since the first list and have no track yet, with their uids.
     """
 
     type: FederatedType
@@ -314,6 +325,7 @@ class TypeState:
     objects: Store[FederatedObject] = field(default_factory=Store)
     missing: set[ObjectName] = field(default_factory=set)
     gone: set[ObjectName] = field(default_factory=set)
+    created: dict[ObjectName, str] = field(default_factory=dict)
     tracks: dict[ObjectName, Track] = field(default_factory=dict)
     copies: dict[str, Copies] = field(default_factory=dict)
     in_flight: int = 0
@@ -329,6 +341,15 @@ class TypeState:
         """How many objects are observed in all members."""
         return sum(len(copies.objects) for copies in self.copies.values())
 
+    def appeared(self, item: FederatedObject) -> None:
+        """The hub shows an object that is not known; before `exists`.
+
+        One that the first list did not have was created since, unless a list has left it out for a while, or it has a
+        status: a store that was restored from a backup has old objects anew.
+        """
+        if self.objects.synced and item.where not in self.missing and not memoryview(item.status):
+            self.created[item.where] = item.metadata.uid
+
     def exists(self, name: ObjectName) -> None:
         """The hub has reported an object: it is neither missing nor gone."""
         self.missing.discard(name)
@@ -337,6 +358,7 @@ class TypeState:
     def vanished(self, name: ObjectName) -> None:
         """The hub has reported that there is no such object; of a federated namespace that is remembered."""
         self.missing.discard(name)
+        self.created.pop(name, None)
         if self.type.is_namespace:
             if len(self.gone) >= _REMEMBERED:
                 self.gone.clear()  # they are asked for again

@@ -35,8 +35,9 @@ class Facts:
     `applied` holds every cluster that has, or may have, a copy, by what we applied and by what the stored status shows.
     `unconfirmed` are clusters that were sent a create or a claim which may have come to pass though nobody has seen it
     (no answer, or its event is still to come). `guessed` are those of `applied` for which nothing but an incomplete
-    status speaks. `interrupted` are clusters where the copy was seen to go before it had
-    run to completion (core.run_once), `vanished` those where one that may have was seen to go, or to lose our label.
+    status speaks. `from_the_start`: nobody else can have pushed the object, so that no other cluster than these can
+    have a copy. `interrupted` are clusters where the copy was seen to go before it had run to completion
+    (core.run_once), `vanished` those where one that may have was seen to go, or to lose our label.
     `present` are the clusters where something has the object's name; None: every one of them is to be asked.
     `unobservable` gives why one cluster's objects of this type cannot be observed now, `served` the versions of the
     type that it serves (None: not known).
@@ -54,6 +55,7 @@ class Facts:
     host_namespace: Metadata | Missing | None = None
     unconfirmed: frozenset[str] = frozenset()
     guessed: frozenset[str] = frozenset()
+    from_the_start: bool = False
     interrupted: frozenset[str] = frozenset()
     vanished: frozenset[str] = frozenset()
     present: frozenset[str] | None = None

@@ -203,7 +203,8 @@ def _deletion(facts: Facts) -> Plan:
     rules, reason, holding = _rules(facts), RemovalReason(RemovalCause.DELETION), facts.holding
     for name, cluster in facts.clusters.items():
         action = _remove(facts, cluster, rules) if name in holding else None
-        if action is None and (not cluster.ready or facts.observe(name) is Missing.UNKNOWN):
+        unseen = not cluster.ready or facts.observe(name) is Missing.UNKNOWN
+        if action is None and unseen and not facts.from_the_start:
             if wanted is None:
                 wanted = _selected_or_none(facts)  # all of the spec: not read where every cluster can be asked
             if name in wanted:
