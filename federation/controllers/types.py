@@ -1,10 +1,13 @@
 """Enabled types: a FederatedTypeConfig that is enabled, changed, disabled or deleted starts and stops its watches.
 
-On deletion propagation stops first, pushes under way have their answers, then our finalizer goes; members' objects stay
-as they are, as KubeFed leaves them: nobody manages them until the type is enabled again. Condition Ready (ours) shows
-whether an enabled type can be watched at the hub, and if not, what to do.
+On deletion propagation stops first, pushes under way have their answers, federated objects that were never pushed lose
+their finalizer (`parting`), then that of the FederatedTypeConfig goes; members' objects stay as they are, as KubeFed
+leaves them: nobody manages them until the type is enabled again. Condition Ready (ours) shows whether an enabled type
+is followed, and if not, what to do; by it the API server knows whose finalizer it is to add
+(templates/host/finalizer-policy.yaml).
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,6 +17,7 @@ import structlog
 
 from federation.controllers import absences
 from federation.controllers.clusters import Clusters
+from federation.controllers.parting import Parting
 from federation.controllers.ports import HubPort, HubWatches, Watch
 from federation.controllers.sync import Sync
 from federation.controllers.triggers import Fanout, FederatedSink
@@ -68,6 +72,10 @@ class Types:
         self._now = now
         self._running: dict[str, tuple[FederatedType, Watch, Tasks]] = {}
         self._ending: dict[str, list[TypeState]] = {}
+        self._left: dict[str, TypeState] = {}
+        """Types that have stopped, and whose objects may have a finalizer that nobody would take off."""
+        self._partings: dict[str, asyncio.Task[None]] = {}
+        self._parting = Tasks()
         self._followed: dict[str, int] = {}
         """Up to which version of the fleet each type was followed."""
 
@@ -93,7 +101,7 @@ class Types:
             await self._absent(name)
             return
         if stored.metadata.deletion_timestamp is not None:
-            if await self._stopped(name):
+            if await self._stopped(name) and self._parted(stored):
                 await self._release(stored)
             return
         try:
@@ -116,11 +124,12 @@ class Types:
             running = None
         bound = self._world.settings.namespaced and not enabled.target.namespaced
         if bound or not enabled.propagation:
-            if await self._stopped(name):
+            # A scope is not in the type's spec: by the report the API server knows that it is to add no finalizer.
+            if await self._stopped(name) and (self._parted(stored) or bound):
                 await self._report(stored, running=False, ready=_NAMESPACED_SCOPE if bound else None)
             return
-        if running is None:
-            self._start(enabled)
+        if running is None and not await self._begin(stored, enabled):
+            return
         watch = self._running[name][1]
         if watch.synced or watch.failure is not None:  # else its first list is still to come, and brings the key back
             ready = _ready(enabled, watch.failure) or _stored_ready(stored)
@@ -128,6 +137,7 @@ class Types:
 
     async def close(self) -> None:
         """Stop following everything."""
+        await self._parting.cancel()
         for _, _, tasks in list(self._running.values()):
             await tasks.cancel()
 
@@ -164,6 +174,7 @@ class Types:
         where = ObjectName(self._namespace, name)
         if name not in self._running or await absences.gone(self._hub, self.objects, TYPE_CONFIGS, where):
             await self._stop(name)
+            await self._forget_parting(name)
         else:
             self.queue.add(name)
 
@@ -175,6 +186,55 @@ class Types:
             self._ending[name] = ending
             self.queue.add_after(name, LAST_PUSHES)
         return not ending
+
+    def _parted(self, stored: StoredObject) -> bool:
+        """Whether a type that has stopped needs nothing more; False while finalizers go, and the key comes again."""
+        name = stored.metadata.name
+        parting = self._partings.get(name)
+        if parting is not None:
+            return parting.done()
+        state = self._left.pop(name, None)
+        if state is None:
+            if stored.status.get("propagationController") != "Running":
+                return True
+            try:  # a controller before us was ended in the midst of it
+                state = TypeState(self._read(stored))
+            except Invalid:
+                return True
+        self._partings[name] = self._parting.spawn(self._part(name, state), f"parting:{name}")
+        return False
+
+    async def _begin(self, stored: StoredObject, enabled: FederatedType) -> bool:
+        """Start it; False, and the key comes again, while finalizers of a type that has stopped go.
+
+        They do, too, where scope Namespaced begins: nobody takes them off in other namespaces from now on.
+        """
+        name = stored.metadata.name
+        left = self._left.get(name)
+        if left is not None and enabled.namespace and not left.type.namespace:
+            if not await self._stopped(name):
+                return False
+        else:
+            self._left.pop(name, None)
+        if (name in self._left or name in self._partings) and not self._parted(stored):
+            await self._report(stored, running=False, ready=None)
+            return False
+        self._partings.pop(name, None)
+        self._start(enabled)
+        return True
+
+    async def _part(self, name: str, state: TypeState) -> None:
+        try:
+            await Parting(self._hub, self._watches, state).run()
+        finally:
+            self.queue.add_after(name, 0.0)
+
+    async def _forget_parting(self, name: str) -> None:
+        self._left.pop(name, None)
+        parting = self._partings.pop(name, None)
+        if parting is not None:
+            parting.cancel()
+            await asyncio.gather(parting, return_exceptions=True)
 
     async def _stop(self, name: str) -> None:
         running = self._running.pop(name, None)
@@ -188,6 +248,8 @@ class Types:
         await self._clusters.unfollow(name)
         if state is not None and state.in_flight:
             self._ending.setdefault(name, []).append(state)
+        if state is not None:
+            self._left[name] = state
         metrics.TYPE_PLACEMENTS.forget(name)
         if name == marks.NAMESPACE_TYPE:
             self._fanout.everything()
@@ -230,6 +292,8 @@ class Types:
 def _ready(enabled: FederatedType, failure: Failure | None) -> tuple[str, str, str] | None:
     """Ready's status, reason and message; None when a failure is not the type's own (the hub is away)."""
     if failure is None:
+        if enabled.namespace:
+            return "True", TypeReason.FOLLOWING_NAMESPACE, f"in namespace {enabled.namespace!r} only"
         return "True", TypeReason.FOLLOWING, ""
     federated = enabled.federated
     match failure.kind:

@@ -65,6 +65,8 @@ class TypeReason(enum.StrEnum):
     """Reason of a FederatedTypeConfig's Ready."""
 
     FOLLOWING = "Following"
+    FOLLOWING_NAMESPACE = "FollowingNamespace"
+    """Scope Namespaced: of the federated objects, only those in our own namespace are followed."""
     INVALID = "InvalidSpec"
     FINALIZER_REFUSED = "FinalizerRefused"
     FEDERATED_TYPE_MISSING = "FederatedTypeMissing"

@@ -193,6 +193,7 @@ async def test_propagation_off_stops_it_and_leaves_copies_alone() -> None:
         assert made.running == set()
         assert not made.watches.opened[0].running
         assert not made.member_watch()
+        await asyncio.sleep(3)
         assert made.status()["propagationController"] == "NotRunning"
         assert made.ready() is None  # nothing is wrong with a type that is switched off
         assert metrics.TYPE_PLACEMENTS.value("configmaps") is None
@@ -251,12 +252,128 @@ async def test_a_type_has_stopped_when_members_have_answered_what_was_on_its_way
         assert marks.TYPE_FINALIZER in stored["metadata"]["finalizers"]
         assert made.status()["propagationController"] == "Running"
         member.gate.set()
-        await asyncio.sleep(1)
+        await asyncio.sleep(3)
         stored = made.stored()
         if how == "deleted":
             assert stored is None
         else:
             assert made.status()["propagationController"] == "NotRunning"
+
+
+UNTOUCHED, PUSHED, LATE = ObjectName("ns", "untouched"), ObjectName("ns", "pushed"), ObjectName("ns", "late")
+
+
+def finalized(made: Enabled, name: ObjectName) -> bool:
+    stored = made.fleet.hub.get(CONFIGMAPS.federated, name)
+    assert stored is not None
+    return marks.SYNC_FINALIZER in stored["metadata"].get("finalizers", ())
+
+
+async def with_objects(made: Enabled) -> None:
+    """One that was pushed, and one that goes nowhere; the hub has added the finalizer to both."""
+    made.fleet.hub.finalizes = lambda resource: resource == CONFIGMAPS.federated
+    made.config()
+    await settle()
+    made.fleet.hub.put(CONFIGMAPS.federated, UNTOUCHED, spec={"template": DATA, "placement": {"clusters": []}})
+    line = {"clusters": [{"name": "m1"}], "observedGeneration": 1}
+    made.fleet.hub.put(CONFIGMAPS.federated, PUSHED, spec={"template": DATA}, status=line)
+    nowhere = {"observedGeneration": 1}
+    made.fleet.hub.put(CONFIGMAPS.federated, WEB, spec={"template": DATA}, status=nowhere)
+    await settle()
+
+
+@pytest.mark.parametrize("how", ["deleted", "disabled"])
+@virtual
+async def test_what_was_never_pushed_can_go_when_its_type_has_stopped(how: str) -> None:
+    """Also what is created a moment later, while the hub's API server still believes the type to be enabled."""
+    async with enabled() as made:
+        await with_objects(made)
+        if how == "deleted":
+            made.delete()
+        else:
+            made.config(propagation="Disabled")
+        await settle()
+        assert made.running == set()
+        made.fleet.hub.put(CONFIGMAPS.federated, LATE, spec={"template": DATA})
+        assert finalized(made, LATE)
+        stored = made.stored()
+        assert stored is not None
+        assert marks.TYPE_FINALIZER in stored["metadata"]["finalizers"], "it says when everything is done"
+        await asyncio.sleep(3)
+        gone = (made.stored() is None) if how == "deleted" else (made.status()["propagationController"] == "NotRunning")
+        assert gone
+        assert {name.name: finalized(made, name) for name in (UNTOUCHED, WEB, LATE, PUSHED)} == {
+            "untouched": False,
+            "web": False,
+            "late": False,
+            "pushed": True,
+        }
+
+
+@virtual
+async def test_a_finalizer_that_the_hub_refuses_for_a_moment_is_tried_again() -> None:
+    async with enabled() as made:
+        await with_objects(made)
+        made.delete()
+        made.fleet.hub.fails = lambda verb, name: UNAVAILABLE if (verb, name) == ("finalizers", UNTOUCHED) else None
+        await asyncio.sleep(3)
+        assert finalized(made, UNTOUCHED)
+        assert made.stored() is not None
+        made.fleet.hub.fails = lambda verb, name: None
+        await asyncio.sleep(3)
+        assert (finalized(made, UNTOUCHED), made.stored()) == (False, None)
+
+
+@virtual
+async def test_a_hub_that_refuses_it_for_long_does_not_hold_the_type() -> None:
+    async with enabled() as made:
+        await with_objects(made)
+        made.delete()
+        made.fleet.hub.fails = lambda verb, name: UNAVAILABLE if (verb, name) == ("finalizers", UNTOUCHED) else None
+        await asyncio.sleep(30)
+        assert (finalized(made, UNTOUCHED), made.stored()) == (True, None)
+
+
+@virtual
+async def test_what_was_never_pushed_outside_the_own_namespace_can_go_when_the_scope_is_that() -> None:
+    async with enabled() as made:
+        await with_objects(made)
+        elsewhere = ObjectName("elsewhere", "web")
+        made.fleet.hub.put(CONFIGMAPS.federated, elsewhere, spec={"template": DATA}, status={"observedGeneration": 1})
+        await settle()
+        made.fleet.world.settings = replace(made.fleet.world.settings, namespaced=True)
+        made.types.rescoped()
+        await settle()
+        assert made.ready() is None, "the API server adds none while it is not said where"
+        await asyncio.sleep(5)
+        assert (finalized(made, elsewhere), finalized(made, PUSHED)) == (False, True)
+        ready = made.ready()
+        assert ready is not None
+        assert ready[:2] == ("True", "FollowingNamespace")
+
+
+@virtual
+async def test_without_its_federated_crd_a_type_goes_at_once() -> None:
+    async with enabled() as made:
+        made.config()
+        await settle()
+        made.watches.missing = Failure(FailureKind.TYPE_MISSING, "404", 404)
+        made.delete()
+        await asyncio.sleep(0.5)
+        assert made.stored() is None
+
+
+@virtual
+async def test_enabled_again_in_the_meantime_it_is_followed() -> None:
+    async with enabled() as made:
+        await with_objects(made)
+        made.config(propagation="Disabled")
+        await settle()
+        made.config()
+        await asyncio.sleep(5)
+        assert made.running == {"configmaps"}
+        assert made.status()["propagationController"] == "Running"
+        assert [watch.running for watch in made.watches.opened] == [False, False, True]
 
 
 @virtual
@@ -440,7 +557,7 @@ async def test_in_namespaced_scope_a_type_is_followed_in_our_own_namespace_only(
         assert made.fleet.world.types["configmaps"].type.namespace == ""
         made.fleet.world.settings = replace(made.fleet.world.settings, namespaced=True)
         made.types.rescoped()
-        await settle()
+        await asyncio.sleep(5)
         assert made.running == {"configmaps"}
         assert made.fleet.world.types["configmaps"].type.namespace == SYSTEM
         assert made.fleet.gates[0].watches["configmaps"].enabled.namespace == SYSTEM
@@ -503,5 +620,5 @@ async def test_a_type_knows_which_clusters_joined_while_it_was_not_followed() ->
         made.fleet.join("m2")
         await asyncio.sleep(1)
         made.config()
-        await settle()
+        await asyncio.sleep(3)
         assert made.fleet.world.types["configmaps"].newcomers == {"m2"}
