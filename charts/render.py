@@ -10,10 +10,12 @@ looks up every kind before it installs the first object. A hook for it failed in
 CRD was not served yet (tried with Helm 4.3).
 """
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
+from federation.model.marks import SYSTEM_NAMESPACES
 from typegen import templates
 
 CHART = Path(__file__).parent / "federation"
@@ -41,7 +43,7 @@ def files() -> dict[str, str]:
     """Path in the chart -> content, for every generated file."""
     made = {
         "rbac.yaml": _manifest("host/rbac.yaml", namespace=NAMESPACE),
-        "user-roles.yaml": _when("rbac.aggregateToUserRoles", _manifest("host/user-roles.yaml")),
+        "user-roles.yaml": _when(".Values.rbac.aggregateToUserRoles", _manifest("host/user-roles.yaml")),
         "config.yaml": _manifest(
             "host/config.yaml", namespace=NAMESPACE, spec='  {{- include "federation.config" . | nindent 2 }}'
         ),
@@ -56,11 +58,16 @@ def files() -> dict[str, str]:
             pod=_POD,
         ),
         "finalizer-policy.yaml": _when(
-            "finalizerPolicy.enabled",
+            'or (eq (toString .Values.finalizerPolicy.enabled) "true") '
+            '(and (eq (toString .Values.finalizerPolicy.enabled) "auto") '
+            '(.Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy"))',
             _manifest(
                 "host/finalizer-policy.yaml",
+                name=f"kubefed-sync-finalizer.{NAMESPACE}",
+                namespace=NAMESPACE,
                 group="types.kubefed.io",
                 controller=f"system:serviceaccount:{NAMESPACE}:kubefed-controller",
+                system=json.dumps([*sorted(SYSTEM_NAMESPACES), NAMESPACE]),
             ),
         ),
     }
@@ -74,8 +81,8 @@ def _manifest(source: str, **values: Any) -> str:
     return _HEADER.replace("{source}", source) + templates.render(source, **values).lstrip("\n")
 
 
-def _when(value: str, text: str) -> str:
-    return f"{{{{- if .Values.{value} }}}}\n{text}{{{{- end }}}}\n"
+def _when(condition: str, text: str) -> str:
+    return f"{{{{- if {condition} }}}}\n{text}{{{{- end }}}}\n"
 
 
 def main(arguments: list[str]) -> int:

@@ -38,6 +38,10 @@ VALIDATING_POLICIES = Resource(
 VALIDATING_POLICY_BINDINGS = Resource(
     _ADMISSION, "v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings", namespaced=False
 )
+MUTATING_POLICIES = Resource(_ADMISSION, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False)
+MUTATING_POLICY_BINDINGS = Resource(
+    _ADMISSION, "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", namespaced=False
+)
 _RESOURCES = {
     (resource.api_version, resource.kind): resource
     for resource in (
@@ -56,10 +60,8 @@ _RESOURCES = {
         Resource("apps", "v1", "Deployment", "deployments", namespaced=True),
         VALIDATING_POLICIES,
         VALIDATING_POLICY_BINDINGS,
-        Resource(_ADMISSION, "v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False),
-        Resource(
-            _ADMISSION, "v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings", namespaced=False
-        ),
+        MUTATING_POLICIES,
+        MUTATING_POLICY_BINDINGS,
     )
 }
 

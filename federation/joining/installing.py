@@ -1,10 +1,11 @@
-"""Install the federation API on a host: CRDs, namespace, RBAC, KubeFedConfig. `fedctl init`."""
+"""Install the federation API on a host: CRDs, namespace, RBAC, KubeFedConfig, finalizer policy. `fedctl init`."""
 
 from typing import Any
 
-from federation.joining import applying, assessments, objects
+from federation.joining import applying, assessments, finalizing, objects
 from federation.joining.applying import Report
 from federation.joining.errors import Refused
+from federation.joining.finalizing import Policy
 from federation.kube.connection import Connection
 from federation.model.errors import ApiFailure
 from federation.model.failures import FailureKind
@@ -17,8 +18,11 @@ CONTROLLER = "kubefed-controller"
 """The name of the controller's Deployment, service account, roles and bindings at the host."""
 
 
-def manifests(namespace: str = SYSTEM_NAMESPACE) -> list[Manifest]:
-    """Everything that a host needs, in the order in which it is applied. Raises Invalid for a bad namespace."""
+def manifests(namespace: str = SYSTEM_NAMESPACE, *, policy: bool = False) -> list[Manifest]:
+    """Everything that a host needs, in the order in which it is applied. Raises Invalid for a bad namespace.
+
+    `policy`: also what lets the API server add our finalizer, which not every host serves.
+    """
     objects.namespace(namespace)
     return [
         *templates.core_crds(),
@@ -26,11 +30,18 @@ def manifests(namespace: str = SYSTEM_NAMESPACE) -> list[Manifest]:
         *templates.documents("host/rbac.yaml", namespace=namespace),
         *templates.documents("host/user-roles.yaml"),
         *templates.documents("host/config.yaml", namespace=namespace, spec={}),
+        *(map(dict, finalizing.manifests(namespace, CONTROLLER)) if policy else ()),
     ]
 
 
 async def install(
-    host: Connection, namespace: str, report: Report, *, dry_run: bool = False, timeout: float = 60.0
+    host: Connection,
+    namespace: str,
+    report: Report,
+    *,
+    policy: Policy = Policy.AUTO,
+    dry_run: bool = False,
+    timeout: float = 60.0,
 ) -> None:
     """Apply `manifests` and wait until the CRDs are served. An existing KubeFedConfig keeps every setting.
 
@@ -43,10 +54,12 @@ async def install(
     rest = [each for each in wanted if each not in crds]
     if dry_run:
         await _rehearse(host, namespace, wanted, report)
+        await finalizing.install(host, namespace, CONTROLLER, policy, report, dry_run=True)
         return
     await applying.apply_all(host, list(crds), report)
     await applying.wait_established(host, [each["metadata"]["name"] for each in crds], timeout=timeout)
     await applying.apply_all(host, list(rest), report)
+    await finalizing.install(host, namespace, CONTROLLER, policy, report)
 
 
 async def _rehearse(host: Connection, namespace: str, wanted: list[Manifest], report: Report) -> None:

@@ -44,6 +44,7 @@ class Server:
         *,
         accept: str = "application/json",
         impersonate: str = "",
+        group: str = "",
         **query: str,
     ) -> Answer:
         url = f"{path}?{urllib.parse.urlencode(query)}" if query else path
@@ -53,6 +54,7 @@ class Server:
             "Content-Type": f"application/{content}",
             "Accept": accept,
             **({"Impersonate-User": impersonate} if impersonate else {}),
+            **({"Impersonate-Group": group} if group else {}),
         }
         for _ in range(200):
             answer = self._send(method, url, raw, headers)

@@ -213,9 +213,15 @@ def site(playground: Playground, trust: ssl.SSLContext, namespace: str, tmp_path
             for found in (made.get(cluster, f"{RBAC}/{plural}") or {"items": []})["items"]:
                 if made.host_name in found["metadata"]["name"]:
                     made.delete(cluster, f"{RBAC}/{plural}/{found['metadata']['name'].replace(':', '%3A')}")
-        for plural in ("validatingadmissionpolicybindings", "validatingadmissionpolicies"):
+        for plural in (
+            "validatingadmissionpolicybindings",
+            "validatingadmissionpolicies",
+            "mutatingadmissionpolicybindings",
+            "mutatingadmissionpolicies",
+        ):
             for found in (made.get(cluster, f"{ADMISSION}/{plural}") or {"items": []})["items"]:
-                if made.host_name in found["metadata"]["name"]:
+                name = found["metadata"]["name"]
+                if made.host_name in name or name.endswith(f".{made.namespace}"):
                     made.delete(cluster, f"{ADMISSION}/{plural}/{found['metadata']['name']}")
 
 

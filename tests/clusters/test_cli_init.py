@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from tests.clusters.fedctl import RBAC, Site, fedctl, site
+from tests.clusters.fedctl import ADMISSION, RBAC, Site, fedctl, site
 
 __all__ = ["site"]
 
@@ -58,7 +58,7 @@ def test_dry_runs_store_nothing(site: Site) -> None:
 
 
 def test_output_is_what_init_applies(site: Site) -> None:
-    ran = site.run("init", "-o", "yaml")
+    ran = site.run("init", "-o", "yaml", "--finalizer-policy", "true")
     documents = list(yaml.safe_load_all(ran.out))
     assert [each["kind"] for each in documents].count("CustomResourceDefinition") == 4
     assert site.get("host", f"/api/v1/namespaces/{site.namespace}") is None
@@ -68,6 +68,45 @@ def test_output_is_what_init_applies(site: Site) -> None:
     assert len(message) == len(names)
     for name, line in zip(names, message, strict=True):
         assert line.startswith(f"host: {name}")
+
+
+def test_the_api_server_adds_the_finalizer_where_it_can(site: Site) -> None:
+    """Without being asked, under a name of this control plane; again where it was lost; not where it is not wanted."""
+    name = f"kubefed-sync-finalizer.{site.namespace}"
+    paths = [
+        f"{ADMISSION}/mutatingadmissionpolicies/{name}",
+        f"{ADMISSION}/mutatingadmissionpolicybindings/{name}",
+    ]
+    saying = "from now on host's API server adds the finalizer"
+    dry = site.run("init", "--dry-run=server")
+    assert f"host: mutatingadmissionpolicy {name} created (dry run)" in dry.err
+    assert site.get("host", paths[0]) is None
+    assert saying in site.run("init").err
+    assert all(site.get("host", path) is not None for path in paths)
+    bound = site.get("host", paths[1])
+    assert bound is not None
+    assert bound["spec"]["paramRef"]["namespace"] == site.namespace
+    site.delete("host", paths[0])
+    assert saying in site.run("init").err
+    assert saying not in site.run("init").err
+    removed = site.run("init", "--finalizer-policy=false")
+    assert f"host: mutatingadmissionpolicy {name} deleted" in removed.err
+    assert [site.get("host", path) for path in paths] == [None, None]
+    assert "mutating" not in site.run("init", "-o", "yaml").out.lower(), "it is not every host that serves it"
+
+
+def test_init_does_without_the_right_to_the_finalizer_policy(site: Site) -> None:
+    every = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+    groups = ["", "apiextensions.k8s.io", "rbac.authorization.k8s.io", "core.kubefed.io", "scheduling.kubefed.io"]
+    rules = [{**every, "apiGroups": groups}, {"nonResourceURLs": ["*"], "verbs": ["get"]}]
+    # Whoever binds the controller's roles needs their rights.
+    rules.append({**every, "apiGroups": ["types.kubefed.io"]})
+    limited = site.limited("host", rules)
+    ran = site.run("init", kubeconfig=limited)
+    assert "warning: host: the API server will not add the finalizer to federated objects" in ran.err
+    assert site.get("host", site.kubefed("kubefedconfigs", "kubefed")) is not None
+    refused = site.run("init", "--finalizer-policy=true", code=1, kubeconfig=limited)
+    assert "mutatingadmissionpolicies" in refused.err
 
 
 def test_server_that_does_not_answer(site: Site) -> None:

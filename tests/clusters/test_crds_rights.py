@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from federation.joining import finalizing
 from federation.playground.clusters import Playground
-from tests.clusters.crds_server import Object, Server
+from tests.clusters.crds_server import DEFINITIONS, Object, Server
 from typegen import discovery, documents, federate, rights, templates
 from typegen.model import Generated, Options
 
@@ -176,28 +177,89 @@ def test_init_again_takes_nothing_away(aggregated: Server) -> None:
 
 
 FINALIZER = "kubefed.io/sync-controller"
+CONFIGS = "/apis/core.kubefed.io/v1beta1/namespaces/{}/federatedtypeconfigs"
+FOLLOWED = {"type": "Ready", "status": "True", "reason": "Following"}
+ELSEWHERE = "federation-rights-elsewhere"
+
+
+def type_config(
+    name: str, kind: str, namespace: str = NAMESPACE, propagation: str = "Enabled", **metadata: Any
+) -> Object:
+    plural, _, group = name.partition(".")
+    target = {"group": group, "version": "v1", "kind": kind, "pluralName": plural, "scope": "Namespaced"}
+    federated = {"group": GROUP, "version": "v1beta1", "kind": f"Federated{kind}", "scope": "Namespaced"}
+    return {
+        "apiVersion": "core.kubefed.io/v1beta1",
+        "kind": "FederatedTypeConfig",
+        "metadata": {"name": name, "namespace": namespace, **metadata},
+        "spec": {
+            "targetType": target,
+            "federatedType": {**federated, "pluralName": f"federated{plural}"},
+            "propagation": propagation,
+        },
+    }
+
+
+def enable(server: Server, config: Object, **ready: str) -> None:
+    """A FederatedTypeConfig of which the controller has reported that it is followed."""
+    path = CONFIGS.format(config["metadata"]["namespace"])
+    answer = server.apply(path, config)
+    assert answer.code in (200, 201), answer.body
+    status: dict[str, Any] = {"status": {"conditions": [{**FOLLOWED, **ready}]}}
+    name = config["metadata"]["name"]
+    assert server.call("PATCH", f"{path}/{name}/status", status, "merge-patch+json").code == 200
+
+
+def gates(namespace: str = NAMESPACE) -> str:
+    return f"/apis/{GROUP}/v1beta1/namespaces/{namespace}/federatedgates"
+
+
+def adds(server: Server, path: str, body: Object, expected: bool) -> None:
+    """Wait until the server adds the finalizer to a new object, or does not: it learns of changes within a second."""
+    for _ in range(200):
+        answer = server.create(path, body)
+        assert answer.code == 201, answer.body
+        if (FINALIZER in finalizers(answer.body)) is expected:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"{path}: the finalizer is {'not ' if expected else ''}added")
+
+
+@pytest.fixture(scope="module")
+def followed(server: Server) -> Iterator[Server]:
+    """The policy of the control plane in NAMESPACE, where gates are enabled."""
+    crds = [crd for crd in templates.core_crds() if crd["spec"]["names"]["kind"] == "FederatedTypeConfig"]
+    missing = [crd for crd in crds if server.call("GET", f"{DEFINITIONS}/{crd['metadata']['name']}").code == 404]
+    server.establish(crds)
+    manifests = [
+        *templates.documents("host/namespace.yaml", namespace=ELSEWHERE),
+        *(dict(each) for each in finalizing.manifests(NAMESPACE, "kubefed-controller")),
+    ]
+    policy = next(each for each in manifests if each["kind"] == "MutatingAdmissionPolicy")
+    policy["spec"]["matchConstraints"]["resourceRules"][0]["apiGroups"] = [GROUP]
+    put(server, manifests)
+    enable(server, type_config("gates.features.example.com", "Gate"))
+    adds(server, gates(), gate("probe"), True)
+    yield server
+    for config in server.get(CONFIGS.format(NAMESPACE))["items"]:
+        server.call("DELETE", f"{CONFIGS.format(NAMESPACE)}/{config['metadata']['name']}")
+    take_away(server, manifests)
+    server.remove(missing)
 
 
 @pytest.fixture
-def policy(server: Server) -> Iterator[Server]:
-    manifests = templates.documents("host/finalizer-policy.yaml", group=GROUP, controller=CONTROLLER)
-    put(server, manifests)
-    gates = f"/apis/{GROUP}/v1beta1/namespaces/{NAMESPACE}/federatedgates"
-    for _ in range(200):  # the API server learns of it within a second
-        if FINALIZER in finalizers(server.create(gates, gate("probe")).body):
-            break
-        time.sleep(0.05)
-    else:
-        raise AssertionError("the policy never took effect")
-    yield server
-    take_away(server, manifests)
+def policy(followed: Server) -> Server:
+    """Where a test has changed it, gates are enabled again."""
+    enable(followed, type_config("gates.features.example.com", "Gate"))
+    adds(followed, gates(), gate("probe"), True)
+    return followed
 
 
-def gate(name: str, *held: str, port: int = 80) -> Object:
+def gate(name: str, *held: str, port: int = 80, namespace: str = NAMESPACE) -> Object:
     return {
         "apiVersion": f"{GROUP}/v1beta1",
         "kind": "FederatedGate",
-        "metadata": {"name": name, "namespace": NAMESPACE, **({"finalizers": list(held)} if held else {})},
+        "metadata": {"name": name, "namespace": namespace, **({"finalizers": list(held)} if held else {})},
         "spec": {"template": {"spec": {"port": port}}},
     }
 
@@ -231,3 +293,74 @@ def test_the_controller_may_take_the_finalizer_off_a_live_object(policy: Server,
     as_controller = policy.call("PATCH", f"{path}/two", release, "merge-patch+json", impersonate=CONTROLLER)
     assert finalizers(as_controller.body) == []
     policy.call("DELETE", f"{path}/two")
+
+
+@pytest.mark.parametrize(
+    ("changed", "ready"),
+    [
+        pytest.param({"propagation": "Disabled"}, {}, id="disabled"),
+        pytest.param({}, {"status": "False", "reason": "RightMissing"}, id="not-followed"),
+        pytest.param({}, {"reason": "Somehow"}, id="of-an-unknown-reason"),
+    ],
+)
+def test_only_a_type_that_is_followed_gets_it(policy: Server, changed: dict[str, str], ready: dict[str, str]) -> None:
+    enable(policy, type_config("gates.features.example.com", "Gate", **changed), **ready)
+    adds(policy, gates(), gate("probe"), False)
+
+
+def test_a_type_that_is_being_deleted_or_gone_does_not_get_it(policy: Server) -> None:
+    path = f"{CONFIGS.format(NAMESPACE)}/gates.features.example.com"
+    held: dict[str, Any] = {"metadata": {"finalizers": ["example.com/held"]}}
+    policy.call("PATCH", path, held, "merge-patch+json")
+    policy.call("DELETE", path)
+    adds(policy, gates(), gate("probe"), False)
+    assert policy.get(path)["metadata"]["deletionTimestamp"]
+    held["metadata"]["finalizers"] = []
+    policy.call("PATCH", path, held, "merge-patch+json")
+    assert policy.call("GET", path).code == 404
+    assert finalizers(policy.create(gates(), gate("probe")).body) == []
+
+
+def test_a_type_of_another_control_plane_does_not_get_it(policy: Server) -> None:
+    """It may have a policy of its own, of another name."""
+    path = f"{CONFIGS.format(NAMESPACE)}/gates.features.example.com"
+    enable(policy, type_config("gates.features.example.com", "Gate", ELSEWHERE))
+    policy.call("DELETE", path)
+    adds(policy, gates(), gate("probe"), False)
+    policy.call("DELETE", path.replace(NAMESPACE, ELSEWHERE))
+    assert finalizing.policy_name(NAMESPACE) != finalizing.policy_name(ELSEWHERE)
+
+
+def test_an_enabled_type_says_nothing_of_another(policy: Server) -> None:
+    body = {**gate("probe"), "kind": "FederatedConfigMap", "spec": {"template": {"data": {"a": "b"}}}}
+    adds(policy, gates().replace("gates", "configmaps"), body, False)
+
+
+def test_with_scope_namespaced_it_is_the_own_namespace_alone(policy: Server) -> None:
+    config = type_config("gates.features.example.com", "Gate")
+    adds(policy, gates(ELSEWHERE), gate("probe", namespace=ELSEWHERE), True)
+    enable(policy, config, reason="FollowingNamespace")
+    adds(policy, gates(ELSEWHERE), gate("probe", namespace=ELSEWHERE), False)
+    adds(policy, gates(), gate("probe"), True)
+
+
+@pytest.mark.parametrize(
+    ("namespace", "name", "expected"),
+    [
+        pytest.param(ELSEWHERE, ELSEWHERE, True, id="a-namespace"),
+        pytest.param(ELSEWHERE, "other", False, id="not-the-name-of-its-namespace"),
+        pytest.param("default", "default", False, id="of-every-cluster"),
+        pytest.param(NAMESPACE, NAMESPACE, False, id="the-control-planes-own"),
+    ],
+)
+def test_a_namespace_that_is_never_pushed_does_not_get_it(
+    policy: Server, namespace: str, name: str, expected: bool
+) -> None:
+    config = type_config("namespaces", "Namespace")
+    config["spec"]["targetType"]["scope"] = "Cluster"
+    enable(policy, config)
+    path = gates(ELSEWHERE).replace("gates", "namespaces")
+    body = {**gate(ELSEWHERE, namespace=ELSEWHERE), "kind": "FederatedNamespace", "spec": {"placement": {}}}
+    adds(policy, path, body, True)
+    body["metadata"] = {"name": name, "namespace": namespace}
+    adds(policy, path.replace(ELSEWHERE, namespace), body, expected)

@@ -6,17 +6,21 @@ fault table in docs/faults.md.
 """
 
 import asyncio
+import functools
 import os
 import signal
+import ssl
 from typing import Any
 
 import pytest
 
-from federation.model.marks import SYNC_FINALIZER
+from federation.model.marks import SYNC_FINALIZER, SYSTEM_NAMESPACE
 from federation.model.resources import KUBEFED_CLUSTERS
+from federation.playground.clusters import Playground
 from federation.playground.faults import Fault
+from tests.clusters.crds_server import Server
 from tests.clusters.faulty import Faulty, passed, tried, unchanged
-from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, Api, eventually, line
+from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, Api, eventually, federated, line
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -55,13 +59,23 @@ async def test_refused_status_is_written_later(faulty: Faulty, namespace: str, c
 
 
 @pytest.mark.parametrize("code", [409, 503])
-async def test_nothing_is_pushed_before_its_finalizer_is_there(faulty: Faulty, namespace: str, code: int) -> None:
-    """5: the hub refuses the finalizer. No member gets the object, or its deletion could be missed; then both do."""
+async def test_nothing_is_pushed_before_its_finalizer_is_there(
+    faulty: Faulty, namespace: str, code: int, playground: Playground, trust: ssl.SSLContext
+) -> None:
+    """5: the hub refuses the finalizer. No member gets the object, or its deletion could be missed; then both do.
+
+    The API server has not added it either: its policy leaves alone what the controller's account writes.
+    """
     await in_both(faulty, namespace, "first")
     refused = faulty.to_host.inject(
         Fault("status", verb="patch", resource=FEDERATED, namespace=namespace, name="web", code=code)
     )
-    await faulty.make(namespace, "web")
+    host = Server(playground.clusters["host"], trust)
+    body = federated(FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "b"}}, clusters=["m1", "m2"])
+    account = {"impersonate": f"system:serviceaccount:{SYSTEM_NAMESPACE}:kubefed-controller", "group": "system:masters"}
+    path = FEDERATED_CONFIGMAPS.collection(namespace)
+    made = await asyncio.to_thread(functools.partial(host.call, "POST", path, body, **account))
+    assert "finalizers" not in made.body["metadata"]
     await eventually(lambda: _true(refused.hits >= 2))
     assert untouched(faulty, namespace)
     faulty.to_host.clear()

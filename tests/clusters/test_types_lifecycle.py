@@ -154,6 +154,21 @@ async def test_a_federated_object_deleted_while_its_type_is_off_waits(
     await gone(m1, LIMITS, namespace, "web")
 
 
+async def test_what_is_created_while_its_type_is_switched_off_can_be_deleted(
+    host: Api, namespace: str, limits: None
+) -> None:
+    """The API server still adds the finalizer for a moment; nobody else would take it off."""
+    await federated_namespace(host, namespace, ["m1"])
+    body = {"spec": {"propagation": "Disabled"}}
+    early = await create(host, FEDERATED_LIMITS, namespace, "early", limit("1Gi"), clusters=[])
+    await host.patch(TYPE_CONFIGS, SYSTEM_NAMESPACE, "limitranges", body)
+    late = [await create(host, FEDERATED_LIMITS, namespace, f"late-{n}", limit("1Gi"), clusters=[]) for n in range(3)]
+    await switch(host, "limitranges", "Disabled")
+    for each in (early, *late):
+        await each.delete()
+        await each.gone()
+
+
 async def _absent(api: Api, namespace: str) -> bool:
     return await api.get(LIMITS, namespace, "web") is None
 

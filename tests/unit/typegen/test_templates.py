@@ -19,7 +19,13 @@ VALUES: dict[str, dict[str, Any]] = {
     "host/rbac.yaml": {"namespace": ODD},
     "host/user-roles.yaml": {},
     "host/deployment.yaml": {"namespace": ODD, "image": "x:1", "replicas": 1, "resources": {}, "pod": {}},
-    "host/finalizer-policy.yaml": {"group": "types.kubefed.io", "controller": "system:serviceaccount:on:c"},
+    "host/finalizer-policy.yaml": {
+        "name": ODD,
+        "namespace": ODD,
+        "group": "types.kubefed.io",
+        "controller": "system:serviceaccount:on:c",
+        "system": '["kube-system"]',
+    },
     "member/rbac.yaml": {"namespace": ODD, "account": "0123", "rules": RULES, "account_rules": RULES},
     "member/token-policy.yaml": {
         "name": ODD,
