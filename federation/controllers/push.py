@@ -112,10 +112,14 @@ async def _write(target: Target, body: bytes, *, force: bool, whole: bool) -> Wr
     fields = {cause.field for cause in written.causes}
     if (without := manifest.without_refused(body, fields, None)) is not None:
         return await member.apply(resource, name, without, force=force, whole=whole)
-    if (without := manifest.without_refused(body, fields, {})) is not None:
-        first = await member.apply(resource, name, without, force=force)
+    without = body
+    while (left := manifest.without_refused(without, fields, {})) is not None:
+        first = await member.apply(resource, name, left, force=force)
         if not isinstance(first, Failure):
             return await member.apply(resource, name, body, force=force, whole=whole)
+        if first.kind is not FailureKind.INVALID:
+            break
+        without, fields = left, {cause.field for cause in first.causes}  # now the map around it would be empty
     return written
 
 

@@ -189,6 +189,16 @@ async def test_an_object_that_somebody_else_made_changes_like_our_own(real: Real
         assert await copy.now() == await copy.fresh(second), (first, second)
 
 
+async def test_a_map_that_becomes_empty_in_one_that_becomes_empty_with_it(real: RealWorld) -> None:
+    """KubeFed owned the defaults in both; to the schema, what an apply leaves of them is null."""
+    content: Content = {"spec": {"tls": {}}}
+    copy = Copy(real, TYPES["widgets"].resource)
+    await copy.made(content, "KubeFed")
+    adopted = await copy.push(content, legacy=True, first=True)
+    assert (adopted.status, adopted.message) == (PropagationStatus.OK, "")
+    assert await copy.now() == await copy.fresh(content)
+
+
 async def test_killed_between_its_two_writes_the_next_apply_heals(real: RealWorld) -> None:
     """The leftovers are ours then, and our entry is not the remembered one: either manifest is applied once more."""
     kind = TYPES["deployments"]
