@@ -338,7 +338,8 @@ class Clusters:
         if member.lane is not None:
             dropped = member.lane.drain()
             member.lane.close()
-            self._sync.forget_cluster(name, dropped)
+            for _ in self._sync.forget_cluster(name, dropped):
+                await asyncio.sleep(0)
         metrics.forget_cluster(name)
         self._fanout.cluster(name)
         log.info("cluster left", cluster=name)

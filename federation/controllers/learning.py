@@ -47,7 +47,8 @@ class Turn:
 def target(state: TypeState, cluster: str, name: ObjectName, port: MemberPort) -> Target:
     """Where the pushes of one federated object to one cluster go."""
     track = state.tracks.get(name)
-    fully_owned = track is not None and cluster in track.fully_owned
+    copies = state.copies.get(cluster)
+    fully_owned = track is not None and cluster in track.fully_owned and not (copies is not None and copies.redefined)
     fields_dropped = track is not None and cluster in track.dropped
     return Target(port, state.target_in(cluster), state.target_name(name), fully_owned, fields_dropped)
 

@@ -44,7 +44,21 @@ def next_setback(before: Setback | None, action: Push, outcome: Outcome, now: fl
     again = before is not None and (before.digest, before.pace) == (digest, pace)
     attempts = before.attempts + 1 if before is not None and again else 1
     wait = delay(attempts - 1, base=pace[0], cap=pace[1])
-    return Setback(outcome.status, outcome.message, digest, now + wait, attempts, pace)
+    return Setback(outcome.status, outcome.message, digest, now + wait, attempts, pace, since=now)
+
+
+def retried(track: Track, cluster: str, since: float, *, anew: bool) -> bool:
+    """End the wait of what had failed in a cluster before it answered again (monotonic); whether there was one.
+
+    What it would refuse again is left as it is, unless `anew`.
+    """
+    setback = track.setbacks.get(cluster)
+    if setback is None or setback.since > since or setback.not_before <= since:
+        return False
+    if setback.pace == RETRY["never"] and not anew:
+        return False
+    setback.not_before, setback.attempts = since, 0
+    return True
 
 
 def delete_accepted(before: Leaving | None, uid: str, now: float) -> Leaving:
@@ -69,6 +83,7 @@ def remaining_delay(action: Push, track: Track, cluster: str, now: float) -> flo
             identity(action),
             now + wait,
             contest.count,
+            since=now,
         )
     return max(0.0, wait)
 

@@ -8,7 +8,7 @@ status, once, when every action has its answer. Nothing here waits for a member.
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Set
 
 import msgspec
 import structlog
@@ -120,35 +120,55 @@ class Sync:
         """What the lane of one cluster does with a key when its turn comes."""
         return functools.partial(self._executor.execute, cluster)
 
-    def forget_cluster(self, cluster: str, withdrawn: list[Key]) -> None:
-        """A cluster has left: forget it (another may join by its name), and plan anew what waited in its lane."""
-        for known in self._world.types.values():
-            for each in known.tracks.values():
-                each.forget(cluster)
+    def forget_cluster(self, cluster: str, withdrawn: list[Key]) -> Iterator[None]:
+        """A cluster has left: forget it, a step at a time, and plan anew what waited in its lane.
+
+        Whoever takes the steps lets other tasks have their turn in between, and no cluster join by this name before the
+        last one. Meanwhile no plan has the cluster any more, and no answer of it counts.
+        """
+        for known in list(self._world.types.values()):
+            for some in triggers.slices(list(known.tracks.values())):
+                for each in some:
+                    each.forget(cluster)
+                yield
         triggers.wake_gradually(iter(withdrawn), self.changed)
 
     def retry_cluster(self, cluster: str, type_name: str = "", *, upgraded: bool = False) -> None:
-        """A cluster answers again (or one type can be watched there again): try now what failed meanwhile.
+        """A cluster answers again (or one type can be watched there again): try now what failed until now.
 
         What it would refuse again, because the manifest is wrong, still waits for another manifest, unless the cluster
-        was `upgraded`: another definition of the type may let it pass, or keep the fields that it dropped.
+        was `upgraded`: another definition of the type may let it pass, or keep the fields that it dropped. Of many
+        objects, the later ones are tried after other tasks have had a turn.
         """
+        triggers.wake_gradually(self._retried(cluster, type_name, upgraded=upgraded), self._queue.add)
+
+    def _retried(self, cluster: str, type_name: str, *, upgraded: bool) -> Iterator[Key | None]:
         now = time.monotonic()
-        states = [self._world.types.get(type_name)] if type_name else list(self._world.types.values())
-        for state in filter(None, states):
-            for name, track in state.tracks.items():
-                if upgraded:
-                    track.fully_owned = without(
-                        track.fully_owned, cluster
-                    )  # another definition of the type may have defaults
-                if upgraded and cluster in track.dropped:
-                    track.recheck = including(track.recheck, cluster)
-                    self.changed(Key(state.type.name, *name))
-                setback = track.setbacks.get(cluster)
-                hopeless = setback is not None and setback.pace == pacing.RETRY["never"] and not upgraded
-                if setback is not None and not hopeless and setback.not_before > now:
-                    setback.not_before, setback.attempts = now, 0
-                    self._queue.add(Key(state.type.name, *name))
+        member = self._world.members.get(cluster)
+        states = [state for name, state in self._world.types.items() if type_name in ("", name)]
+        copies = [state.copies[cluster] for state in states if upgraded and cluster in state.copies]
+        for each in copies:
+            each.redefined += 1
+        try:
+            for state in states:
+                for name in list(state.tracks):
+                    if self._world.members.get(cluster) is not member:
+                        return  # another may join by its name
+                    track = state.tracks.get(name)
+                    key = Key(state.type.name, *name)
+                    if track is not None and upgraded:
+                        self._redefined(key, track, cluster)
+                    yield key if track is not None and pacing.retried(track, cluster, now, anew=upgraded) else None
+        finally:
+            for each in copies:
+                each.redefined -= 1
+
+    def _redefined(self, key: Key, track: Track, cluster: str) -> None:
+        """The type has another definition in a cluster: it may have defaults, and keep the fields that it dropped."""
+        track.fully_owned = without(track.fully_owned, cluster)
+        if cluster in track.dropped:
+            track.recheck = including(track.recheck, cluster)
+            self.changed(key)
 
     async def sweep(self) -> None:
         """Bring back, until cancelled, keys whose status is due though some clusters have not answered."""

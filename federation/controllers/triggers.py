@@ -195,15 +195,15 @@ class FederatedSink:
         state = self._state
         first = not state.objects.synced
         listed: dict[ObjectName, FederatedObject] = {}
-        for some in _slices(items):
+        for some in slices(items):
             listed.update((item.where, item) for item in some)
             yield
-        for names in _slices([name for name in state.objects if name not in listed]):
+        for names in slices([name for name in state.objects if name not in listed]):
             for name in names:
                 state.missing.add(name)
                 self._gone(name)
             yield
-        for pairs in _slices(listed.items()):
+        for pairs in slices(listed.items()):
             for name, item in pairs:
                 before = state.objects.put(name, item)
                 if _another(before, item):
@@ -224,7 +224,7 @@ class FederatedSink:
         """Wake copies that members listed before the hub's list ended, and that have no federated object."""
         state = self._state
         for copies in list(state.copies.values()):
-            for some in _slices(list(copies.objects)):
+            for some in slices(list(copies.objects)):
                 for target in some:
                     name, observed = state.federated_name(target), copies.objects.get(target)
                     if observed is not None and state.objects.get(name) is None and strays.is_stray(observed):
@@ -330,16 +330,16 @@ class CopiesSink:
         if self._copies.answered is None:
             self._copies.answered = set()  # which grows while this goes on
         listed: dict[ObjectName, PartialMetadata] = {}
-        for some in _slices(items):
+        for some in slices(items):
             listed.update((ObjectName(item.namespace, item.name), item) for item in some)
             yield
-        for pairs in _slices(listed.items()):
+        for pairs in slices(listed.items()):
             for target, item in pairs:
                 self._take(target, managedfields.observe(item, self._manager))
             yield
         self._copies.listed = self._listed  # only now: what it contains is known
         self._copies.lists += 1
-        for targets in _slices([target for target in objects if target not in listed]):
+        for targets in slices([target for target in objects if target not in listed]):
             for target in targets:
                 self._leave_out(target)
             yield
@@ -551,7 +551,8 @@ def _drifted(before: Observed, after: Observed) -> bool:
     return msgspec.structs.replace(before, version=after.version) != after
 
 
-def _slices(items: Iterable[T]) -> Iterator[list[T]]:
+def slices(items: Iterable[T]) -> Iterator[list[T]]:
+    """The items, as many at a time as are handled before other tasks get a turn."""
     rest = iter(items)
     while some := list(itertools.islice(rest, SLICE)):
         yield some

@@ -33,7 +33,8 @@ _REMEMBERED = 10_000
 class Setback:
     """Why the last action at one cluster did not succeed, and when it is worth another try (monotonic seconds).
 
-    `attempts` counts failures in a row that are worth the same `pace`: base and cap of the wait, in seconds.
+    `attempts` counts failures in a row that are worth the same `pace`: base and cap of the wait, in seconds. `since` is
+    when the last one was (monotonic).
     """
 
     status: PropagationStatus
@@ -42,6 +43,7 @@ class Setback:
     not_before: float
     attempts: int = 1
     pace: tuple[float, float] = (0.0, 0.0)
+    since: float = 0.0
 
 
 def status_hash(item: FederatedObject) -> int:
@@ -234,12 +236,22 @@ class Copies:
     are objects that answers to our own writes have shown since a list was asked for, which may be older; None while
     none is under way. `unwatched` are those that no watch or list has shown yet. `listed` is the resourceVersion of the
     last list, 0 where that is no number: of what is as old, there is only what it contains. `lists` counts lists that
-    were taken in. `gone` are objects that
-    went while a write of ours was under way, each with the version of its end: the answer to that write may still come,
-    and shows what is not there any more.
+    were taken in. `gone` are objects that went while a write of ours was under way, each with the version of its end:
+    the answer to that write may still come, and shows what is not there any more. `redefined` is not 0 while tracks are
+    told that the type has another definition: what they remember of the one before does not count.
     """
 
-    __slots__ = ("answered", "gone", "listed", "lists", "objects", "served", "unobservable", "unwatched")
+    __slots__ = (
+        "answered",
+        "gone",
+        "listed",
+        "lists",
+        "objects",
+        "redefined",
+        "served",
+        "unobservable",
+        "unwatched",
+    )
 
     def __init__(self) -> None:
         self.objects: Store[Observed] = Store()
@@ -247,8 +259,7 @@ class Copies:
         self.unobservable: Wait | None = None
         self.answered: set[ObjectName] | None = None
         self.unwatched: set[ObjectName] = set()
-        self.listed = 0
-        self.lists = 0
+        self.listed = self.lists = self.redefined = 0
         self.gone: dict[ObjectName, int] = {}
 
     @property

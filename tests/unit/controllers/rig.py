@@ -140,7 +140,8 @@ class Rig:
         assert member.lane is not None
         dropped = member.lane.drain()
         member.lane.close()
-        self.sync.forget_cluster(name, dropped)
+        for _ in self.sync.forget_cluster(name, dropped):
+            pass
         self.fanout.cluster(name)
 
     def put(
