@@ -11,7 +11,6 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -26,6 +25,7 @@ from federation.controllers.sync import Sync
 from federation.controllers.triggers import ChangeSink, Fanout, HostNamespaceSink
 from federation.controllers.types import Types
 from federation.controllers.world import World
+from federation.core import times
 from federation.kube import decoding, kubeconfig
 from federation.kube.connection import METADATA, Connection
 from federation.kube.endpoint import Endpoint
@@ -318,7 +318,7 @@ async def _turn(queue: KeyQueue[str], process: Callable[[str], Awaitable[None]],
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return times.rfc3339(time.time())
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -4,6 +4,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from federation.core import times
 from federation.joining.fleet import RIGHTS_ANNOTATION
 from federation.model.conditions import ClusterConditionType, ConditionType, PropagationStatus, Reason
 
@@ -40,13 +41,8 @@ _STEPS: tuple[tuple[float, int, str, int, str], ...] = (
 
 def age(stamp: object, now: dt.datetime) -> str:
     """How long ago an RFC 3339 time was, as kubectl writes it: 45s, 3m20s, 5h, 12d, 2y; "" for no time."""
-    try:
-        then = dt.datetime.fromisoformat(str(stamp))
-    except ValueError:
-        return ""
-    if then.tzinfo is None:
-        return ""
-    return span((now - then).total_seconds())
+    then = times.moment(stamp)
+    return span((now - then).total_seconds()) if then is not None else ""
 
 
 def span(seconds: float) -> str:

@@ -6,17 +6,17 @@ cluster that is away gets one event on its KubeFedCluster; its objects get none.
 """
 
 import asyncio
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from federation.controllers import posting
 from federation.controllers.ports import HubPort
 from federation.controllers.world import World
-from federation.core import budget, claims
+from federation.core import budget, claims, times
 from federation.model.conditions import ConditionType, Phase, Reason, phase
 from federation.model.federated import FederatedObject, Metadata
 from federation.model.plan import Keep
@@ -224,7 +224,7 @@ def _named(clusters: tuple[str, ...]) -> str:
 
 
 def _body(resource: Resource, event: _Event) -> dict[str, Any]:
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = times.rfc3339(time.time())
     metadata = event.involved
     message = f"{_named(event.clusters)}: {event.message}" if event.clusters else event.message
     return {

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from federation.core import fieldvalues, scrubbing
+from federation.core import fieldvalues, scrubbing, times
 from federation.core.fieldsets import Fields
 from federation.model.resources import Resource
 
@@ -152,11 +152,8 @@ def _quantity(value: Any) -> Decimal | None:
 def _moment(value: Any) -> datetime | None:
     if not isinstance(value, str) or not value[:4].isdecimal():
         return None
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return moment.astimezone(UTC).replace(microsecond=0) if moment.tzinfo is not None else None
+    moment = times.moment(value)
+    return moment.astimezone(UTC).replace(microsecond=0) if moment is not None else None
 
 
 def _bytes(value: Any) -> bytes | None:

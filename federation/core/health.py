@@ -7,9 +7,9 @@ Ready is always there too, where KubeFed wrote only Offline.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
+from federation.core import times
 from federation.model.conditions import ClusterConditionType, ClusterReason, HostRefusesReason
 from federation.model.failures import Failure, FailureKind
 from federation.model.settings import HealthCheck
@@ -123,7 +123,7 @@ def conditions(health: Health, previous: Sequence[Mapping[str, Any]], now: float
     lastTransitionTime moves when a condition's status does, lastProbeTime when anything else in the list does or it is
     five minutes old. Conditions of types that are not KubeFed's are kept.
     """
-    stamp = _timestamp(now)
+    stamp = times.rfc3339(now)
     before = {str(condition.get("type")): condition for condition in previous}
     result = [dict(condition) for condition in previous if condition.get("type") not in _OURS]
     for kind, status, reason, message in _wanted(health):
@@ -169,7 +169,7 @@ def with_condition(
     status, reason, message = wanted
     if (old.get("status"), old.get("reason"), old.get("message")) == wanted:
         return [dict(condition) for condition in conditions]
-    stamp = _timestamp(now)
+    stamp = times.rfc3339(now)
     new = {
         "type": kind,
         "status": status,
@@ -179,10 +179,6 @@ def with_condition(
         "message": message,
     }
     return [*(dict(condition) for condition in conditions if condition.get("type") != kind), new]
-
-
-def _timestamp(seconds: float) -> str:
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _wanted(health: Health) -> list[tuple[ClusterConditionType, str, ClusterReason, str]]:
@@ -210,7 +206,5 @@ def _gist(message: str) -> str:
 
 
 def _fresh(stamp: object, now: float) -> bool:
-    try:
-        return 0 <= now - datetime.fromisoformat(str(stamp)).timestamp() < PROBE_TIME_LASTS
-    except ValueError:
-        return False
+    when = times.moment(stamp)
+    return when is not None and 0 <= now - when.timestamp() < PROBE_TIME_LASTS

@@ -9,7 +9,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from federation.core import configuration, health
+from federation.core import configuration, health, times
 from federation.joining import applying
 from federation.kube.connection import Connection
 from federation.model.conditions import ClusterConditionType
@@ -47,7 +47,7 @@ def probed(cluster: Object) -> dt.datetime | None:
     conditions = status.get("conditions") if isinstance(status, Mapping) else None
     for each in conditions if isinstance(conditions, list) else ():
         if isinstance(each, Mapping) and each.get("type") == ClusterConditionType.READY:
-            return _time(each.get("lastProbeTime"))
+            return times.moment(each.get("lastProbeTime"))
     return None
 
 
@@ -69,7 +69,7 @@ def silence(clusters: Iterable[Object], at: dt.datetime, limit: float) -> float 
             last.append(when)
         elif not (each.get("status") or {}):
             metadata = each.get("metadata")
-            created = _time(metadata.get("creationTimestamp")) if isinstance(metadata, Mapping) else None
+            created = times.moment(metadata.get("creationTimestamp")) if isinstance(metadata, Mapping) else None
             joined += [created] if created is not None else []
     if last:
         seconds = (at - max(last)).total_seconds()
@@ -92,11 +92,3 @@ async def limit(host: Connection, namespace: str) -> float:
         return max((bound(configuration.settings(each.get("spec"))) for each in configs), default=bound())
     except (ApiFailure, Invalid):
         return bound()
-
-
-def _time(stamp: object) -> dt.datetime | None:
-    try:
-        found = dt.datetime.fromisoformat(str(stamp))
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None

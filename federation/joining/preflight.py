@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from federation.core import scrubbing
+from federation.core import scrubbing, times
 from federation.joining import answers, applying, assessments, fleet
 from federation.joining.assessments import Check, Grade, Right
 from federation.kube.connection import Answer, Connection
@@ -92,11 +92,10 @@ async def _clock(connection: Connection, now: dt.datetime) -> Check:
     # A review is not stored and everybody may create one; the answer has the server's time.
     path, body = "/apis/authentication.k8s.io/v1/selfsubjectreviews", "SelfSubjectReview"
     outcome = await _post(connection, path, {"apiVersion": "authentication.k8s.io/v1", "kind": body})
-    created = str(answers.section(outcome or {}, "metadata").get("creationTimestamp") or "")
-    try:
-        return assessments.clock(dt.datetime.fromisoformat(created), now)
-    except (ValueError, TypeError):
+    there = times.moment(answers.section(outcome or {}, "metadata").get("creationTimestamp"))
+    if there is None:
         return Check("clock", Grade.UNKNOWN, "the server does not return its time (Kubernetes 1.28 and newer do)")
+    return assessments.clock(there, now)
 
 
 async def missing(connection: Connection, rights: Iterable[Right]) -> tuple[list[Right], list[Right]]:

@@ -1,0 +1,17 @@
+"""Times as API servers write them: RFC 3339, in UTC and whole seconds."""
+
+from datetime import UTC, datetime
+
+
+def rfc3339(seconds: float) -> str:
+    """A time in seconds of the epoch, as metav1.Time is written: `2026-01-31T09:30:00Z`."""
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def moment(stamp: object) -> datetime | None:
+    """The time that a text names; None when it is none, or does not say of which zone."""
+    try:
+        found = datetime.fromisoformat(str(stamp))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
