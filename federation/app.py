@@ -17,12 +17,13 @@ from typing import Any, TypeVar
 import structlog
 
 from federation import logs
-from federation.controllers.clusters import Clusters, StoredSink
+from federation.controllers.clusters import Clusters
 from federation.controllers.events import Events
+from federation.controllers.fanout import Fanout
 from federation.controllers.kubefedconfig import NAME as CONFIGURATION
 from federation.controllers.kubefedconfig import Configuration
 from federation.controllers.sync import Sync
-from federation.controllers.triggers import ChangeSink, Fanout, HostNamespaceSink
+from federation.controllers.triggers import ChangeSink, HostNamespaceSink, StoredSink
 from federation.controllers.types import Types
 from federation.controllers.world import World
 from federation.core import times

@@ -13,9 +13,10 @@ import orjson
 
 from e2e.bench.phases import PAD
 from federation.controllers.events import Events
+from federation.controllers.fanout import Fanout
 from federation.controllers.ports import HubPort, MemberPort
 from federation.controllers.sync import Sync
-from federation.controllers.triggers import CopiesSink, Fanout, FederatedSink
+from federation.controllers.triggers import CopiesSink, FederatedSink
 from federation.controllers.world import Copies, Member, TypeState, World
 from federation.core import sharing
 from federation.kube import decoding

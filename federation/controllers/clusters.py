@@ -7,7 +7,7 @@ the same place go into the living connection, anything else opens a new Gate.
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -15,11 +15,11 @@ import orjson
 import structlog
 
 from federation.controllers import absences
+from federation.controllers.fanout import Fanout
 from federation.controllers.identities import Identities
 from federation.controllers.member import JoinedMember
 from federation.controllers.ports import EventPoster, Gatekeeper, HubPort
 from federation.controllers.sync import Sync
-from federation.controllers.triggers import Fanout
 from federation.controllers.world import Member, TypeState, World
 from federation.core import binding, checks
 from federation.model.conditions import HostRefusesReason
@@ -378,36 +378,6 @@ class Clusters:
         elif name not in self._unrecorded:
             self._unrecorded.add(name)  # each probe tries again
             log.warning("credentials not bound to their place", cluster=name, reason=answer.message)
-
-
-class StoredSink:
-    """Puts whole objects into a store and notifies of each that changed."""
-
-    def __init__(self, store: Store[StoredObject], notify: Callable[[str], None]) -> None:
-        self.listed = asyncio.Event()
-        self._store = store
-        self._notify = notify
-
-    def replace(self, items: Iterable[StoredObject]) -> None:
-        """A whole list."""
-        listed = {item.where: item for item in items}
-        for where in [where for where in self._store if where not in listed]:
-            self._store.drop(where)
-            self._notify(where.name)
-        for item in listed.values():
-            self.upsert(item)
-        self._store.listed()
-        self.listed.set()
-
-    def upsert(self, item: StoredObject) -> None:
-        """One object."""
-        self._store.put(item.where, item)
-        self._notify(item.where.name)
-
-    def remove(self, item: StoredObject) -> None:
-        """One object is gone."""
-        self._store.drop(item.where)
-        self._notify(item.where.name)
 
 
 def _refusal(name: str, stored: StoredObject, secret: StoredObject) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import structlog
 
-from federation.controllers import holdups, learning, pacing, push, removals, triggers
+from federation.controllers import fanout, holdups, learning, pacing, push, removals
 from federation.controllers.learning import Turn
 from federation.controllers.outcomes import Outcome
 from federation.controllers.ports import EventRecorder
@@ -131,7 +131,7 @@ class Executor:
         self._queue.add_after(key, wait)
         if turn.state.type.is_namespace and (before is None or before.message != setback.message):
             # They may not have to wait for it (gathering), or say why they do (holdups).
-            triggers.wake_gradually(self._world.keys_within(key.name), self._changed)
+            fanout.wake_gradually(self._world.keys_within(key.name), self._changed)
         if outcome.recreating:
             log.info("recreating", key=str(key), cluster=cluster, reason=outcome.message)
             self._events.recreating(key, cluster, outcome.message)

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from federation.controllers.fanout import Fanout, Wake
 from federation.controllers.ports import Gate, Watch
-from federation.controllers.triggers import CopiesSink, Fanout, Wake
+from federation.controllers.triggers import CopiesSink
 from federation.controllers.world import Copies, TypeState, World
 from federation.core import health
 from federation.model.conditions import ClusterConditionType, PropagationStatus, SyncedReason

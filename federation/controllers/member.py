@@ -16,10 +16,10 @@ import orjson
 import structlog
 
 from federation.controllers import servedversions, tokens
+from federation.controllers.fanout import Fanout, Wake
 from federation.controllers.following import Following, Retry
 from federation.controllers.identities import Identities
 from federation.controllers.ports import EventPoster, Gate, HubPort
-from federation.controllers.triggers import Fanout, Wake
 from federation.controllers.world import Member, TypeState, World
 from federation.core import health
 from federation.model import marks

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import structlog
 
+from federation.controllers.fanout import Fanout
 from federation.controllers.ports import Gate
-from federation.controllers.triggers import Fanout
 from federation.controllers.world import Copies, World
 from federation.core import versions
 from federation.model.failures import Failure

@@ -16,6 +16,7 @@ import structlog
 from federation.controllers import (
     absences,
     executing,
+    fanout,
     gathering,
     learning,
     lines,
@@ -24,7 +25,6 @@ from federation.controllers import (
     reporting,
     statuswrites,
     thrift,
-    triggers,
 )
 from federation.controllers.ports import EventRecorder, HubPort
 from federation.controllers.strays import Strays
@@ -127,11 +127,11 @@ class Sync:
         last one. Meanwhile no plan has the cluster any more, and no answer of it counts.
         """
         for known in list(self._world.types.values()):
-            for some in triggers.slices(list(known.tracks.values())):
+            for some in fanout.slices(list(known.tracks.values())):
                 for each in some:
                     each.forget(cluster)
                 yield
-        triggers.wake_gradually(iter(withdrawn), self.changed)
+        fanout.wake_gradually(iter(withdrawn), self.changed)
 
     def retry_cluster(self, cluster: str, type_name: str = "", *, upgraded: bool = False) -> None:
         """A cluster answers again (or one type can be watched there again): try now what failed until now.
@@ -140,7 +140,7 @@ class Sync:
         was `upgraded`: another definition of the type may let it pass, or keep the fields that it dropped. Of many
         objects, the later ones are tried after other tasks have had a turn.
         """
-        triggers.wake_gradually(self._retried(cluster, type_name, upgraded=upgraded), self._queue.add)
+        fanout.wake_gradually(self._retried(cluster, type_name, upgraded=upgraded), self._queue.add)
 
     def _retried(self, cluster: str, type_name: str, *, upgraded: bool) -> Iterator[Key | None]:
         now = time.monotonic()
@@ -304,7 +304,7 @@ class Sync:
     def _wake_inside(self, key: Key, state: TypeState, track: Track, not_coming: set[str]) -> None:
         """Objects in a namespace that is not to come need not wait for it."""
         if self._not_coming(state, track) - not_coming:
-            triggers.wake_gradually(self._world.keys_within(key.name), self.changed)
+            fanout.wake_gradually(self._world.keys_within(key.name), self.changed)
 
     async def _decide(self, facts: Facts, track: Track, *, aside: bool) -> Plan | None:
         """The plan; None when the object's spec was not kept and is needed. `aside`: in a thread, one at a time."""

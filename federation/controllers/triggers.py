@@ -1,175 +1,30 @@
-"""Translate what the watches bring into keys: the sinks of all reflectors. The only place that fans out.
+"""Translate what the watches bring into keys: the sinks of all reflectors. What concerns many keys goes to `fanout`.
 
 Each sink remembers first, then asks whether anything that a plan reads has changed. Our own writes come back here and
 end here: a status that we wrote, a finalizer that we added and an apply whose digest we know wake nobody.
 """
 
 import asyncio
-import functools
-import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 import structlog
 
 from federation.controllers import statuswrites, strays, thrift
+from federation.controllers.fanout import Fanout, Wake, slices
 from federation.controllers.world import Copies, Track, TypeState, World, including
 from federation.core import claims, managedfields, run_once
-from federation.core.clusterchanges import ClusterChange
 from federation.core.managedfields import PartialMetadata
 from federation.model import marks
-from federation.model.federated import FederatedObject, Metadata
-from federation.model.observations import Cluster, Observed
-from federation.model.plan import Delete, Plan, Release
+from federation.model.federated import FederatedObject, Metadata, StoredObject
+from federation.model.observations import Observed
+from federation.model.plan import Delete, Release
 from federation.model.resources import Key, ObjectName
-
-SHORTEST_MOMENT, LONGEST_MOMENT = 0.02, 2.0
-"""Seconds."""
-PLANNING_COST = 5e-6
-"""Seconds of CPU that planning one placement takes, roughly."""
-MANY = 16
-"""Clusters that change together up to which it is asked which objects they concern: else nearly all are."""
-SLICE = 1_000
-"""Objects of a list that are taken in, or keys that are woken, before other tasks get a turn: some milliseconds."""
-
-Wake = Callable[..., None]
-"""Sync.changed: wake(key, urgent=...)."""
-
-T = TypeVar("T")
+from federation.runtime.store import Store
 
 _UNKNOWN_TIME = "1970-01-01T00:00:00Z"
 
 log = structlog.get_logger()
-
-
-class Fanout:
-    """Wakes more than one key.
-
-    Whole types, namespaces and what a cluster concerns are woken a moment later: when many members come or go together,
-    each object is planned once for all of them, not once for each. The moment grows with what planning them costs.
-    """
-
-    def __init__(self, world: World, wake: Wake) -> None:
-        self._world = world
-        self._wake = wake
-        self._due: set[tuple[str, str]] = set()
-        self._changes: list[ClusterChange] = []
-        self._listed: dict[str, set[str]] = {}
-        self._clusters: dict[str, Cluster] = {}
-        """As they were when their changes were observed last."""
-
-    def everything(self) -> None:
-        """Settings or types changed in a way that every placement may see."""
-        for name in list(self._world.types):
-            self.whole_type(name)
-
-    def whole_type(self, type_name: str) -> None:
-        """Every object of one type."""
-        state = self._world.types.get(type_name)
-        if state is not None:
-            self._later(("type", type_name), len(state.objects), self._wake_type)
-
-    def namespace(self, namespace: str) -> None:
-        """Every namespaced federated object in one namespace."""
-        objects = sum(
-            len(state.objects.within(namespace)) for state in self._world.types.values() if state.type.target.namespaced
-        )
-        self._later(("namespace", namespace), objects, self._wake_namespace)
-
-    def cluster(self, name: str) -> None:
-        """A cluster joined, left or changed: every object that may be planned differently for it."""
-        member = self._world.members.get(name)
-        before, after = self._clusters.pop(name, None), member.cluster if member is not None else None
-        if after is not None:
-            self._clusters[name] = after
-        change = ClusterChange(name, before, after)
-        if change.moved or change.touches_copies:
-            # Each is kept until then, also one that is taken back: an object may have been planned in between.
-            self._changes.append(change)
-            objects = sum(len(state.objects) for state in self._world.types.values())
-            self._later(("clusters", ""), objects, self._wake_clusters)
-
-    def copies(self, cluster: str, type_name: str = "") -> None:
-        """A cluster's objects of one type (default: of all) can be observed now, or not any more."""
-        for each in [type_name] if type_name else list(self._world.types):
-            state = self._world.types.get(each)
-            if state is not None:
-                self._listed.setdefault(each, set()).add(cluster)
-                self._later(("copies", each), len(state.objects), self._wake_copies)
-
-    def _later(self, what: tuple[str, str], objects: int, wake: Callable[[str], None]) -> None:
-        if what in self._due:
-            return
-        self._due.add(what)
-        placements = objects * len(self._world.members)
-        moment = min(LONGEST_MOMENT, SHORTEST_MOMENT + placements * PLANNING_COST)
-
-        def due() -> None:
-            self._due.discard(what)
-            wake(what[1])
-
-        asyncio.get_running_loop().call_later(moment, due)
-
-    def _wake_type(self, type_name: str) -> None:
-        state = self._world.types.get(type_name)
-        if state is not None:
-            wake_gradually((Key(type_name, *name) for name in list(state.objects)), self._wake)
-
-    def _wake_namespace(self, namespace: str) -> None:
-        wake_gradually(self._world.keys_within(namespace), functools.partial(self._wake, urgent=True))
-
-    def _wake_clusters(self, _: str) -> None:
-        changes, self._changes = self._changes, []
-        for state in list(self._world.types.values()):
-            if len(changes) > MANY:
-                self._wake_type(state.type.name)
-            else:
-                wake_gradually(self._concerned(state, changes), self._wake)
-
-    def _concerned(self, state: TypeState, changes: Sequence[ClusterChange]) -> Iterator[Key | None]:
-        for name, track, plan in _planned(state):
-            concerned = plan is None or any(
-                each.concerns(plan, holds=_holds(state, name, track, each.name)) for each in changes
-            )
-            yield Key(state.type.name, *name) if concerned else None
-            if state.type.is_namespace and (plan is None or any(each.alters_selection(plan) for each in changes)):
-                self.namespace(name.namespace)
-
-    def _wake_copies(self, type_name: str) -> None:
-        clusters = self._listed.pop(type_name, set())
-        state = self._world.types.get(type_name)
-        if state is None:
-            return
-        if len(clusters) > MANY:
-            self._wake_type(type_name)
-        else:
-            wake_gradually(_holding(state, clusters), self._wake)
-
-
-def _planned(state: TypeState) -> Iterator[tuple[ObjectName, Track, Plan | None]]:
-    """The objects of a type with their tracks and plans, None where one is being made, of facts that were read before.
-
-    An object without a track was never planned, and is on its way to be.
-    """
-    for name in list(state.objects):
-        track = state.tracks.get(name)
-        if track is not None:
-            yield name, track, None if track.planning else track.plan
-
-
-def _holding(state: TypeState, clusters: Iterable[str]) -> Iterator[Key | None]:
-    for name, track, plan in _planned(state):
-        holds = plan is None or any(_holds(state, name, track, each) for each in clusters)
-        yield Key(state.type.name, *name) if holds else None
-
-
-def _holds(state: TypeState, name: ObjectName, track: Track, cluster: str) -> bool:
-    """Whether an object has an action for a cluster, or something under its name is there, or may be."""
-    if cluster in track.actions or cluster in track.applied or cluster in track.unconfirmed:
-        return True
-    copies = state.copies.get(cluster)
-    return copies is not None and state.target_name(name) in copies.objects
 
 
 class FederatedSink:
@@ -485,6 +340,36 @@ class ChangeSink:
         self._changed()
 
 
+class StoredSink:
+    """Puts whole objects into a store and notifies of each that changed."""
+
+    def __init__(self, store: Store[StoredObject], notify: Callable[[str], None]) -> None:
+        self.listed = asyncio.Event()
+        self._store = store
+        self._notify = notify
+
+    def replace(self, items: Iterable[StoredObject]) -> None:
+        """A whole list."""
+        listed = {item.where: item for item in items}
+        for where in [where for where in self._store if where not in listed]:
+            self._store.drop(where)
+            self._notify(where.name)
+        for item in listed.values():
+            self.upsert(item)
+        self._store.listed()
+        self.listed.set()
+
+    def upsert(self, item: StoredObject) -> None:
+        """One object."""
+        self._store.put(item.where, item)
+        self._notify(item.where.name)
+
+    def remove(self, item: StoredObject) -> None:
+        """One object is gone."""
+        self._store.drop(item.where)
+        self._notify(item.where.name)
+
+
 class HostNamespaceSink:
     """The hub's own Namespaces: FederatedNamespaces without a template may ask for their labels."""
 
@@ -549,20 +434,3 @@ def _other_rivals(before: Observed | None, after: Observed) -> bool:
 
 def _drifted(before: Observed, after: Observed) -> bool:
     return msgspec.structs.replace(before, version=after.version) != after
-
-
-def slices(items: Iterable[T]) -> Iterator[list[T]]:
-    """The items, as many at a time as are handled before other tasks get a turn."""
-    rest = iter(items)
-    while some := list(itertools.islice(rest, SLICE)):
-        yield some
-
-
-def wake_gradually(keys: Iterator[Key | None], wake: Callable[[Key], None]) -> None:
-    """Wake the next keys (None: nothing to wake), and the others after other tasks have had a turn."""
-    some = list(itertools.islice(keys, SLICE))
-    for key in some:
-        if key is not None:
-            wake(key)
-    if len(some) == SLICE:
-        asyncio.get_running_loop().call_soon(wake_gradually, keys, wake)

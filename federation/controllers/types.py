@@ -17,10 +17,11 @@ import structlog
 
 from federation.controllers import absences
 from federation.controllers.clusters import Clusters
+from federation.controllers.fanout import Fanout
 from federation.controllers.parting import Parting
 from federation.controllers.ports import HubPort, HubWatches, Watch
 from federation.controllers.sync import Sync
-from federation.controllers.triggers import Fanout, FederatedSink
+from federation.controllers.triggers import FederatedSink
 from federation.controllers.world import TypeState, World
 from federation.core import configuration
 from federation.model import marks

@@ -1,4 +1,4 @@
-"""Which plans a change of one cluster can alter, so that all others need not be made anew. Pure, called by triggers.
+"""Which plans a change of one cluster can alter, so that all others need not be made anew. Pure, called by fanout.
 
 A plan depends on a cluster where it has an action for it, or the object may have a copy there; through the labels by
 which its placement selects; and through the list of all clusters, where it names one that has not joined, or selects

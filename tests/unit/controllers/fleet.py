@@ -5,11 +5,12 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from federation.controllers.clusters import Clusters, StoredSink
+from federation.controllers.clusters import Clusters
 from federation.controllers.events import Events
+from federation.controllers.fanout import Fanout
 from federation.controllers.ports import Discovered, OnChange, Sink
 from federation.controllers.sync import Sync
-from federation.controllers.triggers import Fanout
+from federation.controllers.triggers import StoredSink
 from federation.controllers.world import TypeState, World
 from federation.core import binding
 from federation.core.managedfields import PartialMetadata

@@ -4,8 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from federation.controllers.events import Events
+from federation.controllers.fanout import Fanout
 from federation.controllers.sync import Sync
-from federation.controllers.triggers import CopiesSink, Fanout, FederatedSink, HostNamespaceSink
+from federation.controllers.triggers import CopiesSink, FederatedSink, HostNamespaceSink
 from federation.controllers.world import Copies, Member, Track, TypeState, World
 from federation.model import marks
 from federation.model.federated import FederatedType, Metadata

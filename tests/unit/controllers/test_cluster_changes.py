@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from federation.controllers import triggers
+from federation.controllers import fanout
 from federation.controllers.world import Track
 from federation.core import planning
 from federation.core.facts import Facts
@@ -40,7 +40,7 @@ def plans(monkeypatch: pytest.MonkeyPatch) -> Plans:
 
 async def moment(plans: Plans) -> set[str]:
     """What was planned in the moment after a change."""
-    await asyncio.sleep(triggers.LONGEST_MOMENT)
+    await asyncio.sleep(fanout.LONGEST_MOMENT)
     return plans.since()
 
 
@@ -141,14 +141,14 @@ async def test_what_changes_while_a_plan_is_made_needs_another(plans: Plans, mon
 
 @virtual
 async def test_many_clusters_at_once_plan_everything_once(plans: Plans) -> None:
-    names = [f"m{number}" for number in range(triggers.MANY + 1)]
+    names = [f"m{number}" for number in range(fanout.MANY + 1)]
     async with Rig(*names) as rig:
         rig.put(ObjectName("ns", "one"), clusters=("m1",))
         rig.put(ObjectName("ns", "none"), clusters=())
         await moment(plans)
         for name in names:
             rig.see(name, labels={"a": "b"})
-        await asyncio.sleep(triggers.LONGEST_MOMENT)
+        await asyncio.sleep(fanout.LONGEST_MOMENT)
         assert sorted(plans.names) == ["none", "one"]
 
 

@@ -14,9 +14,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from federation.controllers import tokens
-from federation.controllers.clusters import FOLLOWED, HALF_CHANGED, WITHOUT_SECRET, StoredSink
+from federation.controllers.clusters import FOLLOWED, HALF_CHANGED, WITHOUT_SECRET
 from federation.controllers.following import WATCH_SILENCE
 from federation.controllers.member import FACTS_PERIOD
+from federation.controllers.triggers import StoredSink
 from federation.controllers.world import TypeState
 from federation.core import binding, classification
 from federation.kube.listing import too_much

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from federation.controllers.clusters import StoredSink
 from federation.controllers.events import Events
 from federation.controllers.kubefedconfig import Configuration
+from federation.controllers.triggers import StoredSink
 from federation.controllers.world import World
 from federation.core import removal
 from federation.kube import decoding

@@ -8,8 +8,9 @@ from typing import cast
 import msgspec
 import pytest
 
-from federation.controllers import triggers
-from federation.controllers.triggers import CopiesSink, Fanout, FederatedSink
+from federation.controllers import fanout
+from federation.controllers.fanout import Fanout
+from federation.controllers.triggers import CopiesSink, FederatedSink
 from federation.controllers.world import Copies, Member, TypeState, World
 from federation.core import managedfields
 from federation.core.managedfields import Entry, Labels, PartialMetadata
@@ -25,7 +26,7 @@ MANY = 5_000
 
 @pytest.fixture(autouse=True)
 def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(triggers, "SLICE", 100)
+    monkeypatch.setattr(fanout, "SLICE", 100)
 
 
 class Listed:
@@ -127,7 +128,7 @@ async def test_a_whole_type_is_woken_in_turns_too() -> None:
     one.federated_sink.replace(federated(number) for number in range(MANY))
     one.woken.clear()
     names = {Key("configmaps", "ns", f"web-{number}") for number in range(MANY)}
-    triggers.wake_gradually(one.world.keys_within("ns"), one.wake)
+    fanout.wake_gradually(one.world.keys_within("ns"), one.wake)
     turns = [len(one.woken)]
     while turns[-1] < MANY:
         await asyncio.sleep(0)

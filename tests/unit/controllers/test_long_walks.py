@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from federation.controllers import learning, triggers
+from federation.controllers import fanout, learning
 from federation.controllers.member import JoinedMember
 from federation.controllers.world import Setback, Track
 from federation.model.conditions import PropagationStatus
@@ -24,7 +24,7 @@ MANY = 35
 
 @pytest.fixture(autouse=True)
 def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(triggers, "SLICE", SLICE)
+    monkeypatch.setattr(fanout, "SLICE", SLICE)
 
 
 def name_of(number: int) -> ObjectName:

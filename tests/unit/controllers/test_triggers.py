@@ -8,8 +8,8 @@ import msgspec
 import orjson
 import pytest
 
-from federation.controllers import triggers
-from federation.controllers.triggers import ChangeSink, CopiesSink, Fanout, FederatedSink
+from federation.controllers.fanout import LONGEST_MOMENT, Fanout
+from federation.controllers.triggers import ChangeSink, CopiesSink, FederatedSink
 from federation.controllers.world import Copies, Member, Setback, Track, TypeState, World
 from federation.core.managedfields import PartialMetadata
 from federation.kube import decoding
@@ -338,12 +338,12 @@ async def test_many_reasons_of_one_moment_wake_each_object_once() -> None:
     for _ in range(100):
         fanout.everything()
     assert woken.since() == []
-    await asyncio.sleep(triggers.LONGEST_MOMENT)
+    await asyncio.sleep(LONGEST_MOMENT)
     assert len(woken.keys) == len(set(woken.keys)) == 8
     assert not fanout._due
     woken.since()
     fanout.everything()
-    await asyncio.sleep(triggers.LONGEST_MOMENT)
+    await asyncio.sleep(LONGEST_MOMENT)
     assert len(woken.since()) == 8
 
 
@@ -352,7 +352,7 @@ async def test_a_namespace_wakes_what_is_in_it_and_namespaced() -> None:
     _, woken, fanout = fleet(4)
     fanout.namespace("ns-1")
     fanout.whole_type("unknown")
-    await asyncio.sleep(triggers.LONGEST_MOMENT)
+    await asyncio.sleep(LONGEST_MOMENT)
     assert sorted(woken.since()) == ["configmaps ns-1/web-1!", "configmaps ns-1/web-3!"]
 
 
@@ -361,7 +361,7 @@ async def test_what_went_meanwhile_is_not_woken() -> None:
     world, woken, fanout = fleet(4)
     fanout.everything()
     del world.types[CONFIGMAPS.name]
-    await asyncio.sleep(triggers.LONGEST_MOMENT)
+    await asyncio.sleep(LONGEST_MOMENT)
     assert {key.partition(" ")[0] for key in woken.since()} == {FEDERATED_NAMESPACES.name}
 
 

@@ -10,9 +10,9 @@ import pytest
 from msgspec import Raw
 from structlog.testing import capture_logs
 
-from federation.controllers.clusters import StoredSink
+from federation.controllers.fanout import Fanout
 from federation.controllers.ports import OnChange, Sink, Watch
-from federation.controllers.triggers import Fanout
+from federation.controllers.triggers import StoredSink
 from federation.controllers.types import Types
 from federation.controllers.world import Track
 from federation.kube import decoding

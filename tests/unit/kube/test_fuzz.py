@@ -20,7 +20,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from federation.controllers.triggers import CopiesSink, Fanout
+from federation.controllers.fanout import Fanout
+from federation.controllers.triggers import CopiesSink
 from federation.controllers.world import Copies, TypeState, World
 from federation.core import jwt
 from federation.kube import kubeconfig
