@@ -91,7 +91,7 @@ def command(
     a flag changes them. Whoever may create pods is in effect admin of a cluster, and so is the controller where a type
     with pods is enabled: --fence and --namespaces restrict it, whatever its role allows.
     """
-    from federation.joining import joins  # noqa: PLC0415
+    from federation.joining import joinplans  # noqa: PLC0415
     from federation.joining.objects import Wanted  # noqa: PLC0415
 
     names = tuple(dict.fromkeys(names))
@@ -102,7 +102,7 @@ def command(
             name=name,
             host=host_cluster_name or "",
             namespace=host.namespace,
-            labels=joins.parse_labels(labels),
+            labels=joinplans.parse_labels(labels),
             secret_name=facts["secret_name"],
             service_account=facts["service_account"],
             rights=facts["rights"] or "",
@@ -137,7 +137,7 @@ async def _inspect(
     host: Host, several: list["Wanted"], context: str | None, *, output: str | None, check_only: bool
 ) -> None:
     from federation.cli import printing  # noqa: PLC0415
-    from federation.joining import assessments, joins  # noqa: PLC0415
+    from federation.joining import assessments, joinplans, joins  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
     from federation.model.errors import FederationError  # noqa: PLC0415
 
@@ -145,18 +145,18 @@ async def _inspect(
     errors: dict[str, FederationError] = {}
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
-        facts = await joins.host_facts(connection, host.namespace)
+        facts = await joinplans.host_facts(connection, host.namespace)
         for each in several:
             wanted = _named(each, contexts.name(host.context))
             prefix = f"{wanted.name}: " if len(several) > 1 else ""
             try:
                 member = await contexts.open(context or wanted.name)
-                plan, checks = await joins.inspect(connection, member, wanted, facts)
+                plan, checks = await joinplans.inspect(connection, member, wanted, facts)
                 for check in checks:
                     options.report(f"{prefix}{check.grade:<8} {check.name}: {check.message}")
                 assessments.refuse_failed(wanted.name, checks)
                 if not check_only:
-                    joins.refuse_existing(connection, plan)
+                    joinplans.refuse_existing(connection, plan)
                     if output:
                         manifests += plan.manifests()
                     else:
@@ -215,10 +215,10 @@ def _report_errors(errors: Mapping[str, Exception], count: int, what: str) -> No
 
 def _named(wanted: "Wanted", context: str) -> "Wanted":
     """With the host's name in object names: its context's where none is given. Raises Invalid for a bad name."""
-    from federation.joining import joins  # noqa: PLC0415
+    from federation.joining import joinplans  # noqa: PLC0415
 
     named = replace(wanted, host=wanted.host or context)
-    joins.check(named)
+    joinplans.check(named)
     return named
 
 

@@ -4,7 +4,7 @@ First the state of the clusters is read (`fleet`, `preflight`, `discovery`), the
 then pure functions make manifests (`objects`, typegen, templates), which are applied server-side. Every step may be run
 again: after a failure half way, the next run finishes.
 
-Verbs: `installing`, `joins`, `leaving`, `enabling` and `disabling` (with `roles` in the members), `lookups`, `checking`
-(compares types with members, applies nothing); `setup` does init, join and enable for a whole fleet. All of them call
-`report` with a line for each change.
+Verbs: `installing`, `joins` (by a plan of `joinplans`), `leaving`, `enabling` and `disabling` (with `roles` in the
+members), `lookups`, `checking` (compares types with members, applies nothing); `setup` does init, join and enable for a
+whole fleet. All of them call `report` with a line for each change.
 """

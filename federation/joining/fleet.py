@@ -15,6 +15,7 @@ from federation.joining import answers, applying
 from federation.joining.errors import NotInstalled
 from federation.kube.connection import Connection
 from federation.model import resources
+from federation.model.conditions import ClusterConditionType
 from federation.model.errors import ApiFailure, Invalid
 from federation.model.failures import FailureKind
 from federation.model.federated import FederatedType
@@ -163,3 +164,9 @@ def holds_credentials(found: Mapping[str, Any] | None) -> bool:
         except (binascii.Error, ValueError):
             continue  # not base64, which an API server does not store: as if it were absent
     return False
+
+
+def readiness(cluster: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """A KubeFedCluster's condition Ready, if the controller has set one."""
+    conditions = ((cluster or {}).get("status") or {}).get("conditions") or ()
+    return next((each for each in conditions if each.get("type") == ClusterConditionType.READY), None)

@@ -7,11 +7,11 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from federation.joining import applying, fleet, joins
+from federation.joining import applying, fleet, joinplans, joins
 from federation.joining.applying import Report
 from federation.joining.contexts import Contexts
 from federation.joining.errors import NotConfirmed, Refused
-from federation.joining.joins import HostFacts
+from federation.joining.joinplans import HostFacts
 from federation.joining.objects import Wanted
 from federation.joining.visiting import AT_ONCE
 from federation.kube.connection import Connection
@@ -36,7 +36,7 @@ class _Host:
     async def facts(self) -> HostFacts:
         async with self._lock:
             if self._facts is None or time.monotonic() - self._read > FRESH:
-                self._facts = await joins.host_facts(self.connection, self._namespace)
+                self._facts = await joinplans.host_facts(self.connection, self._namespace)
                 self._read = time.monotonic()
             return self._facts
 
@@ -80,7 +80,7 @@ async def _join(contexts: Contexts, at: _Host, wanted: Wanted, report: Report) -
     facts = await at.facts()
     member = await contexts.open(wanted.name)
     try:
-        plan, found = await joins.inspect(at.connection, member, wanted, facts)
+        plan, found = await joinplans.inspect(at.connection, member, wanted, facts)
         at.claim(wanted.name, plan.findings.uid)
         joins.refuse_failed(plan, found, report)
         await joins.carry_out(at.connection, member, plan, report)
@@ -102,7 +102,7 @@ async def wait_ready(host: Connection, namespace: str, names: Sequence[str], *, 
 
     async def ready() -> bool:
         for cluster in await fleet.listing(host, KUBEFED_CLUSTERS, namespace):
-            condition = joins.readiness(cluster)
+            condition = fleet.readiness(cluster)
             if condition is not None and condition.get("status") == "True":
                 waiting.discard(cluster["metadata"]["name"])
         return not waiting

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from federation.core import naming
-from federation.joining import contexts, discovery, fleet, installing, joins, kinds, leaving, objects
+from federation.joining import contexts, discovery, fleet, installing, joinplans, kinds, leaving, objects
 from federation.joining.contexts import Contexts
 from federation.joining.errors import Refused
 from federation.joining.objects import Wanted
@@ -133,7 +133,7 @@ def test_credentials_that_count(data: dict[str, str] | None, holds: bool) -> Non
 )
 def test_names_are_checked_before_anything_is_asked(wanted: Wanted, field: str) -> None:
     with pytest.raises(Invalid) as refused:
-        joins.check(wanted)
+        joinplans.check(wanted)
     assert refused.value.field == field
 
 
@@ -145,13 +145,13 @@ def test_long_names_are_cut_apart() -> None:
 
 
 def test_labels() -> None:
-    assert joins.parse_labels(("a=b", "c.d/e=", "f=g.h")) == {"a": "b", "c.d/e": "", "f": "g.h"}
+    assert joinplans.parse_labels(("a=b", "c.d/e=", "f=g.h")) == {"a": "b", "c.d/e": "", "f": "g.h"}
 
 
 @pytest.mark.parametrize("wrong", ["a", "=b", "", "a b=c", "a=b c", "f=g=h", "/a=b", f"a={'b' * 64}"])
 def test_labels_that_the_host_would_refuse_are_refused_before_anything_is_made(wrong: str) -> None:
     with pytest.raises(Invalid) as refused:
-        joins.parse_labels((wrong,))
+        joinplans.parse_labels((wrong,))
     assert refused.value.field == "--label"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from federation.joining import joins, several, visiting
+from federation.joining import joinplans, joins, several, visiting
 from federation.joining.objects import Wanted
 from federation.model.errors import ApiFailure, FederationError, Unusable
 from federation.model.failures import Failure, FailureKind
@@ -23,8 +23,8 @@ class Stage:
         self.closed: list[str] = []
         self.reported: list[str] = []
         self.failing: dict[str, FederationError] = {}
-        monkeypatch.setattr(joins, "host_facts", self._facts)
-        monkeypatch.setattr(joins, "inspect", self._inspect)
+        monkeypatch.setattr(joinplans, "host_facts", self._facts)
+        monkeypatch.setattr(joinplans, "inspect", self._inspect)
         monkeypatch.setattr(joins, "refuse_failed", lambda plan, found, report: report("warning: version: old"))
         monkeypatch.setattr(joins, "carry_out", self._carry_out)
 
