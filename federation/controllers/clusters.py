@@ -6,15 +6,14 @@ the same place go into the living connection, anything else opens a new Gate.
 
 import asyncio
 import itertools
-import time
 from collections.abc import Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
-import orjson
 import structlog
 
-from federation.controllers import absences
+from federation.controllers import absences, clustersecrets
+from federation.controllers.clustersecrets import ClusterSecrets
 from federation.controllers.fanout import Fanout
 from federation.controllers.identities import Identities
 from federation.controllers.member import JoinedMember
@@ -27,7 +26,7 @@ from federation.model.errors import Unusable
 from federation.model.failures import Failure
 from federation.model.federated import StoredObject
 from federation.model.observations import Cluster
-from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, Key, ObjectName
+from federation.model.resources import KUBEFED_CLUSTERS, Key, ObjectName
 from federation.runtime import metrics
 from federation.runtime.fleetlimit import FleetLimit
 from federation.runtime.keyqueue import KeyQueue
@@ -37,15 +36,10 @@ from federation.runtime.tasks import Tasks
 
 CONCURRENCY = 16
 """Writes in flight to one member at most; fewer where the KubeFedConfig lets fewer objects be worked on at once."""
-WITHOUT_SECRET = 5.0
-"""Seconds that a live member may be without its Secret: an unjoin, or a tool that deletes a folder, takes the two in
-any order, and what comes through two watches comes in any order, too."""
 FOLLOWED = 50
 """Members in which a type is begun to be watched before other tasks get a turn: 3,500 at once took 0.1 s."""
 REMEMBERED = 10_000
 """Names that statuses have and no cluster does."""
-HALF_CHANGED = 5.0
-"""Seconds that a live member's Secret may be bound to another place than its KubeFedCluster: a join changes both."""
 SPREAD = 0.005
 """Seconds per joined cluster over which first probes are spread: a thousand members are not probed in one instant."""
 
@@ -82,10 +76,8 @@ class Clusters:
         self._limit = FleetLimit()
         self._configured: dict[str, tuple[Mapping[str, Any], Mapping[str, str] | None, str]] = {}
         self._identities = Identities(hub, self.objects, namespace, self._request_probe, self._refused)
-        self._unrecorded: set[str] = set()
         self._secrets_changed: set[str] = set()
-        self._without_secret: dict[str, float] = {}
-        self._misfit: dict[str, float] = {}
+        self._credentials = ClusterSecrets(hub, self.secrets, self.queue, self._refused)
         self._left: set[str] = set()
         self._pushing = Tasks()
         sync.ask_of_clusters(self.left)
@@ -163,10 +155,10 @@ class Clusters:
             return
         joined.relabel(stored.metadata.labels)
         secret = self.secrets.get(ObjectName(stored.metadata.namespace, stored.secret_name))
-        if await self._leaves(joined, stored, secret):
+        if await self._credentials.leaves(joined, stored, secret):
             return
-        refusal = "" if secret is None else _refusal(name, stored, secret)
-        if self._awaits_the_other(joined, refused=bool(refusal)):
+        refusal = "" if secret is None else clustersecrets.refusal(name, stored, secret)
+        if self._credentials.awaits_the_other(joined, refused=bool(refusal)):
             return
         wanted = (stored.spec, secret.data if secret is not None else None, refusal)
         if self._configured.get(name) != wanted:
@@ -187,43 +179,10 @@ class Clusters:
             self._identities.forget(joined.name)
             await joined.refuse(f"the KubeFedCluster cannot be read: {why}")
 
-    async def _leaves(self, joined: JoinedMember, stored: StoredObject, secret: StoredObject | None) -> bool:
-        """Whether a live member's Secret has just gone: most likely its KubeFedCluster is about to go as well."""
-        name = joined.name
-        if secret is not None or joined.gate is None:
-            self._without_secret.pop(name, None)
-            return False
-        now = time.monotonic()
-        since = self._without_secret.setdefault(name, now)
-        if now - since < WITHOUT_SECRET:
-            self.queue.add_after(name, WITHOUT_SECRET - (now - since))
-            return True
-        where = ObjectName(stored.metadata.namespace, stored.secret_name)
-        if not await absences.gone(self._hub, self.secrets, SECRETS, where):
-            self.queue.add(name)  # a list had left it out
-            return True
-        return stored.metadata.deletion_timestamp is not None  # the KubeFedCluster goes, too: nothing to do
-
-    def _awaits_the_other(self, joined: JoinedMember, *, refused: bool) -> bool:
-        """Whether a live member's Secret and KubeFedCluster do not fit each other for a moment only.
-
-        A join changes one after the other. Meanwhile the member is used as it was: nothing new is sent anywhere.
-        """
-        name = joined.name
-        if not refused or joined.gate is None:
-            self._misfit.pop(name, None)
-            return False
-        now = time.monotonic()
-        since = self._misfit.setdefault(name, now)
-        if now - since >= HALF_CHANGED:
-            return False
-        self.queue.add_after(name, HALF_CHANGED - (now - since))
-        return True
-
     async def _configure(self, joined: JoinedMember, stored: StoredObject, secret: StoredObject | None) -> None:
         name = joined.name
         try:
-            if secret is None and not await self._secret_gone(stored):
+            if secret is None and not await self._credentials.gone(stored):
                 self._configured.pop(name, None)
                 self.queue.add(name)  # a list had left it out
                 return
@@ -231,7 +190,7 @@ class Clusters:
                 raise Unusable(f"Secret {stored.secret_name!r} (spec.secretRef) does not exist")
             if secret.broken:
                 raise Unusable(f"Secret {stored.secret_name!r} (spec.secretRef) cannot be read: {secret.broken}")
-            if refusal := _refusal(name, stored, secret):
+            if refusal := clustersecrets.refusal(name, stored, secret):
                 raise Unusable(refusal)
             if joined.gate is not None and joined.gate.admit(stored.spec, secret.data):
                 log.info("cluster credentials replaced", cluster=name)
@@ -246,10 +205,6 @@ class Clusters:
         self._identities.forget(name)
         self._warn_unverified(stored)
         await joined.open(gate, spread=SPREAD * len(self._joined))
-
-    async def _secret_gone(self, stored: StoredObject) -> bool:
-        where = ObjectName(stored.metadata.namespace, stored.secret_name)
-        return not where.name or await absences.gone(self._hub, self.secrets, SECRETS, where)
 
     def _warn_unverified(self, stored: StoredObject) -> None:
         """Once for each configuration that is taken into use."""
@@ -324,8 +279,7 @@ class Clusters:
     async def _leave(self, name: str) -> None:
         joined = self._joined.pop(name, None)
         self._configured.pop(name, None)
-        self._without_secret.pop(name, None)
-        self._misfit.pop(name, None)
+        self._credentials.forget(name)
         self._identities.forget(name)
         if joined is None:
             return
@@ -360,28 +314,7 @@ class Clusters:
             joined.host_refuses(what, failure)
 
     async def _record_place(self, name: str) -> None:
-        """The member has answered as itself: bind its credentials to this place, where nobody has done so yet."""
+        """The member has answered as itself: bind its credentials to this place."""
         secret, configured = self._secret_in_use(name), self._configured.get(name)
-        if secret is None or configured is None:
-            return
-        if binding.recorded(secret.metadata.annotations) is not None:
-            self._refused(name, HostRefusesReason.PLACE, None)
-            return
-        spec = configured[0]
-        annotations = {binding.ANNOTATION: binding.record(spec)}
-        metadata = {"annotations": annotations, "resourceVersion": secret.metadata.resource_version}
-        answer = await self._hub.merge(SECRETS, secret.where, orjson.dumps({"metadata": metadata}))
-        self._refused(name, HostRefusesReason.PLACE, answer if isinstance(answer, Failure) else None)
-        if not isinstance(answer, Failure):
-            self._unrecorded.discard(name)
-            log.info("credentials bound to their place", cluster=name)
-        elif name not in self._unrecorded:
-            self._unrecorded.add(name)  # each probe tries again
-            log.warning("credentials not bound to their place", cluster=name, reason=answer.message)
-
-
-def _refusal(name: str, stored: StoredObject, secret: StoredObject) -> str:
-    """Why the Secret's credentials must not be sent where the KubeFedCluster points; "" when they may."""
-    found = secret.metadata
-    credentials = binding.Credentials(secret.where, found.annotations, secret.data, secret.type, found.generate_name)
-    return binding.mismatch(name, stored.spec, credentials)
+        if secret is not None and configured is not None:
+            await self._credentials.bind(name, secret, configured[0])

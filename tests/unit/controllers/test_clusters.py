@@ -14,7 +14,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from federation.controllers import tokens
-from federation.controllers.clusters import FOLLOWED, HALF_CHANGED, WITHOUT_SECRET
+from federation.controllers.clusters import FOLLOWED
+from federation.controllers.clustersecrets import HALF_CHANGED, WITHOUT_SECRET
 from federation.controllers.following import WATCH_SILENCE
 from federation.controllers.member import FACTS_PERIOD
 from federation.controllers.triggers import StoredSink

@@ -34,7 +34,7 @@ def restarted(before: Fleet) -> Fleet:
     after = Fleet()
     after.hub, after.sites = before.hub, before.sites
     after.hub.sinks.clear()
-    after.clusters._hub = after.clusters._identities._hub = before.hub
+    after.clusters._hub = after.clusters._identities._hub = after.clusters._credentials._hub = before.hub
     after.sync._hub = before.hub
     return after
 
