@@ -24,11 +24,12 @@ EXAMPLES = """
 @options.output("yaml", "json")
 @click.option(
     "--finalizer-policy",
-    type=click.Choice(["auto", "true", "false"]),
-    default="auto",
+    type=click.Choice(["keep", "auto", "true", "false"]),
+    default="keep",
     show_default=True,
     help="Let the API server add the controller's finalizer to federated objects, which saves the controller a write "
-    "for each: where it can (auto: Kubernetes 1.36), in any case (also with -o), or not (what is there is removed).",
+    "for each: as it is (keep: not on a new host), where it can (auto: Kubernetes 1.36), in any case (true, also with "
+    "-o), or not (false: what is there is removed).",
 )
 @options.timeout(default="60s", text="Wait for the CRDs")
 def command(host: Host, dry_run: str, output: str | None, finalizer_policy: str, timeout: float) -> None:

@@ -2,6 +2,10 @@
 
 It saves the controller one write for every created object. Nothing depends on it: the controller adds the finalizer
 itself before it pushes an object that lacks it. Its conditions are in templates/host/finalizer-policy.yaml.
+
+Only where somebody asks for it: an API server (seen with 1.36.3) answers 503 to creations that such a policy is to
+change while it does not know the schema of their API version, whatever failurePolicy says. That is so for up to some
+seconds after the first federated type was enabled, and after the API server has started.
 """
 
 import enum
@@ -24,6 +28,8 @@ _UNSERVED = (FailureKind.TYPE_MISSING, FailureKind.NOT_FOUND)
 class Policy(enum.StrEnum):
     """Whether the host gets the policy."""
 
+    KEEP = "keep"
+    """As it is: brought up to date where it is installed."""
     AUTO = "auto"
     """Where it serves such policies."""
     TRUE = "true"
@@ -53,17 +59,19 @@ def manifests(namespace: str, controller: str) -> list[Manifest]:
 async def install(
     host: Connection, namespace: str, controller: str, policy: Policy, report: Report, *, dry_run: bool = False
 ) -> None:
-    """Apply it or take it away. With AUTO a host that does not serve it, or a user without the right, is no error."""
+    """Apply it or take it away. But for TRUE, a host without it, or a user without the right, is no error."""
     if policy is Policy.FALSE:
         if not dry_run:
             await _remove(host, namespace, report)
+        return
+    if policy is Policy.KEEP and not await _installed(host, namespace):
         return
     if policy is Policy.AUTO and not await _served(host, report):
         return
     try:
         new = await _apply(host, manifests(namespace, controller), report, dry_run=dry_run)
     except ApiFailure as error:
-        if policy is not Policy.AUTO or error.failure.kind is not FailureKind.RIGHT_MISSING:
+        if policy is Policy.TRUE or error.failure.kind is not FailureKind.RIGHT_MISSING:
             raise
         report(_without(host, error.failure))
         return
@@ -94,6 +102,14 @@ async def _served(host: Connection, report: Report) -> bool:
     found = known.get("resources")
     served = found if isinstance(found, list) else ()
     return any(isinstance(each, dict) and each.get("name") == resource.plural for each in served)
+
+
+async def _installed(host: Connection, namespace: str) -> bool:
+    try:
+        where = ObjectName("", policy_name(namespace))
+        return await applying.find(host, applying.MUTATING_POLICIES, where) is not None
+    except ApiFailure:
+        return False  # the host does not serve it, or nobody may look at it
 
 
 async def _remove(host: Connection, namespace: str, report: Report) -> None:

@@ -39,7 +39,7 @@ async def install(
     namespace: str,
     report: Report,
     *,
-    policy: Policy = Policy.AUTO,
+    policy: Policy = Policy.KEEP,
     dry_run: bool = False,
     timeout: float = 60.0,
 ) -> None:

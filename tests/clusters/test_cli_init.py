@@ -62,7 +62,7 @@ def test_output_is_what_init_applies(site: Site) -> None:
     documents = list(yaml.safe_load_all(ran.out))
     assert [each["kind"] for each in documents].count("CustomResourceDefinition") == 4
     assert site.get("host", f"/api/v1/namespaces/{site.namespace}") is None
-    applied = site.run("init")
+    applied = site.run("init", "--finalizer-policy=auto")
     names = [f"{each['kind'].lower()} " for each in documents]
     message = [line for line in applied.err.splitlines() if line.startswith("host: ")]
     assert len(message) == len(names)
@@ -71,24 +71,26 @@ def test_output_is_what_init_applies(site: Site) -> None:
 
 
 def test_the_api_server_adds_the_finalizer_where_it_can(site: Site) -> None:
-    """Without being asked, under a name of this control plane; again where it was lost; not where it is not wanted."""
+    """When it is asked, under a name of this control plane; kept by the next init, and not where it is not wanted."""
     name = f"kubefed-sync-finalizer.{site.namespace}"
     paths = [
         f"{ADMISSION}/mutatingadmissionpolicies/{name}",
         f"{ADMISSION}/mutatingadmissionpolicybindings/{name}",
     ]
     saying = "from now on host's API server adds the finalizer"
-    dry = site.run("init", "--dry-run=server")
+    assert "mutating" not in site.run("init", "--dry-run=server").err
+    dry = site.run("init", "--dry-run=server", "--finalizer-policy=auto")
     assert f"host: mutatingadmissionpolicy {name} created (dry run)" in dry.err
     assert site.get("host", paths[0]) is None
-    assert saying in site.run("init").err
+    assert saying in site.run("init", "--finalizer-policy=auto").err
     assert all(site.get("host", path) is not None for path in paths)
     bound = site.get("host", paths[1])
     assert bound is not None
     assert bound["spec"]["paramRef"]["namespace"] == site.namespace
+    assert f"host: mutatingadmissionpolicy {name} unchanged" in site.run("init").err
     site.delete("host", paths[0])
-    assert saying in site.run("init").err
-    assert saying not in site.run("init").err
+    assert saying in site.run("init", "--finalizer-policy=auto").err
+    assert saying not in site.run("init", "--finalizer-policy=auto").err
     removed = site.run("init", "--finalizer-policy=false")
     assert f"host: mutatingadmissionpolicy {name} deleted" in removed.err
     assert [site.get("host", path) for path in paths] == [None, None]
@@ -102,7 +104,7 @@ def test_init_does_without_the_right_to_the_finalizer_policy(site: Site) -> None
     # Whoever binds the controller's roles needs their rights.
     rules.append({**every, "apiGroups": ["types.kubefed.io"]})
     limited = site.limited("host", rules)
-    ran = site.run("init", kubeconfig=limited)
+    ran = site.run("init", "--finalizer-policy=auto", kubeconfig=limited)
     assert "warning: host: the API server will not add the finalizer to federated objects" in ran.err
     assert site.get("host", site.kubefed("kubefedconfigs", "kubefed")) is not None
     refused = site.run("init", "--finalizer-policy=true", code=1, kubeconfig=limited)

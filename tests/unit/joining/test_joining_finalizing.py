@@ -65,6 +65,8 @@ def _answer(code: int, body: dict[str, Any]) -> Answer:
 
 async def test_a_host_that_serves_it_gets_it() -> None:
     host = Host(*KINDS)
+    await host.install(Policy.KEEP)
+    assert (host.stored, host.said) == (set(), [])
     await host.install(Policy.AUTO, dry_run=True)
     assert host.stored == set()
     assert all(text.endswith("(dry run)") for text in host.said)
@@ -72,6 +74,9 @@ async def test_a_host_that_serves_it_gets_it() -> None:
     await host.install(Policy.AUTO)
     assert host.stored == {POLICY, BINDING}
     assert host.said[-1].startswith("from now on host's API server adds the finalizer")
+    host.said.clear()
+    await host.install(Policy.KEEP)
+    assert len(host.said) >= 2, "what is installed is brought up to date"
     await host.install(Policy.FALSE, dry_run=True)
     assert host.stored == {POLICY, BINDING}
     await host.install(Policy.FALSE)
@@ -81,8 +86,8 @@ async def test_a_host_that_serves_it_gets_it() -> None:
 @pytest.mark.parametrize("kinds", [(), KINDS[:1]], ids=["no-such-group", "an-older-server"])
 async def test_an_older_host_gets_nothing_and_no_error(kinds: tuple[str, ...]) -> None:
     host = Host(*kinds)
-    await host.install(Policy.AUTO)
-    await host.install(Policy.FALSE)
+    for policy in (Policy.KEEP, Policy.AUTO, Policy.FALSE):
+        await host.install(policy)
     assert (host.stored, host.said) == (set(), [])
 
 
