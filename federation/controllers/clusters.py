@@ -34,8 +34,6 @@ from federation.runtime.lane import Lane
 from federation.runtime.store import Store
 from federation.runtime.tasks import Tasks
 
-CONCURRENCY = 16
-"""Writes in flight to one member at most; fewer where the KubeFedConfig lets fewer objects be worked on at once."""
 FOLLOWED = 50
 """Members in which a type is begun to be watched before other tasks get a turn: 3,500 at once took 0.1 s."""
 REMEMBERED = 10_000
@@ -232,7 +230,7 @@ class Clusters:
             name,
             self._sync.lane_runner(name),
             self._pushing.spawn,
-            concurrency=self._concurrency,
+            concurrency=self._world.settings.sync_concurrency,
             kind=attrgetter("type"),
             flow=attrgetter("namespace"),
             limit=self._limit,
@@ -261,15 +259,11 @@ class Clusters:
         log.info("cluster joined", cluster=name)
         return joined
 
-    @property
-    def _concurrency(self) -> int:
-        return min(CONCURRENCY, self._world.settings.sync_concurrency)
-
     def resize(self) -> None:
         """Other settings are in force: allow as many writes at a time as they do."""
         for member in self._world.members.values():
             if member.lane is not None:
-                member.lane.resize(self._concurrency)
+                member.lane.resize(self._world.settings.sync_concurrency)
 
     def _request_probe(self, name: str) -> None:
         joined = self._joined.get(name)

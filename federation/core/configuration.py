@@ -13,7 +13,7 @@ from federation.model import marks
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
 from federation.model.resources import Resource
-from federation.model.settings import HealthCheck, LeaderElection, Settings
+from federation.model.settings import MOST_RECONCILES, SHORTEST_PERIOD, HealthCheck, LeaderElection, Settings
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
@@ -74,15 +74,18 @@ def settings(spec: Mapping[str, Any] | None) -> Settings:
         cache_sync_timeout=_delay(delays, "cacheSyncTimeout", default.cache_sync_timeout),
         leader_election=_leader_election(checks.mapping(body.get("leaderElect"), "spec.leaderElect")),
         health=_health(checks.mapping(body.get("clusterHealthCheck"), "spec.clusterHealthCheck")),
-        sync_concurrency=checks.positive(
-            sync.get(reconciles), f"spec.syncController.{reconciles}", default=default.sync_concurrency
-        ),
+        sync_concurrency=min(MOST_RECONCILES, _reconciles(sync)),
         adopt_resources=adopt == "Enabled",
         status_concurrency=checks.positive(
             status.get(reconciles), f"spec.statusController.{reconciles}", default=default.status_concurrency
         ),
         features=_features(body.get("featureGates"), default.features),
     )
+
+
+def _reconciles(sync: Mapping[str, Any]) -> int:
+    name = "maxConcurrentReconciles"
+    return checks.positive(sync.get(name), f"spec.syncController.{name}", default=MOST_RECONCILES)
 
 
 def cautious(spec: Mapping[str, Any] | None) -> Settings:
@@ -98,6 +101,14 @@ def ignored_fields(spec: Mapping[str, Any], wanted: Settings) -> tuple[str, ...]
     delays = "a cluster's coming and going is acted on at once, by its probes (spec.clusterHealthCheck)"
     features = wanted.features ^ default.features
     ignored = {
+        "spec.syncController.maxConcurrentReconciles": (
+            _reconciles(checks.mapping(spec.get("syncController"), "spec.syncController")) > MOST_RECONCILES,
+            f"{MOST_RECONCILES} is the most",
+        ),
+        "spec.clusterHealthCheck.period": (
+            _period(checks.mapping(spec.get("clusterHealthCheck"), "spec.clusterHealthCheck")) < SHORTEST_PERIOD,
+            f"{SHORTEST_PERIOD:g}s is the shortest",
+        ),
         "spec.controllerDuration.availableDelay": (wanted.available_delay != default.available_delay, delays),
         "spec.controllerDuration.unavailableDelay": (wanted.unavailable_delay != default.unavailable_delay, delays),
         "spec.controllerDuration.cacheSyncTimeout": (
@@ -218,7 +229,7 @@ def _health(body: Mapping[str, Any]) -> HealthCheck:
     default = HealthCheck()
     where = "spec.clusterHealthCheck"
     return HealthCheck(
-        period=duration(body.get("period"), f"{where}.period", default=default.period),
+        period=max(SHORTEST_PERIOD, _period(body)),
         failure_threshold=checks.positive(
             body.get("failureThreshold"), f"{where}.failureThreshold", default=default.failure_threshold
         ),
@@ -227,6 +238,10 @@ def _health(body: Mapping[str, Any]) -> HealthCheck:
         ),
         timeout=duration(body.get("timeout"), f"{where}.timeout", default=default.timeout),
     )
+
+
+def _period(health: Mapping[str, Any]) -> float:
+    return duration(health.get("period"), "spec.clusterHealthCheck.period", default=HealthCheck().period)
 
 
 def _features(value: object, default: frozenset[str]) -> frozenset[str]:

@@ -58,7 +58,7 @@ class Health:
     `reason` and `message` explain `ready`. `pending` describes probes that contradict it and have not reached their
     threshold: for logs, never for conditions, or a flapping member would cost a status write per probe. `other` is
     another reason for being down, and how often in a row it was found: it is reported once it has reached the
-    threshold, or a member that fails now this way, now that way would cost a status write per object and probe.
+    threshold, or a member whose failure changes with every probe would cost a status write per object and probe.
     """
 
     ready: bool | None = None

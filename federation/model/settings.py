@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass, field
 
+MOST_RECONCILES = 16
+"""Objects that are in work at once, and writes in flight to one member, whatever is asked for: one event loop gains
+nothing from more, and a member's API server is not ours to fill."""
+SHORTEST_PERIOD = 1.0
+"""Seconds between two probes of a cluster, whatever is asked for."""
+
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
@@ -24,7 +30,7 @@ class LeaderElection:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """spec of the KubeFedConfig named `kubefed`; an absent object means these defaults.
+    """spec of the KubeFedConfig named `kubefed`, within our limits; an absent object means these defaults.
 
     `cautious`: the KubeFedConfig cannot be understood, and no earlier one is known. Until it is corrected nothing is
     adopted and nothing removed, for what its author wants of either is unknown.
@@ -36,7 +42,8 @@ class Settings:
     cache_sync_timeout: float = 300.0
     leader_election: LeaderElection = field(default_factory=LeaderElection)
     health: HealthCheck = field(default_factory=HealthCheck)
-    sync_concurrency: int = 16
+    sync_concurrency: int = MOST_RECONCILES
+    """Objects that are in work at once, and writes in flight to one member."""
     adopt_resources: bool = True
     status_concurrency: int = 16
     features: frozenset[str] = frozenset({"PushReconciler"})

@@ -224,13 +224,16 @@ async def test_kubefeds_retained_replicas_survive_the_take_over(host: Api, m1: A
     assert (stored["spec"]["replicas"], stored["metadata"]["labels"]["new"]) == (6, "1")
 
 
-async def test_a_managed_object_without_a_federated_one_is_left_alone(host: Api, m1: Api, place: str) -> None:
-    """KubeFed leaves what is labelled and has no federated object; so do we, and its removal is not held up."""
+async def test_a_managed_object_without_a_federated_one_is_released(host: Api, m1: Api, place: str) -> None:
+    """As by KubeFed: the label goes, the object stays, and others are not held up."""
     body = configmap(place, {"a": "b"})
     body["metadata"]["labels"] = {MANAGED_LABEL: "true"}
     await by_post(m1, body)
     other = await make(host, FEDERATED_CONFIGMAPS, place, "other", {"data": {}}, clusters=["m1"])
-    assert (await holds(m1, CONFIGMAPS, place, "web"))["data"] == {"a": "b"}
+    released = await holds(
+        m1, CONFIGMAPS, place, "web", lambda found: MANAGED_LABEL not in found["metadata"].get("labels", {})
+    )
+    assert released["data"] == {"a": "b"}
     await other.delete()
     await other.gone()
     await gone(m1, CONFIGMAPS, place, "other")

@@ -13,8 +13,9 @@ from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata
 from federation.model.resources import KUBEFED_CLUSTERS
+from federation.model.settings import Settings
 from federation.runtime.keyqueue import KeyQueue
-from tests.unit.virtualtime import virtual
+from tests.unit.virtualtime import settle, virtual
 
 
 @virtual
@@ -153,3 +154,17 @@ def test_a_controller_that_is_stopped_posts_its_events_and_counts_those_that_are
         assert asyncio.get_running_loop().time() < 10
 
     test()
+
+
+@virtual
+async def test_other_settings_change_how_many_objects_are_in_work() -> None:
+    controller = app.Controller(Hub(accepts=True), "uid", "system")
+    controller.started = True
+    sizes = []
+    for concurrency in (16, 2, 5):
+        controller.world.settings = Settings(sync_concurrency=concurrency)
+        controller._reconfigured()
+        await settle()
+        sizes.append(len(controller._syncing))
+    await controller.stop()
+    assert sizes == [16, 2, 5]

@@ -195,6 +195,8 @@ async def test_one_of_another_name_is_stored_and_reported_as_not_in_force() -> N
         ({"leaderElect": {"leaseDuration": "30s"}}, "spec.leaderElect"),
         ({"leaderElect": {"resourceLock": "configmaps"}}, "spec.leaderElect"),
         ({"statusController": {"maxConcurrentReconciles": 4}}, "spec.statusController.maxConcurrentReconciles"),
+        ({"syncController": {"maxConcurrentReconciles": 17}}, "spec.syncController.maxConcurrentReconciles"),
+        ({"clusterHealthCheck": {"period": "1ns"}}, "spec.clusterHealthCheck.period"),
         *(
             ({"featureGates": [{"name": name, "configuration": setting}]}, f"spec.featureGates[{name}]")
             for name, setting in (
@@ -228,6 +230,7 @@ def test_what_is_not_obeyed_is_reported_once(spec: dict[str, Any], field: str) -
         {"featureGates": [{"name": "PushReconciler", "configuration": "Enabled"}]},
         {"featureGates": [{"name": "SchedulerPreferences", "configuration": "Disabled"}]},
         {"syncController": {"maxConcurrentReconciles": 3}, "clusterHealthCheck": {"period": "5s"}},
+        {"syncController": {"maxConcurrentReconciles": 16}, "clusterHealthCheck": {"period": "1s"}},
     ],
 )
 def test_defaults_and_what_is_obeyed_need_no_word(spec: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from federation.core import configuration
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
 from federation.model.resources import Resource
-from federation.model.settings import HealthCheck, LeaderElection, Settings
+from federation.model.settings import MOST_RECONCILES, SHORTEST_PERIOD, HealthCheck, LeaderElection, Settings
 
 
 @pytest.mark.parametrize(
@@ -89,6 +89,17 @@ def test_a_whole_config_of_kubefeds() -> None:
         status_concurrency=5,
         features=frozenset({"SchedulerPreferences"}),
     )
+
+
+def test_settings_stay_within_our_limits() -> None:
+    """Ten thousand workers and a probe each nanosecond would help nobody."""
+    found = configuration.settings(
+        {
+            "syncController": {"maxConcurrentReconciles": 10_000},
+            "clusterHealthCheck": {"period": "1ns", "timeout": "1ns"},
+        }
+    )
+    assert (found.sync_concurrency, found.health.period) == (MOST_RECONCILES, SHORTEST_PERIOD)
 
 
 @pytest.mark.parametrize(
