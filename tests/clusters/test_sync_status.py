@@ -226,7 +226,7 @@ async def test_a_whole_object_that_cannot_be_understood_says_where(host: Api, m1
     assert (await holds(m1, CONFIGMAPS, namespace, "web"))["data"] == {"a": "b"}
 
 
-async def test_a_status_that_somebody_wiped_is_told_again(host: Api, m1: Api, namespace: str) -> None:
+async def test_a_status_that_somebody_wiped_is_written_again(host: Api, m1: Api, namespace: str) -> None:
     """As after a restore without status: no write to the member is needed for it, and Ready returns."""
     await federated_namespace(host, namespace, ["m1"])
     web = await make(host, FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "b"}}, clusters=["m1"])
@@ -236,6 +236,8 @@ async def test_a_status_that_somebody_wiped_is_told_again(host: Api, m1: Api, na
     del stored["status"]
     answer = await host.connection.request("PUT", path, body=orjson.dumps(stored))
     assert getattr(answer, "code", 0) == 200, answer
+    await web.settled()
+    assert await m1.get(CONFIGMAPS, namespace, "web") == before
     await web.patch({"spec": {"template": {"data": {"a": "c"}}}})
     await web.settled()
     after = await holds(m1, CONFIGMAPS, namespace, "web")
