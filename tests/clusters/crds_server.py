@@ -116,5 +116,14 @@ class Server:
         raise AssertionError(f"{path} is not served")
 
     def remove(self, definitions: Iterable[Object]) -> None:
-        for definition in definitions:
-            self.call("DELETE", f"{DEFINITIONS}/{definition['metadata']['name']}")
+        """Delete CRDs and wait until each is gone: one that is applied meanwhile would go with it."""
+        paths = [f"{DEFINITIONS}/{definition['metadata']['name']}" for definition in definitions]
+        for path in paths:
+            self.call("DELETE", path)
+        for path in paths:
+            for _ in range(400):
+                if self.call("GET", path).code == 404:
+                    break
+                time.sleep(0.05)
+            else:
+                raise AssertionError(f"{path} is not gone")
