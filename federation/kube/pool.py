@@ -26,7 +26,8 @@ FEW, MOST = 4, 16
 """Connections for requests to a server that is near, and to one that is far away."""
 CROWDED = 2
 """The same while requests wait for connections to many servers (MANY): what a few connections more would bring each of
-them, we could not send. They cost a TLS handshake each: a quarter of the CPU of 50 writes to each of 100 servers."""
+them, we could not send. They cost a TLS handshake each: with four for each of 100 servers, a quarter of the CPU of a
+burst's first seconds."""
 TOTAL = 2500.0
 """Requests per second that we can send to all servers together. It tells how many connections a server that is far away
 needs while there are many."""
