@@ -31,7 +31,7 @@ from federation.runtime import metrics
 from federation.runtime.fleetlimit import FleetLimit
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lane import Lane
-from federation.runtime.store import Store
+from federation.runtime.store import ReportingStore, Store
 from federation.runtime.tasks import Tasks
 
 FOLLOWED = 50
@@ -60,7 +60,7 @@ class Clusters:
         namespace: str,
     ) -> None:
         self.queue: KeyQueue[str] = KeyQueue()
-        self.objects: Store[StoredObject] = Store()
+        self.objects: Store[StoredObject] = ReportingStore(lambda where: self._identities.observed(where.name))
         self.secrets: Store[StoredObject] = Store()
         self._world = world
         self._hub = hub

@@ -1,11 +1,13 @@
 """Identities of all joined clusters: what each has shown, what is on record, and who owns which (core.identities)."""
 
-from collections.abc import Callable
-from typing import Any
+import asyncio
+import itertools
+from collections.abc import Callable, Iterator
 
 import orjson
 import structlog
 
+from federation.controllers.claimants import Claimants
 from federation.controllers.ports import HubPort
 from federation.core import identities
 from federation.core.identities import Accepted, Claimant, Contested, Taken, Waiting
@@ -15,6 +17,11 @@ from federation.model.failures import Failure
 from federation.model.federated import StoredObject
 from federation.model.resources import KUBEFED_CLUSTERS, ObjectName
 from federation.runtime.store import Store
+
+AT_ONCE = 20
+"""Clusters that are probed again together once all others have been asked."""
+SPREAD = 0.001
+"""Seconds for each of those that are probed again after them."""
 
 log = structlog.get_logger()
 
@@ -34,43 +41,46 @@ class Identities:
         refused: Callable[[str, HostRefusesReason, Failure | None], None],
     ) -> None:
         self._hub = hub
-        self._objects = objects
         self._namespace = namespace
         self._request_probe = request_probe
         self._refused = refused
-        self._shown: dict[str, str] = {}
+        self._claimants = Claimants(objects, namespace)
         self._owners: dict[str, str] = {}
+        self._owned: dict[str, set[str]] = {}
         self._waiting: set[str] = set()
-        self._marked: set[tuple[str, str]] = set()
+        self._marked: dict[str, set[str]] = {}
+
+    def observed(self, name: str) -> None:
+        """A KubeFedCluster appeared, changed or went."""
+        self._claimants.observed(name)
 
     def silent(self, name: str) -> None:
         """The cluster did not answer, or cannot be asked."""
-        if name not in self._shown:
-            self._shown[name] = ""
+        if self._claimants.shown(name) is None:
+            self._claimants.shows(name, "")
             self._wake_waiting()
 
     def forget(self, name: str) -> None:
         """The cluster has left, or has another connection now: what it has shown counts no longer."""
-        for uid in [uid for uid, owner in self._owners.items() if owner == name]:
+        for uid in self._owned.pop(name, ()):
             del self._owners[uid]
-        self._shown.pop(name, None)
+        self._claimants.shows(name, None)
         self._waiting.discard(name)
-        self._marked = {mark for mark in self._marked if mark[0] != name}
+        self._marked.pop(name, None)
         self._wake_waiting()
 
     async def claim(self, name: str, uid: str) -> str | None:
         """The cluster shows this identity. "" when it is its own, else why not; None: wait, it will be asked again."""
-        news = name not in self._shown
-        self._shown[name] = uid
+        news = self._claimants.shown(name) is None
+        self._claimants.shows(name, uid)
         if news:
             self._wake_waiting()
-        stored = self._objects.get(ObjectName(self._namespace, name))
-        if stored is None:
+        me = self._claimants.get(name)
+        if me is None:
             return "the KubeFedCluster is gone"
-        me = _claimant(stored, uid)
-        if me.recorded and not any(self._shown.get(other) == uid for other in me.unanswered):
-            return await self._accept(me, uid, ())  # as nearly always: no look at all the others
-        others = self._others(name)
+        if me.recorded and not any(self._claimants.shown(other) == uid for other in me.unanswered):
+            return await self._accept(me, uid, ())  # as nearly always: no look at the others
+        others = self._claimants.concerned(me, uid)
         match identities.assess(me, uid, others.values()):
             case Taken(by=owner):
                 return _joined_already(owner)
@@ -86,15 +96,11 @@ class Identities:
     async def _accept(self, me: Claimant, uid: str, unanswered: tuple[str, ...]) -> str:
         owner = self._owners.get(uid)
         if owner is None:  # of several that have it on record, the first by name
-            on_record = (
-                where.name
-                for where, stored in self._objects.items()
-                if stored.metadata.annotations.get(marks.IDENTITY_ANNOTATION) == uid
-            )
-            owner = min(on_record, default=me.name)
+            owner = min(self._claimants.on_record(uid), default=me.name)
         if owner != me.name:
             return _joined_already(owner)
         self._owners[uid] = owner
+        self._owned.setdefault(owner, set()).add(uid)
         if me.recorded:
             self._refused(me.name, HostRefusesReason.IDENTITY, None)
         else:
@@ -103,15 +109,15 @@ class Identities:
 
     async def _contest(self, uid: str, claimants: list[Claimant]) -> None:
         """Take an identity from all clusters that claim it, and record that on each, for the next start."""
-        self._owners.pop(uid, None)
+        owner = self._owners.pop(uid, None)
+        if owner is not None:
+            self._owned[owner].discard(uid)
         for claimant in claimants:
-            mark = (claimant.name, uid)
+            marked = self._marked.setdefault(claimant.name, set())
             if claimant.contested == uid and not claimant.recorded:
-                self._marked.discard(mark)
-            elif mark not in self._marked and await self._record(
-                claimant.name, recorded=None, unanswered=(), contested=uid
-            ):
-                self._marked.add(mark)
+                marked.discard(uid)
+            elif uid not in marked and await self._record(claimant.name, recorded=None, unanswered=(), contested=uid):
+                marked.add(uid)
                 log.warning("identity contested", cluster=claimant.name, identity=uid)
                 if claimant is not claimants[0]:
                     self._request_probe(claimant.name)
@@ -133,33 +139,17 @@ class Identities:
 
     def _wake_waiting(self) -> None:
         """Once every cluster without a record has been asked, probe again those that wait for that."""
-        if self._waiting and not any(
-            where.name not in self._shown
-            and marks.IDENTITY_ANNOTATION not in stored.metadata.annotations
-            and stored.metadata.deletion_timestamp is None
-            for where, stored in self._objects.items()
-        ):
+        if self._waiting and self._claimants.all_asked:
             waiting, self._waiting = self._waiting, set()
-            for name in waiting:
-                self._request_probe(name)
+            self._wake_some(iter(waiting))
 
-    def _others(self, name: str) -> dict[str, Claimant]:
-        return {
-            where.name: _claimant(stored, self._shown.get(where.name))
-            for where, stored in self._objects.items()
-            if where.name != name and (stored.metadata.deletion_timestamp is None or where.name in self._shown)
-        }
-
-
-def _claimant(stored: StoredObject, shown: str | None) -> Claimant:
-    noted: dict[str, Any] = stored.metadata.annotations
-    return Claimant(
-        stored.metadata.name,
-        recorded=noted.get(marks.IDENTITY_ANNOTATION, ""),
-        unanswered=frozenset(filter(None, noted.get(marks.UNANSWERED_ANNOTATION, "").split(","))),
-        contested=noted.get(marks.CONTESTED_ANNOTATION, ""),
-        shown=shown,
-    )
+    def _wake_some(self, waiting: Iterator[str]) -> None:
+        """Thousands of probes at one moment would be one long step of the loop."""
+        some = list(itertools.islice(waiting, AT_ONCE))
+        for name in some:
+            self._request_probe(name)
+        if len(some) == AT_ONCE:
+            asyncio.get_running_loop().call_later(AT_ONCE * SPREAD, self._wake_some, waiting)
 
 
 def _joined_already(owner: str) -> str:

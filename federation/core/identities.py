@@ -50,9 +50,7 @@ class Contested:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """These have not been asked yet."""
-
-    others: tuple[str, ...]
+    """Others have not been asked yet."""
 
 
 def assess(me: Claimant, uid: str, others: Iterable[Claimant]) -> Accepted | Taken | Contested | Waiting:
@@ -71,7 +69,6 @@ def assess(me: Claimant, uid: str, others: Iterable[Claimant]) -> Accepted | Tak
     rivals = tuple(each.name for each in without if each.shown == uid or (each.contested == uid and not each.shown))
     if rivals:
         return Contested(rivals)
-    unasked = tuple(each.name for each in without if each.shown is None)
-    if unasked:
-        return Waiting(unasked)
+    if any(each.shown is None for each in without):
+        return Waiting()
     return Accepted(tuple(each.name for each in without if not each.shown))

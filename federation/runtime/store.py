@@ -1,6 +1,6 @@
 """What a reflector observed last: objects by name, with an index by namespace, and whether the first list has ended."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 from federation.model.resources import ObjectName
@@ -69,3 +69,23 @@ class Store(Generic[V]):
             if not names:
                 del self._namespaces[name.namespace]
         return value
+
+
+class ReportingStore(Store[V]):
+    """A store that reports the name of whatever changes in it, for an index of it."""
+
+    def __init__(self, changed: Callable[[ObjectName], None]) -> None:
+        super().__init__()
+        self._changed = changed
+
+    def put(self, name: ObjectName, value: V) -> V | None:
+        """As of every store."""
+        before = super().put(name, value)
+        self._changed(name)
+        return before
+
+    def drop(self, name: ObjectName) -> V | None:
+        """As of every store."""
+        before = super().drop(name)
+        self._changed(name)
+        return before

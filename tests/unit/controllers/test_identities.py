@@ -2,23 +2,32 @@
 
 import asyncio
 import itertools
+import sys
 from collections.abc import Mapping
+from types import FrameType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from federation.controllers.identities import Identities
+from federation.controllers.triggers import StoredSink
 from federation.core import identities
 from federation.core.identities import Accepted, Claimant, Contested, Taken, Waiting
+from federation.kube import decoding
 from federation.model.failures import Failure, FailureKind
+from federation.model.federated import StoredObject
 from federation.model.marks import CONTESTED_ANNOTATION, IDENTITY_ANNOTATION, UNANSWERED_ANNOTATION
 from federation.model.resources import KUBEFED_CLUSTERS, ObjectName
+from federation.runtime.store import ReportingStore, Store
+from tests.fakehub import FakeHub
 from tests.unit.controllers.fleet import SYSTEM, Fleet
 from tests.unit.virtualtime import virtual
 
 DOWN = Failure(FailureKind.UNREACHABLE, "cannot connect")
 UID = "uid-honest"
+DECIDING = {f"federation.{each}" for each in ("controllers.identities", "controllers.claimants", "core.identities")}
 
 
 def annotations(fleet: Fleet, name: str) -> dict[str, Any]:
@@ -148,6 +157,57 @@ async def test_while_the_hub_takes_no_note_nobody_spins() -> None:
         await asyncio.sleep(60)
         assert verdicts(fleet, "honest", "liar") == BOTH_REFUSED
         assert all(len(gate.probes) < 20 for gate in fleet.gates)
+
+
+class Work:
+    """Counts the lines that run in the modules that decide who is who."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+
+    def __enter__(self) -> "Work":
+        self._before = sys.gettrace()
+        sys.settrace(self._called)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self._before)
+
+    def _called(self, frame: FrameType, event: str, _: object) -> Any:
+        return self._ran if frame.f_globals.get("__name__") in DECIDING else None
+
+    def _ran(self, frame: FrameType, event: str, _: object) -> Any:
+        self.lines += event == "line"
+        return self._ran
+
+
+@pytest.mark.parametrize("silent", [0, 3])
+@virtual
+async def test_work_grows_with_the_number_of_clusters_that_come_without_a_record(silent: int) -> None:
+    async def work(members: int) -> int:
+        """Of a start: all show their identity, all but the last wait, and show it again."""
+        hub, namespace = FakeHub(), SYSTEM
+        asked: list[str] = []
+        registry: Identities
+        store: Store[StoredObject] = ReportingStore(lambda where: registry.observed(where.name))
+        registry = Identities(hub, store, namespace, asked.append, lambda *_: None)
+        hub.follow(KUBEFED_CLUSTERS, StoredSink(store, lambda _: None), decoding.stored)
+        names = [f"m{number}" for number in range(members)]
+        for name in names:
+            hub.put(KUBEFED_CLUSTERS, ObjectName(namespace, name))
+        with Work() as work:
+            for name in names[:silent]:
+                registry.silent(name)
+            verdicts = [await registry.claim(name, f"uid-{name}") for name in names[silent:]]
+            assert verdicts == [*[None] * (members - silent - 1), ""]
+            await asyncio.sleep(60)
+            assert sorted(asked) == sorted(names[silent:-1])
+            assert {await registry.claim(name, f"uid-{name}") for name in asked} == {""}
+            for name in names:
+                registry.forget(name)
+        return work.lines
+
+    assert await work(400) < 2.2 * await work(200)
 
 
 CLAIMANTS = st.builds(
