@@ -14,7 +14,8 @@ from federation.core import sharing
 from federation.model.status import ClusterStatus
 
 TOTAL = 256 * 1024
-"""Bytes of JSON for a whole status, remoteStatus not counted: that belongs to the member and is kept as it is."""
+"""Bytes of JSON for a whole status, as the API server stores it. Not counted are remoteStatus, which belongs to the
+member and is kept as it is, and conditions of others beyond what is reserved for all conditions."""
 
 MESSAGE = 300
 """Characters of one message."""
@@ -25,6 +26,8 @@ _REFERENCE = "same as "
 _SINCE = len(',"since":"2026-01-01T00:00:00Z"')
 _MESSAGE_MEMBER = len(',"message":')
 _WORST_LINE = 253 + 6 * MESSAGE + 200
+_DROPPED = len(',"generation":,"fingerprint":""') + 19 + 20
+"""Bytes of a line, without its message, that a schema may drop which does not know our fields."""
 
 
 class Fitted(NamedTuple):
@@ -74,7 +77,10 @@ def full(lines: Sequence[ClusterStatus]) -> bool:
     room = TOTAL - _CONDITIONS
     if len(lines) * _WORST_LINE <= room - _WORST_LINE:
         return False
-    return sum(map(_line_size, lines)) > room - _WORST_LINE
+    size = sum(map(_line_size, lines))
+    if not any(line.fingerprint or line.message or line.generation for line in lines):
+        size += len(lines) * _DROPPED  # more may have been written than the hub's schema knows (KubeFed's own CRDs)
+    return size > room - _WORST_LINE
 
 
 def cut(text: str, limit: int) -> str:
@@ -138,7 +144,7 @@ def _restore_messages(lines: list[ClusterStatus], messages: Sequence[str], room:
         if not messages[index]:
             continue
         message = _message_or_reference(cut(messages[index], _CAPS[1]), line.name, shown)
-        room -= len(msgspec.json.encode(message)) + _MESSAGE_MEMBER
+        room -= _size(message) + _MESSAGE_MEMBER
         if room < 0:
             break
         lines[index] = _replaced(line, message=message)
@@ -165,4 +171,14 @@ def _line_size(line: ClusterStatus) -> int:
     """Bytes of the line and its comma, without its remoteStatus."""
     if line.remote_status is not msgspec.UNSET:
         line = ClusterStatus(line.name, line.status, line.message, line.generation, line.fingerprint, line.since)
-    return len(msgspec.json.encode(line)) + 1
+    return _size(line) + 1
+
+
+def _size(value: ClusterStatus | str) -> int:
+    """Bytes that the API server takes for it: its JSON, made to stand in HTML, has `<`, `>` and `&` as six bytes each
+    (`\\u003c`), and so the two line separators of Unicode. A thousand messages full of `<nil>` are a third more.
+    """
+    encoded = msgspec.json.encode(value)
+    escaped = encoded.count(b"<") + encoded.count(b">") + encoded.count(b"&")
+    separators = encoded.count(b"\xe2\x80\xa8") + encoded.count(b"\xe2\x80\xa9")
+    return len(encoded) + 5 * escaped + 3 * separators

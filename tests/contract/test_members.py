@@ -1,5 +1,6 @@
 """A simulated member is what a real kube-apiserver is, as far as federation leans on it: the same cases on both."""
 
+import base64
 import json
 import urllib.request
 from pathlib import Path
@@ -326,6 +327,33 @@ def test_objects_of_custom_types_are_the_members_own(pair: Pair) -> None:
     pair.one.create(where, {"apiVersion": "members.example.com/v1", "kind": "Reed", "metadata": {"name": "web"}})
     assert len(pair.one.get("/apis/members.example.com/v1/reeds")["items"]) >= 1
     assert pair.other.get("/apis/members.example.com/v1/reeds")["items"] == []
+
+
+def stored(etcd: str, end: str) -> bytes:
+    """The value of the one key that ends like this."""
+
+    def within(body: Object) -> list[Object]:
+        with urllib.request.urlopen(f"{etcd}/v3/kv/range", json.dumps(body).encode()) as answer:  # noqa: S310 - 127.0.0.1
+            return list(json.loads(answer.read())["kvs"])
+
+    everything = base64.b64encode(b"\0").decode()
+    keys = [each["key"] for each in within({"key": everything, "range_end": everything, "keys_only": True})]
+    (key,) = [key for key in keys if base64.b64decode(key).endswith(end.encode())]
+    return base64.b64decode(within({"key": key})[0]["value"])
+
+
+def test_what_a_custom_types_text_takes_in_etcd(pair: Pair) -> None:
+    """By this core.budget counts: a status is stored as JSON that may stand in HTML."""
+    served(pair.one, "flutes", "Flute")
+    namespace = pair.one.namespace().replace(CORE, "/apis/members.example.com/v1")
+    text = '<>&"\\é「 \u2028\u2029'
+    kind = {"apiVersion": "members.example.com/v1", "kind": "Flute", "metadata": {"name": "web"}}
+    pair.one.create(f"{namespace}/flutes", kind | {"spec": {"size": 1, "tone": text}})
+    found = stored(pair.etcd, f"{namespace.rpartition('/')[2]}/web")
+    expected = '"<>&\\"\\\\é「 \u2028\u2029"'
+    for character in "<>&\u2028\u2029":
+        expected = expected.replace(character, f"\\u{ord(character):04x}")
+    assert f'"tone":{expected}'.encode() in found
 
 
 # -- members among each other ----------------------------------------------------------------------------------------

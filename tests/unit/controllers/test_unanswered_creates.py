@@ -7,6 +7,7 @@ the cluster's line in the status. Only the member itself can take it away, by sh
 import asyncio
 from collections.abc import Callable
 
+import msgspec
 import orjson
 import pytest
 
@@ -202,6 +203,20 @@ def test_a_status_that_left_lines_out_counts_as_full(count: int) -> None:
     kept = budget.fit(lines)
     assert budget.full(kept.lines) or not kept.left_out
     assert count > 100 or not budget.full(kept.lines)
+
+
+@pytest.mark.parametrize("healthy", [0, 1, 2])
+@pytest.mark.parametrize("generation", [0, 4])
+def test_a_schema_that_drops_our_fields_does_not_hide_that_lines_were_left_out(healthy: int, generation: int) -> None:
+    """KubeFed's own CRDs know name and status only: what is read back is smaller than what was written."""
+    lines = [
+        ClusterStatus(f"cluster-{number:05}".ljust(63, "x"), "" if number % 2 < healthy else "UpdateFailed", "why")
+        for number in range(3500)
+    ]
+    lines = [msgspec.structs.replace(each, generation=generation, fingerprint=f"{each.name[8:13]}.b") for each in lines]
+    kept = budget.fit(lines)
+    assert kept.left_out
+    assert budget.full([ClusterStatus(each.name, each.status) for each in kept.lines])
 
 
 @virtual

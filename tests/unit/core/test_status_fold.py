@@ -351,7 +351,31 @@ def _distinct(count: int, name: str = "cluster-{:05d}") -> list[ClusterStatus]:
 
 
 def _size(folded: Status) -> int:
-    return len(msgspec.json.encode(folded))
+    """Bytes as an API server stores it; tests/contract has its form."""
+    stored = msgspec.json.encode(folded)
+    for character in "<>&\u2028\u2029":
+        stored = stored.replace(character.encode(), f"\\u{ord(character):04x}".encode())
+    assert summary.parse(stored) == folded
+    return len(stored)
+
+
+REASONS = (
+    PropagationStatus.CREATION_FAILED,
+    PropagationStatus.UPDATE_TIMED_OUT,
+    PropagationStatus.CLUSTER_NOT_READY,
+    PropagationStatus.ALREADY_EXISTS,
+    PropagationStatus.WAITING_FOR_REMOVAL,
+)
+
+
+def _crowd(count: int, text: str) -> list[ClusterStatus]:
+    """Names as long as a label's value, some reasons, and a message for each that begins like no other."""
+    return [
+        ClusterStatus(
+            f"eu-{number:05d}-".ljust(63, "x"), REASONS[number % len(REASONS)], f"{number}: " + text * 300, 4, PRINT
+        )
+        for number in range(count)
+    ]
 
 
 def test_a_line_tells_since_when_it_has_had_its_word() -> None:
@@ -391,6 +415,29 @@ def test_thousands_of_long_messages_stay_within_the_budget() -> None:
     assert ready.message.endswith(f"{unsaid} messages are left out below: the status is full")
     assert 0 < unsaid < 3500
     assert _fold(*_distinct(3500), previous=folded, now=LATER) is folded
+
+
+@pytest.mark.parametrize(
+    "text", ["denied by policy ", "spec.<nil> && <string> ", "このクラスターのポリシー", "“é” ", '"\\', "\u2028"]
+)
+@pytest.mark.parametrize("count", [1000, 3500])
+def test_each_failing_differently_is_within_the_budget_and_says_what_it_leaves_out(count: int, text: str) -> None:
+    lines = _crowd(count, text)
+    folded = _fold(*lines)
+    assert _size(folded) <= budget.TOTAL
+    assert _fold(*lines, previous=folded, now=LATER) is folded
+    kept = {line.name: line for line in folded.clusters}
+    for line in lines:
+        if line.name in kept:
+            assert kept[line.name].status == line.status
+            assert kept[line.name].message.removesuffix("…") in line.message
+    ready = _conditions(folded)["Ready"].message
+    assert f"0 of {count} clusters have applied generation 5" in ready
+    left_out, silent = count - len(kept), sum(not line.message for line in folded.clusters)
+    assert (f"{left_out} lines are left out below" in ready) is (left_out > 0)
+    assert (f"{silent} messages are left out below" in ready) is (silent > 0)
+    assert budget.full(folded.clusters) or not left_out
+    assert left_out == 0 or count == 3500
 
 
 def test_hundreds_of_long_messages_are_shortened_before_any_is_dropped() -> None:
