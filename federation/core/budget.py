@@ -5,7 +5,7 @@ limit of 1.5 MB. Times give way first, then messages, fingerprints of failing cl
 what is left out is counted. What fits depends on the lines alone, so that the same lines always give the same answer.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import NamedTuple
 
 import msgspec
@@ -65,7 +65,10 @@ def _fit(lines: Sequence[ClusterStatus]) -> Fitted:
     bare = [_replaced(line, message="") for line in lines]
     if sum(map(_line_size, bare)) > room:
         bare = [_replaced(line, fingerprint="") if line.status else line for line in bare]
-    kept, used = _choose(bare, room)
+    examples = _examples(lines)
+    for index in examples:
+        bare[index] = _replaced(bare[index], message=cut(lines[index].message, _CAPS[1]))
+    kept, used = _choose(bare, room, examples)
     messages = [line.message for line, keep in zip(lines, kept, strict=True) if keep]
     chosen = [line for line, keep in zip(bare, kept, strict=True) if keep]
     restored = _restore_messages(chosen, messages, room - used)
@@ -121,12 +124,27 @@ def _message_or_reference(message: str, name: str, shown: dict[str, str]) -> str
     return reference if first != name and len(reference) < len(message) else message
 
 
-def _choose(lines: Sequence[ClusterStatus], room: int) -> tuple[list[bool], int]:
+def _examples(lines: Sequence[ClusterStatus]) -> set[int]:
+    """The first line of each status that has a message: of thousands that fail, a person needs to read one of a kind
+    before the names of all.
+    """
+    found: dict[str, int] = {}
+    for index, line in enumerate(lines):
+        if line.status and line.message:
+            found.setdefault(line.status, index)
+    return set(found.values())
+
+
+def _choose(lines: Sequence[ClusterStatus], room: int, examples: Set[int]) -> tuple[list[bool], int]:
     """Which lines stay, and the bytes they take: failing ones up to half the room, healthy ones (a restart needs their
-    fingerprints), failing ones again. A line with a remoteStatus always stays, and one whose fingerprint others share.
+    fingerprints), failing ones again. `examples` stay, a line with a remoteStatus, and one whose fingerprint others
+    share.
     """
     sizes = [_line_size(line) for line in lines]
-    kept = [line.remote_status is not msgspec.UNSET or sharing.is_marked(line) for line in lines]
+    kept = [
+        line.remote_status is not msgspec.UNSET or sharing.is_marked(line) or index in examples
+        for index, line in enumerate(lines)
+    ]
     used = sum(size for size, keep in zip(sizes, kept, strict=True) if keep)
     for failing, limit in ((True, room // 2), (False, room), (True, room)):
         for index, line in enumerate(lines):
@@ -137,11 +155,11 @@ def _choose(lines: Sequence[ClusterStatus], room: int) -> tuple[list[bool], int]
 
 
 def _restore_messages(lines: list[ClusterStatus], messages: Sequence[str], room: int) -> int:
-    """Give lines their messages back from the top until the first that does not fit; returns how many got theirs."""
-    shown: dict[str, str] = {}
-    count = 0
+    """Give lines their messages back from the top until the first that does not fit; returns how many have theirs."""
+    shown = {line.message: line.name for line in lines if line.message}
+    count = sum(bool(line.message) for line in lines)
     for index, line in enumerate(lines):
-        if not messages[index]:
+        if not messages[index] or line.message:
             continue
         message = _message_or_reference(cut(messages[index], _CAPS[1]), line.name, shown)
         room -= _size(message) + _MESSAGE_MEMBER

@@ -440,6 +440,19 @@ def test_each_failing_differently_is_within_the_budget_and_says_what_it_leaves_o
     assert left_out == 0 or count == 3500
 
 
+@pytest.mark.parametrize("count", [1000, 3500])
+def test_of_each_kind_of_failure_one_message_stays(count: int) -> None:
+    """Thousands of names alone would not tell a person what to do, least of all about the one that fails otherwise."""
+    other = ClusterStatus("z" * 63, PropagationStatus.RETRIEVAL_FAILED, "pods is forbidden", 4, PRINT)
+    folded = _fold(*_crowd(count, "この名前空間"), other)
+    assert _size(folded) <= budget.TOTAL
+    told = {line.status for line in folded.clusters if line.message}
+    assert told == {*REASONS, PropagationStatus.RETRIEVAL_FAILED}
+    silent = sum(not line.message for line in folded.clusters)
+    assert f"{silent} messages are left out below" in _conditions(folded)["Ready"].message
+    assert budget.full(folded.clusters)
+
+
 def test_hundreds_of_long_messages_are_shortened_before_any_is_dropped() -> None:
     folded = _fold(*_distinct(1000))
     assert _size(folded) <= budget.TOTAL
