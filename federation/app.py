@@ -49,9 +49,10 @@ from federation.model.resources import (
     Key,
     ObjectName,
 )
-from federation.runtime import backoff, metrics, openfiles
+from federation.runtime import backoff, openfiles
 from federation.runtime.garbage import Garbage
 from federation.runtime.keyqueue import KeyQueue
+from federation.runtime.lateness import Lateness
 from federation.runtime.tasks import Tasks
 from federation.runtime.workers import Crew, Workers
 
@@ -146,12 +147,14 @@ class Controller:
         )
         self._intake = Tasks()
         self._workers = Tasks()
-        self._syncing = Crew(Workers("sync", self.queue, self.sync.process), self._workers)
+        self._lateness = Lateness()
+        syncing = Workers("sync", self.queue, self._lateness.looking(self.sync.process))
+        self._syncing = Crew(syncing, self._workers)
         self.started = False
-        self.lag = 0.0
 
     async def start(self) -> None:
         """Watch the hub, wait until every cluster and type is listed, and only then begin to act."""
+        self._workers.keep(self._lateness.serve, "lateness")
         self._workers.keep(Garbage(lambda: self.queue.idle, lambda: self.world.left).serve, "garbage")
         for reflector in self._reflectors:
             self._intake.keep(reflector.run, f"watch:hub:{reflector.collection.what}")
@@ -168,7 +171,6 @@ class Controller:
         self._syncing.resize(self.world.settings.sync_concurrency)
         self._workers.keep(self.sync.sweep, "sweep")
         self._workers.keep(self.sync.reassert, "reassert")
-        self._workers.keep(self._measure, "lag")
         self.started = True
         log.info("controller started", clusters=len(self.world.members), types=len(self.world.types))
 
@@ -196,7 +198,8 @@ class Controller:
 
     def live(self) -> str:
         """ "" unless the event loop is late by more than LONGEST_LAG."""
-        return "" if self.lag < LONGEST_LAG else f"the event loop is {self.lag:.1f} s late"
+        late = self._lateness.recent
+        return "" if late < LONGEST_LAG else f"the event loop is {late:.1f} s late"
 
     def _reconfigured(self) -> None:
         self._fanout.everything()
@@ -204,14 +207,6 @@ class Controller:
         self.types.rescoped()
         if self.started:
             self._syncing.resize(self.world.settings.sync_concurrency)
-
-    async def _measure(self) -> None:
-        while True:
-            before = time.monotonic()
-            await asyncio.sleep(1.0)
-            self.lag = time.monotonic() - before - 1.0
-            metrics.LOOP_LAG.set(self.lag)
-            metrics.LOOP_LATE.inc(max(0.0, self.lag))
 
 
 async def _run(options: Options) -> int:

@@ -95,7 +95,12 @@ PROBES = Counter(
     ["result"],
 )
 LOOP_LATE = Counter("federation_event_loop_late_seconds_total", "Seconds that the event loop was late by, in all.")
-LOOP_LAG = Gauge("federation_event_loop_lag_seconds", "How late the event loop woke up last time.")
+LOOP_LAG = Gauge(
+    "federation_event_loop_lag_seconds", "How late the event loop was at most, within the last minute or two."
+)
+LOOP_LONGEST = Gauge(
+    "federation_event_loop_longest_lag_seconds", "How late the event loop was at most, since it began."
+)
 
 HUB = "hub"
 """The hub's own name in the labels."""

@@ -50,6 +50,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._jump.now
 
+    def pass_time(self, seconds: float) -> None:
+        """Time passes within this step, as in one that computes."""
+        self._jump.now += seconds
+
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> Any:  # type: ignore[override]
         """At once: a loop that jumps would not wait for a thread either."""
         done = self.create_future()

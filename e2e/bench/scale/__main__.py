@@ -72,7 +72,9 @@ async def _phases(fleet: ScaleFleet, results: Results, parts: list[str], idle: f
     async def phase(name: str, work: Callable[[], Awaitable[Any]]) -> None:
         report(name)
         results[name] = await work()
+        late[name] = await scale.late()
 
+    late: dict[str, float] = results.setdefault("late_ms", {})
     async with Scale(fleet, results["objects"], idle) as scale:
         await phase("join", scale.join)
         await phase("namespace", scale.namespace)

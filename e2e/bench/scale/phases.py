@@ -4,6 +4,7 @@ A phase is measured until the last member holds it, and again when all is settle
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -153,6 +154,11 @@ class Scale:
             "ms": round(seconds * 1e3, 1),
             "controller_cpu_ms": round((meter.cpu([self._fleet.controller]) - before) * 1e3, 1),
         }
+
+    async def late(self) -> float:
+        """The longest that the controller's event loop was late since the controller began, ms."""
+        found = re.search(rb"^federation_event_loop_longest_lag_seconds (\S+)$", await self._metrics(), re.MULTILINE)
+        return round(float(found[1]) * 1e3, 1) if found else 0.0
 
     async def restart(self) -> Figures:
         """Kill the controller, start it, and change one object a second later. Nothing else may be written."""

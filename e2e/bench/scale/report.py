@@ -65,9 +65,15 @@ def rows(results: Results, peer: Mapping[str, Any]) -> Iterator[Row]:
         yield Row("one member hangs: one object at the others during, worst, ms", max(results["hang"]["during_ms"]))
     if "flap" in results:
         yield Row("an unrelated label changes: controller CPU, ms", results["flap"]["controller_ms_per_change"])
+    yield from _peaks(results, peer)
+
+
+def _peaks(results: Results, peer: Mapping[str, Any]) -> Iterator[Row]:
     peak = [results[each]["controller_mb"] for each in results if _has_memory(results[each])]
     if peak:
         yield Row("controller memory, highest, MB", max(peak), kubefed=peer.get("controller_mb"))
+    if late := results.get("late_ms"):
+        yield Row("controller's event loop late, longest, ms", max(late.values()))
 
 
 def _has_memory(found: Any) -> bool:

@@ -106,6 +106,7 @@ def test_a_row_is_compared_with_the_bare_client_of_its_own_run() -> None:
         "bare": {"create": {"client_ms": 0.4, "members_ms": 1.0}},
         "create": bulk,
         "update": bulk | {"controller_mb": 130.0},
+        "late_ms": {"create": 90.0, "update": 40.0},
     }
     known, peer = report.kubefed(100)
     rows = {row.name: row for row in report.rows(results, peer)}
@@ -114,6 +115,7 @@ def test_a_row_is_compared_with_the_bare_client_of_its_own_run() -> None:
     assert created.kubefed_multiple == pytest.approx(created.kubefed / peer["bare_client_ms"]["create"], abs=0.01)
     assert rows["update: controller CPU, ms per placement"].multiple is None
     assert rows["controller memory, highest, MB"].ours == 130.0
+    assert rows["controller's event loop late, longest, ms"].ours == 90.0
     assert peer["machine"] in known["machines"]
     console = Console(width=160, record=True, quiet=False, file=None)
     with console.capture() as printed:
