@@ -8,14 +8,29 @@ import asyncio
 import functools
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
 
 from federation.controllers import holdups, lines, pacing, statuswrites
 from federation.controllers.statuswrites import StatusUpdate, StatusWriter
 from federation.controllers.world import Track, TypeState, World, status_hash
 from federation.core import cadence, summary
+from federation.model.errors import ApiFailure
+from federation.model.failures import Failure
 from federation.model.federated import FederatedObject
 from federation.model.resources import Key
+from federation.runtime.backoff import Backoff
 from federation.runtime.keyqueue import KeyQueue
+
+REFUSED = (0.2, 60.0)
+"""Seconds, doubling, before a status that the hub did not take is sent again; longer where `cadence.pause` is."""
+
+
+class _Refused(NamedTuple):
+    """A status of this generation was not taken, and is not sent again before (monotonic)."""
+
+    generation: int
+    not_before: float
 
 
 class Reporter:
@@ -27,6 +42,8 @@ class Reporter:
         self._writer = writer
         self._now = now
         self._due: dict[Key, float] = {}
+        self._refused: dict[Key, _Refused] = {}
+        self._backoff: Backoff[Key] = Backoff(base=REFUSED[0], cap=REFUSED[1])
 
     async def report(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
         """Write the status if it is due; else the key comes again. Raises ApiFailure when the hub refuses it."""
@@ -36,6 +53,12 @@ class Reporter:
             self._due.pop(key, None)
             return  # an event will decide, or the object goes with its finalizer
         self._retry(key, track, now)
+        refused = self._refused.get(key)
+        if refused is not None and now < refused.not_before and refused.generation == plan.generation:
+            # Answers of many members bring the key again and again: a hub that is overloaded would get it each time.
+            self._due.pop(key, None)
+            self._queue.add_after(key, refused.not_before - now)
+            return
         if not self._is_due(key, federated, track, now):
             return
         late = now >= track.since + cadence.REMIND
@@ -51,7 +74,13 @@ class Reporter:
             self._queue.add_after(key, wait)  # nothing new to report: whoever writes over it is not fought
             return
         update = StatusUpdate(previous, composed, fold, stored)
-        written = await self._writer.write(key, state, federated, track, update)
+        try:
+            written = await self._writer.write(key, state, federated, track, update)
+        except ApiFailure as error:
+            error.failure = self._pausing(key, track, plan.generation, error.failure)
+            raise
+        if self._refused.pop(key, None) is not None:
+            self._backoff.forget(key)
         if written is not previous or stored is not None:
             track.reported = now
         if written is not None and stored is not None:
@@ -75,7 +104,16 @@ class Reporter:
     def forget(self, key: Key) -> None:
         """The object is gone."""
         self._due.pop(key, None)
+        self._refused.pop(key, None)
+        self._backoff.forget(key)
         self._writer.forget(key)
+
+    def _pausing(self, key: Key, track: Track, generation: int, failure: Failure) -> Failure:
+        """The same failure, with the time until this status is sent again."""
+        asked, next_try = failure.retry_after, self._backoff.next(key)
+        wait = max(next_try if asked is None else asked, cadence.pause(len(track.actions)))
+        self._refused[key] = _Refused(generation, time.monotonic() + wait)
+        return replace(failure, retry_after=wait)
 
     def _retry(self, key: Key, track: Track, now: float) -> None:
         """Bring the key back when the first of its delayed actions may go."""

@@ -1,6 +1,7 @@
 """One write for a settled change, a bounded few while it moves, and one copy of the status in memory."""
 
 import asyncio
+import itertools
 
 from federation.core import cadence
 from federation.model.failures import Failure, FailureKind
@@ -126,3 +127,31 @@ async def test_a_track_that_is_lost_is_begun_from_what_the_hub_stores() -> None:
         await settle()
         assert rig.track().applied == before
         assert rig.asked == {}
+
+
+@virtual
+async def test_a_hub_that_does_not_take_a_status_is_not_sent_it_at_each_answer_of_a_member() -> None:
+    """It is large, and the hub has trouble already: a hundred members that are tried again bring no more of them."""
+    async with Rig(*(f"m{number:03d}" for number in range(100))) as rig:
+        for fake in rig.members.values():
+            fake.fails = lambda verb, name: Failure(FailureKind.DENIED, "no room", 403)
+        sent: list[float] = []
+
+        def fails(verb: str, _: object) -> Failure | None:
+            if verb == "status":
+                sent.append(asyncio.get_running_loop().time())
+            return UNAVAILABLE if verb == "status" else None
+
+        rig.hub.fails = fails
+        rig.put()
+        await asyncio.sleep(600)
+        assert 10 < len(sent) < 40
+        assert min(later - earlier for earlier, later in itertools.pairwise(sent)) >= 1.0
+
+        rig.put(template={"data": {"a": "c"}})
+        before = len(sent)
+        await asyncio.sleep(2)
+        assert len(sent) > before, "what a user changed is not behind a pause of what was before"
+        rig.hub.fails = lambda verb, name: None
+        await asyncio.sleep(60)
+        assert rig.condition("Ready")["observedGeneration"] == 2
