@@ -40,6 +40,7 @@ from federation.model.plan import Action, Plan, Push, Refuse, Wait
 from federation.model.resources import Key, ObjectName
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lane import Evidence
+from federation.runtime.turns import Turns
 
 JOINING = 0.5
 """Seconds that a cluster which a list had left out gets to be joined."""
@@ -66,6 +67,7 @@ class Sync:
         self._queue = queue
         self._gatherer = gathering.Gatherer(world)
         self._aside = asyncio.Semaphore(1)
+        self._turns = Turns()
         self._absences = absences.Absences(world, hub)
         self._strays = Strays(world, self._absences)
         self._events = events
@@ -76,6 +78,7 @@ class Sync:
 
     async def process(self, key: Key) -> None:
         """One turn of one key. Raises ApiFailure when the hub refuses; the key then comes again."""
+        await self._turns.begin()
         state = self._world.types.get(key.type)
         name = ObjectName(key.namespace, key.name)
         federated = state.objects.get(name) if state is not None else None
@@ -237,6 +240,7 @@ class Sync:
             return None  # a copy may be on its way right now; its answer brings the key back
         if plan.finalizer is not None:
             await self._set_finalizer(state, federated, present=plan.finalizer)
+            await self._turns.begin()
         return facts, plan
 
     def _adopt(

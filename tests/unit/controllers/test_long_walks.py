@@ -9,14 +9,17 @@ import pytest
 from federation.controllers import fanout, learning
 from federation.controllers.member import JoinedMember
 from federation.controllers.world import Setback, Track
+from federation.core import planning
+from federation.core.facts import Facts
 from federation.model.conditions import PropagationStatus
 from federation.model.federated import StoredObject
 from federation.model.observations import Applied
+from federation.model.plan import Plan
 from federation.model.resources import KUBEFED_CLUSTERS, ObjectName
 from federation.model.status import Status
 from tests.unit.controllers.fleet import SYSTEM, Fleet
 from tests.unit.controllers.rig import CONFIGMAPS, Rig
-from tests.unit.virtualtime import settle, virtual
+from tests.unit.virtualtime import VirtualLoop, settle, virtual
 
 SLICE = 10
 MANY = 35
@@ -47,6 +50,35 @@ async def test_a_cluster_is_forgotten_in_steps() -> None:
         steps = rig.sync.forget_cluster("m1", [])
         known = [MANY, *(sum("m1" in track.applied for track in tracks) for _ in steps)]
         assert [before - after for before, after in itertools.pairwise(known)] == [10, 10, 10, 5]
+
+
+@virtual
+async def test_long_plans_that_are_due_at_once_have_turns_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, turns = planning.plan, [0.0]
+
+    def long_plan(facts: Facts) -> Plan:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.pass_time(0.05)
+        return plan(facts)
+
+    async def others() -> None:
+        while True:
+            before = time.monotonic()
+            await asyncio.sleep(0)
+            turns.append(time.monotonic() - before)
+
+    async with Rig("m1") as rig:
+        await filled(rig)
+        monkeypatch.setattr(planning, "plan", long_plan)
+        other = asyncio.create_task(others())
+        for number in range(MANY):
+            rig.put(name_of(number), {"data": {"a": "c"}})
+        await settle(10 * MANY)
+        other.cancel()
+        assert all(rig.data("m1", name=name_of(number)) == "c" for number in range(MANY))
+    assert sum(turns) == pytest.approx(MANY * 0.05)
+    assert max(turns) == pytest.approx(0.05)
 
 
 @virtual
