@@ -35,9 +35,9 @@ def interrupt_on_signals() -> None:
         signal.signal(number, _interrupt)
 
 
-def save(results: Mapping[str, Any], name: str) -> Path:
-    """Write the results to `<name>-<date>.json` in the working directory."""
-    path = Path.cwd() / f"{name}-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}.json"
+def save(results: Mapping[str, Any], name: str, at: str = "") -> Path:
+    """Write the results to the path `at`, or else to `<name>-<date>.json` in the working directory."""
+    path = Path(at or f"{name}-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%SZ}.json").absolute()
     path.write_bytes(orjson.dumps(results, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS))
     return path
 

@@ -41,6 +41,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         with Fleet() as fleet:
             _measure_all(fleet, [part for part in parts if part != "memory"], sizes, results)
+        results["versions"] |= report.servers()
         if "memory" in parts:
             running.report("memory: what the controller keeps per placement")
             results["memory"] = memory.measure(quick=quick)

@@ -6,6 +6,7 @@ A figure in milliseconds means little on another machine, so each is shown with 
 import importlib.metadata
 import os
 import platform
+import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -154,28 +155,44 @@ def _number(value: float | None) -> str:
 
 def machine() -> dict[str, Any]:
     """Where this was measured, and with which versions."""
-    cpus = Path("/proc/cpuinfo").read_text().split("\n")
-    model = next((line.partition(":")[2].strip() for line in cpus if line.startswith("model name")), "unknown")
     packages = ("aiohttp", "httptools", "msgspec", "orjson", "uvloop", "structlog", "prometheus-client")
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"],  # noqa: S607
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parent,
-    )
     return {
         "machine": {
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-            "cpu": model,
+            "cpu": _said("/proc/cpuinfo", "model name") or "unknown",
             "cores": os.cpu_count(),
+            "memory_mb": round(int(_said("/proc/meminfo", "MemTotal").removesuffix("kB")) * 1024 / 1e6),
             "load_before": os.getloadavg(),
         },
         "versions": {
             "project": __version__,
-            "commit": commit.stdout.strip() or "unknown",
+            "commit": _commit(),
             "python": f"{platform.python_implementation()} {platform.python_version()}",
+            "openssl": " ".join(ssl.OPENSSL_VERSION.split()[:2]),
             "kubernetes": binaries.KUBERNETES_VERSION,
             **{name: importlib.metadata.version(name) for name in packages},
         },
     }
+
+
+def servers() -> dict[str, str]:
+    """The versions of the servers that are measured against; known once they have been started."""
+    return binaries.versions(("kube-apiserver", "etcd"))
+
+
+def _said(path: str, name: str) -> str:
+    lines = (line.partition(":") for line in Path(path).read_text().splitlines())
+    return next((value.strip() for key, _, value in lines if key.strip() == name), "")
+
+
+def _commit() -> str:
+    """`<commit>-changed` if what is measured was not what was committed; docs may differ, figures are kept there."""
+
+    def git(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = ["git", "-C", str(Path(__file__).parent), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own arguments
+
+    commit = git("rev-parse", "HEAD").stdout.strip()
+    if not commit:
+        return "unknown"
+    return commit if git("diff", "--quiet", "HEAD", "--", ":/", ":!/docs").returncode == 0 else f"{commit}-changed"

@@ -45,7 +45,9 @@ def main(arguments: Sequence[str] = ()) -> int:
     except (RuntimeError, TimeoutError, FederationError, PlaygroundError, ExceptionGroup) as error:
         running.report(f"error: {error}")
         return 1
-    path = running.save({**machines.machine(), "options": options, **measured}, "outage")
+    machine = machines.machine()
+    machine["versions"] |= machines.servers()
+    path = running.save({**machine, "options": options, **measured}, "outage")
     print(f"raw figures: {path}")  # noqa: T201
     _print(measured)
     wrong = assessing.findings(measured, options.objects * 2)

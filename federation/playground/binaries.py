@@ -21,6 +21,7 @@ KUBECTL = "kubectl"
 """For users; nothing here needs it, so it is only made on request."""
 MANY = gobuild.MANY
 """The server of simulated members; only made if there are any."""
+_VERSION = re.compile(r"(?:etcd Version:|Kubernetes) (\S+)")
 _REPORT_EVERY = 10.0
 
 
@@ -80,6 +81,12 @@ def find(names: Collection[str], environ: Mapping[str, str] = os.environ) -> dic
         if here is not None:
             found[name] = here.absolute()
     return found
+
+
+def versions(names: Collection[str], environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What those of `names` that are on this machine say of their version: `{"etcd": "3.6.16"}`."""
+    said = {name: _VERSION.search(_version_text(path)) for name, path in find(names, environ).items()}
+    return {name: match[1] for name, match in said.items() if match}
 
 
 def ensure(

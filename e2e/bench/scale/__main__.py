@@ -1,9 +1,13 @@
 """Measure one fleet and print its table; everything that was counted goes to bench-scale-<date>.json.
 
-usage: [MEMBERS=100] [OBJECTS=50] [IDLE=60] [PARTS=bare,bulk,idle,restart,hang,flap] python -m e2e.bench.scale
+usage: [MEMBERS=100] [OBJECTS=50] [IDLE=60] [PARTS=bare,bulk,idle,restart,hang,flap] [RAW=PATH]
+           python -m e2e.bench.scale
+
+RAW: where the figures go instead. A run that is broken off leaves those of the phases that it finished.
 """
 
 import asyncio
+import datetime as dt
 import os
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -41,25 +45,29 @@ def main(arguments: Sequence[str] = ()) -> int:
         running.report(f"error: there are parts {', '.join(PARTS)}; at least 2 members and 1 object")
         return 2
     running.interrupt_on_signals()
-    results: Results = {"members": members, "objects": objects, **machines.machine()}
+    began = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    results: Results = {"members": members, "objects": objects, "began": began, **machines.machine()}
     code = 0
     try:
         with ScaleFleet() as fleet:
             _measure(fleet, results, parts, idle)
     except KeyboardInterrupt:
         running.report("interrupted; everything has been taken down")
-        return 130
+        code = 130
     except (RuntimeError, TimeoutError, FederationError, PlaygroundError, ExceptionGroup) as error:
         running.report(f"error: {error}")
         code = 1
-    show(results, Console(width=None if sys.stdout.isatty() else 160))
-    print(f"raw figures: {running.save(results, 'bench-scale')}")  # noqa: T201
+    finally:  # a bug of the bench, too, leaves what was measured
+        if "join" in results:
+            show(results, Console(width=None if sys.stdout.isatty() else 160))
+            print(f"raw figures: {running.save(results, 'bench-scale', os.environ.get('RAW', ''))}")  # noqa: T201
     return code
 
 
 def _measure(fleet: ScaleFleet, results: Results, parts: list[str], idle: float) -> None:
     running.report(f"a host and {results['members']} simulated members")
     fleet.bring_up(results["members"])
+    results["versions"] |= machines.servers()
     fleet.start_controller()
     try:
         asyncio.run(_phases(fleet, results, parts, idle))
@@ -71,8 +79,12 @@ def _measure(fleet: ScaleFleet, results: Results, parts: list[str], idle: float)
 async def _phases(fleet: ScaleFleet, results: Results, parts: list[str], idle: float) -> None:
     async def phase(name: str, work: Callable[[], Awaitable[Any]]) -> None:
         report(name)
-        results[name] = await work()
-        late[name] = await scale.late()
+        try:
+            results[name] = await work()
+            late[name] = await scale.late()
+        except BaseException as error:
+            results["ended"] = {"phase": name, "error": f"{type(error).__name__}: {error}"}
+            raise
 
     late: dict[str, float] = results.setdefault("late_ms", {})
     async with Scale(fleet, results["objects"], idle) as scale:

@@ -58,6 +58,13 @@ def test_rows_stand_beside_bars_and_the_peer() -> None:
     assert rows["memory, shape: bytes per placement"].ok is True
 
 
+def test_raw_figures_name_the_machine_and_the_versions() -> None:
+    found = report.machine()
+    assert {"cpu", "cores", "memory_mb", "system"} <= found["machine"].keys()
+    assert found["machine"]["memory_mb"] > 100
+    assert {"commit", "python", "openssl", "uvloop"} <= found["versions"].keys()
+
+
 def test_every_bar_is_shown_in_some_row() -> None:
     shown = [
         row for row in report.rows(results() | {"8": results()["2"]}, report.baselines()) if row.bar or row.times_bar

@@ -2,14 +2,19 @@
 
 import asyncio
 import base64
+import contextlib
 import time
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import orjson
 import pytest
 from aiohttp import web
 from rich.console import Console
 
+from e2e import running
+from e2e.bench.scale import __main__ as program
 from e2e.bench.scale import arrivals, report
 from e2e.bench.scale.arrivals import Arrivals, Expected
 
@@ -127,3 +132,38 @@ def test_kubefed_was_not_measured_at_every_size() -> None:
     _, peer = report.kubefed(17)
     assert peer == {}
     assert list(report.rows({"members": 17, "objects": 1}, peer)) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        pytest.param(TimeoutError("it does not appear"), 1, id="an-error"),
+        pytest.param(KeyboardInterrupt(), 130, id="an-interruption"),
+        pytest.param(KeyError("a bug"), None, id="a-bug"),
+    ],
+)
+def test_a_run_that_is_broken_off_leaves_what_it_measured(
+    error: BaseException, code: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run of an hour must not end with nothing."""
+    joined = {"ready_after_last_join_s": 0.1, "controller_cpu_s": 0.1, "members": 2, "controller_mb": 90.0}
+    scale = mock.AsyncMock()
+    scale.__aenter__.return_value = scale
+    scale.__aexit__.return_value = False
+    scale.join.return_value = joined
+    scale.namespace.side_effect = error
+    monkeypatch.setattr(program, "Scale", lambda *_: scale)
+    monkeypatch.setattr(program, "ScaleFleet", lambda: contextlib.nullcontext(mock.Mock()))
+    monkeypatch.setattr(running, "interrupt_on_signals", lambda: None)
+    raw = tmp_path / "raw.json"
+    monkeypatch.setenv("RAW", str(raw))
+    monkeypatch.setenv("MEMBERS", "2")
+    if code is None:
+        with pytest.raises(KeyError):
+            program.main()
+    else:
+        assert program.main() == code
+    found = orjson.loads(raw.read_bytes())
+    assert found["join"] == joined
+    assert found["ended"]["phase"] == "namespace"
+    assert found["ended"]["error"].startswith(type(error).__name__)

@@ -92,6 +92,13 @@ def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
 
 
+def test_what_binaries_say_of_their_versions(machine: Machine) -> None:
+    prints(machine.cache / binaries.KUBERNETES_VERSION / "kube-apiserver", "Kubernetes v1.36.7")
+    prints(machine.path / "etcd", ETCD_OUTPUT)
+    prints(machine.cache / binaries.KUBERNETES_VERSION / "kube-controller-manager", "no idea")
+    assert binaries.versions(binaries.NAMES, machine.environ) == {"kube-apiserver": "v1.36.7", "etcd": "3.6.16"}
+
+
 def test_the_order_of_places(machine: Machine) -> None:
     machine.go()
     assets = machine.root / "assets"
