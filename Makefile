@@ -9,7 +9,7 @@ export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY)
 
 help: ## show this
 	@echo "usage: make TARGET"
-	@sed -n 's/^\([a-z][-a-z]*\):[^#]*## \(.*\)/\1	\2/p' Makefile | while IFS='	' read -r name text; do printf '  %-14s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z][-a-z]*\):[^#]*## \(.*\)/\1	\2/p' Makefile | while IFS='	' read -r name text; do printf '  %-16s %s\n' "$$name" "$$text"; done
 
 venv: $(READY) ## make .venv, or bring it up to date with setup.cfg
 
@@ -37,6 +37,9 @@ bench: $(READY) ## measure a controller from outside, beside a bare client and K
 bench-scale: $(READY) ## the same with MEMBERS (default 100) simulated members, OBJECTS (default 50) on each; PARTS chooses
 	@$(foreach each,MEMBERS OBJECTS IDLE PARTS,$(each)='$($(each))') $(PY) -m e2e.bench.scale
 
+bench-scale-all: $(READY) ## bench-scale for each of FLEETS (default "10 30 100 300 1000"), and its plot and table in docs; ADD=1 keeps other sizes
+	@$(foreach each,FLEETS OBJECTS IDLE PARTS ADD,$(each)='$($(each))') $(PY) -m e2e.bench.scale.series
+
 bench-typegen: $(READY) ## typegen's speed and memory on COUNT (default 500) generated CRDs, beside a plain YAML load and dump
 	@$(PY) -m e2e.bench.typegen_bench --count $(or $(COUNT),500)
 
@@ -47,4 +50,4 @@ clean: ## remove .venv, caches and build output (control-plane binaries stay in 
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help venv binaries demo demo-stop test check bench bench-scale bench-typegen soak clean
+.PHONY: help venv binaries demo demo-stop test check bench bench-scale bench-scale-all bench-typegen soak clean

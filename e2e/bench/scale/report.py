@@ -69,27 +69,49 @@ def rows(results: Results, peer: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _peaks(results: Results, peer: Mapping[str, Any]) -> Iterator[Row]:
-    peak = [results[each]["controller_mb"] for each in results if _has_memory(results[each])]
-    if peak:
+    if peak := memory(results):
         yield Row("controller memory, highest, MB", max(peak), kubefed=peer.get("controller_mb"))
     if late := results.get("late_ms"):
         yield Row("controller's event loop late, longest, ms", max(late.values()))
 
 
-def _has_memory(found: Any) -> bool:
-    return isinstance(found, Mapping) and "controller_mb" in found
+def memory(results: Results) -> list[float]:
+    """The controller's resident memory at the end of each phase, in their order, in MB."""
+    return [
+        found["controller_mb"] for found in results.values() if isinstance(found, Mapping) and "controller_mb" in found
+    ]
+
+
+def times_bare(phase: str, results: Results) -> float | None:
+    """Controller CPU per placement as a multiple of the bare client's in the same run."""
+    return _ratio(results.get(phase, {}).get("controller_ms_per_placement"), bare_ms(phase, results))
+
+
+def bare_ms(phase: str, results: Results) -> float | None:
+    """CPU of the bare client per write."""
+    found: float | None = results.get("bare", {}).get(phase, {}).get("client_ms")
+    return found
+
+
+def kubefed_times_bare(phase: str, peer: Mapping[str, Any]) -> float | None:
+    """KubeFed's CPU per placement as a multiple of the bare client's on the same machine."""
+    their_bare = (peer.get("bare_client_ms") or {}).get(phase)
+    return _ratio(peer.get(phase, {}).get("controller_ms_per_placement"), their_bare)
+
+
+def _ratio(value: float | None, of: float | None) -> float | None:
+    return None if value is None or not of else round(value / of, 2)
 
 
 def _bulk(phase: str, results: Results, peer: Mapping[str, Any]) -> Iterator[Row]:
     found, bare = results[phase], results.get("bare", {}).get(phase, {})
-    other, their_bare = peer.get(phase, {}), (peer.get("bare_client_ms") or {}).get(phase)
-    ours, theirs = found["controller_ms_per_placement"], other.get("controller_ms_per_placement")
+    other = peer.get(phase, {})
     yield Row(
         f"{phase}: controller CPU, ms per placement",
-        ours,
-        round(ours / bare["client_ms"], 2) if bare else None,
-        theirs,
-        round(theirs / their_bare, 2) if theirs and their_bare else None,
+        found["controller_ms_per_placement"],
+        times_bare(phase, results),
+        other.get("controller_ms_per_placement"),
+        kubefed_times_bare(phase, peer),
     )
     yield Row(
         f"{phase}: members' CPU, ms per placement",

@@ -151,6 +151,7 @@ def test_a_run_that_is_broken_off_leaves_what_it_measured(
     scale.__aenter__.return_value = scale
     scale.__aexit__.return_value = False
     scale.join.return_value = joined
+    scale.late.return_value = 1.0
     scale.namespace.side_effect = error
     monkeypatch.setattr(program, "Scale", lambda *_: scale)
     monkeypatch.setattr(program, "ScaleFleet", lambda: contextlib.nullcontext(mock.Mock()))

@@ -7,7 +7,7 @@ import pytest
 from e2e import running
 
 PROGRAMS = ["e2e.bench.__main__", "e2e.bench.scale.__main__", "e2e.demo.__main__", "e2e.outage.__main__", "e2e.soak"]
-PROGRAMS += ["e2e.bench.status_forms"]
+PROGRAMS += ["e2e.bench.scale.series", "e2e.bench.status_forms"]
 
 
 @pytest.fixture(autouse=True)
