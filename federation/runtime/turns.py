@@ -19,26 +19,38 @@ class Turns:
         self._began: float | None = None
         """When the first step of this turn of the loop began; None when none has."""
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._called = False
+        """One that waited is to begin in the next turn of the loop."""
 
     async def begin(self) -> None:
         """Wait for a turn of the loop that has time for a step; at once in nearly every case."""
+        if self._called or self._waiting or self._late():
+            await self._call()
         if self._began is None:
-            self._start()
-        elif self._waiting or time.monotonic() - self._began >= ENOUGH:
-            mine = asyncio.get_running_loop().create_future()
-            self._waiting.append(mine)
-            await mine
+            self._began = time.monotonic()
+            asyncio.get_running_loop().call_soon(self._over)
 
-    def _start(self) -> None:
-        self._began = time.monotonic()
-        asyncio.get_running_loop().call_soon(self._over)
+    def _late(self) -> bool:
+        return self._began is not None and time.monotonic() - self._began >= ENOUGH
+
+    async def _call(self) -> None:
+        mine = asyncio.get_running_loop().create_future()
+        self._waiting.append(mine)
+        try:
+            await mine
+        except asyncio.CancelledError:
+            if mine.done() and not mine.cancelled():
+                self._called = False
+                self._over()  # it is the next one's
+            raise
+        self._called = False
 
     def _over(self) -> None:
-        """Another turn of the loop: it is that of the one that has waited longest."""
+        """Another turn of the loop; the next one is that of whoever has waited longest."""
         self._began = None
         while self._waiting:
-            next_one = self._waiting.popleft()
-            if not next_one.done():
-                self._start()
-                next_one.set_result(None)
+            mine = self._waiting.popleft()
+            if not mine.done():
+                self._called = True
+                mine.set_result(None)
                 return
