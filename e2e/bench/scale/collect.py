@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     if not collected:
         running.report(f"error: nothing to collect; {runs.DATA} is as it was")
         return 1
-    kept = runs.read() if "--add" in arguments else ()
+    kept = runs.read(runs.DATA) if "--add" in arguments else ()
     runs.DATA.parent.mkdir(exist_ok=True)
     runs.DATA.write_bytes(runs.written(runs.added(kept, collected)))
     running.report(f"written: {runs.DATA}, of {runs.sizes(collected)}")

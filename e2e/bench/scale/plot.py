@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     if not check and (code := running.explained(__doc__, arguments)) is not None:
         return code
     try:
-        made = files(runs.read(), PAGE.read_text(encoding="utf-8"))
+        made = files(runs.read(runs.DATA), PAGE.read_text(encoding="utf-8"))
     except ValueError as error:
         running.report(f"error: {error}")
         return 1

@@ -20,7 +20,7 @@ _LONG = 8
 Run = Mapping[str, Any]
 
 
-def read(path: Path = DATA) -> Sequence[Run]:
+def read(path: Path) -> Sequence[Run]:
     """The collected runs, by size; none if there is no file."""
     found: Sequence[Run] = orjson.loads(path.read_bytes())["runs"] if path.exists() else []
     return found
