@@ -202,6 +202,7 @@ class Scale:
             found = {"before_ms": before["last_ms"], "during_ms": during, "burst": burst}
             await self._fleet.rejoin(hanging, self._fleet.cluster(hanging).url)
             await self._fleet.all_ready(self.host)
+            await self._quiet()  # what that member still lacked belongs to this phase, not to the next
         return found
 
     async def flap(self) -> Figures:

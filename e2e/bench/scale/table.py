@@ -77,6 +77,7 @@ def _rows() -> Iterator[tuple[str, Cell]]:
         "controller's event loop late, longest, ms",
         lambda run: _values([max(run.get("late_ms", {}).values(), default=None)]),
     )
+    yield "load of the machine before the run (1 minute)", _load
 
 
 def _phases(*path: str) -> Cell:
@@ -100,6 +101,10 @@ def _memory(run: Run) -> str:
 def _hang(run: Run) -> str:
     during = run.get("hang", {}).get("during_ms")
     return _values([runs.figure(run, "hang", "before_ms"), max(during) if during else None])
+
+
+def _load(run: Run) -> str:
+    return _values(run["machine"].get("load_before", [])[:1])
 
 
 def _scrape(run: Run) -> str:

@@ -29,7 +29,13 @@ def raw(members: int, **others: Any) -> dict[str, Any]:
         "members": members,
         "objects": 50,
         "began": "2026-11-30T06:00:00+00:00",
-        "machine": {"system": "Linux 6.1 x86_64", "cpu": "Abacus 9", "cores": 2, "memory_mb": 16_384},
+        "machine": {
+            "system": "Linux 6.1 x86_64",
+            "cpu": "Abacus 9",
+            "cores": 2,
+            "memory_mb": 16_384,
+            "load_before": [0.25, 1.0, 2.0],
+        },
         "versions": {"commit": "0123456789abcdef", "kubernetes": "v1.36.3", "etcd": "3.6.16", "python": "CPython 3.12"},
         "join": {"ready_after_last_join_s": 0.5, "controller_mb": 90.0},
         "singles": {"create": {"last_ms": 204.3}, "update": {"last_ms": 241.9}, "delete": {"last_ms": 150.4}},
@@ -129,6 +135,7 @@ def test_a_column_for_each_run_and_a_row_for_what_any_of_them_has() -> None:
     assert shown["placements per second"] == ["1,900 / 1,900 / 1,900"] * 2
     assert shown["one member hangs: one object, last of the others, ms: before / worst of four"] == ["30 / 90"] * 2
     assert shown["controller's event loop late, longest, ms"] == ["41"] * 2
+    assert shown["load of the machine before the run (1 minute)"] == ["0.25"] * 2
     assert "restart: writes of other objects" not in shown
 
 
