@@ -20,7 +20,7 @@ from e2e.bench.scale.panels import Line, Panel, Whose
 WIDTH = 1000
 COLUMNS = 2
 _PANEL_WIDTH, _PANEL_HEIGHT = WIDTH / COLUMNS, 330
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 18, 74, 50
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 18, 74, 50
 """Of each panel, around its axes: numbers and unit; nothing; title and legend; sizes and their name."""
 _LEGEND_COLUMNS = 3
 _HEADER, _LINE, _MARGIN = 44, 16, 20
