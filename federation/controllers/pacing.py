@@ -24,6 +24,11 @@ has mended something should see it work within minutes, even what we took for ho
 RIGHT_MISSING = (2.0, 60.0)
 """The same for a missing right: whoever grants it should not wait for long to see it work."""
 
+CROWD = 16
+"""Clusters that wait, of one object, from which on they wait for one another."""
+PATIENCE = 0.5
+"""The share of its wait by which each of a crowd waits longer."""
+
 REFUSED = {RETRY["slow"], RETRY["never"], RIGHT_MISSING}
 """What a member that answers has refused, and may refuse again."""
 
@@ -44,7 +49,7 @@ def next_setback(before: Setback | None, action: Push, outcome: Outcome, now: fl
     again = before is not None and (before.digest, before.pace) == (digest, pace)
     attempts = before.attempts + 1 if before is not None and again else 1
     wait = delay(attempts - 1, base=pace[0], cap=pace[1])
-    return Setback(outcome.status, outcome.message, digest, now + wait, attempts, pace, since=now)
+    return Setback(outcome.status, outcome.message, digest, now + wait, attempts, pace, since=now, wait=wait)
 
 
 def retried(track: Track, cluster: str, since: float, *, anew: bool) -> bool:
@@ -57,7 +62,7 @@ def retried(track: Track, cluster: str, since: float, *, anew: bool) -> bool:
         return False
     if setback.pace == RETRY["never"] and not anew:
         return False
-    setback.not_before, setback.attempts = since, 0
+    setback.not_before, setback.attempts, setback.wait = since, 0, 0.0
     return True
 
 
@@ -84,16 +89,22 @@ def remaining_delay(action: Push, track: Track, cluster: str, now: float) -> flo
             now + wait,
             contest.count,
             since=now,
+            wait=wait,
         )
     return max(0.0, wait)
 
 
 def next_try(track: Track) -> float | None:
-    """When the first delayed action may go (monotonic seconds); None when none is delayed, or a new plan is due."""
+    """When the first delayed action is to go (monotonic seconds); None when none is delayed, or a new plan is due.
+
+    Each try is a plan for all clusters of the object: one for each of a thousand that refuse it would cost a core.
+    Where many wait, they wait somewhat longer, for one another: then there are four plans in the longest wait.
+    """
     if track.stale:
         return None
+    more = PATIENCE if len(track.setbacks) + len(track.leaving) >= CROWD else 0.0
     times = (
-        _not_before(action, track, cluster)
+        _not_before(action, track, cluster, more)
         for cluster, action in track.actions.items()
         if isinstance(action, Push) and cluster not in track.pending
     )
@@ -121,15 +132,18 @@ def evidence(outcome: Outcome) -> tuple[Evidence, float | None]:
     return evidence, failure.retry_after
 
 
-def _not_before(action: Push, track: Track, cluster: str) -> float:
-    """When this very action may go again, by what came of it before (monotonic seconds); 0 when nothing did."""
+def _not_before(action: Push, track: Track, cluster: str, more: float = 0.0) -> float:
+    """When this very action may go again, by what came of it before (monotonic seconds); 0 when nothing did.
+
+    `more` is by which share of its wait it waits longer.
+    """
     when = 0.0
     left = track.leaving.get(cluster)
     if left is not None and isinstance(action, Delete | Release) and left.uid == action.uid:
-        when = left.since + left.wait
+        when = left.since + left.wait * (1.0 + more)
     setback = track.setbacks.get(cluster)
     if setback is not None and setback.digest == identity(action):
-        when = max(when, setback.not_before)
+        when = max(when, setback.not_before + setback.wait * more)
     return when
 
 

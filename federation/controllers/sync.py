@@ -356,10 +356,8 @@ class Sync:
             member = self._world.members.get(cluster)
             if member is None or member.lane is None:
                 continue
-            wait = pacing.remaining_delay(action, track, cluster, now)
-            if wait > 0:
-                self._queue.add_after(key, wait)
-                continue
+            if pacing.remaining_delay(action, track, cluster, now) > 0:
+                continue  # `reporting` brings the key back
             track.pending = including(track.pending, cluster)
             member.lane.submit(key, urgent=track.urgent)
 

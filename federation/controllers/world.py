@@ -34,7 +34,7 @@ class Setback:
     """Why the last action at one cluster did not succeed, and when it is worth another try (monotonic seconds).
 
     `attempts` counts failures in a row that are worth the same `pace`: base and cap of the wait, in seconds. `since` is
-    when the last one was (monotonic).
+    when the last one was (monotonic), `wait` how many seconds it is waited after that.
     """
 
     status: PropagationStatus
@@ -44,6 +44,7 @@ class Setback:
     attempts: int = 1
     pace: tuple[float, float] = (0.0, 0.0)
     since: float = 0.0
+    wait: float = 0.0
 
 
 def status_hash(item: FederatedObject) -> int:

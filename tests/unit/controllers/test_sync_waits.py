@@ -1,5 +1,7 @@
-"""When a refused or unconfirmed action is tried again: no wait is lost, none outlives its reason.."""
+"""When a refused or unconfirmed action is tried again: no wait is lost, none outlives its reason."""
 
+import asyncio
+import itertools
 import time
 from typing import Any
 
@@ -8,12 +10,17 @@ import pytest
 from federation.controllers import pacing, sync
 from federation.controllers.events import Events
 from federation.controllers.world import Leaving, Setback, Track, TypeState, World
+from federation.core import planning
+from federation.core.facts import Facts
 from federation.model.conditions import PropagationStatus
+from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan
 from federation.model.resources import Key, ObjectName, Resource
 from federation.model.status import Status
 from federation.runtime.keyqueue import KeyQueue
+from tests.unit.controllers.rig import Rig
+from tests.unit.virtualtime import virtual
 
 KEY = Key("configmaps", "shop", "settings")
 APPLY = Apply(b"{}", "digest", "v1")
@@ -128,3 +135,32 @@ async def test_other_waits_go_on(cluster: str, type_name: str, pace: tuple[float
     syncing.retry_cluster(cluster, type_name)
     assert queue.take_nowait() is None
     assert pacing.remaining_delay(APPLY, one, "m1", time.monotonic()) > 900
+
+
+@pytest.mark.parametrize("members", [20, 60])
+@virtual
+async def test_clusters_that_all_refuse_an_object_are_tried_again_together(members: int) -> None:
+    """Each try plans the object for all of them: its cost must not grow with the square of the fleet."""
+    names = [f"m{number}" for number in range(members)]
+    denied = Failure(FailureKind.DENIED, "a policy says no")
+    async with Rig(*names) as rig:
+        for member in rig.members.values():
+            member.fails = lambda verb, name: denied
+        rig.put()
+        with pytest.MonkeyPatch.context() as patch:
+            plans, plan = [0.0], planning.plan
+
+            def counted(facts: Facts) -> Plan:
+                plans.append(time.monotonic())
+                return plan(facts)
+
+            patch.setattr(planning, "plan", counted)
+            await asyncio.sleep(3600)
+        assert len(plans) <= 60
+        waits = [later - earlier for earlier, later in itertools.pairwise(plans)]
+        assert max(waits) <= (1 + pacing.PATIENCE) * pacing.RETRY["slow"][1]
+        assert {len(member.calls) for member in rig.members.values()} <= set(range(15, 40))
+        for member in rig.members.values():
+            member.fails = lambda verb, name: None
+        await asyncio.sleep(500)
+        assert set(rig.lines().values()) == {""}
