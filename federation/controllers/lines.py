@@ -57,6 +57,7 @@ def all_answered(track: Track) -> bool:
         or (isinstance(action, Delete | Release) and name in track.leaving)
         or _guessed(name, action, track)
         for name, action in track.actions.items()
+        if not isinstance(action, Keep)  # as nearly all: 1 ms of every turn of an object in 3,500 clusters
     )
 
 
@@ -79,6 +80,9 @@ def _line(  # noqa: PLR0917 - private, called once
     late: bool,
     held: Held,
 ) -> ClusterStatus:
+    if isinstance(action, Keep):  # as nearly all
+        message = "; ".join(filter(None, (claims.rivals_message(action.rivals), action.note, track.dropped.get(name))))
+        return ClusterStatus(name, message=message, fingerprint=summary.fingerprint(action.digest, action.owned_digest))
     before = stored.get(name)
     applied = track.applied.get(name)
     fingerprint = summary.fingerprint(applied.digest, applied.owned_digest) if applied and applied.known else ""
@@ -86,9 +90,6 @@ def _line(  # noqa: PLR0917 - private, called once
     setback = track.setbacks.get(name)
     status, message = PropagationStatus.PENDING, ON_ITS_WAY
     match action:
-        case Keep(digest=digest, owned_digest=owned, rivals=rivals, note=note):
-            message = "; ".join(filter(None, (claims.rivals_message(rivals), note, track.dropped.get(name))))
-            return ClusterStatus(name, message=message, fingerprint=summary.fingerprint(digest, owned))
         case Wait(status=PropagationStatus.PENDING) if setback is not None and _recreating(setback):
             status, message = setback.status, setback.message
         case Wait(status=PropagationStatus.PENDING, known=False) if before is not None and _holds(

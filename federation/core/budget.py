@@ -47,7 +47,7 @@ def fit(lines: Sequence[ClusterStatus]) -> Fitted:
     # Whether times fit must not depend on which are known, or what is left out now would change the next answer.
     need = sum(_SINCE for line in fitted.lines if line.status)
     room = TOTAL - _CONDITIONS - need
-    if len(lines) * _WORST_LINE > room and sum(map(_line_size, fitted.lines)) > room:
+    if len(lines) * _WORST_LINE > room and _sizes(fitted.lines) > room:
         return fitted
     return fitted._replace(lines=_timed(fitted.lines, times))
 
@@ -60,10 +60,10 @@ def _fit(lines: Sequence[ClusterStatus]) -> Fitted:
     room = TOTAL - _CONDITIONS
     for cap in _CAPS:
         fitted = _share_messages(lines, cap)
-        if len(lines) * _WORST_LINE <= room or sum(map(_line_size, fitted)) <= room:
+        if len(lines) * _WORST_LINE <= room or _sizes(fitted) <= room:
             return Fitted(tuple(fitted))
     bare = [_replaced(line, message="") for line in lines]
-    if sum(map(_line_size, bare)) > room:
+    if _sizes(bare) > room:
         bare = [_replaced(line, fingerprint="") if line.status else line for line in bare]
     examples = _examples(lines)
     for index in examples:
@@ -185,6 +185,13 @@ def _replaced(
     )
 
 
+def _sizes(lines: Sequence[ClusterStatus]) -> int:
+    """Bytes of all lines, as `_line_size` counts them; encoding them at once takes a tenth of the time."""
+    if any(line.remote_status is not msgspec.UNSET for line in lines):
+        return sum(map(_line_size, lines))
+    return max(0, _size(lines) - 1)
+
+
 def _line_size(line: ClusterStatus) -> int:
     """Bytes of the line and its comma, without its remoteStatus."""
     if line.remote_status is not msgspec.UNSET:
@@ -192,7 +199,7 @@ def _line_size(line: ClusterStatus) -> int:
     return _size(line) + 1
 
 
-def _size(value: ClusterStatus | str) -> int:
+def _size(value: ClusterStatus | Sequence[ClusterStatus] | str) -> int:
     """Bytes that the API server takes for it: its JSON, made to stand in HTML, has `<`, `>` and `&` as six bytes each
     (`\\u003c`), and so the two line separators of Unicode. A thousand messages full of `<nil>` are a third more.
     """

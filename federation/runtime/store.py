@@ -49,6 +49,10 @@ class Store(Generic[V]):
         """The names in one namespace."""
         return tuple(self._namespaces.get(namespace, ()))
 
+    def count(self, namespace: str) -> int:
+        """How many there are in one namespace."""
+        return len(self._namespaces.get(namespace, ()))
+
     def put(self, name: ObjectName, value: V) -> V | None:
         """Remember an object; the answer is what was there before."""
         before = self._items.get(name)

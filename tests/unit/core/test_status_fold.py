@@ -562,3 +562,11 @@ def test_no_fleet_breaks_the_budget(count: int, name: int, message: int, healthy
     fitted = budget.fit(lines)
     assert len(msgspec.json.encode(fitted.lines)) <= budget.TOTAL - 8192
     assert len(fitted.lines) + fitted.left_out == count
+
+
+@given(LINES, st.booleans(), st.sampled_from(["", "<nil> & \u2028"]))
+def test_all_lines_together_take_what_each_takes(lines: list[ClusterStatus], remote: bool, text: str) -> None:
+    lines = [msgspec.structs.replace(line, message=line.message + text) for line in lines]
+    if remote and lines:
+        lines[0] = msgspec.structs.replace(lines[0], remote_status=msgspec.Raw(b'{"phase":"Running"}'))
+    assert budget._sizes(lines) == sum(map(budget._line_size, lines))

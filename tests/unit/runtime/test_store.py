@@ -22,7 +22,9 @@ def test_store_is_a_dict_with_an_index(steps: list[tuple[bool, ObjectName, int]]
         assert dict(store.items()) == model
         assert (len(store), set(store)) == (len(model), set(model))
         for namespace in ("", "a", "b", "nowhere"):
-            assert sorted(store.within(namespace)) == sorted(name for name in model if name.namespace == namespace)
+            within = sorted(name for name in model if name.namespace == namespace)
+            assert sorted(store.within(namespace)) == within
+            assert store.count(namespace) == len(within)
     assert set(store._namespaces) == {name.namespace for name in model}
 
 
