@@ -189,7 +189,7 @@ def _sizes(lines: Sequence[ClusterStatus]) -> int:
     """Bytes of all lines, as `_line_size` counts them; encoding them at once takes a tenth of the time."""
     if any(line.remote_status is not msgspec.UNSET for line in lines):
         return sum(map(_line_size, lines))
-    return max(0, _size(lines) - 1)
+    return _size(lines) - 1 if lines else 0
 
 
 def _line_size(line: ClusterStatus) -> int:
