@@ -29,7 +29,7 @@ from federation.controllers import (
 from federation.controllers.ports import EventRecorder, HubPort
 from federation.controllers.strays import Strays
 from federation.controllers.world import NOBODY, Track, TypeState, World, including, without, without_status
-from federation.core import budget, planning, removal, summary
+from federation.core import budget, cadence, planning, removal, summary
 from federation.core.facts import Facts
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
@@ -103,6 +103,10 @@ class Sync:
             federated = without_status(federated)
             state.objects.put(name, federated)
         if track.stale or track.departed or track.plan is None:
+            rest = track.since + cadence.rest(len(track.actions)) - time.monotonic()
+            if rest > 0 and not track.urgent:
+                self._queue.add_after(key, rest)
+                return
             await self._plan(key, state, federated, track)
         await self._reporter.report(key, state, federated, track)
 

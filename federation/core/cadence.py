@@ -1,4 +1,6 @@
-"""How often one federated object's status is written while its clusters answer. Pure; used by reporting.
+"""How often one federated object is planned, and its status written, while its clusters answer. Pure.
+
+Used by sync and reporting.
 
 A write costs the hub some milliseconds, and more the more clusters there are (docs/performance.md). So what settles
 soon is written once, and what takes long a few times: many clusters are waited for longer, and later reports come
@@ -13,6 +15,9 @@ RAREST = 120.0
 """Seconds between two reports of an object whose clusters still have not all answered, at most."""
 PAUSE = (0.1, 1.0)
 """Seconds between two writes for every ten clusters, and at most, where each change has all its answers at once."""
+REST = (100, 25e-6)
+"""Clusters from which on an object has a rest between two plans, and its seconds for each of them: three times what a
+plan takes."""
 
 
 def settle(clusters: int, *, goes: bool = False) -> float:
@@ -31,6 +36,16 @@ def pause(clusters: int) -> float:
     """Seconds after a write before which no other is made, though every cluster has answered."""
     each, most = PAUSE
     return min(each * (clusters // 10), most)
+
+
+def rest(clusters: int) -> float:
+    """Seconds after a plan before which there is no other that its user does not wait for.
+
+    Each of its clusters may have news, and each plan is for all of them: a thousand copies that somebody changes, one
+    after another, would be a thousand plans for a thousand clusters.
+    """
+    many, each = REST
+    return each * clusters if clusters >= many else 0.0
 
 
 def following(elapsed: float) -> float:

@@ -18,7 +18,7 @@ from federation.model.plan import Plan
 from federation.model.resources import KUBEFED_CLUSTERS, ObjectName
 from federation.model.status import Status
 from tests.unit.controllers.fleet import SYSTEM, Fleet
-from tests.unit.controllers.rig import CONFIGMAPS, Rig
+from tests.unit.controllers.rig import CONFIGMAPS, WEB, Rig
 from tests.unit.virtualtime import VirtualLoop, settle, virtual
 
 SLICE = 10
@@ -79,6 +79,38 @@ async def test_long_plans_that_are_due_at_once_have_turns_of_their_own(monkeypat
         assert all(rig.data("m1", name=name_of(number)) == "c" for number in range(MANY))
     assert sum(turns) == pytest.approx(MANY * 0.05)
     assert max(turns) == pytest.approx(0.05)
+
+
+@virtual
+async def test_news_of_many_clusters_one_after_another_is_planned_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each plan is for all clusters; what a user changes does not wait for that."""
+    names = [f"m{number}" for number in range(120)]
+    plan, plans = planning.plan, 0
+
+    def counted(facts: Facts) -> Plan:
+        nonlocal plans
+        plans += 1
+        return plan(facts)
+
+    async with Rig(*names) as rig:
+        rig.put()
+        await asyncio.sleep(60)
+        monkeypatch.setattr(planning, "plan", counted)
+        for name in names:
+            rig.members[name].remove(CONFIGMAPS.target, WEB)
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(1)
+        assert {rig.data(name) for name in names} == {"b"}
+        assert plans <= 50
+        rig.members["m7"].remove(CONFIGMAPS.target, WEB)
+        await settle()
+        now, before = time.monotonic(), plans
+        rig.put(template={"data": {"a": "c"}})
+        await settle()
+        assert (time.monotonic(), plans) == (now, before + 1)
+        await asyncio.sleep(60)
+        assert {rig.data(name) for name in names} == {"c"}
+        assert set(rig.lines().values()) == {""}
 
 
 @virtual

@@ -24,3 +24,8 @@ def test_what_does_not_settle_is_reported_ever_more_rarely() -> None:
     while at[-1] < 600:
         at.append(cadence.following(at[-1]))
     assert at == [20, 30, 60, 120, 240, 360, 480, 600]
+
+
+@pytest.mark.parametrize(("clusters", "seconds"), [(0, 0.0), (99, 0.0), (100, 0.0025), (1000, 0.025), (3500, 0.0875)])
+def test_only_objects_in_many_clusters_rest_between_plans(clusters: int, seconds: float) -> None:
+    assert cadence.rest(clusters) == pytest.approx(seconds)
