@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import structlog
 
 from federation import logs
+from federation.controllers.capacity import Capacity
 from federation.controllers.clusters import Clusters
 from federation.controllers.events import Events
 from federation.controllers.fanout import Fanout
@@ -34,7 +35,7 @@ from federation.kube.gates import AGENT, Gatekeeper
 from federation.kube.hub import HubWriter
 from federation.kube.reflector import Reflector
 from federation.kube.serving import Listener
-from federation.kube.sockets import descriptors, sockets
+from federation.kube.sockets import RESERVED, descriptors, sockets
 from federation.kube.watches import Watches
 from federation.model import marks
 from federation.model.errors import ApiFailure, FederationError
@@ -148,6 +149,7 @@ class Controller:
         self._intake = Tasks()
         self._workers = Tasks()
         self._lateness = Lateness()
+        self._capacity = Capacity(self.world, lambda: sockets.most, files_for)
         syncing = Workers("sync", self.queue, self._lateness.looking(self.sync.process))
         self._syncing = Crew(syncing, self._workers)
         self.started = False
@@ -172,7 +174,14 @@ class Controller:
         self._workers.keep(self.sync.sweep, "sweep")
         self._workers.keep(self.sync.reassert, "reassert")
         self.started = True
-        log.info("controller started", clusters=len(self.world.members), types=len(self.world.types))
+        self._workers.keep(self._capacity.serve, "capacity")
+        log.info(
+            "controller started",
+            clusters=len(self.world.members),
+            types=len(self.world.types),
+            connections_needed=self._capacity.count(),
+            connections_most=sockets.most,
+        )
 
     async def stop(self) -> None:
         """End in order: intake, lanes, the last statuses and events, connections."""
@@ -207,6 +216,12 @@ class Controller:
         self.types.rescoped()
         if self.started:
             self._syncing.resize(self.world.settings.sync_concurrency)
+
+
+def files_for(connections: int) -> int:
+    """Open files by which so many connections may be open: the reverse of `Sockets.most`."""
+    files = connections + RESERVED
+    return files + files // 15 + 1
 
 
 async def _run(options: Options) -> int:

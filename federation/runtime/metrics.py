@@ -43,6 +43,8 @@ REQUEST_SECONDS_IN_ALL = Family(
     ["cluster"],
 )
 CONNECTIONS = Gauge("federation_open_connections", "Connections to API servers that are open, watches included.")
+CONNECTIONS_NEEDED = Gauge("federation_connections_needed", "Connections that the members and types need.")
+CONNECTIONS_MOST = Gauge("federation_connections_limit", "Connections that may be open, by the limit of open files.")
 CONNECTIONS_OPENED = Counter("federation_connections_opened_total", "Connections to API servers that were opened.")
 UNREADABLE = Family(
     "counter",

@@ -1,0 +1,66 @@
+"""How many connections the fleet needs, counted before they are opened, and said when the process may not have as many.
+
+Where they run out, the last members are the ones that are not watched, some time after the start: whoever runs the
+controller should read it at once, with the number that would do.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from federation.controllers.world import World
+from federation.runtime import metrics
+
+HUB = 16
+"""Connections to the hub beside one for each type: of the system's own watches, and for requests."""
+REQUESTS = 2
+"""Connections to a member beside one for each type. A burst takes more where there are more, and gives them back."""
+RESERVED = 8
+"""One of so many is for requests, whatever is watched (kube.sockets)."""
+PERIOD = 5.0
+"""Seconds between two counts."""
+
+log = structlog.get_logger()
+
+
+def needed(members: int, types: int) -> int:
+    """Connections that so many members and types need."""
+    watches = types * (members + 1)
+    requests = REQUESTS * members + HUB
+    return max(watches + requests, -(-watches * RESERVED // (RESERVED - 1)))
+
+
+class Capacity:
+    """Compares what is needed with what may be open; `most` returns that, `files` how many open files would do."""
+
+    def __init__(self, world: World, most: Callable[[], int], files: Callable[[int], int]) -> None:
+        self._world = world
+        self._most = most
+        self._files = files
+        self._reported = 0
+
+    def count(self) -> int:
+        """Count now, and report a lack that was not reported yet. What is needed."""
+        most, count = self._most(), needed(len(self._world.members), len(self._world.types))
+        metrics.CONNECTIONS_NEEDED.set(count)
+        metrics.CONNECTIONS_MOST.set(most)
+        if count <= most:
+            self._reported = 0
+        elif count > self._reported + self._reported // 10:  # while a fleet joins, not once for each
+            self._reported = count
+            log.error(
+                "members and types need more connections than can be opened: raise the limit of open files",
+                needed=count,
+                most=most,
+                members=len(self._world.members),
+                types=len(self._world.types),
+                open_files_needed=self._files(count),
+            )
+        return count
+
+    async def serve(self) -> None:
+        """Count, until cancelled, while members and types come and go."""
+        while True:
+            await asyncio.sleep(PERIOD)
+            self.count()
