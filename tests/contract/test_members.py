@@ -467,3 +467,67 @@ def test_a_token_ends_with_its_account_or_with_what_it_is_bound_to(pair: Pair) -
     account(pair.one, namespace, "leaves")
     assert whoami(pair.one, bearers["leaves"])[0] == 401
     assert whoami(pair.one, bearers["stays"])[0] == 201
+
+
+def claims(bearer: str) -> Object:
+    """What a token says of itself."""
+    payload = bearer.split(".")[1]
+    found = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    assert isinstance(found, dict)
+    return found
+
+
+def shape(found: Any) -> Any:
+    """The names of claims, and which of them are within which."""
+    return {key: shape(value) for key, value in found.items()} if isinstance(found, dict) else type(found).__name__
+
+
+def test_an_account_renews_its_own_token_bound_to_the_same_secret(real: Pair, many: Pair) -> None:
+    """As the controller does at half of a token's life."""
+    shapes = []
+    for member in (real.one, many.one):
+        namespace = member.namespace()
+        name = namespace.rpartition("/")[2]
+        uid = account(member, namespace, "robot")["metadata"]["uid"]
+        rbac = namespace.replace(CORE, "/apis/rbac.authorization.k8s.io/v1")
+        rules = [{"apiGroups": [""], "resources": ["serviceaccounts/token"], "verbs": ["create"]}]
+        member.create(f"{rbac}/roles", {"metadata": {"name": "renews"}, "rules": rules})
+        robot = {"kind": "ServiceAccount", "name": "robot", "namespace": name}
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "renews"}
+        member.create(f"{rbac}/rolebindings", {"metadata": {"name": "renews"}, "subjects": [robot], "roleRef": role})
+        secret = member.create(f"{namespace}/secrets", {"metadata": {"name": "bound"}})["metadata"]
+        bound = {"apiVersion": "v1", "kind": "Secret", "name": "bound", "uid": secret["uid"]}
+        old = token(member, namespace, "robot", boundObjectRef=bound)
+        until(
+            lambda member=member, old=old, path=f"{namespace}/serviceaccounts/robot/token": (  # type: ignore[misc]
+                member.as_bearer(old).ask("POST", path, {"spec": {}}, dryRun="All")[0] == 201
+            )
+        )
+        new = token(member.as_bearer(old), namespace, "robot", boundObjectRef=bound, expirationSeconds=7200)
+        said = claims(new)
+        assert said["exp"] - said["iat"] == 7200
+        assert said["kubernetes.io"]["serviceaccount"] == {"name": "robot", "uid": uid}
+        assert said["kubernetes.io"]["secret"] == {"name": "bound", "uid": secret["uid"]}
+        for bearer in (old, new):
+            assert whoami(member, bearer) == (201, f"system:serviceaccount:{name}:robot")
+        assert member.ask("DELETE", f"{namespace}/secrets/bound")[0] == 200
+        until(lambda member=member, new=new, old=old: {whoami(member, each)[0] for each in (old, new)} == {401})  # type: ignore[misc]
+        shapes.append((shape(said), said["sub"].replace(name, "")))
+    assert shapes[0] == shapes[1]
+
+
+def test_a_token_for_somebody_else_lets_nobody_in(pair: Pair) -> None:
+    namespace = pair.one.namespace()
+    account(pair.one, namespace, "robot")
+    assert whoami(pair.one, token(pair.one, namespace, "robot", audiences=["vault"])) == (401, "")
+
+
+def test_a_token_lives_for_ten_minutes_at_least(real: Pair, many: Pair) -> None:
+    told = []
+    for member in (real.one, many.one):
+        namespace = member.namespace()
+        account(member, namespace, "robot")
+        code, said = member.ask("POST", f"{namespace}/serviceaccounts/robot/token", {"spec": {"expirationSeconds": 60}})
+        told.append((code, [cause["field"] for cause in said["details"]["causes"]], said["message"]))
+    assert told[0] == told[1]
+    assert told[0][:2] == (422, ["spec.expirationSeconds"])
