@@ -1,6 +1,6 @@
 """Measure one fleet and print its table; everything that was counted goes to bench-scale-<date>.json.
 
-usage: [MEMBERS=100] [OBJECTS=50] [IDLE=60] [PARTS=bare,bulk,idle,restart,hang,flap] [RAW=PATH]
+usage: [MEMBERS=100] [OBJECTS=50] [IDLE=60] [PARTS=bare,bulk,idle,restart,hang,away,flap] [RAW=PATH]
            python -m e2e.bench.scale
 
 RAW: where the figures go instead. A run that is broken off leaves those of the phases that it finished.
@@ -25,7 +25,7 @@ from e2e.bench.scale.report import show
 from federation.model.errors import FederationError
 from federation.playground.errors import PlaygroundError
 
-PARTS = ("bare", "bulk", "idle", "restart", "hang", "flap")
+PARTS = ("bare", "bulk", "idle", "restart", "hang", "away", "flap")
 Results = dict[str, Any]
 
 
@@ -106,6 +106,8 @@ async def _phases(fleet: ScaleFleet, results: Results, parts: list[str], idle: f
             await phase("restart", scale.restart)
         if "hang" in parts:
             await phase("hang", scale.hang)
+        if "away" in parts:
+            await phase("away", scale.away)
         if "bulk" in parts:
             await phase("delete", lambda: scale.bulk("delete"))
 

@@ -63,17 +63,25 @@ class ScaleFleet(Fleet):
         """Wait until every KubeFedCluster is Ready; the time when that was seen (perf_counter)."""
         ends = time.monotonic() + within
         while True:
-            found = (await host.get(CLUSTERS))["items"]
-            ready = sum(
-                each["type"] == "Ready" and each["status"] == "True"
-                for item in found
-                for each in (item.get("status") or {}).get("conditions") or ()
-            )
-            if ready == len(self.members):
+            unready = await _unready(host)
+            if not unready:
                 return time.perf_counter()
             if time.monotonic() > ends:
-                raise TimeoutError(f"{ready} of {len(self.members)} members are Ready after {within:g} s")
+                raise TimeoutError(f"{len(unready)} of {len(self.members)} members are not Ready after {within:g} s")
             await asyncio.sleep(0.2 + len(self.members) / 2000)
+
+    async def not_ready(self, host: Client, name: str, *, within: float = 600.0) -> None:
+        """Wait until this KubeFedCluster, and no other, is reported as not Ready."""
+        ends = time.monotonic() + within
+        while True:
+            found = await _unready(host)
+            if found - {name}:
+                raise RuntimeError(f"healthy members are not Ready: {', '.join(sorted(found - {name})[:5])}")
+            if found:
+                return
+            if time.monotonic() > ends:
+                raise TimeoutError(f"{name} is still Ready after {within:g} s")
+            await asyncio.sleep(0.5 + len(self.members) / 500)
 
     def kill_controller(self) -> None:
         """SIGKILL: nothing is released, nothing is written."""
@@ -100,3 +108,15 @@ class ScaleFleet(Fleet):
     def resident(self) -> float:
         """The controller's memory in MB."""
         return meter.resident(self.controller)
+
+
+async def _unready(host: Client) -> set[str]:
+    """KubeFedClusters that are not reported as Ready."""
+    return {
+        item["metadata"]["name"]
+        for item in (await host.get(CLUSTERS))["items"]
+        if not any(
+            each["type"] == "Ready" and each["status"] == "True"
+            for each in (item.get("status") or {}).get("conditions") or ()
+        )
+    }

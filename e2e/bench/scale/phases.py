@@ -6,8 +6,8 @@ A phase is measured until the last member holds it, and again when all is settle
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ QUIET = 3.0
 LONGEST = 1800.0
 """Seconds after which a phase has failed."""
 FLAPS = 10
+AWAY = 3
+"""How often one member goes away and comes back."""
 
 Figures = dict[str, Any]
 
@@ -183,10 +185,7 @@ class Scale:
     async def hang(self) -> Figures:
         """One member accepts connections and never answers: how do the others fare?"""
         hanging, others = self._fleet.members[-1], self._fleet.members[:-1]
-        async with FaultProxy(self._fleet.cluster(hanging), self._fleet.playground.ca) as proxy:
-            await self._fleet.rejoin(hanging, proxy.url)
-            await self._fleet.all_ready(self.host)
-            await self._quiet()
+        async with self._behind_a_proxy(hanging) as proxy:
             before = await self._one("hang-before", self.create, b"version-1", others)
             proxy.inject(Fault("blackhole"))
             during = []
@@ -196,14 +195,34 @@ class Scale:
             names = self._names()[:20]
             expected = self.arrivals.expect(names, b"version-4", others)
             burst = await self._measured(expected, lambda: together(self.update(name, 4) for name in names))
-            proxy.clear()
-            await self._fleet.all_ready(self.host)
+        return {"before_ms": before["last_ms"], "during_ms": during, "burst": burst}
+
+    async def away(self) -> Figures:
+        """One member goes away and comes back, again and again: how do the others fare, and what does it cost?"""
+        flapping, others = self._fleet.members[-1], self._fleet.members[:-1]
+        away, back = ([f"{when}-{number}" for number in range(AWAY)] for when in ("away", "back"))
+        async with self._behind_a_proxy(flapping) as proxy:
+            lacking = self.arrivals.expect([*away, *back], b"version-1", [flapping])
+            before = await self._one("away-before", self.create, b"version-1", others)
+            requests, costs = await meter.requests(self.host), self._costs()
+            found: dict[str, list[float]] = {"away_ms": [], "back_ms": []}
+            for number in range(AWAY):
+                proxy.inject(Fault("blackhole"))
+                await self._fleet.not_ready(self.host, flapping)
+                found["away_ms"].append((await self._one(away[number], self.create, b"version-1", others))["last_ms"])
+                proxy.clear()
+                await self._fleet.all_ready(self.host)
+                found["back_ms"].append((await self._one(back[number], self.create, b"version-1", others))["last_ms"])
+            await lacking.wait(LONGEST)
             await self._quiet()
-            found = {"before_ms": before["last_ms"], "during_ms": during, "burst": burst}
-            await self._fleet.rejoin(hanging, self._fleet.cluster(hanging).url)
-            await self._fleet.all_ready(self.host)
-            await self._quiet()  # what that member still lacked belongs to this phase, not to the next
-        return found
+            after, host = self._costs(), meter.between(requests, await meter.requests(self.host))
+        return {
+            "before_ms": before["last_ms"],
+            **found,
+            "seconds": round(after.at - costs.at, 1),
+            "controller_ms_per_s": round((after.controller - costs.controller) * 1e3 / (after.at - costs.at), 2),
+            "cluster_writes_per_time": round(meter.writes(host, ("kubefedclusters",)) / AWAY, 2),
+        }
 
     async def flap(self) -> Figures:
         """A cluster that concerns no object comes and goes: its label changes ten times."""
@@ -218,6 +237,21 @@ class Scale:
         await self._quiet()
         after = self._costs()
         return {"controller_ms_per_change": round((after.controller - before.controller) * 1e3 / FLAPS, 1)}
+
+    @asynccontextmanager
+    async def _behind_a_proxy(self, member: str) -> AsyncIterator[FaultProxy]:
+        """The controller reaches one member through a proxy, at which faults can be injected, and again without."""
+        async with FaultProxy(self._fleet.cluster(member), self._fleet.playground.ca) as proxy:
+            await self._fleet.rejoin(member, proxy.url)
+            await self._fleet.all_ready(self.host)
+            await self._quiet()
+            yield proxy
+            proxy.clear()
+            await self._fleet.all_ready(self.host)
+            await self._quiet()
+            await self._fleet.rejoin(member, self._fleet.cluster(member).url)
+            await self._fleet.all_ready(self.host)
+            await self._quiet()  # what that member still lacked belongs to this phase, not to the next
 
     # --- what a user does ------------------------------------------------------------------------------------------
 

@@ -63,6 +63,12 @@ def rows(results: Results, peer: Mapping[str, Any]) -> Iterator[Row]:
     if "hang" in results:
         yield Row("one member hangs: one object at the others before, ms", results["hang"]["before_ms"])
         yield Row("one member hangs: one object at the others during, worst, ms", max(results["hang"]["during_ms"]))
+    if "away" in results:
+        found = results["away"]
+        yield Row("one member away and back: one object at the others before, ms", found["before_ms"])
+        yield Row("one member away and back: the same, worst, ms", max(*found["away_ms"], *found["back_ms"]))
+        yield Row("one member away and back: controller CPU, ms per s", found["controller_ms_per_s"])
+        yield Row("one member away and back: writes of KubeFedClusters each time", found["cluster_writes_per_time"])
     if "flap" in results:
         yield Row("an unrelated label changes: controller CPU, ms", results["flap"]["controller_ms_per_change"])
     yield from _peaks(results, peer)

@@ -71,6 +71,7 @@ def _rows() -> Iterator[tuple[str, Cell]]:
     yield "restart: a user's change, last member, ms", _several(("restart", "a_users_change", "last_ms"))
     yield "restart: writes of other objects", _several(("restart", "writes_of_other_objects"))
     yield "one member hangs: one object, last of the others, ms: before / worst of four", _hang
+    yield "one member away and back: one object, last of the others, ms: before / worst of six", _away
     yield "a label that concerns nothing changes: controller CPU, ms", _several(("flap", "controller_ms_per_change"))
     yield "one scrape of /metrics: kB / ms of controller CPU", _scrape
     yield (
@@ -101,6 +102,11 @@ def _memory(run: Run) -> str:
 def _hang(run: Run) -> str:
     during = run.get("hang", {}).get("during_ms")
     return _values([runs.figure(run, "hang", "before_ms"), max(during) if during else None])
+
+
+def _away(run: Run) -> str:
+    during = [*run.get("away", {}).get("away_ms", []), *run.get("away", {}).get("back_ms", [])]
+    return _values([runs.figure(run, "away", "before_ms"), max(during, default=None)])
 
 
 def _load(run: Run) -> str:

@@ -17,6 +17,8 @@ from e2e import running
 from e2e.bench.scale import __main__ as program
 from e2e.bench.scale import arrivals, report
 from e2e.bench.scale.arrivals import Arrivals, Expected
+from e2e.bench.scale.fleet import ScaleFleet
+from tests.unit.virtualtime import virtual
 
 MEMBERS = ("m1", "m2")
 
@@ -126,6 +128,48 @@ def test_a_row_is_compared_with_the_bare_client_of_its_own_run() -> None:
     with console.capture() as printed:
         report.show(results, console)
     assert "50 objects on 100 simulated members" in printed.get()
+
+
+def test_a_member_that_comes_and_goes_is_compared_with_before() -> None:
+    away = {
+        "before_ms": 70.0,
+        "away_ms": [50.0, 90.0],
+        "back_ms": [40.0, 80.0],
+        "seconds": 130.0,
+        "controller_ms_per_s": 13.0,
+        "cluster_writes_per_time": 2.0,
+    }
+    found = [row[:2] for row in report.rows({"members": 17, "objects": 1, "away": away}, {})]
+    assert found == [
+        ("one member away and back: one object at the others before, ms", 70.0),
+        ("one member away and back: the same, worst, ms", 90.0),
+        ("one member away and back: controller CPU, ms per s", 13.0),
+        ("one member away and back: writes of KubeFedClusters each time", 2.0),
+    ]
+
+
+@virtual
+async def test_a_healthy_member_that_is_reported_as_away_ends_the_run() -> None:
+    host = mock.Mock()
+    ready = dict.fromkeys(("m1", "m2", "m3"), "True")
+
+    async def get(_: str) -> Any:
+        return {
+            "items": [
+                {"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": status}]}}
+                for name, status in ready.items()
+            ]
+        }
+
+    host.get = get
+    fleet = mock.Mock(members=tuple(ready))
+    with pytest.raises(TimeoutError):
+        await ScaleFleet.not_ready(fleet, host, "m2", within=5)
+    ready["m2"] = "False"
+    await ScaleFleet.not_ready(fleet, host, "m2")
+    ready["m3"] = "Unknown"
+    with pytest.raises(RuntimeError, match="healthy members are not Ready: m3"):
+        await ScaleFleet.not_ready(fleet, host, "m2")
 
 
 def test_kubefed_was_not_measured_at_every_size() -> None:
