@@ -66,8 +66,7 @@ class FederatedSink:
                 state.exists(name)
                 if before is None or _changed(before, item):
                     self._changed(name, urgent=not first)
-                else:
-                    self._compare(name, item)
+                self._compare(name, item)
             yield
         state.objects.listed()
         if first:
@@ -94,8 +93,7 @@ class FederatedSink:
         self._state.exists(item.where)
         if before is None or _changed(before, item):
             self._changed(item.where, urgent=True)
-        else:
-            self._compare(item.where, item)
+        self._compare(item.where, item)
 
     def remove(self, item: FederatedObject) -> None:
         """One object is gone.
@@ -115,7 +113,7 @@ class FederatedSink:
         self._changed(item.where, urgent=True)
 
     def _compare(self, name: ObjectName, item: FederatedObject) -> None:
-        """A status that somebody else wrote is written again."""
+        """A status that somebody else wrote is written again; one that is ours is not kept twice."""
         track = self._state.tracks.get(name)
         if track is not None and statuswrites.take_in(self._state, track, item):
             self._wake(Key(self._state.type.name, *name))

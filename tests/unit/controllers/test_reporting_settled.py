@@ -7,7 +7,7 @@ from federation.core import cadence
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject
 from federation.model.resources import Key
-from tests.unit.controllers.rig import WEB, Rig
+from tests.unit.controllers.rig import CONFIGMAPS, WEB, Rig
 from tests.unit.virtualtime import settle, virtual
 
 UNAVAILABLE = Failure(FailureKind.UNAVAILABLE, "503", 503)
@@ -105,6 +105,9 @@ async def test_of_a_status_that_is_ours_only_a_hash_is_kept_beside_the_track() -
         rig.put(template={"data": {"a": "c"}})
         await settle()
         assert bytes(stored(rig).status) == b""
+        rig.hub.put(CONFIGMAPS.federated, WEB, metadata={"annotations": {"example.com/seen": "today"}})
+        await settle()
+        assert (bytes(stored(rig).status), stored(rig).metadata.annotations) == (b"", {"example.com/seen": "today"})
         assert rig.lines() == {"m1": "", "m2": ""}
         rig.quiet()
     async with Rig("m1", "m2", after=rig) as again:
