@@ -2,8 +2,11 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable, Iterator
 
-from federation.core import cadence
+import orjson
+
+from federation.core import budget, cadence
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject
 from federation.model.resources import Key
@@ -158,3 +161,33 @@ async def test_a_hub_that_does_not_take_a_status_is_not_sent_it_at_each_answer_o
         rig.hub.fails = lambda verb, name: None
         await asyncio.sleep(60)
         assert rig.condition("Ready")["observedGeneration"] == 2
+
+
+@virtual
+async def test_a_thousand_clusters_that_each_fail_differently_are_a_write_a_second_and_within_the_budget() -> None:
+    """Each at another moment, and at each try with other words: the status moves all the time."""
+    names = [f"m{number:04d}" for number in range(1000)]
+    async with Rig(*names) as rig:
+        sent: list[float] = []
+
+        def noted(verb: str, _: object) -> Failure | None:
+            if verb == "status":
+                sent.append(asyncio.get_running_loop().time())
+            return None
+
+        def refusing(name: str, tries: Iterator[int]) -> Callable[[str, object], Failure]:
+            return lambda verb, _: Failure(FailureKind.DENIED, f"{name}, {next(tries)}: <nil> {'no ' * 100}", 403)
+
+        rig.hub.fails = noted
+        for name, fake in rig.members.items():
+            fake.fails = refusing(name, itertools.count(1))
+        for number, fake in enumerate(rig.members.values()):
+            fake.gate.clear()
+            asyncio.get_running_loop().call_later(number / 500, fake.gate.set)
+        rig.put()
+        await asyncio.sleep(60)
+        assert 3 < len(sent) <= 60
+        assert min(later - earlier for earlier, later in itertools.pairwise(sent)) >= 1.0
+        status = (rig.stored() or {})["status"]
+        assert {each["name"] for each in status["clusters"] if each["message"].startswith(each["name"])} == set(names)
+        assert len(orjson.dumps(status).replace(b"<", b"\\u003c").replace(b">", b"\\u003e")) <= budget.TOTAL
