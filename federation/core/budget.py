@@ -11,6 +11,7 @@ from typing import NamedTuple
 import msgspec
 
 from federation.core import sharing
+from federation.model.conditions import PropagationStatus
 from federation.model.status import ClusterStatus
 
 TOTAL = 256 * 1024
@@ -26,6 +27,8 @@ _REFERENCE = "same as "
 _SINCE = len(',"since":"2026-01-01T00:00:00Z"')
 _MESSAGE_MEMBER = len(',"message":')
 _WORST_LINE = 253 + 6 * MESSAGE + 200
+_EXAMPLES = len(PropagationStatus) * (_MESSAGE_MEMBER + 6 * _CAPS[1] + 2)
+"""Bytes of a message for each status, at most."""
 _DROPPED = len(',"generation":,"fingerprint":""') + 19 + 20
 """Bytes of a line, without its message, that a schema may drop which does not know our fields."""
 
@@ -76,14 +79,18 @@ def _fit(lines: Sequence[ClusterStatus]) -> Fitted:
 
 
 def full(lines: Sequence[ClusterStatus]) -> bool:
-    """Whether these stored lines leave no room for one more: others may have been left out. Never False wrongly."""
-    room = TOTAL - _CONDITIONS
-    if len(lines) * _WORST_LINE <= room - _WORST_LINE:
+    """Whether these stored lines leave no room for one more: others may have been left out. Never False wrongly.
+
+    Messages hardly count: they go before any line does, but for the examples.
+    """
+    room = TOTAL - _CONDITIONS - _WORST_LINE
+    if len(lines) * _WORST_LINE <= room:
         return False
-    size = sum(map(_line_size, lines))
+    size = _sizes([_replaced(line, message="") if line.message else line for line in lines])
+    size += min(_sizes(lines) - size, _EXAMPLES)
     if not any(line.fingerprint or line.message or line.generation for line in lines):
         size += len(lines) * _DROPPED  # more may have been written than the hub's schema knows (KubeFed's own CRDs)
-    return size > room - _WORST_LINE
+    return size > room
 
 
 def cut(text: str, limit: int) -> str:

@@ -10,10 +10,13 @@ from collections.abc import Callable
 import msgspec
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from federation.controllers.world import Track, TypeState
-from federation.core import budget
+from federation.core import budget, sharing
 from federation.kube import decoding
+from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.observations import MAY_HAVE_COPY
 from federation.model.resources import ObjectName
@@ -182,16 +185,37 @@ async def test_a_create_that_was_refused_leaves_no_doubt() -> None:
 
 
 @virtual
-async def test_a_status_without_room_for_every_line_tells_nothing_of_the_others() -> None:
-    """Lines that a full status leaves out may be of clusters that have a copy."""
-    lines = [{"name": f"c{number:05}", "status": "CreationFailed", "message": "x" * 250} for number in range(900)]
-    assert budget.full([ClusterStatus(line["name"], line["status"], line["message"]) for line in lines])
+@pytest.mark.parametrize(("length", "guessed"), [(250, {"m1", "m2"}), (10, set())])
+async def test_a_status_without_room_for_every_line_tells_nothing_of_the_others(length: int, guessed: set[str]) -> None:
+    """Lines that a full status leaves out may be of clusters that have a copy. Where only messages fill it, none is."""
+    names = [f"c{number:05}".ljust(length, "x") for number in range(900)]
+    lines = [{"name": name, "status": "CreationFailed", "message": "x" * 250} for name in names]
     async with Rig("m1", "m2") as rig:
         rig.put(clusters=("m1",))
         await settle()
         rig.hub.put(CONFIGMAPS.federated, WEB, status={"clusters": lines})
         federated = decoding.federated(orjson.dumps(rig.stored()))
-        assert Track.begin(federated, ["m1", "m2"]).guessed == {"m1", "m2"}
+        assert Track.begin(federated, ["m1", "m2"]).guessed == guessed
+
+
+@given(st.integers(100, 5000), st.integers(1, 253), st.integers(0, 320), st.integers(0, 3), st.sampled_from("x<é「"))
+def test_whatever_is_left_out_the_status_counts_as_full(
+    count: int, length: int, message: int, healthy: int, character: str
+) -> None:
+    statuses = [*PropagationStatus]
+    lines = [
+        ClusterStatus(
+            f"{number:05}".ljust(length, "x"),
+            "" if number % 4 < healthy else statuses[number % len(statuses)],
+            character * (number % (message + 1)),
+            number % 3,
+            f"{number % 7}.b" if number % 2 else "",
+        )
+        for number in range(count)
+    ]
+    kept = budget.fit(sharing.share(lines))
+    assert budget.full(kept.lines) or not kept.left_out
+    assert budget.full([ClusterStatus(each.name, each.status) for each in kept.lines]) or not kept.left_out
 
 
 @pytest.mark.parametrize("count", [1, 100, 3000, 6000])
