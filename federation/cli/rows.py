@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from federation.core import times
+from federation.core import summary, times
 from federation.joining.fleet import RIGHTS_ANNOTATION
 from federation.model.conditions import ClusterConditionType, ConditionType, PropagationStatus, Reason
 
@@ -123,14 +123,17 @@ def type_config(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = Fals
 
 
 def federated(found: Mapping[str, Any], type_name: str, now: dt.datetime, *, wide: bool = False) -> Row:
-    """A federated object: in how many of its clusters it is applied, and whether that is complete."""
+    """A federated object: in how many of its clusters it is applied, and whether that is complete.
+
+    Of thousands of clusters some may have no line: how many stands behind a +.
+    """
     metadata, ready = _map(found, "metadata"), condition(found, ConditionType.READY)
-    lines = _clusters(found)
+    lines, more = _clusters(found), summary.left_out(_text(ready.get("message")))
     applied, reason = _applied(found, lines) if _is_current(found) else ("Unknown", PropagationStatus.PENDING)
     row = (
         type_name,
         _text(metadata.get("name")),
-        f"{sum(1 for line in lines if not line.get('status'))}/{len(lines)}",
+        f"{sum(1 for line in lines if not line.get('status'))}/{len(lines)}" + (f"+{more}" if more else ""),
         applied,
         reason,
         age(metadata.get("creationTimestamp"), now),

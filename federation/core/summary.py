@@ -7,7 +7,7 @@ object back, so that nothing is written when nothing changed. The whole stays wi
 """
 
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from typing import Any, NamedTuple
 
 import msgspec
@@ -21,6 +21,7 @@ _NAMED = 3
 _OURS = frozenset(ConditionType)
 _REMOTE_STATUS = re.compile(r"status\.clusters\[(\d{1,6})\]\.remoteStatus\.?(.*)", re.DOTALL)
 """The field of a cause: the line's place in status.clusters, and the place in its remoteStatus."""
+_LEFT_OUT = re.compile(r"; (\d{1,9}) lines are left out below: the status is full(?:; |$)")
 _DECODER = msgspec.json.Decoder(Status)
 
 
@@ -59,7 +60,7 @@ def fold(
     )
     counted = _Counted.of(lines, selected, unjoined, nowhere)
     ready = (
-        _deleting(lines, generation)
+        _deleting(lines, generation, fitted)
         if deleting
         else _ready(counted, generation, reason, message, fitted, ready_reason=ready_reason)
     )
@@ -236,10 +237,7 @@ def _ready(
         parts.append(f"no cluster has joined as {some(counted.unjoined)}")
     if counted.leaving:
         parts.append(f"still to be removed from {some(counted.leaving)}")
-    if fitted.left_out:
-        parts.append(f"{fitted.left_out} lines are left out below: the status is full")
-    if fitted.without_message:
-        parts.append(f"{fitted.without_message} messages are left out below: the status is full")
+    parts.extend(_cut(fitted))
     if reason:
         why = reason
     elif not missing:
@@ -251,12 +249,26 @@ def _ready(
     return Condition(ConditionType.READY, status, why, "; ".join(parts), observed_generation=generation)
 
 
-def _deleting(lines: Sequence[ClusterStatus], generation: int) -> Condition:
+def _cut(fitted: budget.Fitted) -> Iterator[str]:
+    """What is not in the lines below, as Ready's message ends; `left_out` reads it."""
+    if fitted.left_out:
+        yield f"{fitted.left_out} lines are left out below: the status is full"
+    if fitted.without_message:
+        yield f"{fitted.without_message} messages are left out below: the status is full"
+
+
+def left_out(message: str) -> int:
+    """How many lines a status does not have, by the message of its condition Ready."""
+    found = _LEFT_OUT.search(message)
+    return int(found[1]) if found is not None else 0
+
+
+def _deleting(lines: Sequence[ClusterStatus], generation: int, fitted: budget.Fitted) -> Condition:
     """Not True: its user waits until it is gone, and it stays while a cluster has a copy."""
     under_way = all(phase(line.status) in {Phase.APPLIED, Phase.UNDER_WAY, Phase.REMOVING} for line in lines)
     why = Reason.PROGRESSING if under_way else Reason.CHECK_CLUSTERS
     left = f"; still to be removed from {some([line.name for line in lines])}" if lines else ""
-    message = f"the object is being deleted{left}"
+    message = "; ".join((f"the object is being deleted{left}", *_cut(fitted)))
     return Condition(ConditionType.READY, "False", why, message, observed_generation=generation)
 
 

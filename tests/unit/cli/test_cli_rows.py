@@ -1,13 +1,18 @@
 """Tables: rows from objects, and the layout of lines."""
 
 import datetime as dt
+import re
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from federation.cli import printing, rows
+from federation.core import summary
+from federation.model.conditions import Reason
+from federation.model.status import ClusterStatus
 
 NOW = dt.datetime(2026, 1, 10, 12, 0, 0, tzinfo=dt.UTC)
 
@@ -74,6 +79,32 @@ def test_federated_counts_the_clusters_that_hold_it() -> None:
     expected = ("deployments.apps", "web", "1/2", "False", "CheckClusters", "60m")
     assert rows.federated(found, "deployments.apps", NOW) == expected
     assert rows.federated(found, "deployments.apps", NOW, wide=True)[-2:] == ("4", READY["message"])
+
+
+@pytest.mark.parametrize("deleting", [False, True])
+def test_clusters_for_which_a_status_has_no_room_are_counted(deleting: bool) -> None:
+    """As the controller writes it."""
+    lines = [
+        ClusterStatus(f"m{number:04d}".ljust(63, "x"), "UpdateFailed" if number % 2 or deleting else "", "no")
+        for number in range(5000)
+    ]
+    names = frozenset(line.name for line in lines)
+    folded = summary.fold(
+        None,
+        generation=4,
+        reason=Reason.OK,
+        message="",
+        clusters=lines,
+        selected=names,
+        now="2026-01-01T00:00:00Z",
+        deleting=deleting,
+    )
+    found = {"metadata": {"name": "web", "generation": 4}, "status": msgspec.json.decode(msgspec.json.encode(folded))}
+    cell = rows.federated(found, "t", NOW)[2]
+    healthy, shown, more = (int(each) for each in re.split("[/+]", cell))
+    assert (healthy > 0) is not deleting
+    assert shown == len(folded.clusters) < 5000
+    assert shown + more == 5000
 
 
 def test_federated_whose_status_is_of_an_older_generation_is_unknown() -> None:
