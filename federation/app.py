@@ -190,6 +190,7 @@ class Controller:
         await self._intake.cancel()
         self.clusters.close_lanes()
         abandoned = await self.clusters.finish(GRACE)
+        self.sync.finish()
         await self.queue.rest(LAST_STATUSES)
         await self._workers.cancel()
         lost = await self.events.finish(max(LAST_EVENTS, end - time.monotonic()))

@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import structlog
 
-from federation.controllers import fanout, holdups, learning, pacing, push, removals
+from federation.controllers import fanout, holdups, learning, pacing, push
 from federation.controllers.learning import Turn
 from federation.controllers.outcomes import Outcome
 from federation.controllers.ports import EventRecorder
+from federation.controllers.removals import Removals
 from federation.controllers.world import Track, World, including, without
 from federation.core import managedfields
 from federation.model.conditions import Phase, PropagationStatus
@@ -37,6 +38,7 @@ class Executor:
         self._queue = queue
         self._events = events
         self._changed = changed
+        self._removals = Removals(events)
 
     async def execute(self, cluster: str, key: Key) -> tuple[Evidence, float | None]:
         """Do what is planned for this object in this cluster now; what the lane learns of its member from that."""
@@ -77,6 +79,10 @@ class Executor:
             self._record_outcome(turn, port.manager, outcome)
         return pacing.evidence(outcome)
 
+    def finish(self) -> None:
+        """Nothing more is executed: report what is not reported yet."""
+        self._removals.flush()
+
     def _record_outcome(self, turn: Turn, manager: str, outcome: Outcome) -> None:
         key, cluster, track, action = turn.key, turn.cluster, turn.track, turn.action
         current = track.actions.get(cluster)
@@ -113,7 +119,7 @@ class Executor:
     def _removed(self, turn: Turn, outcome: Outcome) -> None:
         """The member accepted a removal: its event confirms it, or the removal is sent again."""
         key, cluster, track = turn.key, turn.cluster, turn.track
-        removals.report(turn, outcome, self._events)
+        self._removals.report(turn, outcome)
         if turn.action.uid:
             leaving = pacing.delete_accepted(track.leaving.get(cluster), turn.action.uid, time.monotonic())
             track.leaving[cluster] = leaving

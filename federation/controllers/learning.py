@@ -4,7 +4,6 @@ Our own writes come back twice, as their answer and as a watch event, in either 
 """
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -23,8 +22,7 @@ from federation.model.resources import Key, ObjectName
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(msgspec.Struct, frozen=True, gc=False):
     """One action under way: what it was when it started."""
 
     key: Key

@@ -7,6 +7,7 @@ It is sent unforced first: a conflict names every field and its manager and cost
 import functools
 from dataclasses import replace
 
+import msgspec
 import orjson
 
 from federation.controllers import clearing, inspecting, recreating, releasing
@@ -26,7 +27,7 @@ async def carry_out(action: Push, target: Target) -> Outcome:
     match action:
         case Apply():
             resource = at_version(target.resource, action.api_version)
-            target = target if resource is target.resource else replace(target, resource=resource)
+            target = target if resource is target.resource else msgspec.structs.replace(target, resource=resource)
             return await (_restore(action, target) if action.restores else _apply(action, target))
         case Claim():
             return await releasing.claim(action, target)
@@ -96,7 +97,7 @@ async def _apply(action: Apply, target: Target, *, adopting: bool = False) -> Ou
     seen = await inspecting.inspect(action.body, target, written) if written.size and not outcome.status else None
     if seen is None:
         return outcome
-    return replace(outcome, dropped=seen.dropped, fully_owned=seen.fully_owned)
+    return msgspec.structs.replace(outcome, dropped=seen.dropped, fully_owned=seen.fully_owned)
 
 
 async def _write(target: Target, body: bytes, *, force: bool, whole: bool) -> Written | Failure:
@@ -133,7 +134,8 @@ async def _after(
         if action.hand_over is not None:
             failure = await _hand_over(target, metadata.uid, action.hand_over)
             if failure is not None:
-                return replace(failed(failure, "create", PropagationStatus.FIELD_RETENTION_FAILED), metadata=metadata)
+                refused = failed(failure, "create", PropagationStatus.FIELD_RETENTION_FAILED)
+                return msgspec.structs.replace(refused, metadata=metadata)
         return Outcome(metadata, created=True)
     if not action.uid or action.first or defaults is not None:
         # It was there before us: what we name must be ours alone, or it could never be removed again.
@@ -154,12 +156,12 @@ async def _after(
         if operations is not None:
             patched = await member.patch(resource, name, operations)
             if isinstance(patched, Failure):
-                return replace(failed(patched, "update"), metadata=metadata)
+                return msgspec.structs.replace(failed(patched, "update"), metadata=metadata)
             metadata = patched.metadata
     # It waited for another hub to release it: now it is ours, and our claim goes.
     withdrawn = await releasing.withdraw_claim(target, metadata)
     if isinstance(withdrawn, Failure):
-        return replace(failed(withdrawn, "update"), metadata=metadata)
+        return msgspec.structs.replace(failed(withdrawn, "update"), metadata=metadata)
     return Outcome(withdrawn, contest=contest)
 
 
@@ -215,7 +217,7 @@ async def _refused(action: Apply, target: Target, outcome: Outcome) -> Outcome:
     if begun is None:
         message = f"being recreated, because the cluster refuses the change: {failure.message}"
         return Outcome(status=PropagationStatus.WAITING_FOR_REMOVAL, message=message, recreating=True)
-    return replace(
+    return msgspec.structs.replace(
         outcome,
         message=begun.message(failure.message),
         failure=failure if action.recreation.never else begun.failure,

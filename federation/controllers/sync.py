@@ -127,6 +127,10 @@ class Sync:
         """What the lane of one cluster does with a key when its turn comes."""
         return functools.partial(self._executor.execute, cluster)
 
+    def finish(self) -> None:
+        """The lanes have ended: report what is not reported yet."""
+        self._executor.finish()
+
     def forget_cluster(self, cluster: str, withdrawn: list[Key]) -> Iterator[None]:
         """A cluster has left: forget it, a step at a time, and plan anew what waited in its lane.
 

@@ -14,7 +14,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -50,8 +50,7 @@ DEADLINE = 10.0
 """Seconds for one request, by default."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """A 2xx answer."""
 
     code: int
@@ -205,7 +204,7 @@ class Connection:
         pool = self._pool
         patience = Patience(deadline)
         try:
-            async with patience:
+            with patience:
                 connection = pool.take_idle(urgent=urgent)
                 if connection is None:
                     waits = True
@@ -282,7 +281,7 @@ class Connection:
         sent = self.endpoint.credentials.header
         patience = Patience(DEADLINE)
         try:
-            async with patience:
+            with patience:
                 data = self._requests.encode(
                     "GET", path, params, None, accept=accept, content_type=JSON, authorization=sent
                 )

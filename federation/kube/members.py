@@ -23,8 +23,7 @@ PUSH_DEADLINE = 10.0
 """Seconds for one write to a member; KubeFed's was 30."""
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(msgspec.Struct, frozen=True, gc=False):
     """A write that succeeded: whether it created the object, and its metadata afterwards.
 
     `body` is the answer where the whole object was requested.

@@ -29,6 +29,7 @@ from federation.kube.listing import Collection, Listed, Listing, too_much
 from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.runtime import backoff, metrics
+from federation.runtime.patience import Patience
 
 
 class Readable(Protocol):
@@ -397,7 +398,7 @@ async def lines(
     iterator = aiter(chunks)
     while True:
         try:
-            async with asyncio.timeout(idle):
+            with Patience(idle):
                 chunk = await anext(iterator)
         except StopAsyncIteration:
             return

@@ -1,5 +1,6 @@
 """Names of things in the Kubernetes API: resources, object names and the keys that travel through the queues."""
 
+import functools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,14 +65,18 @@ class Resource:
 
     def collection(self, namespace: str = "") -> str:
         """The URL path that lists and watches: all namespaces when `namespace` is ""."""
-        version = segment(self.version)
-        root = f"/apis/{segment(self.group)}/{version}" if self.group else f"/api/{version}"
-        place = f"{root}/namespaces/{segment(namespace)}" if namespace else root
-        return f"{place}/{segment(self.plural)}"
+        return _collection(self.group, self.version, self.plural, namespace)
 
     def path(self, name: ObjectName) -> str:
         """The URL path of one object. Raises ValueError for an empty name: that would be the collection itself."""
         return f"{self.collection(name.namespace if self.namespaced else '')}/{segment(name.name)}"
+
+
+@functools.lru_cache(maxsize=1024)
+def _collection(group: str, version: str, plural: str, namespace: str) -> str:
+    root = f"/apis/{segment(group)}/{segment(version)}" if group else f"/api/{segment(version)}"
+    place = f"{root}/namespaces/{segment(namespace)}" if namespace else root
+    return f"{place}/{segment(plural)}"
 
 
 def segment(text: str) -> str:

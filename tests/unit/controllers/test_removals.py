@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from federation.controllers.removals import MOST
 from federation.core import planning
 from federation.core.facts import Facts
 from federation.model.marks import CREATED_ANNOTATION, DELETE_ADOPTED_ANNOTATION, MANAGED_LABEL
@@ -158,9 +159,8 @@ async def test_a_removal_by_placement_is_logged_counted_and_reported_once_for_al
             rig.put(clusters=())
             await asyncio.sleep(5)
         logged = [each for each in logs if each["event"] == "copy removed"]
-        assert [(each["cluster"], each["how"], each["why"], each["log_level"]) for each in logged] == [
-            ("m1", "deleted", "placement", "info"),
-            ("m2", "deleted", "placement", "info"),
+        assert [(each["clusters"], each["how"], each["why"], each["log_level"]) for each in logged] == [
+            (["m1", "m2"], "deleted", "placement", "info"),
         ]
         assert "generation 2" in logged[0]["change"]
         assert events(rig) == ["m1, m2: deleted: spec.placement.clusters of generation 2 does not select the cluster"]
@@ -217,6 +217,39 @@ async def test_a_deletion_that_is_sent_again_is_reported_once() -> None:
             rig.put(clusters=())
             await asyncio.sleep(60)
         assert rig.members["m1"].calls.count("delete ns/web") > 1
+        assert len([each for each in logs if each["event"] == "copy removed"]) == 1
+
+
+@virtual
+async def test_many_removals_at_once_are_few_lines_which_name_every_cluster() -> None:
+    clusters = [f"m{number:03}" for number in range(MOST + 20)]
+    async with Rig(*clusters) as rig:
+        rig.put(clusters=tuple(clusters))
+        await asyncio.sleep(1)
+        before = counted("deleted", "deletion")
+        with capture_logs() as logs:
+            rig.delete()
+            await asyncio.sleep(5)
+        lines = [each["clusters"] for each in logs if each["event"] == "copy removed"]
+        assert len(lines) <= 4
+        assert max(map(len, lines)) <= MOST
+        assert sorted(name for line in lines for name in line) == clusters
+        assert counted("deleted", "deletion") == before + len(clusters)
+
+
+@virtual
+async def test_what_is_not_logged_yet_is_logged_when_the_controller_ends() -> None:
+    async with Rig("m1") as rig:
+        rig.put()
+        await asyncio.sleep(1)
+        with capture_logs() as logs:
+            rig.delete()
+            await settle()
+            assert rig.data("m1") is None
+            assert not [each for each in logs if each["event"] == "copy removed"]
+            rig.sync.finish()
+            assert [each["clusters"] for each in logs if each["event"] == "copy removed"] == [["m1"]]
+            await asyncio.sleep(5)
         assert len([each for each in logs if each["event"] == "copy removed"]) == 1
 
 
