@@ -94,7 +94,7 @@ class ClusterSecrets:
 
     async def bind(self, name: str, secret: StoredObject, spec: Mapping[str, Any]) -> None:
         """A member has answered as itself: bind its credentials to this place, where nobody has done so yet."""
-        if binding.recorded(secret.metadata.annotations) is not None:
+        if binding.ANNOTATION in secret.metadata.annotations:
             self._refused(name, HostRefusesReason.PLACE, None)
             return
         annotations = {binding.ANNOTATION: binding.record(spec)}

@@ -41,6 +41,8 @@ as long, and while requests wait for connections to many servers: that is an ove
 MANY = 8
 """So many servers whose requests wait double HANGS. With more of them, slow responses get those that wait no new
 connections."""
+EARLY = 0.01
+"""Seconds that a timer may be early."""
 LATE = 0.1
 """Seconds that the event loop may be late; if it is later, responses may have come that are not read yet."""
 
@@ -179,8 +181,8 @@ class Pool:
             self._one_less()
         connection.idle_since = now
         self._idle.append(connection)
-        if self._idle_timer is None:
-            self._idle_timer = asyncio.get_running_loop().call_later(KEPT_BEYOND, self._close_old)
+        if self._idle_timer is None or len(self._idle) > self._most + 1:
+            self._close_later()
 
     def drop(self, connection: HttpConnection) -> None:
         """Close a connection whose request did not end well."""
@@ -289,15 +291,28 @@ class Pool:
         if self._sockets.waiting <= MANY:  # else an overload may be what takes long
             self._admit_next()
 
+    @property
+    def _oldest_ends(self) -> float:
+        """When the oldest idle connection is to be closed (loop time)."""
+        return self._idle[0].idle_since + (KEPT if len(self._idle) <= self._most + 1 else KEPT_BEYOND)
+
+    def _close_later(self) -> None:
+        """Look again when the oldest is to be closed, and not before: with a thousand servers at rest, timers that
+        look every few seconds are more than the probes."""
+        ends = self._oldest_ends
+        if self._idle_timer is not None:
+            if self._idle_timer.when() <= ends:
+                return
+            self._idle_timer.cancel()
+        self._idle_timer = asyncio.get_running_loop().call_at(ends, self._close_old)
+
     def _close_old(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = loop.time()
-        while self._idle:
-            age = now - self._idle[0].idle_since
-            if age < (KEPT if len(self._idle) <= self._most + 1 else KEPT_BEYOND):
-                break
+        self._idle_timer = None
+        now = asyncio.get_running_loop().time()
+        while self._idle and now > self._oldest_ends - EARLY:
             self.close_idle()
-        self._idle_timer = loop.call_later(KEPT_BEYOND, self._close_old) if self._idle else None
+        if self._idle:
+            self._close_later()
 
     def _lost(self, connection: HttpConnection) -> None:
         """A connection has ended. If a request uses it, the request fails by itself."""

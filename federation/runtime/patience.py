@@ -94,7 +94,7 @@ class Patience:
 
 
 class _Clock:
-    """The time of the other sides of one loop: it passes in steps while anything is awaited, less what the loop is late.
+    """The other sides' time of one loop: it passes in steps while anything is awaited, less what the loop is late.
 
     `late` is by how many seconds the loop was late so far.
     """
