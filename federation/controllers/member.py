@@ -34,8 +34,8 @@ from federation.runtime import metrics
 from federation.runtime.tasks import Tasks
 
 TOGETHER = 0.25
-"""Seconds: probes that are due within them are sent together. Spread over the period to the millisecond, each would wake
-the process twice by itself, and that costs more than the probe."""
+"""Seconds: probes that are due within them are sent together. Each would wake the process twice by itself, and that
+costs more than the probe."""
 FACTS_PERIOD = 600.0
 """Seconds between two readings of version, region and zones."""
 
