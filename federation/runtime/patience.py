@@ -144,7 +144,8 @@ class _Clock:
             self._rest()
 
     def _next(self, now: float, step: float) -> None:
-        self._began, self._ends = now, now + step
+        """A step begins. It ends at a multiple of STEP at the latest, where other timers end, too: one wake for all."""
+        self._began, self._ends = now, min(now + step, (now // STEP + 1) * STEP)
         self._timer = self.loop.call_at(self._ends, self._look)
 
     def _rest(self) -> None:

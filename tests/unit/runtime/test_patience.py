@@ -74,8 +74,8 @@ async def test_a_late_loop_reads_what_has_come_before_it_gives_up(steps: int) ->
 
 
 async def test_whoever_never_answers_is_found_though_the_loop_is_late_now_and_then() -> None:
-    async with late_loop(0.12, 0.1):
-        patience = Patience(0.3)
+    async with late_loop(0.3, 0.05):
+        patience = Patience(2.0)
         with pytest.raises(TimeoutError), patience:
             await asyncio.Event().wait()
         assert not patience.in_vain
