@@ -160,9 +160,9 @@ class PropagationStatus(enum.StrEnum):
         return self.value or "Applied"
 
 
+_PHASES = {status.value: status.phase for status in PropagationStatus}
+
+
 def phase(status: str) -> Phase:
     """The phase of a stored status; one that is not known (of another controller) is a failure."""
-    try:
-        return PropagationStatus(status).phase
-    except ValueError:
-        return Phase.FAILED
+    return _PHASES.get(status, Phase.FAILED)
