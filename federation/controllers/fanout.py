@@ -114,7 +114,13 @@ class Fanout:
             if len(changes) > MANY:
                 self._wake_type(state.type.name)
             else:
-                wake_gradually(self._concerned(state, changes), self._wake)
+                wake_gradually(self._concerned(state, changes), self._wake_for(changes))
+
+    def _wake_for(self, changes: Sequence[ClusterChange]) -> Wake:
+        """Where no placement selects otherwise than before, news is only of these clusters."""
+        if any(each.moved for each in changes):
+            return self._wake
+        return functools.partial(self._wake, clusters={each.name for each in changes})
 
     def _concerned(self, state: TypeState, changes: Sequence[ClusterChange]) -> Iterator[Key | None]:
         for name, track, plan in _planned(state):
@@ -130,10 +136,7 @@ class Fanout:
         state = self._world.types.get(type_name)
         if state is None:
             return
-        if len(clusters) > MANY:
-            self._wake_type(type_name)
-        else:
-            wake_gradually(_holding(state, clusters), self._wake)
+        wake_gradually(_holding(state, clusters), functools.partial(self._wake, clusters=clusters))
 
 
 def _planned(state: TypeState) -> Iterator[tuple[ObjectName, Track, Plan | None]]:

@@ -1,7 +1,7 @@
 """Read the facts of one federated object at one moment: memory in, a value for planning out. Never awaits."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import replace
 from typing import TypeVar
 
@@ -40,9 +40,16 @@ class Gatherer:
         self._clusters_version = -1
         self._namespaces: dict[str, tuple[str, int, frozenset[str] | str, bool]] = {}
 
-    def gather(self, state: TypeState, federated: FederatedObject, track: Track) -> Facts:
-        """The facts of one object."""
-        world = self._world
+    def gather(self, state: TypeState, federated: FederatedObject, track: Track, only: Set[str] | None = None) -> Facts:
+        """The facts of one object, in all clusters or in a few `only`."""
+        world, clusters = self._world, self.clusters()
+        if only is not None:
+            clusters = {name: clusters[name] for name in only if name in clusters}
+        around = (
+            state.copies.items()
+            if only is None
+            else [(each, state.copies[each]) for each in only & state.copies.keys()]
+        )
         target = state.target_name(federated.where)
         host_namespace: Metadata | Missing | None = None
         if state.type.is_namespace:
@@ -51,7 +58,7 @@ class Gatherer:
         return Facts(
             type=state.type,
             object=federated,
-            clusters=self.clusters(),
+            clusters=clusters,
             observe=functools.partial(_observe, state, target),
             unobservable=functools.partial(_unobservable, state),
             served=functools.partial(_served, state),
@@ -63,7 +70,7 @@ class Gatherer:
             from_the_start=track.from_the_start,
             interrupted=frozenset(track.interrupted),
             vanished=frozenset(track.vanished),
-            present=frozenset([name for name, copies in state.copies.items() if target in copies.objects]),
+            present=frozenset([name for name, copies in around if target in copies.objects]),
             adopt=world.settings.adopt_resources,
             system_namespaces=world.system_namespaces,
         )

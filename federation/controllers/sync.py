@@ -21,6 +21,7 @@ from federation.controllers import (
     learning,
     lines,
     pacing,
+    partial,
     reassertion,
     reporting,
     statuswrites,
@@ -102,7 +103,7 @@ class Sync:
             state.created.pop(name, None)
             federated = without_status(federated)
             state.objects.put(name, federated)
-        if track.stale or track.departed or track.plan is None:
+        if track.stale or track.departed or track.news or track.plan is None:
             rest = track.since + cadence.rest(len(track.actions)) - time.monotonic()
             if rest > 0 and not track.urgent:
                 self._queue.add_after(key, rest)
@@ -114,12 +115,15 @@ class Sync:
         """`left` shows whether a cluster that a stored status names, and that is not known, has left."""
         self._absences.cluster_left = left
 
-    def changed(self, key: Key, *, urgent: bool = False) -> None:
-        """Some fact about this object changed: plan it anew."""
+    def changed(self, key: Key, *, urgent: bool = False, clusters: Set[str] = NOBODY) -> None:
+        """Some fact about this object changed, or about what it has in these clusters: plan it anew."""
         state = self._world.types.get(key.type)
         track = state.tracks.get(ObjectName(key.namespace, key.name)) if state is not None else None
         if track is not None:
-            track.stale = True
+            if clusters:
+                track.news = {*track.news, *clusters}
+            else:
+                track.stale = True
             track.urgent = track.urgent or urgent
         self._queue.add(key, urgent=urgent)
 
@@ -206,12 +210,13 @@ class Sync:
             self._forget(key, state)
 
     async def _plan(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
+        news = partial.concerned(state, federated, track, self._gatherer.clusters())
         track.stale = False
-        track.departed = NOBODY
+        track.departed = track.news = NOBODY
         meanwhile: set[str] = set()
         track.meanwhile = meanwhile
         try:
-            made = await self._made(key, state, federated, track, meanwhile)
+            made = await self._made(key, state, federated, track, meanwhile, news)
         except BaseException:
             track.stale = True  # whatever stopped us, this plan was not carried out
             self._reporter.cancel(key)  # the worker brings the key back
@@ -224,15 +229,24 @@ class Sync:
             if any(not isinstance(track.actions.get(cluster), Push) for cluster in meanwhile):
                 self.changed(key)  # a push of the plan before has ended where this one has nothing more to do
 
-    async def _made(
-        self, key: Key, state: TypeState, federated: FederatedObject, track: Track, meanwhile: Set[str]
+    async def _made(  # noqa: PLR0917 - private, called once
+        self,
+        key: Key,
+        state: TypeState,
+        federated: FederatedObject,
+        track: Track,
+        meanwhile: Set[str],
+        news: Set[str],
     ) -> tuple[Facts, Plan] | None:
         """The plan, and the facts that it is made from; None when it is not to be used. Sees to the finalizer.
 
-        `meanwhile` are the clusters where a push begins or ends while it is made.
+        `meanwhile` are the clusters where a push begins or ends while it is made. Where only of a few there is `news`,
+        the actions of the others are those that they have.
         """
         if await self._absences.federated_namespace(state, key.namespace):
             self.changed(Key(marks.NAMESPACE_TYPE, key.namespace, key.namespace))
+        if news and (made := self._made_for(news, state, federated, track)) is not None:
+            return made
         facts = self._gatherer.gather(state, federated, track)
         if aside := gathering.takes_long(facts):
             facts = gathering.settled(facts)
@@ -250,6 +264,17 @@ class Sync:
             await self._set_finalizer(state, federated, present=plan.finalizer)
             await self._turns.begin()
         return facts, plan
+
+    def _made_for(
+        self, news: Set[str], state: TypeState, federated: FederatedObject, track: Track
+    ) -> tuple[Facts, Plan] | None:
+        """The plan when only these clusters are planned anew; None: that is not enough, or takes long."""
+        facts = self._gatherer.gather(state, federated, track, only=news)
+        if gathering.takes_long(facts):
+            return None
+        part = planning.plan(facts)
+        plan = partial.merged(track, removal.defer(part) if self._world.settings.cautious else part, news)
+        return None if plan is None else (facts, plan)
 
     def _adopt(
         self, key: Key, state: TypeState, federated: FederatedObject, track: Track, *, facts: Facts, plan: Plan

@@ -316,7 +316,7 @@ class CopiesSink:
         if track is not None and (setback := track.setbacks.get(self._cluster)) is not None:
             setback.not_before = 0.0  # the member's object changed: what failed before may pass now
         deleting = track is not None and track.plan is not None and track.plan.deleting
-        self._wake(Key(self._state.type.name, *name), urgent=deleting)
+        self._wake(Key(self._state.type.name, *name), urgent=deleting, clusters={self._cluster})
 
 
 class ChangeSink:

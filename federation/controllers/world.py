@@ -113,6 +113,8 @@ class Track(msgspec.Struct, gc=False):
     """The plan's; one that succeeded becomes a Keep, so that its manifest is not kept in memory."""
     stale: bool = True
     """A new plan is needed."""
+    news: Set[str] = NOBODY
+    """Clusters of which something has changed since the last plan: unless it is stale, it is planned for them alone."""
     urgent: bool = False
     pending: Set[str] = NOBODY
     """Clusters whose lane has not answered."""
@@ -173,6 +175,7 @@ class Track(msgspec.Struct, gc=False):
         for memory in memories:
             memory.pop(cluster, None)
         self.pending = without(self.pending, cluster)
+        self.news = without(self.news, cluster)
         self.departed = without(self.departed, cluster)
         self.recheck = without(self.recheck, cluster)
         self.unconfirmed = without(self.unconfirmed, cluster)

@@ -1,6 +1,7 @@
 """From what watches bring to keys: who is woken by what, and who is not."""
 
 import asyncio
+from collections.abc import Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,7 +33,7 @@ class Woken:
 
     keys: list[str] = field(default_factory=list)
 
-    def __call__(self, key: Key, *, urgent: bool = False) -> None:
+    def __call__(self, key: Key, *, urgent: bool = False, clusters: Set[str] = frozenset()) -> None:
         self.keys.append(f"{key}{'!' if urgent else ''}")
 
     def since(self) -> list[str]:
