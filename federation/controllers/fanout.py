@@ -123,10 +123,15 @@ class Fanout:
         return functools.partial(self._wake, clusters={each.name for each in changes})
 
     def _concerned(self, state: TypeState, changes: Sequence[ClusterChange]) -> Iterator[Key | None]:
+        touched = [each.name for each in changes if each.touches_copies]
         for name, track, plan in _planned(state):
-            concerned = plan is None or any(
-                each.concerns(plan, holds=_holds(state, name, track, each.name)) for each in changes
-            )
+            # Loops and not any(): of a hundred thousand objects this concerns few, and each is asked.
+            concerned = plan is None
+            if plan is not None:
+                for each in changes:
+                    concerned = concerned or each.concerns(plan)
+                for cluster in touched:
+                    concerned = concerned or _holds(state, name, track, cluster)
             yield Key(state.type.name, *name) if concerned else None
             if state.type.is_namespace and (plan is None or any(each.alters_selection(plan) for each in changes)):
                 self.namespace(name.namespace)

@@ -21,28 +21,24 @@ class ClusterChange:
     name: str
     before: Cluster | None
     after: Cluster | None
+    moved: bool = field(init=False)
+    """Whether placements may select it, or no longer: it joined or left, or has other labels."""
+    touches_copies: bool = field(init=False)
+    """Whether what is to be done there may be something else: it answers now or does not, or why is another."""
     _selection: dict[str, bool] = field(default_factory=dict, compare=False)
 
-    @property
-    def moved(self) -> bool:
-        """Whether placements may select it, or no longer: it joined or left, or has other labels."""
+    def __post_init__(self) -> None:
         before, after = self.before, self.after
-        return before is None or after is None or before.labels != after.labels
+        moved = touches_copies = True
+        if before is not None and after is not None:
+            moved, touches_copies = before.labels != after.labels, _matters(before) != _matters(after)
+        # Once, because every object is asked: a hundred thousand, of which it concerns few.
+        object.__setattr__(self, "moved", moved)
+        object.__setattr__(self, "touches_copies", touches_copies)
 
-    @property
-    def touches_copies(self) -> bool:
-        """Whether what is to be done there may be something else: it answers now or does not, or why is another."""
-        before, after = self.before, self.after
-        return before is None or after is None or _matters(before) != _matters(after)
-
-    def concerns(self, plan: Plan, *, holds: bool) -> bool:
-        """Whether the plan of an object may be another now.
-
-        `holds`: it has an action for the cluster, or something under its name is there, or may be.
-        """
-        if plan.deleting or (holds and self.touches_copies):
-            return True
-        return self.moved and (bool(plan.nowhere) or self.alters_selection(plan))
+    def concerns(self, plan: Plan) -> bool:
+        """Whether the plan of an object may be another now, wherever its copies are."""
+        return plan.deleting or (self.moved and (bool(plan.nowhere) or self.alters_selection(plan)))
 
     def alters_selection(self, plan: Plan) -> bool:
         """Whether the plan's placement selects the cluster now and did not, or the other way round."""
