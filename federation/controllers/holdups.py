@@ -1,11 +1,16 @@
-"""Why an action that nothing has refused does not reach its cluster: its lane holds it back, or its namespace fails.
+"""Why an action that nothing has refused does not reach its cluster: its lane holds it back, its namespace fails, or
+many others come before it.
 
-`reason` only reads, and is called by `reporting` when a line is made, so that it is as of now and goes when it is over.
+`holdup` only reads, and is called by `reporting` when a line is made, so that it is as of now and goes when it is over.
 `note` remembers what pushes of a type failed with. A lane holds the keys of a type back when other objects of that type
 have failed; the first of those failures is the reason.
 """
 
+import time
+from typing import NamedTuple
+
 from federation.controllers.world import Member, World
+from federation.core import cadence
 from federation.model.failures import Failure
 from federation.model.marks import NAMESPACE_TYPE
 from federation.model.plan import Action, Push, Wait
@@ -18,14 +23,25 @@ _HELD = {
 }
 
 
-def reason(world: World, key: Key, cluster: str, action: Action) -> str:
-    """Why the action of one cluster waits longer than an answer takes; "" when it is merely on its way."""
+class Holdup(NamedTuple):
+    """`reason`: why an action waits longer than an answer takes; "" when it is merely on its way. `early`: it waits for
+    its turn behind others, or has begun less than cadence.REMIND ago, so that the cluster does not owe an answer yet.
+    """
+
+    reason: str = ""
+    early: bool = False
+
+
+def holdup(world: World, key: Key, cluster: str, action: Action) -> Holdup:
+    """What the action of one cluster waits for."""
     member = world.members.get(cluster)
     if member is None:
-        return ""
+        return Holdup()
     if isinstance(action, Push):
-        return _held(member, key)
-    return _of_namespace(world, member, key.namespace) if isinstance(action, Wait) and action.namespace else ""
+        return Holdup(_held(member, key), early=_early(member, key))
+    if isinstance(action, Wait) and action.namespace:
+        return Holdup(_of_namespace(world, member, key.namespace))
+    return Holdup()
 
 
 def note(member: Member, key: Key, name: ObjectName, failure: Failure | None) -> None:
@@ -41,6 +57,14 @@ def note(member: Member, key: Key, name: ObjectName, failure: Failure | None) ->
         named = name.name in failure.message
         text = f"{failure.code} {failure.reason}".strip() if named else failure.message
         member.troubles[key.type] = failure.kind.value, text
+
+
+def _early(member: Member, key: Key) -> bool:
+    lane = member.lane
+    if lane is None:
+        return False
+    began = lane.started(key)
+    return lane.waits(key) if began is None else time.monotonic() - began < cadence.REMIND
 
 
 def _held(member: Member, key: Key) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from federation.controllers import pacing
+from federation.controllers.holdups import Holdup
 from federation.controllers.world import Setback, Track
 from federation.core import budget, claims, sharing, summary
 from federation.model.conditions import PropagationStatus
@@ -17,12 +18,16 @@ from federation.model.status import ClusterStatus
 
 ON_ITS_WAY = "no answer from the cluster yet"
 
-Held = Callable[[str, Action], str]
-"""What holds back the action of a cluster (holdups.reason); "" where nothing does."""
+Held = Callable[[str, Action], Holdup]
+"""What the action of a cluster waits for (holdups.holdup)."""
 
 
-def compose(plan: Plan, track: Track, *, late: bool, held: Held = lambda cluster, action: "") -> list[ClusterStatus]:
-    """One line per cluster in the plan; `late`: what has not been answered has timed out."""
+def compose(
+    plan: Plan, track: Track, *, late: bool, held: Held = lambda cluster, action: Holdup()
+) -> list[ClusterStatus]:
+    """One line per cluster in the plan; `late`: what was sent and has not been answered, or is held back, has timed
+    out.
+    """
     common = sharing.shared(track.status.clusters)
     before = budget.by_name(track.status.clusters)
     return [_line(name, action, plan, track, before, common, late, held) for name, action in track.actions.items()]
@@ -105,7 +110,7 @@ def _line(  # noqa: PLR0917 - private, called once
             generation = last if last != plan.generation else 0
             return msgspec.structs.replace(sharing.own(before, common), message=message, generation=generation)
         case Wait(status=status, message=message, namespace=True):
-            message = ": ".join(filter(None, (message, held(name, action))))
+            message = ": ".join(filter(None, (message, held(name, action).reason)))
             return ClusterStatus(name, status, message, generation, fingerprint)
         case Wait(status=status, message=message) | Refuse(status=status, message=message):
             return ClusterStatus(name, status, message, generation, fingerprint)
@@ -114,12 +119,15 @@ def _line(  # noqa: PLR0917 - private, called once
             message = claims.managed_by(owner) + (f"; our claim could not be written: {unclaimed}" if unclaimed else "")
             return ClusterStatus(name, PropagationStatus.ALREADY_EXISTS, message, generation, fingerprint)
         case Delete() | Release():
-            message = (held(name, action) if setback is None else "") or (ON_ITS_WAY if late else "")
-            status = PropagationStatus.DELETION_TIMED_OUT if late else PropagationStatus.WAITING_FOR_REMOVAL
+            reason, early = held(name, action) if setback is None else Holdup()
+            timed_out = late and not early
+            message = reason or (ON_ITS_WAY if timed_out else "")
+            status = PropagationStatus.DELETION_TIMED_OUT if timed_out else PropagationStatus.WAITING_FOR_REMOVAL
         case Apply():
-            if late:
+            reason, early = held(name, action) if setback is None else Holdup()
+            if late and not early:
                 status = PropagationStatus.UPDATE_TIMED_OUT if action.uid else PropagationStatus.CREATION_TIMED_OUT
-            message = (held(name, action) if setback is None else "") or ON_ITS_WAY
+            message = reason or ON_ITS_WAY
     if setback is not None:
         status, message = setback.status, setback.message
     return ClusterStatus(name, status, message, generation, fingerprint)

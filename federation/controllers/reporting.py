@@ -62,7 +62,7 @@ class Reporter:
         if not self._is_due(key, federated, track, now):
             return
         late = now >= track.since + cadence.REMIND
-        held = functools.partial(holdups.reason, self._world, key)
+        held = functools.partial(holdups.holdup, self._world, key)
         composed = lines.compose(plan, track, late=late, held=held)
         previous, stored = track.status, None
         if statuswrites.altered(track, federated):

@@ -12,6 +12,7 @@ are throttled, or when its own probe fails while a kind is paused (`probe_failed
 
 import asyncio
 import enum
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
@@ -80,6 +81,7 @@ class Lane(Generic[K]):
         self._share = _share(concurrency)
         self._queue: KeyQueue[K] = KeyQueue(flow)
         self._running: Counter[Hashable] = Counter()
+        self._started: dict[K, float] = {}
         self._limited: dict[Hashable, LimitedKind[K]] = {}
         self.active = 0
         """Runs in flight."""
@@ -107,6 +109,14 @@ class Lane(Generic[K]):
             return Hold.CLUSTER
         limited = self._limited.get(self._kind(key))
         return Hold.KIND if limited is not None and limited.failures else None
+
+    def waits(self, key: K) -> bool:
+        """Whether a key is here that has not started, and merely waits for its turn: nothing holds it back."""
+        return key not in self._started and self.hold(key) is None and key in self
+
+    def started(self, key: K) -> float | None:
+        """When the run of a key began that is under way (monotonic seconds); None where none is."""
+        return self._started.get(key)
 
     def submit(self, key: K, *, urgent: bool = False) -> None:
         """Queue a key; a running one runs again afterwards. A closed lane queues nothing."""
@@ -204,9 +214,11 @@ class Lane(Generic[K]):
         try:
             while key is not None:
                 kind = self._kind(key)
+                self._started[key] = time.monotonic()
                 try:
                     evidence, after = await self._run(key)
                 finally:
+                    del self._started[key]
                     self._queue.done(key)
                     self._ran(kind)
                 self._record(kind, evidence, after)

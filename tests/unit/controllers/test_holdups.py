@@ -6,9 +6,12 @@ from typing import Any
 
 import pytest
 
+from federation.controllers.lines import ON_ITS_WAY
 from federation.core import budget
+from federation.kube.members import Written
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import ObjectName
+from tests.fakes import FakeMember
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, WEB, Rig
 from tests.unit.virtualtime import virtual
 
@@ -156,3 +159,29 @@ async def test_a_namespace_held_back_with_its_kind_is_the_reason_for_what_is_in_
         member.fails = lambda verb, name: None
         await asyncio.sleep(300)
         assert messages(rig, insides) == {("", "")}
+
+
+class Slow(FakeMember):
+    """A member that takes its time for every write."""
+
+    async def apply(self, *arguments: Any, **named: Any) -> Written | Failure:
+        await asyncio.sleep(8)
+        return await super().apply(*arguments, **named)
+
+
+@virtual
+async def test_what_waits_for_its_turn_is_no_answer_that_the_cluster_owes() -> None:
+    """A bulk that takes minutes: nothing was sent yet of most objects, so nobody failed to answer, and no event."""
+    rig = Rig("m1")
+    member = rig.members["m1"] = Slow()
+    async with rig:
+        for name in NAMES:
+            rig.put(name)
+        await asyncio.sleep(33)
+        never = [name for name in NAMES if rig.data("m1", name=name) is None]
+        assert len(never) > 5, "they would have been reported as timed out by now"
+        assert messages(rig) == {("", ""), ("Pending", ON_ITS_WAY)}
+        await asyncio.sleep(120)
+        assert messages(rig) == {("", "")}
+        assert rig.hub.events == []
+        assert len(member.objects) == len(NAMES)

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Set
 from typing import cast
 
 import msgspec
@@ -42,7 +42,7 @@ class Listed:
         self.copies_sink = CopiesSink("m1", US, self.state, self.copies, wake=self.wake, fanout=self.fanout)
         self.federated_sink = FederatedSink(self.state, self.wake, self.fanout, self.world)
 
-    def wake(self, key: Key, *, urgent: bool = False) -> None:
+    def wake(self, key: Key, *, urgent: bool = False, clusters: Set[str] = frozenset()) -> None:
         self.woken.append(key)
 
     def most_in_a_step(self, steps: Iterator[None]) -> int:
