@@ -122,8 +122,14 @@ def until(check: Callable[[], bool], within: float = 30.0) -> None:
 
 
 def plain(found: Any) -> Any:
-    """An object without what no two clusters have in common: times, versions, UIDs, the test's namespace."""
+    """An object without what no two clusters have in common: times, versions, UIDs, the test's namespace.
+
+    managedFields in the order of their managers: the API server sorts them by the second of their last write.
+    """
     own = ("uid", "resourceVersion", "creationTimestamp", "time", "namespace")
     if isinstance(found, dict):
-        return {key: plain(value) for key, value in found.items() if key not in own}
+        left = {key: plain(value) for key, value in found.items() if key not in own}
+        if isinstance(entries := left.get("managedFields"), list):
+            entries.sort(key=lambda each: (each["manager"], each["operation"], each.get("subresource", "")))
+        return left
     return [plain(each) for each in found] if isinstance(found, list | tuple) else found
