@@ -432,17 +432,22 @@ async def test_health_follows_the_kubefedconfig_as_it_changes(fleet: Fleet, host
         await eventually(followed)
         await cluster_condition(host, "m3", "Ready", "True")
 
+        def probes() -> list[int]:
+            return [each.code for each in proxy.requests if each.path.startswith("/api/v1/namespaces/kube-system")]
+
         def failed() -> int:
-            return sum(
-                each.path.startswith("/api/v1/namespaces/kube-system") and each.code == 503 for each in proxy.requests
-            )
+            return probes().count(503)
 
         proxy.inject(Fault(kind="status", code=503, verb="get", times=4))
 
         async def four() -> bool:
             return failed() == 4
 
+        async def good_again() -> bool:
+            return probes()[-1] == 200
+
         await eventually(four)
+        await eventually(good_again)  # or the next failure would be the fifth in a row
         await never(_not_ready(host), during=1.0)
         proxy.inject(Fault(kind="status", code=503, verb="get"))
         await cluster_condition(host, "m3", "Ready", "False", reason="ClusterNotReady")
