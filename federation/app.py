@@ -35,7 +35,7 @@ from federation.kube.gates import AGENT, Gatekeeper
 from federation.kube.hub import HubWriter
 from federation.kube.reflector import Reflector
 from federation.kube.serving import Listener
-from federation.kube.sockets import RESERVED, descriptors, sockets
+from federation.kube.sockets import descriptors, files_for, sockets
 from federation.kube.watches import Watches
 from federation.model import marks
 from federation.model.errors import ApiFailure, FederationError
@@ -217,12 +217,6 @@ class Controller:
         self.types.rescoped()
         if self.started:
             self._syncing.resize(self.world.settings.sync_concurrency)
-
-
-def files_for(connections: int) -> int:
-    """Open files by which so many connections may be open: the reverse of `Sockets.most`."""
-    files = connections + RESERVED
-    return files + files // 15 + 1
 
 
 async def _run(options: Options) -> int:

@@ -10,14 +10,13 @@ from collections.abc import Callable
 import structlog
 
 from federation.controllers.world import World
+from federation.model import bounds
 from federation.runtime import metrics
 
 HUB = 16
 """Connections to the hub beside one for each type: of the system's own watches, and for requests."""
 REQUESTS = 2
 """Connections to a member beside one for each type. A burst takes more where there are more, and gives them back."""
-RESERVED = 8
-"""One of so many is for requests, whatever is watched (kube.sockets)."""
 PERIOD = 5.0
 """Seconds between two counts."""
 
@@ -28,7 +27,7 @@ def needed(members: int, types: int) -> int:
     """Connections that so many members and types need."""
     watches = types * (members + 1)
     requests = REQUESTS * members + HUB
-    return max(watches + requests, -(-watches * RESERVED // (RESERVED - 1)))
+    return max(watches + requests, -(-watches * bounds.FOR_REQUESTS // (bounds.FOR_REQUESTS - 1)))
 
 
 class Capacity:

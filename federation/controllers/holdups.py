@@ -38,7 +38,7 @@ def holdup(world: World, key: Key, cluster: str, action: Action) -> Holdup:
     if member is None:
         return Holdup()
     if isinstance(action, Push):
-        return Holdup(_held(member, key), early=_early(member, key))
+        return _of_push(member, key)
     if isinstance(action, Wait) and action.namespace:
         return Holdup(_of_namespace(world, member, key.namespace))
     return Holdup()
@@ -59,18 +59,16 @@ def note(member: Member, key: Key, name: ObjectName, failure: Failure | None) ->
         member.troubles[key.type] = failure.kind.value, text
 
 
-def _early(member: Member, key: Key) -> bool:
+def _of_push(member: Member, key: Key) -> Holdup:
     lane = member.lane
-    if lane is None:
-        return False
-    began = lane.started(key)
-    return lane.waits(key) if began is None else time.monotonic() - began < cadence.REMIND
+    if lane is None or key not in lane:
+        return Holdup()
+    hold, began = lane.hold(key), lane.started(key)
+    early = hold is None if began is None else time.monotonic() - began < cadence.REMIND
+    return Holdup("" if hold is None else _because(hold, member, key), early=early)
 
 
-def _held(member: Member, key: Key) -> str:
-    hold = member.lane.hold(key) if member.lane is not None else None
-    if hold is None:
-        return ""
+def _because(hold: Hold, member: Member, key: Key) -> str:
     troubles = member.troubles
     _, text = troubles.get(key.type) or next(iter(troubles.values()), ("", "")) if troubles else ("", "")
     return f"{_HELD[hold]}: {text}" if text else _HELD[hold]
@@ -88,5 +86,5 @@ def _of_namespace(world: World, member: Member, namespace: str) -> str:
         return setback.message
     action = track.actions.get(cluster)
     if isinstance(action, Push):
-        return _held(member, Key(NAMESPACE_TYPE, *where))
+        return _of_push(member, Key(NAMESPACE_TYPE, *where)).reason
     return action.message if isinstance(action, Wait) else ""

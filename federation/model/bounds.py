@@ -58,3 +58,6 @@ SHORTEST_WAIT = 1.0
 """Seconds that a server's Retry-After means at least: 0 in a loop would be hundreds of requests a second."""
 LONGEST_WAIT = 300.0
 """Seconds of a Retry-After that are believed: a server that asks for a year must not be left alone for a year."""
+
+FOR_REQUESTS = 8
+"""One of so many of the process's connections is for requests alone: watches cannot use it."""

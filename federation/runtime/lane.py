@@ -110,10 +110,6 @@ class Lane(Generic[K]):
         limited = self._limited.get(self._kind(key))
         return Hold.KIND if limited is not None and limited.failures else None
 
-    def waits(self, key: K) -> bool:
-        """Whether a key is here that has not started, and merely waits for its turn: nothing holds it back."""
-        return key not in self._started and self.hold(key) is None and key in self
-
     def started(self, key: K) -> float | None:
         """When the run of a key began that is under way (monotonic seconds); None where none is."""
         return self._started.get(key)

@@ -4,8 +4,8 @@ A timer of a busy event loop fires late, and often before the answer is read tha
 `Patience` passes in short steps, what the loop was late by is taken from each, and, when all of it has passed, the loop
 turns a few times more: whatever had come by then is read first. While the loop keeps up that is an ordinary time-out.
 
-All deadlines of a loop share one clock and its timer. asyncio.timeout and two timers of the loop for each request were
-7 % of the CPU of a burst of updates; now they are 2 %.
+All deadlines of a loop share one clock and its timer: 1.7 us for a request instead of 5.8 for asyncio.timeout and a
+timer of its own, and no timer that fires for each (together 7 % of a burst's CPU with 100 members).
 """
 
 import asyncio

@@ -6,10 +6,9 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from federation import app
 from federation.controllers import capacity
 from federation.controllers.world import Member, TypeState, World
-from federation.kube.sockets import Sockets
+from federation.kube.sockets import Sockets, files_for
 from federation.model.observations import Cluster
 from tests.unit.controllers.rig import CONFIGMAPS
 from tests.unit.virtualtime import virtual
@@ -24,7 +23,7 @@ def fleet(members: int, types: int) -> World:
 
 def counted(world: World, files: int) -> tuple[capacity.Capacity, list[Any]]:
     """What is reported of this fleet where there may be so many open files."""
-    one = capacity.Capacity(world, lambda: Sockets(lambda: files).most, app.files_for)
+    one = capacity.Capacity(world, lambda: Sockets(lambda: files).most, files_for)
     with capture_logs() as logs:
         one.count()
     return one, list(logs)
