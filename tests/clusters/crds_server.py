@@ -30,6 +30,12 @@ class Answer:
         return found
 
 
+def _asks_to_wait(answer: Answer) -> bool:
+    """A type that was enabled a moment ago answers 429; one whose schema a MutatingAdmissionPolicy's reader, which polls
+    the server's OpenAPI every few seconds, has not seen yet answers 503, however long its CRD has been served."""
+    return answer.code == 429 or (answer.code == 503 and "can be a delay between" in answer.body.get("message", ""))
+
+
 @dataclass(frozen=True)
 class Server:
     cluster: LocalCluster
@@ -56,11 +62,11 @@ class Server:
             **({"Impersonate-User": impersonate} if impersonate else {}),
             **({"Impersonate-Group": group} if group else {}),
         }
-        for _ in range(200):
+        for _ in range(600):
             answer = self._send(method, url, raw, headers)
-            if answer.code != 429:  # a type that was enabled a moment ago answers so
+            if not _asks_to_wait(answer):
                 return answer
-            time.sleep(0.05)
+            time.sleep(0.1)
         raise AssertionError(f"{method} {path} is told to wait again and again")
 
     def _send(self, method: str, url: str, body: bytes | None, headers: dict[str, str]) -> Answer:
