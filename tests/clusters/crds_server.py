@@ -31,8 +31,9 @@ class Answer:
 
 
 def _asks_to_wait(answer: Answer) -> bool:
-    """A type that was enabled a moment ago answers 429; one whose schema a MutatingAdmissionPolicy's reader, which polls
-    the server's OpenAPI every few seconds, has not seen yet answers 503, however long its CRD has been served."""
+    """A type that was enabled a moment ago answers 429. What reads schemas for a MutatingAdmissionPolicy polls the
+    server's OpenAPI every few seconds: until it has seen the type's, 503 comes, however long its CRD has been served.
+    """
     return answer.code == 429 or (answer.code == 503 and "can be a delay between" in answer.body.get("message", ""))
 
 
