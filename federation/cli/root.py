@@ -11,6 +11,8 @@ VERBS = {
     "init": "Install the federation API on the host cluster.",
     "join": "Make a cluster a member.",
     "unjoin": "Undo the join of a member.",
+    "cordon": "Stop all writes to members.",
+    "uncordon": "Write to members again.",
     "enable": "Switch federation of a type on.",
     "disable": "Switch federation of a type off.",
     "federate": "Make federated objects of plain ones, at the host or from files.",

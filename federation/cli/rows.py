@@ -4,7 +4,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from federation.core import summary, times
+from federation.core import cordons, summary, times
 from federation.joining.fleet import RIGHTS_ANNOTATION
 from federation.model.conditions import ClusterConditionType, ConditionType, PropagationStatus, Reason
 
@@ -74,7 +74,7 @@ def cluster(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False, s
     )
     row = (
         _text(metadata.get("name")),
-        "Unknown" if stale else _text(ready.get("status")) or "Unknown",
+        _ready_cell(found, stale=stale),
         _text(status.get("kubernetesVersion")),
         _text(status.get("region")),
         age(metadata.get("creationTimestamp"), now),
@@ -83,11 +83,19 @@ def cluster(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False, s
         return row
     rights = _text(_map(metadata, "annotations").get(RIGHTS_ANNOTATION))
     endpoint = _text(_map(found, "spec").get("apiEndpoint"))
-    message = "; ".join(filter(None, _messages(found)))
+    cordon = cordons.reason(_map(metadata, "annotations"))
+    message = "; ".join(filter(None, (*_messages(found), f"cordoned: {cordon}" if cordon else "")))
     if stale:
         then = f"Ready was {_text(ready.get('status'))} when it was last probed, {probed(found, now)} ago"
         return (*row, "NotProbed", endpoint, rights, "; ".join(filter(None, (then, message))))
     return (*row, _text(ready.get("reason")), endpoint, rights, message)
+
+
+def _ready_cell(found: Mapping[str, Any], *, stale: bool) -> str:
+    """READY, as kubectl writes a node's: `True,Cordoned`. What is asked for counts, also before it is in force."""
+    ready = "Unknown" if stale else _text(condition(found, ClusterConditionType.READY).get("status")) or "Unknown"
+    cordoned = cordons.reason(_map(_map(found, "metadata"), "annotations")) is not None
+    return f"{ready},Cordoned" if cordoned else ready
 
 
 def probed(found: Mapping[str, Any], now: dt.datetime) -> str:

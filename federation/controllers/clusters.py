@@ -151,7 +151,7 @@ class Clusters:
             await self._unreadable(joined, stored.broken)
             await joined.report()
             return
-        joined.relabel(stored.metadata.labels)
+        joined.take_over(stored.metadata)
         secret = self.secrets.get(ObjectName(stored.metadata.namespace, stored.secret_name))
         if await self._credentials.leaves(joined, stored, secret):
             return

@@ -53,6 +53,11 @@ class Executor:
         if not isinstance(action, Push):
             track.pending = without(track.pending, cluster)
             return Evidence.NOTHING, None
+        if member is not None and member.cluster.cordon is not None:
+            # It was queued, and the cluster is cordoned since: the plan of that comes, and nothing goes out before it.
+            track.pending = without(track.pending, cluster)
+            self._changed(key, clusters={cluster})
+            return Evidence.NOTHING, None
         _note(track, cluster)
         unconfirmed = cluster in track.unconfirmed
         if isinstance(action, Claim) or (isinstance(action, Apply) and not action.uid and not action.restores):

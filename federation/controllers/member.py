@@ -22,7 +22,7 @@ from federation.controllers.following import Following, Retry
 from federation.controllers.identities import Identities
 from federation.controllers.ports import EventPoster, Gate, HubPort
 from federation.controllers.world import Member, TypeState, World
-from federation.core import health
+from federation.core import cordons, health
 from federation.model import marks
 from federation.model.conditions import ClusterConditionType, ClusterReason, HostRefusesReason
 from federation.model.errors import ApiFailure
@@ -155,10 +155,18 @@ class JoinedMember:
         elif failure.concerns == "object":
             self._refused_by_host[what] = f"{health.UNSTORED[what]}: {failure.message}"
 
-    def relabel(self, labels: Mapping[str, str]) -> None:
-        """Take over the KubeFedCluster's labels: placement selects by them."""
-        if dict(self._member.cluster.labels) != dict(labels):
-            self._update_cluster(replace(self._member.cluster, labels=dict(labels)))
+    def take_over(self, metadata: Metadata) -> None:
+        """Take over what the KubeFedCluster says of its cluster: the labels that placements select by, and a cordon."""
+        before, cordon = self._member.cluster, cordons.reason(metadata.annotations)
+        labels = before.labels if before.labels == metadata.labels else dict(metadata.labels)
+        if (labels, cordon) == (before.labels, before.cordon):
+            return
+        self._update_cluster(replace(before, labels=labels, cordon=cordon))
+        if cordon != before.cordon:
+            log.info(
+                "cluster cordoned" if cordon is not None else "cluster uncordoned", cluster=self.name, reason=cordon
+            )
+            self._probe_now.set()  # which reports it
 
     # --- watches -------------------------------------------------------------------------------------------------
 
@@ -333,6 +341,7 @@ class JoinedMember:
         conditions = health.conditions(self.health, previous, time.time())
         conditions = self._following.with_synced(conditions, time.time())
         conditions = health.with_host(conditions, self._refused_by_host, time.time())
+        conditions = cordons.with_condition(conditions, self._member.cluster.cordon, time.time())
         ours = {**self._facts, "conditions": conditions}
         status = {**stored.status, **ours}
         if status == stored.status:
@@ -349,12 +358,24 @@ class JoinedMember:
         was, now = _found(previous, ClusterConditionType.READY), _found(conditions, ClusterConditionType.READY)
         if was.get("status") != now.get("status") and (was or now.get("status") != "True"):
             self._events.cluster_changed(stored.metadata, now)
+        self._report_cordon(stored.metadata, previous, conditions)
         refused_before, refused = _found(previous, _REFUSES), _found(conditions, _REFUSES)
         if refused and refused.get("message") != refused_before.get("message"):
             reason, message = refused["reason"], refused["message"]
             log.warning("host refuses", cluster=self.name, what=reason, reason=message)
             self._events.about(KUBEFED_CLUSTERS, stored.metadata, "Warning", reason, message)
         return None
+
+    def _report_cordon(
+        self, metadata: Metadata, before: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]
+    ) -> None:
+        """An event where the cluster was cordoned, or is not any more."""
+        was, cordoned = (_found(each, ClusterConditionType.CORDONED) for each in (before, now))
+        if bool(was) != bool(cordoned):
+            reason, message = (
+                ("Cordoned", cordoned["message"]) if cordoned else ("Uncordoned", "may be written to again")
+            )
+            self._events.about(KUBEFED_CLUSTERS, metadata, "Normal", reason, message)
 
 
 def _found(conditions: Iterable[Mapping[str, Any]], kind: ClusterConditionType) -> Mapping[str, Any]:

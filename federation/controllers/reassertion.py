@@ -74,5 +74,5 @@ class Reassertion:
 
 def still_due(action: Action | None, member: Member | None) -> bool:
     """Whether a placement whose turn has come, and that was not sent now, is to keep its turn."""
-    away = member is not None and member.cluster.ready is not True
+    away = member is not None and (member.cluster.ready is not True or member.cluster.cordon is not None)
     return isinstance(action, Apply) or (isinstance(action, Wait) and away)

@@ -24,7 +24,7 @@ SPACING = 0.1
 AGAIN = (60.0, 3600.0)
 """Seconds after which a copy is released once more (first and longest): somebody may put the label back and back."""
 LATER = 60.0
-"""Seconds after which one is looked at again whose cluster is away, or while the settings are not understood."""
+"""Seconds after which one is looked at again whose cluster is away or cordoned, or settings are not understood."""
 REMEMBERED = 10_000
 
 
@@ -102,10 +102,12 @@ class Strays:
                 yield cluster, observed
 
     def _found(self, state: TypeState, name: ObjectName) -> Iterator[tuple[str, Observed]]:
-        """Those of clusters that are followed now, so that they are there still."""
+        """Those of clusters that are followed now, so that they are there still, and may be written to."""
         for cluster, observed in self._seen(state, name):
             member = self._world.members.get(cluster)
-            if member is not None and member.cluster.ready and state.copies[cluster].unobservable is None:
+            if member is None or not member.cluster.ready or member.cluster.cordon is not None:
+                continue
+            if state.copies[cluster].unobservable is None:
                 yield cluster, observed
 
 

@@ -24,7 +24,8 @@ class ClusterChange:
     moved: bool = field(init=False)
     """Whether placements may select it, or no longer: it joined or left, or has other labels."""
     touches_copies: bool = field(init=False)
-    """Whether what is to be done there may be something else: it answers now or does not, or why is another."""
+    """Whether what is to be done there may be something else: it answers now or does not, is cordoned or not, or the
+    reason is another."""
     _selection: dict[str, bool] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
@@ -61,5 +62,5 @@ class ClusterChange:
         return known
 
 
-def _matters(cluster: Cluster) -> tuple[bool | None, bool, str]:
-    return cluster.ready, cluster.is_host, "" if cluster.ready else cluster.message
+def _matters(cluster: Cluster) -> tuple[bool | None, bool, str, str | None]:
+    return cluster.ready, cluster.is_host, "" if cluster.ready else cluster.message, cluster.cordon

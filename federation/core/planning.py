@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import msgspec
 
-from federation.core import manifest, parsing, placement, propagation, removal
+from federation.core import cordons, manifest, parsing, placement, propagation, removal
 from federation.core.facts import Facts
 from federation.core.variants import Variants
 from federation.model import marks
@@ -175,7 +175,8 @@ def _remove(facts: Facts, cluster: Cluster, rules: removal.Rules) -> Action | No
         unconfirmed=name in facts.unconfirmed,
         in_host=cluster.is_host,
     )
-    return removal.decide(observed, copy, rules)
+    action = removal.decide(observed, copy, rules)
+    return action if cluster.cordon is None or action is None else cordons.held(action, cluster)
 
 
 def _was_ours(facts: Facts, name: str) -> bool:

@@ -5,7 +5,7 @@ Pure, called by planning; the counterpart of removal, which decides how a copy l
 
 from typing import assert_never
 
-from federation.core import claims, recreation, removal, run_once
+from federation.core import claims, cordons, recreation, removal, run_once
 from federation.core.facts import Facts, NamespaceFacts
 from federation.core.variants import Made, Variants, VersionUnavailable
 from federation.model import marks
@@ -17,6 +17,11 @@ from federation.model.plan import Action, Apply, Keep, Refuse, Release, Wait
 
 def decide(facts: Facts, cluster: Cluster, variants: Variants) -> Action:
     """The action for one cluster that should have the object."""
+    action = _wanted(facts, cluster, variants)
+    return action if cluster.cordon is None else cordons.held(action, cluster)
+
+
+def _wanted(facts: Facts, cluster: Cluster, variants: Variants) -> Action:
     name = cluster.name
     if not cluster.ready:
         return unready(cluster)

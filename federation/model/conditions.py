@@ -32,6 +32,8 @@ class ClusterConditionType(enum.StrEnum):
     """Ours: whether the cluster's objects of every enabled type can be followed."""
     HOST_REFUSES = "HostRefuses"
     """Ours: the host refuses what the controller must store of the cluster. Present only while it is True."""
+    CORDONED = "Cordoned"
+    """Ours: nothing is written to the cluster, because somebody asked for that. Present only while it is True."""
 
 
 class HostRefusesReason(enum.StrEnum):
@@ -113,7 +115,8 @@ class Phase(enum.Enum):
     UNDER_WAY = enum.auto()
     REMOVING = enum.auto()
     CLUSTER_AWAY = enum.auto()
-    """The cluster's conditions and events report it, not those of each of its objects."""
+    """The cluster's conditions and events report it, not events of each of its objects: it does not answer, or is
+    cordoned."""
     TAKEN = enum.auto()
     """Another hub, or somebody in the cluster, has the object: we leave it alone until they let go."""
     FAILED = enum.auto()
@@ -136,6 +139,8 @@ class PropagationStatus(enum.StrEnum):
     """Ours: decided and on its way, no answer yet."""
     WAITING_FOR_REMOVAL = "WaitingForRemoval", Phase.REMOVING
     CLUSTER_NOT_READY = "ClusterNotReady", Phase.CLUSTER_AWAY
+    CLUSTER_CORDONED = "ClusterCordoned", Phase.CLUSTER_AWAY
+    """Ours: something is to be written there, and waits until the cluster is not cordoned any more (core.cordons)."""
     ALREADY_EXISTS = "AlreadyExists", Phase.TAKEN
     MANAGED_LABEL_FALSE = "ManagedLabelFalse", Phase.TAKEN
     COMPUTE_RESOURCE_FAILED = "ComputeResourceFailed"

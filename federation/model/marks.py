@@ -49,6 +49,10 @@ UNANSWERED_ANNOTATION = "kubefed.io/cluster-uid-unheard"
 CONTESTED_ANNOTATION = "kubefed.io/cluster-uid-contested"
 """Ours, on a KubeFedCluster: an identity that it and another have shown, of which none has it on record."""
 
+CORDON_ANNOTATION = "kubefed.io/cordon"
+"""Ours, on a KubeFedCluster: nothing is created, changed or removed there, whatever its value but "false"; a value that
+is not "true" is the reason, which conditions and statuses show."""
+
 CLAIM_PREFIX = "kubefed.io/claimed-by-"
 """Ours, on a member's object: annotations by which hubs that come second notify the one that has it (core.claims)."""
 

@@ -13,7 +13,8 @@ class Cluster:
 
     `ready` False means its API cannot be asked now, None that it has not been probed yet: in both cases nothing may be
     concluded about what it has.
-    `is_host` marks the hub itself joined as its own member.
+    `is_host` marks the hub itself joined as its own member. `cordon`: nothing is to be written there, and why ("" where
+    no reason was given); None where it is not cordoned.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Cluster:
     ready: bool | None = None
     message: str = ""
     is_host: bool = False
+    cordon: str | None = None
 
 
 class Missing(enum.Enum):

@@ -211,6 +211,9 @@ def test_cluster_rows() -> None:
     assert rows.cluster(found, NOW) == ("east", "True", "v1.36.3", "", "")
     assert rows.cluster(found, NOW, wide=True)[5:] == ("ClusterReady", "https://east", "types", "ok")
     assert rows.cluster({"metadata": {"name": "east"}}, NOW)[1] == "Unknown"
+    found["metadata"]["annotations"] = {"kubefed.io/cordon": "upgrade"}
+    assert rows.cluster(found, NOW)[1] == "True,Cordoned"
+    assert rows.cluster(found, NOW, wide=True)[-1] == "ok; cordoned: upgrade"
 
 
 @pytest.mark.parametrize(

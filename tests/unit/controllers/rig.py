@@ -119,7 +119,7 @@ class Rig:
         fake.follow(state.type.target, sink)
 
     def see(self, name: str, **changes: Any) -> None:
-        """A member's readiness, labels or message changed."""
+        """A member's readiness, labels, message or cordon changed; `told` False: nobody has been woken yet."""
         member = self.world.members[name]
         cluster = member.cluster
         member.cluster = Cluster(
@@ -128,9 +128,11 @@ class Rig:
             changes.get("ready", cluster.ready),
             changes.get("message", cluster.message),
             changes.get("is_host", cluster.is_host),
+            changes.get("cordon", cluster.cordon),
         )
         self.world.clusters_version += 1
-        self.fanout.cluster(name)
+        if changes.get("told", True):
+            self.fanout.cluster(name)
 
     def leave(self, name: str) -> None:
         """A cluster was unjoined."""

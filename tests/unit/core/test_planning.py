@@ -699,6 +699,7 @@ A_CLUSTER = st.builds(
     ready=st.sampled_from([True, False, None]),
     message=st.sampled_from(["said", "other"]),
     is_host=st.booleans(),
+    cordon=st.sampled_from([None, "", "why"]),
 )
 
 
