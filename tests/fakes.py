@@ -6,6 +6,7 @@ write's answer, or with `delay_events` when `deliver` is called.
 """
 
 import asyncio
+import copy
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -56,11 +57,14 @@ class FakeMember:
         force: bool,
         manager: str | None = None,
         whole: bool = False,
+        dry_run: bool = False,
     ) -> Written | Failure:
         manager = manager or self.manager
-        verb = f"apply{'!' if force else ''}{manager.removeprefix(self.manager)}"
+        verb = f"{'would-' if dry_run else ''}apply{'!' if force else ''}{manager.removeprefix(self.manager)}"
         if (failure := await self._asked(verb, name)) is not None:
             return failure
+        if dry_run:
+            return self._would_apply(resource, name, body, manager, force=force, whole=whole)
         answer = self._apply(resource, name, orjson.loads(body), manager, force=force)
         if whole and isinstance(answer, Written):
             answer = Written(
@@ -284,6 +288,20 @@ class FakeMember:
         if created or before != (stored.values, [(each.manager, each.paths) for each in stored.entries]):
             self._changed(resource, stored)
         return Written(created, stored.metadata())
+
+    def _would_apply(
+        self, resource: Resource, name: ObjectName, body: bytes, manager: str, *, force: bool, whole: bool
+    ) -> Written | Failure:
+        """What an apply answers, on a copy that nobody watches."""
+        copied = FakeMember(self.manager, tuple(self.namespaces))
+        copied.drops, copied.rewrites = self.drops, self.rewrites
+        where = (resource.qualified, name)
+        if where in self.objects:
+            copied.objects[where] = copy.deepcopy(self.objects[where])
+        answer = copied._apply(resource, name, orjson.loads(body), manager, force=force)
+        if not whole or isinstance(answer, Failure):
+            return answer
+        return Written(answer.created, answer.metadata, orjson.dumps(copied._content(copied.objects[where])))
 
     def _refused(
         self, resource: Resource, name: ObjectName, stored: Stored | None, uid: str = "", version: str = ""

@@ -72,6 +72,7 @@ class Gatherer:
             vanished=frozenset(track.vanished),
             present=frozenset([name for name, copies in around if target in copies.objects]),
             adopt=world.settings.adopt_resources,
+            policies=world.settings.policies,
             system_namespaces=world.system_namespaces,
         )
 

@@ -150,9 +150,10 @@ def _not_before(action: Push, track: Track, cluster: str, more: float = 0.0) -> 
 def identity(action: Push) -> str:
     """What makes two actions the same one, tried again."""
     match action:
-        case Apply(digest=digest, recreation=leave):
-            # The user's leave to recreate, given later, is worth another try.
-            return digest if leave is None else f"{digest} {leave.never or 'or anew'}"
+        case Apply(digest=digest, recreation=leave, create_only=only, takeover=policy):
+            # What the user allows later, to recreate it or to take it over, is worth another try.
+            allowed = "" if leave is None else f" {leave.never or 'or anew'}"
+            return f"{digest}{allowed} {policy}" if only else f"{digest}{allowed}"
         case Claim(uid=uid):
             return f"claim {uid}"
         case Delete(uid=uid) | Release(uid=uid):

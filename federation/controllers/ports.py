@@ -70,8 +70,9 @@ class MemberPort(Protocol):
         force: bool,
         manager: str | None = None,
         whole: bool = False,
+        dry_run: bool = False,
     ) -> Written | Failure:
-        """Server-side apply; `whole` asks for the object afterwards."""
+        """Server-side apply; `whole` asks for the object afterwards. `dry_run`: nothing is written."""
 
     async def patch(
         self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]]

@@ -10,7 +10,7 @@ from dataclasses import replace
 import msgspec
 import orjson
 
-from federation.controllers import clearing, inspecting, recreating, releasing
+from federation.controllers import clearing, inspecting, recreating, releasing, takeover
 from federation.controllers.outcomes import Contest, Outcome, Target, failed
 from federation.controllers.ports import Written
 from federation.core import builtin, claims, classification, conflicts, drops, managedfields, manifest
@@ -19,6 +19,7 @@ from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Apply, Claim, Delete, Push, Release
+from federation.model.policies import Takeover
 from federation.model.resources import Resource
 
 
@@ -58,7 +59,6 @@ async def _restore(action: Apply, target: Target) -> Outcome:
 
 
 async def _apply(action: Apply, target: Target, *, adopting: bool = False) -> Outcome:
-    member = target.member
     verb: classification.Verb = "update" if action.uid else "create"
     if action.legacy and (failure := await _take_over(action, target)) is not None:
         return failed(failure, verb)
@@ -72,21 +72,11 @@ async def _apply(action: Apply, target: Target, *, adopting: bool = False) -> Ou
     body = _identified(action, target)
     whole = action.changed or adopting or target.fields_dropped or not action.uid
     written = await _write(target, body, force=False, whole=whole)
-    contest = None
+    contest: Contest | Outcome | None = None
     if isinstance(written, Failure) and written.kind is FailureKind.FIELD_CONFLICT:
-        match conflicts.assess(written, member.manager):
-            case conflicts.ManagedFalse():
-                return Outcome(
-                    status=PropagationStatus.MANAGED_LABEL_FALSE,
-                    message=f"somebody set {marks.MANAGED_LABEL} to another value",
-                )
-            case conflicts.OtherHub(manager=manager):
-                return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=claims.managed_by(manager))
-            case conflicts.Foreign(managers=managers, fields=fields):
-                if action.yields:
-                    left, still = manifest.given_way(action.body, action.yields, fields)
-                    return await _apply(replace(action, body=left, yields=still), target, adopting=adopting)
-                contest = Contest(managers, fields)
+        contest = await _resolve(written, action, target, adopting=adopting)
+        if isinstance(contest, Outcome):
+            return contest
         written = await _write(target, body, force=True, whole=whole)
     if isinstance(written, Failure):
         exists = written.kind in {FailureKind.VERSION_CONFLICT, FailureKind.ALREADY_EXISTS}
@@ -98,6 +88,17 @@ async def _apply(action: Apply, target: Target, *, adopting: bool = False) -> Ou
     if seen is None:
         return outcome
     return msgspec.structs.replace(outcome, dropped=seen.dropped, fully_owned=seen.fully_owned)
+
+
+async def _resolve(refused: Failure, action: Apply, target: Target, *, adopting: bool) -> Contest | Outcome:
+    """What follows from a conflict: the fields that are to be taken by force, and from whom; else what came of it."""
+    found = conflicts.assess(refused, target.member.manager)
+    if action.version or not isinstance(found, conflicts.Foreign):
+        return takeover.left_alone(found, target)
+    if action.yields:
+        left, still = manifest.given_way(action.body, action.yields, found.fields)
+        return await _apply(replace(action, body=left, yields=still), target, adopting=adopting)
+    return Contest(found.managers, found.fields)
 
 
 async def _write(target: Target, body: bytes, *, force: bool, whole: bool) -> Written | Failure:
@@ -169,6 +170,8 @@ async def _clear(action: Apply, target: Target, *, adopting: bool) -> Fields | F
     """Before another manifest: own what the old one has left to defaulting, so that the apply can take it away."""
     if not action.uid or not (action.changed or adopting) or not drops.has_defaulted_fields(target.resource):
         return {}
+    if action.version:
+        return {}  # it was seen that the apply changes nothing
     if target.fully_owned and not clearing.may_empty(target.resource, action.body):
         return {}
     return await clearing.clear(
@@ -180,17 +183,24 @@ async def _already_there(action: Apply, target: Target) -> Outcome:
     """An object exists where we only wanted to create one.
 
     With retainReplicas its number is its own, so it is adopted without ours. With adoption disabled it stays as it is,
-    unless it is ours already, with its label removed.
+    unless it is ours already, with its label removed; so it does by its policy, or where something differs from it.
     """
     metadata = await target.member.read(target.resource, target.name)
     if isinstance(metadata, Failure):
         return failed(metadata, "create")
     observed = managedfields.observe(metadata, target.member.manager)
-    if observed.owned_digest or not action.create_only:
+    ours = bool(observed.owned_digest)
+    body = action.body
+    if action.hand_over is not None:
         body = manifest.digest(manifest.without_replicas(orjson.loads(action.body)))[0]
+    version: str | Outcome = ""
+    if action.takeover is Takeover.IF_NO_DIFF and not ours and not observed.other_hub:
+        version = await takeover.without_difference(body, target, metadata)
+    if isinstance(version, str) and (version or ours or not action.create_only):
         known = replace(
             action,
-            body=body if action.hand_over is not None else action.body,
+            body=body,
+            version=version,
             create_only=False,
             uid=metadata.uid,
             hand_over=action.hand_over if observed.owns_replicas else None,
@@ -198,14 +208,16 @@ async def _already_there(action: Apply, target: Target) -> Outcome:
             changed=True,
             mark=observed.created,
         )
-        return await _apply(known, target, adopting=not observed.owned_digest)
+        return await _apply(known, target, adopting=not ours)
     withdrawn = await releasing.withdraw_claim(target, metadata)
     if isinstance(withdrawn, Failure):
         return failed(withdrawn, "create")
-    return Outcome(
-        status=PropagationStatus.ALREADY_EXISTS,
-        message="an object of this name exists and adoption is disabled (KubeFedConfig syncController.adoptResources)",
-    )
+    if isinstance(version, Outcome):
+        return version
+    if observed.other_hub:
+        return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=claims.managed_by(observed.other_hub))
+    why = takeover.DISABLED if action.takeover is Takeover.ALWAYS else takeover.NEVER
+    return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=why)
 
 
 async def _refused(action: Apply, target: Target, outcome: Outcome) -> Outcome:
@@ -276,7 +288,7 @@ def _identified(action: Apply, target: Target) -> bytes:
     if not action.uid and not _creates_only(action, target):
         return body
     # Undocumented, and guarded by a contract test: resourceVersion "1" applies only where nothing exists.
-    return manifest.addressed(body, uid=action.uid, resource_version="" if action.uid else "1")
+    return manifest.addressed(body, uid=action.uid, resource_version=action.version if action.uid else "1")
 
 
 def _creates_only(action: Apply, target: Target) -> bool:

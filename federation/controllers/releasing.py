@@ -3,6 +3,8 @@
 Called by push.
 """
 
+from dataclasses import replace
+
 from federation.controllers.outcomes import Outcome, Target, failed
 from federation.core import claims, managedfields
 from federation.core.managedfields import PartialMetadata
@@ -72,6 +74,8 @@ async def release(action: Release, target: Target) -> Outcome:
         return failed(metadata, "release")
     if action.uid not in {"", metadata.uid}:
         return Outcome()
+    if not action.uid and managedfields.observe(metadata, member.manager).other_hub:
+        action = replace(action, keep_label=True)  # what may have been created there is not what is there now
     operations = managedfields.release_patch(metadata, member.manager, keep_label=action.keep_label)
     if operations is not None:
         patched = await member.patch(resource, name, operations)

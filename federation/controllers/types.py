@@ -29,6 +29,7 @@ from federation.model.conditions import ConditionType, TypeReason
 from federation.model.errors import ApiFailure, Invalid
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType, StoredObject
+from federation.model.policies import NOTHING_SAID
 from federation.model.resources import TYPE_CONFIGS, ObjectName
 from federation.runtime import metrics
 from federation.runtime.keyqueue import KeyQueue
@@ -119,17 +120,14 @@ class Types:
             if isinstance(answer, Failure):
                 await self._refused(stored, answer, running=name in self._running)
                 raise ApiFailure(answer, f"finalizer of FederatedTypeConfig {name}")
-        running = self._running.get(name)
-        if running is not None and not _same(running[0], enabled):
-            await self._stop(name)
-            running = None
+        running = await self._follows(name, enabled)
         bound = self._world.settings.namespaced and not enabled.target.namespaced
         if bound or not enabled.propagation:
             # A scope is not in the type's spec: by the report the API server knows that it is to add no finalizer.
             if await self._stopped(name) and (self._parted(stored) or bound):
                 await self._report(stored, running=False, ready=_NAMESPACED_SCOPE if bound else None)
             return
-        if running is None and not await self._begin(stored, enabled):
+        if not running and not await self._begin(stored, enabled):
             return
         watch = self._running[name][1]
         if watch.synced or watch.failure is not None:  # else its first list is still to come, and brings the key back
@@ -155,6 +153,21 @@ class Types:
         """Other settings are in force: whether a type is followed, and where, may have changed."""
         for where in list(self.objects):
             self.queue.add(where.name)
+
+    async def _follows(self, name: str, enabled: FederatedType) -> bool:
+        """Whether the type is followed as it is enabled now; one that is not is stopped, to begin anew."""
+        if name not in self._running:
+            return False
+        before, watch, tasks = self._running[name]
+        if not _same(before, enabled):
+            await self._stop(name)
+            return False
+        if before.policies != enabled.policies:  # which needs no other watch: its objects are planned anew
+            state = self._world.types[name]
+            state.type = replace(state.type, policies=enabled.policies)
+            self._running[name] = (enabled, watch, tasks)
+            self._fanout.whole_type(name)
+        return True
 
     def _start(self, enabled: FederatedType) -> None:
         state = TypeState(enabled, self._world.joined_since(self._followed.get(enabled.name, 0)))
@@ -336,4 +349,5 @@ def _conditions(stored: StoredObject, ready: tuple[str, str, str] | None, now: s
 
 
 def _same(one: FederatedType, other: FederatedType) -> bool:
-    return replace(one, generation=0) == replace(other, generation=0)
+    """Whether it is followed in the same way."""
+    return replace(one, generation=0, policies=NOTHING_SAID) == replace(other, generation=0, policies=NOTHING_SAID)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from federation.core import checks
+from federation.core import checks, policies
 from federation.model import marks
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
@@ -23,6 +23,7 @@ _MOST_SECONDS = (2**63 - 1) / 1e9
 """What Go's time.Duration holds."""
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _SWITCH = ("Enabled", "Disabled")
+_POLICIES = "policies"
 _FEATURES = (
     "PushReconciler",
     "RawResourceStatusCollection",
@@ -80,6 +81,7 @@ def settings(spec: Mapping[str, Any] | None) -> Settings:
             status.get(reconciles), f"spec.statusController.{reconciles}", default=default.status_concurrency
         ),
         features=_features(body.get("featureGates"), default.features),
+        policies=policies.of_spec(body.get(_POLICIES)),
     )
 
 
@@ -170,6 +172,7 @@ def type_config(obj: Mapping[str, Any]) -> FederatedType:
         propagation=checks.choice(spec.get("propagation"), "spec.propagation", _SWITCH, default="Enabled") == "Enabled",
         generation=metadata.get("generation") or 0,
         equivalent=_equivalent(metadata.get("annotations")),
+        policies=policies.of_spec(spec.get(_POLICIES)),
     )
 
 

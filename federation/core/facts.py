@@ -7,6 +7,7 @@ from federation.model import marks
 from federation.model.federated import FederatedObject, FederatedType, Metadata
 from federation.model.observations import Applied, Cluster, Missing, Observation
 from federation.model.plan import Wait
+from federation.model.policies import NOTHING_SAID, Policies
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Facts:
     `unobservable` gives why one cluster's objects of this type cannot be observed now, `served` the versions of the
     type that it serves (None: not known).
     `namespace` is None for cluster-scoped objects and for FederatedNamespaces.
+    `adopt` False: nothing that is there already is taken over, whatever policies say; `policies` are those of the
+    KubeFedConfig.
     """
 
     type: FederatedType
@@ -60,6 +63,7 @@ class Facts:
     vanished: frozenset[str] = frozenset()
     present: frozenset[str] | None = None
     adopt: bool = True
+    policies: Policies = NOTHING_SAID
     system_namespaces: frozenset[str] = marks.SYSTEM_NAMESPACES
 
     @property

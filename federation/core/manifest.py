@@ -42,6 +42,10 @@ _NOT_PROPAGATED = frozenset(
         marks.COPY_ANNOTATION,
         marks.CREATED_ANNOTATION,
         marks.DELETE_ADOPTED_ANNOTATION,
+        marks.TAKEOVER_ANNOTATION,
+        marks.DRIFT_ANNOTATION,
+        marks.DELETION_ANNOTATION,
+        marks.IGNORE_FIELDS_ANNOTATION,
         "kubectl.kubernetes.io/last-applied-configuration",
     }
 )

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import msgspec
 
-from federation.core import cordons, manifest, parsing, placement, propagation, removal
+from federation.core import cordons, manifest, parsing, placement, policies, propagation, removal
 from federation.core.facts import Facts
 from federation.core.variants import Variants
 from federation.model import marks
@@ -32,6 +32,7 @@ from federation.model.plan import (
     RemovalReason,
     Wait,
 )
+from federation.model.policies import Deletion, InForce
 
 
 def plan(facts: Facts) -> Plan:
@@ -51,12 +52,13 @@ def plan(facts: Facts) -> Plan:
         if isinstance(host, Missing):
             return Plan(meta.generation, undecided=True)  # without its labels the members' would be taken away
         base = manifest.base(spec, facts.type, facts.object.where, host_namespace=host)
+        in_force = policies.in_force(meta.annotations, facts.type.policies, facts.policies)
     except Invalid as error:
         return _invalid(facts, error.field, error.message)
-    return _system_namespace(facts, spec) if facts.is_system_namespace else _placed(facts, spec, base)
+    return _system_namespace(facts, spec) if facts.is_system_namespace else _placed(facts, spec, base, in_force)
 
 
-def _placed(facts: Facts, spec: Spec, base: manifest.Base) -> Plan:
+def _placed(facts: Facts, spec: Spec, base: manifest.Base, in_force: InForce) -> Plan:
     """One action for every selected cluster, and for every other that has a copy."""
     meta = facts.object.metadata
     chosen = selected = placement.select(spec.placement, facts.clusters)
@@ -81,7 +83,7 @@ def _placed(facts: Facts, spec: Spec, base: manifest.Base) -> Plan:
     variants, rules, holding = Variants(spec, base, facts.served), _rules(facts), facts.holding
     for name, cluster in facts.clusters.items():
         if name in selected:
-            actions[name] = propagation.decide(facts, cluster, variants)
+            actions[name] = propagation.decide(facts, cluster, variants, in_force)
         elif name in holding and (action := _remove(facts, cluster, rules)) is not None:
             actions[name] = removal.with_reason(action, _removal_reason(facts, spec, name, chosen))
     finalized = marks.SYNC_FINALIZER in meta.finalizers
@@ -153,11 +155,18 @@ def _leaves_traces(facts: Facts, actions: Mapping[str, Action]) -> bool:
 def _rules(facts: Facts) -> removal.Rules:
     """What holds for all copies that the object should not have."""
     meta = facts.object.metadata
+    deletion, refused = Deletion.DELETE, ""
+    try:
+        deletion = policies.deletion(meta.annotations, facts.type.policies, facts.policies)
+    except Invalid as error:
+        refused = f"{error.field}: {error.message}"
     return removal.Rules(
         facts.type,
         meta.annotations,
         system=facts.is_system_namespace,
         by_user=meta.deletion_timestamp is not None,
+        orphan=deletion is Deletion.ORPHAN,
+        refused=refused,
     )
 
 

@@ -13,15 +13,16 @@ from federation.model.conditions import PropagationStatus
 from federation.model.errors import Invalid
 from federation.model.observations import Cluster, Missing, Observed
 from federation.model.plan import Action, Apply, Keep, Refuse, Release, Wait
+from federation.model.policies import InForce, Takeover
 
 
-def decide(facts: Facts, cluster: Cluster, variants: Variants) -> Action:
+def decide(facts: Facts, cluster: Cluster, variants: Variants, in_force: InForce) -> Action:
     """The action for one cluster that should have the object."""
-    action = _wanted(facts, cluster, variants)
+    action = _wanted(facts, cluster, variants, in_force)
     return action if cluster.cordon is None else cordons.held(action, cluster)
 
 
-def _wanted(facts: Facts, cluster: Cluster, variants: Variants) -> Action:
+def _wanted(facts: Facts, cluster: Cluster, variants: Variants, in_force: InForce) -> Action:
     name = cluster.name
     if not cluster.ready:
         return unready(cluster)
@@ -40,7 +41,7 @@ def _wanted(facts: Facts, cluster: Cluster, variants: Variants) -> Action:
         case Missing.UNKNOWN:
             return Wait(PropagationStatus.PENDING, "the cluster's objects have not been listed yet")
         case Missing.ABSENT:
-            return _create(facts, name, made)
+            return _create(facts, name, made, in_force)
         case Observed():
             return _update(facts, name, observed, made)
         case _:
@@ -71,7 +72,7 @@ def _await_namespace(namespace: NamespaceFacts, cluster: str) -> Wait | None:
             return Wait(PropagationStatus.PENDING, "the cluster's namespaces have not been listed yet")
 
 
-def _create(facts: Facts, name: str, made: Made) -> Action:
+def _create(facts: Facts, name: str, made: Made, in_force: InForce) -> Action:
     applied = facts.applied.get(name)
     if applied is not None and applied.digest == made.digest and _has_completed(facts, name, made):
         if name in facts.vanished:
@@ -81,7 +82,8 @@ def _create(facts: Facts, name: str, made: Made) -> Action:
         made.creation(),
         made.digest,
         made.api_version,
-        create_only=not facts.adopt,
+        create_only=not facts.adopt or in_force.takeover is not Takeover.ALWAYS,
+        takeover=in_force.takeover if facts.adopt else Takeover.ALWAYS,
         hand_over=made.replicas,
         retain_replicas=made.retain,
         first=True,

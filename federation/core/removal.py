@@ -19,6 +19,7 @@ from federation.model.errors import Invalid
 from federation.model.federated import FederatedType, Placement
 from federation.model.observations import Missing, Observation, Observed
 from federation.model.plan import Action, Apply, Delete, Plan, Refuse, Release, RemovalCause, RemovalReason, Wait
+from federation.model.policies import Deletion
 from federation.model.resources import CRDS, NAMESPACES
 
 _CONTENTS = {
@@ -35,13 +36,16 @@ DEFERRED = "nothing is removed while the KubeFedConfig is invalid: its events sa
 class Rules(NamedTuple):
     """What holds for every copy of one federated object.
 
-    `system`: it is a system namespace. `by_user`: the federated object itself is being deleted.
+    `system`: it is a system namespace. `by_user`: the federated object itself is being deleted. `orphan`: its policy
+    (core.policies) has copies released, not deleted; `refused`: why that policy cannot be read.
     """
 
     type: FederatedType
     annotations: Mapping[str, str]
     system: bool = False
     by_user: bool = False
+    orphan: bool = False
+    refused: str = ""
 
 
 class Copy(NamedTuple):
@@ -140,6 +144,10 @@ def _delete_or_release(uid: str, copy: Copy, rules: Rules, *, created: bool | No
         return _release(uid, "a system namespace is never deleted")
     if rules.type.is_namespace and copy.in_host:
         return _release(uid, "the host's own Namespace is never deleted")
+    if rules.refused:
+        return Refuse(PropagationStatus.DELETION_FAILED, rules.refused)
+    if rules.orphan:
+        return _release(uid, f"policy deletion: {Deletion.ORPHAN} leaves it behind")
     contents = _CONTENTS.get(rules.type.target.qualified)
     only_created = contents is not None and rules.annotations.get(marks.DELETE_ADOPTED_ANNOTATION) != "true"
     if only_created and created is False:

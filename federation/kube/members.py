@@ -85,15 +85,17 @@ class MemberWriter:
         force: bool,
         manager: str | None = None,
         whole: bool = False,
+        dry_run: bool = False,
     ) -> Written | Failure:
         """Server-side apply. Unless `force`, a field that another manager owns is a FIELD_CONFLICT that names it.
 
-        With `whole` the answer is the whole object as it is afterwards; that saves reading it by another request.
+        With `whole` the answer is the whole object as it is afterwards; that saves reading it by another request. As a
+        `dry_run` the answer shows what would be, and nothing is written.
         """
         return await self._written(
             await self.connection.request(
                 "PATCH",
-                resource.path(name) + self._query(manager or self.manager, force),
+                resource.path(name) + self._query(manager or self.manager, force) + ("&dryRun=All" if dry_run else ""),
                 body=body,
                 content_type=APPLY_PATCH,
                 accept=JSON if whole else METADATA,

@@ -12,6 +12,7 @@ import msgspec
 
 from federation.model import bounds
 from federation.model.marks import NAMESPACE_TYPE
+from federation.model.policies import NOTHING_SAID, Policies
 from federation.model.resources import ObjectName, Resource
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=bounds.LONGEST_NAME)]
@@ -119,6 +120,7 @@ class FederatedType:
 
     `equivalent` are versions of the target that may stand for each other, best first (marks.EQUIVALENT_ANNOTATION).
     `namespace` is the only one that it is followed in, at the hub and in members (scope Namespaced); "" is everywhere.
+    `policies` are those that its FederatedTypeConfig sets.
     """
 
     name: str
@@ -128,6 +130,7 @@ class FederatedType:
     generation: int = 0
     equivalent: tuple[str, ...] = ()
     namespace: str = ""
+    policies: Policies = NOTHING_SAID
 
     @property
     def is_namespace(self) -> bool:

@@ -40,6 +40,12 @@ It is written with the creation or never."""
 DELETE_ADOPTED_ANNOTATION = "kubefed.io/delete-adopted"
 """Ours, on a federated object: "true" has copies with contents of others deleted though others created them."""
 
+TAKEOVER_ANNOTATION = "kubefed.io/takeover"
+DRIFT_ANNOTATION = "kubefed.io/drift"
+DELETION_ANNOTATION = "kubefed.io/deletion"
+IGNORE_FIELDS_ANNOTATION = "kubefed.io/ignore-fields"
+"""Ours, on a federated object: its policies (core.policies). The last is a JSON list of JSON pointers."""
+
 IDENTITY_ANNOTATION = "kubefed.io/cluster-uid"
 """Ours, on a KubeFedCluster: the UID of the member's kube-system namespace, recorded at join or at first acceptance."""
 

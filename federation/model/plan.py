@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from federation.model.conditions import PropagationStatus, Reason
+from federation.model.policies import Takeover
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,9 @@ class Apply:
     """Server-side apply this manifest, whose apiVersion is `api_version`.
 
     `digest` identifies the desired manifest (status fingerprints carry it). `uid` is sent so that an object that was
-    re-created meanwhile is noticed. `create_only` refuses an object that exists (adoption disabled).
+    re-created meanwhile is noticed. `create_only` refuses an object that exists; `takeover` is the policy by which it
+    may be taken over all the same (Always: adoption is disabled for all). `version` is the resourceVersion that it must
+    still have, because it was seen in that one that nothing differs; nothing is forced then.
     `hand_over` gives spec.replicas to our second manager: before the apply when `uid` is known, else right after
     the creation (retainReplicas; value is the number to hand over). `legacy` takes over KubeFed's managedFields.
     `first`: no earlier apply of ours is known, so others may own beside us what we name. `changed`: the manifest is
@@ -42,7 +45,9 @@ class Apply:
     digest: str
     api_version: str
     uid: str = ""
+    version: str = ""
     create_only: bool = False
+    takeover: Takeover = Takeover.ALWAYS
     hand_over: int | None = None
     retain_replicas: bool = False
     legacy: bool = False

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from federation.model.policies import NOTHING_SAID, Policies
+
 MOST_RECONCILES = 16
 """Objects that are in work at once, and writes in flight to one member, whatever is asked for: one event loop gains
 nothing from more, and a member's API server is not ours to fill."""
@@ -47,4 +49,5 @@ class Settings:
     adopt_resources: bool = True
     status_concurrency: int = 16
     features: frozenset[str] = frozenset({"PushReconciler"})
+    policies: Policies = NOTHING_SAID
     cautious: bool = False
