@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 from federation.controllers import posting
 from federation.controllers.ports import HubPort
 from federation.controllers.world import World
-from federation.core import budget, claims, times
-from federation.model.conditions import ConditionType, Phase, Reason, phase
+from federation.core import budget, claims, contention, times
+from federation.model.conditions import ConditionType, Phase, PropagationStatus, Reason, phase
 from federation.model.federated import FederatedObject, Metadata
 from federation.model.plan import Keep
 from federation.model.resources import KUBEFED_CLUSTERS, Key, ObjectName, Resource
@@ -36,7 +36,11 @@ RECREATING = "Recreating"
 REMOVED = "CopyRemoved"
 RIVAL = "PlacedByAnotherHub"
 COMPONENT = "federation-controller"
-_NOT_OF_THE_OBJECT = {Phase.APPLIED, Phase.UNDER_WAY, Phase.CLUSTER_AWAY}
+DRIFTED = "DriftReported"
+DISPUTED = "FieldDisputed"
+DIFFERING = {PropagationStatus.DRIFTED.value: DRIFTED, PropagationStatus.DISPUTED.value: DISPUTED}
+"""The events of lines by which somebody in a cluster changes a copy."""
+_NOT_OF_THE_OBJECT = {Phase.APPLIED, Phase.UNDER_WAY, Phase.CLUSTER_AWAY, Phase.DIFFERS}
 
 T = TypeVar("T")
 
@@ -68,6 +72,7 @@ class Events:
     def status_changed(self, key: Key, federated: FederatedObject, before: Status, after: Status) -> None:
         """A status was written: record an event where propagation began to fail, or works again."""
         self._record_rivals(key, federated, before)
+        self._record_differing(key, federated, before, after)
         old, new = _ready(before), _ready(after)
         if new is None or (new.status == "False" and new.reason == Reason.PROGRESSING):
             return
@@ -142,6 +147,25 @@ class Events:
             self._record(key, _Event(federated.metadata, "Warning", RIVAL, message, tuple(clusters)))
         not_seen = {name: who for name, who in known.items() if not isinstance(track.actions.get(name), Keep)}
         _remember(self._rivals, key, not_seen | seen)
+
+    def _record_differing(self, key: Key, federated: FederatedObject, before: Status, after: Status) -> None:
+        """Somebody in a cluster has changed a copy, or does so again and again: one event, which names fields and
+        managers. Of a dispute one until it is over, however often its line comes and goes."""
+        differing = [line for line in after.clusters if line.status in DIFFERING or contention.is_told(line.message)]
+        if not differing:
+            return
+        was, now = budget.by_name(before.clusters), budget.by_name(after.clusters)
+        told: dict[tuple[str, str], list[str]] = {}
+        for line in differing:
+            message = budget.message_of(now, line.name)
+            known, known_message = was.get(line.name), budget.message_of(was, line.name)
+            same = known is not None and known.status == line.status
+            reason = DIFFERING.get(line.status, DISPUTED)
+            if contention.is_told(known_message) if reason == DISPUTED else (same and known_message == message):
+                continue
+            told.setdefault((reason, message), []).append(line.name)
+        for (reason, message), names in told.items():
+            self._record(key, _Event(federated.metadata, "Warning", reason, message, tuple(names)))
 
     def _record(self, key: Key, event: _Event, *, after: float = 0.0) -> None:
         self._waiting.setdefault(key, []).append(event)

@@ -19,7 +19,7 @@ from federation.controllers.world import Track, World, including, without
 from federation.core import managedfields
 from federation.model.conditions import Phase, PropagationStatus
 from federation.model.observations import MAY_HAVE_COPY
-from federation.model.plan import Apply, Claim, Push
+from federation.model.plan import Apply, Claim, Compare, Push
 from federation.model.resources import Key, ObjectName
 from federation.runtime import metrics
 from federation.runtime.keyqueue import KeyQueue
@@ -104,6 +104,9 @@ class Executor:
             track.setbacks.pop(cluster, None)
             track.vanished = without(track.vanished, cluster)
             track.stale = True
+        elif isinstance(action, Compare) and outcome.metadata is not None:
+            track.setbacks.pop(cluster, None)
+            learning.compared(turn, action, managedfields.observe(outcome.metadata, manager))
         elif isinstance(action, Apply) and outcome.metadata is not None:
             track.setbacks.pop(cluster, None)
             learning.applied(turn, action, managedfields.observe(outcome.metadata, manager), outcome)
@@ -125,6 +128,7 @@ class Executor:
         """The member accepted a removal: its event confirms it, or the removal is sent again."""
         key, cluster, track = turn.key, turn.cluster, turn.track
         self._removals.report(turn, outcome)
+        learning.removed(turn)
         if turn.action.uid:
             leaving = pacing.delete_accepted(track.leaving.get(cluster), turn.action.uid, time.monotonic())
             track.leaving[cluster] = leaving

@@ -16,7 +16,7 @@ from federation.core import claims, contention
 from federation.core.facts import Facts
 from federation.model import marks
 from federation.model.observations import MAY_HAVE_COPY, UNKNOWN_DIGEST, Applied, Observed
-from federation.model.plan import Apply, Claim, Keep, Plan, Push
+from federation.model.plan import Apply, Claim, Compare, Keep, Plan, Push
 from federation.model.resources import Key, ObjectName
 
 log = structlog.get_logger()
@@ -63,6 +63,10 @@ def planned(track: Track, plan: Plan, facts: Facts) -> None:
         track.guessed = track.guessed & track.applied.keys() - (frozenset() if plan.reason else plan.selected) or NOBODY
     for cluster in [cluster for cluster in track.setbacks if isinstance(plan.actions.get(cluster), Keep | None)]:
         del track.setbacks[cluster]
+    if track.contention:
+        forgotten = time.monotonic() - contention.QUIET
+        for cluster in [cluster for cluster, fight in track.contention.items() if fight.last < forgotten]:
+            del track.contention[cluster]
     notes: tuple[dict[str, Any], ...] = (track.contention, track.dropped)
     for noted in notes:
         for cluster in [cluster for cluster in noted if cluster not in plan.actions]:
@@ -112,6 +116,15 @@ def applied(turn: Turn, action: Apply, observed: Observed, outcome: Outcome) -> 
     _seen(turn, observed, appears=True)
 
 
+def compared(turn: Turn, action: Compare, observed: Observed) -> None:
+    """What somebody had changed is as we applied it, though we own less of it: from now on that is how it should be."""
+    track, cluster = turn.track, turn.cluster
+    track.recheck = without(track.recheck, cluster)
+    track.applied[cluster] = Applied(action.digest, observed.owned_digest, turn.generation)
+    if track.actions.get(cluster) is action:
+        track.actions[cluster] = Keep(action.digest, observed.owned_digest, observed.claims)
+
+
 def yielded(turn: Turn, manager: str, observed: Observed) -> None:
     """Another hub's object has our claim now, or nothing of ours any more: what follows from that is planned."""
     if turn.track.applied.get(turn.cluster) == MAY_HAVE_COPY:
@@ -122,6 +135,13 @@ def yielded(turn: Turn, manager: str, observed: Observed) -> None:
         log.warning("another hub manages it: claimed", key=str(turn.key), cluster=turn.cluster, manager=owner)
     _seen(turn, observed, appears=False)
     turn.track.stale = True
+
+
+def removed(turn: Turn) -> None:
+    """We have removed the copy ourselves: that it is not there is nobody's drift, should it be placed there again."""
+    before = turn.track.applied.get(turn.cluster)
+    if before is not None:
+        turn.track.applied[turn.cluster] = msgspec.structs.replace(before, owned_digest=UNKNOWN_DIGEST)
 
 
 def refused(turn: Turn, outcome: Outcome) -> None:

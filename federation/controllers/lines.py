@@ -10,10 +10,10 @@ import msgspec
 from federation.controllers import pacing
 from federation.controllers.holdups import Holdup
 from federation.controllers.world import Setback, Track
-from federation.core import budget, claims, sharing, summary
+from federation.core import budget, claims, contention, sharing, summary
 from federation.model.conditions import PropagationStatus
 from federation.model.observations import Applied
-from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan, Refuse, Release, Wait
+from federation.model.plan import Action, Apply, Claim, Compare, Delete, Keep, Plan, Refuse, Release, Wait
 from federation.model.status import ClusterStatus
 
 ON_ITS_WAY = "no answer from the cluster yet"
@@ -23,14 +23,15 @@ Held = Callable[[str, Action], Holdup]
 
 
 def compose(
-    plan: Plan, track: Track, *, late: bool, held: Held = lambda cluster, action: Holdup()
+    plan: Plan, track: Track, *, late: bool, held: Held = lambda cluster, action: Holdup(), now: float = 0.0
 ) -> list[ClusterStatus]:
     """One line per cluster in the plan; `late`: what was sent and has not been answered, or is held back, has timed
-    out.
+    out. `now` is monotonic.
     """
     common = sharing.shared(track.status.clusters)
     before = budget.by_name(track.status.clusters)
-    return [_line(name, action, plan, track, before, common, late, held) for name, action in track.actions.items()]
+    made = [_line(name, action, plan, track, before, common, late, held) for name, action in track.actions.items()]
+    return [_with_dispute(line, track, now) for line in made] if track.contention else made
 
 
 def shows(stored: Mapping[str, ClusterStatus], name: str, refusal: Refuse | Wait) -> bool:
@@ -73,6 +74,21 @@ def guesses(track: Track) -> bool:
         for name, action in track.actions.items()
         if isinstance(action, Wait)
     )
+
+
+def quiet(track: Track, now: float) -> float | None:
+    """When the first dispute that lines tell of is over, if nobody goes on with it (monotonic); None: there is none."""
+    times = (contention.quiet(fight) for fight in track.contention.values() if contention.note(fight, now))
+    return min(times, default=None)
+
+
+def _with_dispute(line: ClusterStatus, track: Track, now: float) -> ClusterStatus:
+    """The line of a copy that is as it should be, with a note of who has changed it again and again until now.
+
+    What the cluster drops stays at the end, where `drops.from_message` reads it.
+    """
+    note = "" if line.status else contention.note(track.contention.get(line.name), now)
+    return msgspec.structs.replace(line, message="; ".join(filter(None, (note, line.message)))) if note else line
 
 
 def _line(  # noqa: PLR0917 - private, called once
@@ -123,7 +139,7 @@ def _line(  # noqa: PLR0917 - private, called once
             timed_out = late and not early
             message = reason or (ON_ITS_WAY if timed_out else "")
             status = PropagationStatus.DELETION_TIMED_OUT if timed_out else PropagationStatus.WAITING_FOR_REMOVAL
-        case Apply():
+        case Apply() | Compare():
             reason, early = held(name, action) if setback is None else Holdup()
             if late and not early:
                 status = PropagationStatus.UPDATE_TIMED_OUT if action.uid else PropagationStatus.CREATION_TIMED_OUT

@@ -10,7 +10,7 @@ from federation.core import classification, contention
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import FailureKind
 from federation.model.observations import Applied
-from federation.model.plan import Action, Apply, Claim, Delete, Push, Release
+from federation.model.plan import Action, Apply, Claim, Compare, Delete, Push, Release
 from federation.runtime.backoff import delay
 from federation.runtime.lane import Evidence
 
@@ -35,6 +35,11 @@ REFUSED = {RETRY["slow"], RETRY["never"], RIGHT_MISSING}
 RECREATING = (60.0, 960.0)
 """The same for an object that was deleted to be created anew: the event of its end ends the wait."""
 
+DRIFTED = (60.0, 900.0)
+"""The same for drift that is only reported: whoever puts it back changes nothing that our watch shows."""
+LOOKED_AT = 10.0
+"""Seconds after which it is looked at again at the earliest, when the copy changes meanwhile."""
+
 
 def next_setback(before: Setback | None, action: Push, outcome: Outcome, now: float) -> Setback:
     """The wait after one more answer that was not success; `now` is monotonic."""
@@ -45,6 +50,8 @@ def next_setback(before: Setback | None, action: Push, outcome: Outcome, now: fl
         pace = RIGHT_MISSING
     if outcome.recreating:
         pace = RECREATING
+    if outcome.status is PropagationStatus.DRIFTED:
+        pace = DRIFTED
     # Another pace starts anew: a dozen refused connections do not show how long a missing right will last.
     again = before is not None and (before.digest, before.pace) == (digest, pace)
     attempts = before.attempts + 1 if before is not None and again else 1
@@ -66,6 +73,12 @@ def retried(track: Track, cluster: str, since: float, *, anew: bool) -> bool:
     return True
 
 
+def changed_there(setback: Setback) -> None:
+    """The member's object changed: what failed before may pass now. Drift is looked at again, but not at each event."""
+    soon = setback.since + LOOKED_AT if setback.status is PropagationStatus.DRIFTED else 0.0
+    setback.not_before = min(setback.not_before, soon)
+
+
 def delete_accepted(before: Leaving | None, uid: str, now: float) -> Leaving:
     """A delete was accepted once more; `now` is monotonic."""
     wait = min(2 * before.wait, RESEND[1]) if before is not None and before.uid == uid else RESEND[0]
@@ -83,7 +96,7 @@ def remaining_delay(action: Push, track: Track, cluster: str, now: float) -> flo
     wait = contest.last + contention.delay(contest) - now
     if wait > 0:
         track.setbacks[cluster] = Setback(
-            PropagationStatus.UPDATE_FAILED,
+            PropagationStatus.DISPUTED,
             contention.message(contest, now),
             identity(action),
             now + wait,
@@ -156,6 +169,8 @@ def identity(action: Push) -> str:
             return f"{digest}{allowed} {policy}" if only else f"{digest}{allowed}"
         case Claim(uid=uid):
             return f"claim {uid}"
+        case Compare(digest=digest, owned_digest=owned):
+            return f"compare {digest} {owned}"
         case Delete(uid=uid) | Release(uid=uid):
             return uid
 

@@ -10,15 +10,16 @@ from dataclasses import replace
 import msgspec
 import orjson
 
-from federation.controllers import clearing, inspecting, recreating, releasing, takeover
+from federation.controllers import clearing, comparing, ignoring, inspecting, recreating, releasing, takeover
 from federation.controllers.outcomes import Contest, Outcome, Target, failed
 from federation.controllers.ports import Written
 from federation.core import builtin, claims, classification, conflicts, drops, managedfields, manifest
+from federation.core import ignoring as core_ignoring
 from federation.core.fieldsets import Fields
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
-from federation.model.plan import Apply, Claim, Delete, Push, Release
+from federation.model.plan import Apply, Claim, Compare, Delete, Push, Release
 from federation.model.policies import Takeover
 from federation.model.resources import Resource
 
@@ -27,15 +28,22 @@ async def carry_out(action: Push, target: Target) -> Outcome:
     """Do it. A member's failure is in the Outcome; only bugs raise."""
     match action:
         case Apply():
-            resource = at_version(target.resource, action.api_version)
-            target = target if resource is target.resource else msgspec.structs.replace(target, resource=resource)
+            target = at_its_version(action, target)
             return await (_restore(action, target) if action.restores else _apply(action, target))
         case Claim():
             return await releasing.claim(action, target)
+        case Compare():
+            return await comparing.compare(action, at_its_version(action, target))
         case Delete():
             return await releasing.delete(action, target)
         case Release():
             return await releasing.release(action, target)
+
+
+def at_its_version(action: Apply | Compare, target: Target) -> Target:
+    """The target under the version that the manifest is of."""
+    resource = at_version(target.resource, action.api_version)
+    return target if resource is target.resource else msgspec.structs.replace(target, resource=resource)
 
 
 def at_version(resource: Resource, api_version: str) -> Resource:
@@ -66,6 +74,10 @@ async def _apply(action: Apply, target: Target, *, adopting: bool = False) -> Ou
         failure = await _hand_over(target, action.uid, action.hand_over)
         if failure is not None:
             return failed(failure, verb, PropagationStatus.FIELD_RETENTION_FAILED)
+    if action.ignored and action.uid:
+        refused = await ignoring.leave(action, target)
+        if refused is not None:
+            return refused
     cleared = await _clear(action, target, adopting=adopting)
     if isinstance(cleared, Failure):
         return failed(cleared, verb)
@@ -131,6 +143,11 @@ async def _after(
     """What an apply that succeeded is followed by; `defaults` are set where the object is being adopted."""
     member, resource, name = target.member, target.resource, target.name
     metadata = written.metadata
+    if action.ignored or (action.changed and ignoring.has_left(metadata, member.manager)):
+        settled = await ignoring.settle(action, target, metadata)
+        if isinstance(settled, Outcome):
+            return settled
+        metadata = settled
     if written.created:
         if action.hand_over is not None:
             failure = await _hand_over(target, metadata.uid, action.hand_over)
@@ -192,7 +209,9 @@ async def _already_there(action: Apply, target: Target) -> Outcome:
     ours = bool(observed.owned_digest)
     body = action.body
     if action.hand_over is not None:
-        body = manifest.digest(manifest.without_replicas(orjson.loads(action.body)))[0]
+        body = manifest.digest(manifest.without_replicas(orjson.loads(body)))[0]
+    if action.ignored:
+        body = manifest.digest(core_ignoring.reduced(body, action.ignored))[0]
     version: str | Outcome = ""
     if action.takeover is Takeover.IF_NO_DIFF and not ours and not observed.other_hub:
         version = await takeover.without_difference(body, target, metadata)
@@ -294,9 +313,10 @@ def _identified(action: Apply, target: Target) -> bytes:
 def _creates_only(action: Apply, target: Target) -> bool:
     """Whether an object that exists must not be met with this body before it was looked at.
 
-    Its replicas would be overwritten by ours, it would be unknown who created it, or defaults could not be
-    distinguished any more from values that somebody chose.
+    Its replicas, or ignored fields, would be overwritten by ours, it would be unknown who created it, or defaults could
+    not be distinguished any more from values that somebody chose.
     """
-    return action.create_only or (
-        not action.uid and (action.mark or action.hand_over is not None or drops.has_defaulted_fields(target.resource))
-    )
+    if action.create_only:
+        return True
+    retains = action.hand_over is not None or bool(action.ignored)
+    return not action.uid and (action.mark or retains or drops.has_defaulted_fields(target.resource))

@@ -63,7 +63,7 @@ class Reporter:
             return
         late = now >= track.since + cadence.REMIND
         held = functools.partial(holdups.holdup, self._world, key)
-        composed = lines.compose(plan, track, late=late, held=held)
+        composed = lines.compose(plan, track, late=late, held=held, now=now)
         previous, stored = track.status, None
         if statuswrites.altered(track, federated):
             stored = summary.parse(federated.status)
@@ -117,6 +117,8 @@ class Reporter:
 
     def _retry(self, key: Key, track: Track, now: float) -> None:
         """Bring the key back when the first of its delayed actions may go."""
+        if track.contention and (over := lines.quiet(track, now)) is not None:
+            self._queue.add_after(key, over - now)  # its lines tell of it until then
         due = pacing.next_try(track)
         if due is not None and due <= now:
             track.stale = True

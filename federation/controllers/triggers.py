@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 import structlog
 
-from federation.controllers import statuswrites, strays, thrift
+from federation.controllers import pacing, statuswrites, strays, thrift
 from federation.controllers.fanout import Fanout, Wake, slices
 from federation.controllers.world import Copies, Track, TypeState, World, including
 from federation.core import claims, managedfields, run_once
@@ -314,7 +314,7 @@ class CopiesSink:
                 self._wake(Key(self._state.type.name, *name))
             return
         if track is not None and (setback := track.setbacks.get(self._cluster)) is not None:
-            setback.not_before = 0.0  # the member's object changed: what failed before may pass now
+            pacing.changed_there(setback)
         deleting = track is not None and track.plan is not None and track.plan.deleting
         self._wake(Key(self._state.type.name, *name), urgent=deleting, clusters={self._cluster})
 

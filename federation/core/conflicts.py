@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from federation.model import marks
 from federation.model.failures import Failure
 
-_HUB = re.compile(rf"({marks.FIELD_MANAGER}-[0-9a-f]{{8}})(?:-replicas)?")
+_HUB = re.compile(rf"({marks.FIELD_MANAGER}-[0-9a-f]{{8}})(?:-replicas|-ignored)?")
 _LABEL_FIELD = f".metadata.labels.{marks.MANAGED_LABEL}"
 
 
@@ -31,7 +31,8 @@ class OtherHub:
 class Foreign:
     """Anybody else owns these fields: apply again by force, and report whose change was undone.
 
-    Both are empty when only our own second manager (retained replicas, released now) stood in the way.
+    Both are empty when only a second manager of our own (retained replicas, ignored fields, both released now) stood in
+    the way.
     """
 
     managers: tuple[str, ...]
@@ -43,7 +44,7 @@ Conflict = ManagedFalse | OtherHub | Foreign
 
 def assess(failure: Failure, manager: str) -> Conflict:
     """What a FIELD_CONFLICT means; `manager` is our field manager. Names and fields are sorted, each once."""
-    own = (manager, marks.replicas_manager(manager))
+    own = (manager, *marks.second_managers(manager))
     causes = [cause for cause in failure.causes if cause.manager not in own]
     if any(cause.field == _LABEL_FIELD for cause in causes):
         return ManagedFalse()

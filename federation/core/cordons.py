@@ -14,7 +14,7 @@ from federation.core import budget, health
 from federation.model import marks
 from federation.model.conditions import ClusterConditionType, PropagationStatus
 from federation.model.observations import Cluster
-from federation.model.plan import Action, Apply, Claim, Delete, Keep, Release, Wait
+from federation.model.plan import Action, Apply, Claim, Compare, Delete, Keep, Release, Wait
 
 _LONGEST_REASON = 200
 
@@ -40,6 +40,8 @@ def held(action: Action, cluster: Cluster) -> Action:
             waits = "nothing is created there"
         case Apply():
             waits = "the copy there is not changed, and is not as it should be"
+        case Compare():
+            waits = "somebody has changed the copy there, and what is not looked at"
         case Delete() | Release():
             waits = "the copy there is not removed"
         case Claim():

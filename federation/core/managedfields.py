@@ -7,6 +7,7 @@ event of every member; the patches are rare: taking over what KubeFed or kubectl
 
 import functools
 import re
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -241,6 +242,37 @@ def take_patch(
     return _replace([mine, *entries], meta)
 
 
+def split_patch(
+    meta: PartialMetadata,
+    manager: str,
+    second: str,
+    *,
+    left: fieldsets.Fields,
+    kept: fieldsets.Fields,
+    others: Sequence[tuple[Entry, fieldsets.Fields]],
+) -> Patch | None:
+    """JSON patch after which our entry has the fields `left`, and our `second` manager's has those `kept`.
+
+    `others` are entries of the second manager in other versions, with what each of them keeps. None where somebody's
+    field set cannot be written back.
+    """
+    if _has_unreadable_entry(meta):
+        return None
+    entries: list[dict[str, Any]] = []
+    for item in meta.managed_fields:
+        if is_ours(item, second):
+            continue
+        if not is_ours(item, manager):
+            entries.append(_plain(item))
+            continue
+        if left:
+            entries.append(_plain(item, left))
+        if kept:
+            entries.append({**_plain(item, kept), "manager": second})
+    entries += [_plain(item, fields) for item, fields in others if fields]
+    return _replace(entries or [{}], meta)
+
+
 def guard(meta: PartialMetadata) -> Patch:
     """What lets a JSON patch change an object only if it is still as this metadata shows it; else 409."""
     return [_version(meta)]
@@ -252,7 +284,7 @@ def release_patch(meta: PartialMetadata, manager: str, *, keep_label: bool = Fal
     `keep_label` leaves the label, where another hub goes on managing the object. A label that somebody set to another
     value stays. None when nothing of ours is there.
     """
-    mine = (manager, marks.replicas_manager(manager))
+    mine = (manager, *marks.second_managers(manager))
     entries = [item for item in meta.managed_fields if item.operation != "Apply" or item.manager not in mine]
     patch: Patch = []
     if not keep_label and meta.labels.managed == "true":

@@ -80,7 +80,7 @@ def _placed(facts: Facts, spec: Spec, base: manifest.Base, in_force: InForce) ->
             )
         selected &= within if isinstance(within, frozenset) else frozenset()
     actions: dict[str, Action] = {}
-    variants, rules, holding = Variants(spec, base, facts.served), _rules(facts), facts.holding
+    variants, rules, holding = Variants(spec, base, facts.served, in_force.ignored), _rules(facts), facts.holding
     for name, cluster in facts.clusters.items():
         if name in selected:
             actions[name] = propagation.decide(facts, cluster, variants, in_force)

@@ -5,15 +5,20 @@ Pure, called by planning; the counterpart of removal, which decides how a copy l
 
 from typing import assert_never
 
-from federation.core import claims, cordons, recreation, removal, run_once
+from federation.core import claims, cordons, ignoring, recreation, removal, run_once
 from federation.core.facts import Facts, NamespaceFacts
 from federation.core.variants import Made, Variants, VersionUnavailable
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.errors import Invalid
-from federation.model.observations import Cluster, Missing, Observed
-from federation.model.plan import Action, Apply, Keep, Refuse, Release, Wait
-from federation.model.policies import InForce, Takeover
+from federation.model.observations import UNKNOWN_DIGEST, Applied, Cluster, Missing, Observed
+from federation.model.plan import Action, Apply, Compare, Keep, Refuse, Release, Wait
+from federation.model.policies import Drift, InForce, Takeover
+
+_GONE = (
+    f"somebody deleted the copy, or took our label off it; policy drift: {Drift.REPORT} leaves it so "
+    "until the manifest changes"
+)
 
 
 def decide(facts: Facts, cluster: Cluster, variants: Variants, in_force: InForce) -> Action:
@@ -34,7 +39,11 @@ def _wanted(facts: Facts, cluster: Cluster, variants: Variants, in_force: InForc
     try:
         made = variants.manifest_for(cluster)
     except Invalid as error:
-        return Refuse(PropagationStatus.APPLY_OVERRIDES_FAILED, f"{error.field}: {error.message}")
+        ignoring_failed = error.field == ignoring.FIELD
+        status = (
+            PropagationStatus.FIELD_RETENTION_FAILED if ignoring_failed else PropagationStatus.APPLY_OVERRIDES_FAILED
+        )
+        return Refuse(status, f"{error.field}: {error.message}")
     except VersionUnavailable as error:
         return Wait(PropagationStatus.VERSION_UNAVAILABLE, str(error))
     match observed:
@@ -43,7 +52,7 @@ def _wanted(facts: Facts, cluster: Cluster, variants: Variants, in_force: InForc
         case Missing.ABSENT:
             return _create(facts, name, made, in_force)
         case Observed():
-            return _update(facts, name, observed, made)
+            return _update(facts, name, observed, made, in_force)
         case _:
             assert_never(observed)
 
@@ -78,6 +87,8 @@ def _create(facts: Facts, name: str, made: Made, in_force: InForce) -> Action:
         if name in facts.vanished:
             return Apply(made.content, made.digest, made.api_version, retain_replicas=made.retain, restores=True)
         return Keep(made.digest, applied.owned_digest, note=run_once.MESSAGE)
+    if applied is not None and _only_reports(in_force, applied, made):
+        return Wait(PropagationStatus.DRIFTED, _GONE, known=True)
     return Apply(
         made.creation(),
         made.digest,
@@ -89,7 +100,17 @@ def _create(facts: Facts, name: str, made: Made, in_force: InForce) -> Action:
         first=True,
         yields=made.yields,
         mark=removal.has_contents(facts.type),
+        ignored=made.ignored,
     )
+
+
+def _only_reports(in_force: InForce, applied: Applied, made: Made) -> bool:
+    """Whether what differs from this manifest is somebody else's doing, and is to stay.
+
+    Not what the member may have of a write of ours that got no answer, nor what we have removed ourselves.
+    """
+    ours = applied.digest == made.digest and applied.owned_digest != UNKNOWN_DIGEST
+    return ours and in_force.drift is Drift.REPORT
 
 
 def _has_completed(facts: Facts, name: str, made: Made) -> bool:
@@ -98,7 +119,7 @@ def _has_completed(facts: Facts, name: str, made: Made) -> bool:
     return name not in facts.interrupted and run_once.runs_once(annotations, facts.type, made.body)
 
 
-def _update(facts: Facts, name: str, observed: Observed, made: Made) -> Action:
+def _update(facts: Facts, name: str, observed: Observed, made: Made, in_force: InForce) -> Action:
     if observed.broken:
         return Wait(PropagationStatus.RETRIEVAL_FAILED, f"the object in this cluster cannot be read: {observed.broken}")
     if observed.deleting:
@@ -125,6 +146,10 @@ def _update(facts: Facts, name: str, observed: Observed, made: Made) -> Action:
         return claims.decide(observed, kept, ours_before=applied is not None)
     if same and not observed.claimed:
         return Keep(made.digest, observed.owned_digest, observed.claims)
+    if not same and applied is not None and _only_reports(in_force, applied, made):
+        return Compare(
+            observed.uid, made.content, made.digest, observed.owned_digest, made.api_version, yields=made.yields
+        )
     hand_over = None
     if made.retain and observed.owns_replicas:
         # A number that is not the last applied conflicts with our own fields; the push then reads what it is.
@@ -141,6 +166,7 @@ def _update(facts: Facts, name: str, observed: Observed, made: Made) -> Action:
         yields=made.yields,
         changed=applied is None or applied.digest != made.digest,
         mark=observed.created,
+        ignored=made.ignored,
         recreation=recreation.allow(
             facts.object.metadata.annotations,
             facts.type,

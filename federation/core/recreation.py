@@ -68,7 +68,7 @@ def forbidden(meta: PartialMetadata, manager: str) -> str:
     rival = observed.other_hub or next(iter(observed.claims), "")
     if rival:
         return f"another hub ({rival}) would take it"
-    ours = (manager, marks.replicas_manager(manager), marks.claim_manager(manager))
+    ours = (manager, *marks.second_managers(manager), marks.claim_manager(manager))
     for entry in meta.managed_fields:
         if entry.manager in ours or entry.subresource or entry.manager == _SYSTEM_MANAGER:
             continue

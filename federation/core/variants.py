@@ -8,11 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from federation.core import manifest, versions
+from federation.core import ignoring, manifest, versions
 from federation.model import bounds
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType, Operation, Spec
 from federation.model.observations import Cluster
+from federation.model.policies import Pointer
 
 Served = Callable[[str], tuple[str, ...] | None]
 """The versions of the type that a cluster serves; None where that is not known."""
@@ -34,19 +35,22 @@ class Made(NamedTuple):
     """What to create with, when replicas are retained afterwards."""
     api_version: str
     yields: frozenset[tuple[str, str]] = frozenset()
+    ignored: tuple[Pointer, ...] = ()
+    """The fields that `content` does not have, because they are left alone once the object is there."""
 
     def creation(self) -> bytes:
         """JSON of the manifest where nothing is yet."""
-        return self.content if self.replicas is None else manifest.digest(self.body)[0]
+        return self.content if self.replicas is None and not self.ignored else manifest.digest(self.body)[0]
 
 
 class Variants:
     """The manifest of the clusters without overrides, made once per version; the others get their own."""
 
-    def __init__(self, spec: Spec, base: manifest.Base, served: Served) -> None:
+    def __init__(self, spec: Spec, base: manifest.Base, served: Served, ignored: tuple[Pointer, ...] = ()) -> None:
         self._spec = spec
         self._base = base
         self._served = served
+        self._ignored = ignored
         self._common: dict[str, Made] = {}
         self._size = 0
 
@@ -94,8 +98,9 @@ class Variants:
     ) -> Made:
         if body["apiVersion"] != api_version:
             body = {**body, "apiVersion": api_version}
+        given, ignored = ignoring.without(body, self._ignored) if self._ignored else (body, ())
         retain = self._spec.retain_replicas and not manifest.overrides_replicas(operations)
-        replicas = manifest.replicas_of(body) if retain else None
-        without = manifest.without_replicas(body) if replicas is not None else body
+        replicas = manifest.replicas_of(given) if retain else None
+        without = manifest.without_replicas(given) if replicas is not None else given
         content, digest = manifest.digest(without)
-        return Made(body, content, digest, retain, replicas, api_version, manifest.yielding(base, body))
+        return Made(body, content, digest, retain, replicas, api_version, manifest.yielding(base, given), ignored)

@@ -119,6 +119,8 @@ class Phase(enum.Enum):
     cordoned."""
     TAKEN = enum.auto()
     """Another hub, or somebody in the cluster, has the object: we leave it alone until they let go."""
+    DIFFERS = enum.auto()
+    """Somebody in the cluster changes the copy: an event of its own names the fields, and who it is."""
     FAILED = enum.auto()
 
 
@@ -143,8 +145,12 @@ class PropagationStatus(enum.StrEnum):
     """Ours: something is to be written there, and waits until the cluster is not cordoned any more (core.cordons)."""
     ALREADY_EXISTS = "AlreadyExists", Phase.TAKEN
     MANAGED_LABEL_FALSE = "ManagedLabelFalse", Phase.TAKEN
+    DRIFTED = "Drifted", Phase.DIFFERS
+    """Ours: somebody changed or deleted the copy, and that is reported, not corrected (policy drift: Report)."""
     COMPUTE_RESOURCE_FAILED = "ComputeResourceFailed"
     APPLY_OVERRIDES_FAILED = "ApplyOverridesFailed"
+    DISPUTED = "Disputed", Phase.DIFFERS
+    """Ours: somebody undoes as often as we correct, and the next correction waits (core.contention)."""
     RETRIEVAL_FAILED = "RetrievalFailed"
     CACHED_RETRIEVAL_FAILED = "CachedRetrievalFailed"
     VERSION_UNAVAILABLE = "VersionUnavailable"

@@ -96,6 +96,17 @@ def replicas_manager(manager: str) -> str:
     return f"{manager}-replicas"
 
 
+def ignored_manager(manager: str) -> str:
+    """The second manager that keeps fields alive which are set at creation and ignored afterwards (policy
+    ignoreFields)."""
+    return f"{manager}-ignored"
+
+
+def second_managers(manager: str) -> tuple[str, ...]:
+    """The managers by which we own what we do not apply."""
+    return replicas_manager(manager), ignored_manager(manager)
+
+
 def claim_manager(manager: str) -> str:
     """The manager of the claim that a hub leaves on what another hub has; no hub takes it for an owner of anything."""
     return f"{manager}-claim"

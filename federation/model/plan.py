@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from federation.model.conditions import PropagationStatus, Reason
-from federation.model.policies import Takeover
+from federation.model.policies import Pointer, Takeover
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Apply:
     recreated. `yields` are labels and annotations (section, key) that are never forced: where somebody else owns one,
     his stays. `mark`: the object carries a note that this hub has created it (without a uid: it is created with one,
     and one that exists is adopted without). `restores`: what runs once is not created again; where it is still there
-    without our label, it gets it back.
+    without our label, it gets it back. `ignored` are fields that only a creation's body has.
     """
 
     body: bytes
@@ -57,6 +57,22 @@ class Apply:
     yields: frozenset[tuple[str, str]] = frozenset()
     mark: bool = False
     restores: bool = False
+    ignored: tuple[Pointer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """Find out at which fields a copy differs from this manifest, and who set them; write nothing (drift: Report).
+
+    `owned_digest` is that of the fields that we own in what is there.
+    """
+
+    uid: str
+    body: bytes
+    digest: str
+    owned_digest: str
+    api_version: str
+    yields: frozenset[tuple[str, str]] = frozenset()
 
 
 class RemovalCause(enum.StrEnum):
@@ -160,8 +176,8 @@ class Refuse:
     message: str
 
 
-Push = Apply | Claim | Delete | Release
-"""What a lane carries out."""
+Push = Apply | Claim | Compare | Delete | Release
+"""What a lane carries out. All of them write, but Compare."""
 
 Action = Push | Keep | Wait | Refuse
 

@@ -65,7 +65,7 @@ async def rival(api: Api, namespace: str, name: str, value: str) -> AsyncIterato
 async def test_a_fight_over_a_field_is_bounded_and_told(faulty: Faulty, namespace: str) -> None:
     """24: a controller in m1 sets the same field again and again. Put back three times, then ever more rarely.
 
-    The user sees UpdateFailed for m1, naming the other manager and the field; m2 is not concerned. A change of the
+    The user sees Disputed for m1, naming the other manager and the field; m2 is not concerned. A change of the
     template goes through at once, fight or no fight.
     """
     await faulty.federate(namespace)
@@ -73,7 +73,7 @@ async def test_a_fight_over_a_field_is_bounded_and_told(faulty: Faulty, namespac
     await faulty.until_ready(namespace, "web")
     faulty.forget_requests()
     async with rival(faulty.m1, namespace, "web", "mine") as writes:
-        reported = await faulty.until_line(namespace, "web", "m1", "UpdateFailed")
+        reported = await faulty.until_line(namespace, "web", "m1", "Disputed")
         assert '"rival"' in reported["message"]
         assert ".data.a" in reported["message"]
         await asyncio.sleep(4.0)
@@ -81,7 +81,7 @@ async def test_a_fight_over_a_field_is_bounded_and_told(faulty: Faulty, namespac
         assert len(passed(faulty.to_m1, namespace=namespace)) <= 8
         assert writes[0] <= 5
         stored = await faulty.stored(namespace, "web")
-        assert line(stored, "m1").get("status") == "UpdateFailed"
+        assert line(stored, "m1").get("status") == "Disputed"
         assert line(stored, "m2").get("status") is None
         assert passed(faulty.to_m2, namespace=namespace) == []
     await faulty.change(namespace, "web", "c")

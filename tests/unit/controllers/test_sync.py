@@ -7,7 +7,7 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
-from federation.core import cadence
+from federation.core import cadence, contention
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Keep
@@ -475,15 +475,30 @@ async def test_a_fight_is_slowed_down_and_reported() -> None:
                 await asyncio.sleep(1)
                 rig.members["m1"].post(TARGET, WEB, {"data": {"a": "theirs"}}, manager="argo")
 
-        rig.tasks.spawn(fight(), "fight")
+        fighting = rig.tasks.spawn(fight(), "fight")
         await asyncio.sleep(3600)
         corrections = rig.members["m1"].calls.count("apply! ns/web")
         assert 4 <= corrections <= 12
         stored = rig.stored()
         assert stored is not None
         line = stored["status"]["clusters"][0]
-        assert line["status"] == "UpdateFailed"
+        assert line["status"] == "Disputed"
         assert '"argo" in this cluster sets .data.a again and again' in line["message"]
+        told = [event for event in rig.hub.events if event["reason"] in {"FieldDisputed", "PropagationFailed"}]
+        assert [(event["type"], event["reason"]) for event in told] == [("Warning", "FieldDisputed")], "once"
+        assert told[0]["message"].startswith('m1: "argo" in this cluster sets .data.a again and again')
+        assert len(rig.hub.writes) < 40, "its line comes and goes with each correction, which are rare"
+        # The other one gives up: it is corrected, told of for a while, and over.
+        fighting.cancel()
+        await asyncio.sleep(contention.LASTS - 200)
+        assert rig.data("m1") == "b"
+        assert rig.lines() == {"m1": ""}
+        assert rig.condition("Ready")["status"] == "True"
+        assert "again and again" in str(rig.stored())
+        rig.quiet()
+        await asyncio.sleep(contention.LASTS)
+        assert "again and again" not in str(rig.stored())
+        assert (rig.asked, len(rig.hub.writes)) == ({}, 1)
 
 
 @virtual

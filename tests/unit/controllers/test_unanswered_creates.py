@@ -370,7 +370,7 @@ async def test_a_copy_that_somebody_deletes_before_its_creation_is_answered() ->
         rig.put()
         await asyncio.sleep(120)
         assert rig.world.types["configmaps"].copies["m1"].objects.get(WEB) is None
-        assert rig.lines() == {"m1": "UpdateFailed"}, "it is created again and again, at growing intervals"
+        assert rig.lines() == {"m1": "Disputed"}, "it is created again and again, at growing intervals"
         assert "somebody in this cluster deletes the object again and again" in str(rig.stored())
         assert len(member.calls) < 10
         member.lost = lambda verb, name: None
