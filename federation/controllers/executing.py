@@ -6,11 +6,11 @@ when it was the last one, or when there is something new to plan.
 """
 
 import time
-from collections.abc import Callable
 
 import structlog
 
 from federation.controllers import fanout, holdups, learning, pacing, push
+from federation.controllers.fanout import Wake
 from federation.controllers.learning import Turn
 from federation.controllers.outcomes import Outcome
 from federation.controllers.ports import EventRecorder
@@ -31,9 +31,7 @@ log = structlog.get_logger()
 class Executor:
     """What all lanes do with their keys. `changed` is Sync.changed."""
 
-    def __init__(
-        self, world: World, queue: KeyQueue[Key], events: EventRecorder, changed: Callable[[Key], None]
-    ) -> None:
+    def __init__(self, world: World, queue: KeyQueue[Key], events: EventRecorder, changed: Wake) -> None:
         self._world = world
         self._queue = queue
         self._events = events

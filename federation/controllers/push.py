@@ -84,11 +84,12 @@ async def _apply(action: Apply, target: Target, *, adopting: bool = False) -> Ou
     body = _identified(action, target)
     whole = action.changed or adopting or target.fields_dropped or not action.uid
     written = await _write(target, body, force=False, whole=whole)
-    contest: Contest | Outcome | None = None
+    contest: Contest | None = None
     if isinstance(written, Failure) and written.kind is FailureKind.FIELD_CONFLICT:
-        contest = await _resolve(written, action, target, adopting=adopting)
-        if isinstance(contest, Outcome):
-            return contest
+        resolved = await _resolve(written, action, target, adopting=adopting)
+        if isinstance(resolved, Outcome):
+            return resolved
+        contest = resolved
         written = await _write(target, body, force=True, whole=whole)
     if isinstance(written, Failure):
         exists = written.kind in {FailureKind.VERSION_CONFLICT, FailureKind.ALREADY_EXISTS}

@@ -200,7 +200,7 @@ def test_a_cluster_that_was_not_probed_for_long_is_unknown() -> None:
 
 
 def test_cluster_rows() -> None:
-    found = {
+    found: dict[str, Any] = {
         "metadata": {"name": "east", "annotations": {"kubefed.io/rights": "types"}},
         "spec": {"apiEndpoint": "https://east"},
         "status": {

@@ -56,10 +56,11 @@ class Held(FakeMember):
         force: bool,
         manager: str | None = None,
         whole: bool = False,
+        dry_run: bool = False,
     ) -> Written | Failure:
         if resource is self.what:
             await self.carried_out.wait()
-        answer = await super().apply(resource, name, body, force=force, manager=manager, whole=whole)
+        answer = await super().apply(resource, name, body, force=force, manager=manager, whole=whole, dry_run=dry_run)
         if resource is self.what:
             await self.answered.wait()
         return answer

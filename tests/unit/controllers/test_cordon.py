@@ -20,6 +20,10 @@ def said(rig: Rig, cluster: str = "m1", name: ObjectName = WEB) -> tuple[str, st
     return next((each.get("status", ""), each.get("message", "")) for each in lines if each["name"] == cluster)
 
 
+def cordon(fleet: Fleet) -> str | None:
+    return fleet.world.members["m1"].cluster.cordon
+
+
 @virtual
 async def test_nothing_new_goes_there_and_the_line_says_so() -> None:
     async with Rig("m1", "m2") as rig:
@@ -162,7 +166,7 @@ async def test_the_annotation_cordons_at_once_and_the_clusters_status_says_so() 
         await asyncio.sleep(1)
         fleet.cluster(annotations={CORDON_ANNOTATION: "storage upgrade"})
         await settle()
-        assert fleet.world.members["m1"].cluster.cordon == "storage upgrade"
+        assert cordon(fleet) == "storage upgrade"
         await asyncio.sleep(1)
         condition = fleet.condition("Cordoned")
         assert (condition["status"], condition["reason"]) == ("True", "Cordoned")
@@ -170,7 +174,7 @@ async def test_the_annotation_cordons_at_once_and_the_clusters_status_says_so() 
         assert fleet.ready() is True
         fleet.cluster(annotations={CORDON_ANNOTATION: "false"})
         await asyncio.sleep(1)
-        assert fleet.world.members["m1"].cluster.cordon is None
+        assert cordon(fleet) is None
         assert fleet.condition("Cordoned") == {}
         assert [event["reason"] for event in fleet.hub.events] == ["Cordoned", "Uncordoned"]
         assert KUBEFED_CLUSTERS.kind in {event["involvedObject"]["kind"] for event in fleet.hub.events}

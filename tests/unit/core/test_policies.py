@@ -104,7 +104,7 @@ def test_types_and_settings_are_read_as_strictly(spec: Any, field: str) -> None:
     with pytest.raises(Invalid) as caught:
         configuration.type_config(config)
     assert caught.value.field == field
-    config["spec"]["policies"] = {"deletion": "Orphan"}  # type: ignore[index]
+    config["spec"]["policies"] = {"deletion": "Orphan"}
     assert configuration.type_config(config).policies == Policies(deletion=Deletion.ORPHAN)
 
 
