@@ -54,6 +54,7 @@ from federation.runtime import backoff, openfiles
 from federation.runtime.garbage import Garbage
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lateness import Lateness
+from federation.runtime.starting import Starting
 from federation.runtime.tasks import Tasks
 from federation.runtime.workers import Crew, Workers
 
@@ -112,7 +113,8 @@ class Controller:
         self.configuration = Configuration(
             self.world, hub, events=self.events, namespace=namespace, changed=self._reconfigured
         )
-        gatekeeper = Gatekeeper(marks.field_manager(hub_uid, namespace))
+        starting = Starting()
+        gatekeeper = Gatekeeper(marks.field_manager(hub_uid, namespace), starting.over)
         self.clusters = Clusters(
             self.world,
             hub,
@@ -120,6 +122,7 @@ class Controller:
             sync=self.sync,
             fanout=fanout,
             events=self.events,
+            starting=starting,
             hub_uid=hub_uid,
             namespace=namespace,
         )

@@ -31,6 +31,7 @@ from federation.runtime import metrics
 from federation.runtime.fleetlimit import FleetLimit
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lane import Lane
+from federation.runtime.starting import Starting
 from federation.runtime.store import ReportingStore, Store
 from federation.runtime.tasks import Tasks
 
@@ -38,8 +39,6 @@ FOLLOWED = 50
 """Members in which a type is begun to be watched before other tasks get a turn: 3,500 at once took 0.1 s."""
 REMEMBERED = 10_000
 """Names that statuses have and no cluster does."""
-SPREAD = 0.005
-"""Seconds per joined cluster over which first probes are spread: a thousand members are not probed in one instant."""
 
 log = structlog.get_logger()
 
@@ -56,6 +55,7 @@ class Clusters:
         sync: Sync,
         fanout: Fanout,
         events: EventPoster,
+        starting: Starting,
         hub_uid: str,
         namespace: str,
     ) -> None:
@@ -68,6 +68,7 @@ class Clusters:
         self._sync = sync
         self._fanout = fanout
         self._events = events
+        self._starting = starting
         self._hub_uid = hub_uid
         self._namespace = namespace
         self._joined: dict[str, JoinedMember] = {}
@@ -202,7 +203,7 @@ class Clusters:
             return
         self._identities.forget(name)
         self._warn_unverified(stored)
-        await joined.open(gate, spread=SPREAD * len(self._joined))
+        await joined.open(gate, self._starting)
 
     def _warn_unverified(self, stored: StoredObject) -> None:
         """Once for each configuration that is taken into use."""
@@ -256,6 +257,9 @@ class Clusters:
         self._world.clusters_version += 1
         if not stored.conditions:  # no controller has known it
             self._world.joined[name] = self._world.clusters_version
+        self._fanout.cluster(
+            name
+        )  # that it has joined is news of its own: that it answers, later, selects nothing else
         log.info("cluster joined", cluster=name)
         return joined
 

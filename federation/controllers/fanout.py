@@ -17,8 +17,9 @@ from federation.model.resources import Key, ObjectName
 
 SHORTEST_MOMENT, LONGEST_MOMENT = 0.02, 2.0
 """Seconds."""
-PLANNING_COST = 5e-6
-"""Seconds of CPU that planning one placement takes, roughly."""
+PLANNING_COST = 20e-6
+"""Seconds between two wakes of everything for each placement: several times what planning one takes, so that a start of
+a thousand members, each of which has news three times, is not mostly planning (half of its CPU with a fourth of it)."""
 MANY = 16
 """Clusters that change together up to which it is asked which objects they concern: else nearly all are."""
 SLICE = 1_000
@@ -34,7 +35,8 @@ class Fanout:
     """Wakes more than one key.
 
     Whole types, namespaces and what a cluster concerns are woken a moment later: when many members come or go together,
-    each object is planned once for all of them, not once for each. The moment grows with what planning them costs.
+    each object is planned once for all of them, not once for each. The moment grows with what planning them costs, and
+    all moments of one length end together: news of different kinds is one plan, too.
     """
 
     def __init__(self, world: World, wake: Wake) -> None:
@@ -76,8 +78,7 @@ class Fanout:
         if change.moved or change.touches_copies:
             # Each is kept until then, also one that is taken back: an object may have been planned in between.
             self._changes.append(change)
-            objects = sum(len(state.objects) for state in self._world.types.values())
-            self._later(("clusters", ""), objects, self._wake_clusters)
+            self._later(("clusters", ""), self._all_objects(), self._wake_clusters)
 
     def copies(self, cluster: str, type_name: str = "") -> None:
         """A cluster's objects of one type (default: of all) can be observed now, or not any more."""
@@ -85,7 +86,10 @@ class Fanout:
             state = self._world.types.get(each)
             if state is not None:
                 self._listed.setdefault(each, set()).add(cluster)
-                self._later(("copies", each), len(state.objects), self._wake_copies)
+                self._later(("copies", each), self._all_objects(), self._wake_copies)
+
+    def _all_objects(self) -> int:
+        return sum(len(state.objects) for state in self._world.types.values())
 
     def _later(self, what: tuple[str, str], objects: int, wake: Callable[[str], None]) -> None:
         if what in self._due:
@@ -98,12 +102,16 @@ class Fanout:
             self._due.discard(what)
             wake(what[1])
 
-        asyncio.get_running_loop().call_later(moment, due)
+        loop = asyncio.get_running_loop()
+        loop.call_at((loop.time() // moment + 1) * moment, due)
 
     def _wake_type(self, type_name: str) -> None:
+        self._wake_all(type_name, self._wake)
+
+    def _wake_all(self, type_name: str, wake: Wake) -> None:
         state = self._world.types.get(type_name)
         if state is not None:
-            wake_gradually((Key(type_name, *name) for name in list(state.objects)), self._wake)
+            wake_gradually((Key(type_name, *name) for name in list(state.objects)), wake)
 
     def _wake_namespace(self, namespace: str) -> None:
         wake_gradually(self._world.keys_within(namespace), functools.partial(self._wake, urgent=True))
@@ -112,7 +120,7 @@ class Fanout:
         changes, self._changes = self._changes, []
         for state in list(self._world.types.values()):
             if len(changes) > MANY:
-                self._wake_type(state.type.name)
+                self._wake_all(state.type.name, self._wake_for(changes))
             else:
                 wake_gradually(self._concerned(state, changes), self._wake_for(changes))
 

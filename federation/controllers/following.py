@@ -51,6 +51,9 @@ class Owner(Protocol):
     def watch_changed(self, type_name: str, *, hint: bool) -> None:
         """The watch of a type fails, or works again; `hint`: perhaps in another version."""
 
+    def listed(self) -> None:
+        """Every type that is followed has been listed, or cannot be."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Followed:
@@ -146,6 +149,8 @@ class Following:
                 self._owner.missing(name)  # another version may be served: the next probe finds out
             else:
                 self._assess(state, watch)
+            if all(each.watch.synced or each.watch.failure is not None for each in self._followed.values()):
+                self._owner.listed()
 
         enabled = replace(state.type, target=state.target_in(self._name))
         watch = gate.watch(enabled, sink, on_change, lambda: self._owner.missing(name))

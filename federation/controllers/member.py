@@ -31,13 +31,18 @@ from federation.model.federated import Metadata, StoredObject
 from federation.model.observations import Cluster
 from federation.model.resources import KUBEFED_CLUSTERS
 from federation.runtime import metrics
+from federation.runtime.starting import Starting, Turn
 from federation.runtime.tasks import Tasks
 
 TOGETHER = 0.25
 """Seconds: probes that are due within them are sent together. Each would wake the process twice by itself, and that
 costs more than the probe."""
+SOON = 2.0
+"""Seconds after which a probe is repeated that has shown nothing of a cluster yet."""
 FACTS_PERIOD = 600.0
 """Seconds between two readings of version, region and zones."""
+FACTS_LATER = 60.0
+"""Seconds in which a fleet that was ready before our start is asked for them."""
 
 _REFUSES = ClusterConditionType.HOST_REFUSES
 
@@ -89,22 +94,27 @@ class JoinedMember:
         self._facts: dict[str, Any] = {}
         self._facts_at = -FACTS_PERIOD
         self._verified = False
+        self._turn: Turn | None = None
         self._unreported: FailureKind | None = None
         self._refused_by_host: dict[HostRefusesReason, str] = {}
 
     # --- configuration, by clusters ------------------------------------------------------------------------------
 
-    async def open(self, gate: Gate, *, spread: float) -> None:
-        """Start with a new Gate; the first probe comes within `spread` seconds, and nothing is written before it."""
-        self.health = health.Health()
+    async def open(self, gate: Gate, starting: Starting) -> None:
+        """Start with a new Gate; the first probe comes when it has its turn in `starting`, and nothing is written
+        before it.
+        """
+        self.health = health.Health(was_ready=self._was_ready())
         if self._member.cluster.ready is not None:
             self._update_cluster(replace(self._member.cluster, ready=None, message=self.health.message))
         await self.close()
         self._refused_by_host.clear()
         self.gate = gate
         self._discovery.begin()
-        self._facts_at = -FACTS_PERIOD
-        self.tasks.keep(lambda: self._probe_loop(spread), f"probe:{self.name}")
+        # What the controller before us has read is good for a while: at a start there is more urgent work.
+        late = random.random() * FACTS_LATER if self.health.was_ready else 0.0
+        self._facts_at = time.monotonic() - FACTS_PERIOD + late
+        self.tasks.keep(lambda: self._probe_loop(starting), f"probe:{self.name}")
         self.tasks.keep(lambda: self._renewal.run(gate, lambda: self._secret(self.name)), f"token:{self.name}")
 
     async def close(self) -> None:
@@ -112,6 +122,7 @@ class JoinedMember:
         self._verified = False
         self._member.port = None
         await self.tasks.cancel()
+        self.listed()
         await self._following.close()
         if self.gate is not None:
             await self.gate.close()
@@ -196,6 +207,12 @@ class JoinedMember:
         self._discovery.hint(type_name)
         self._probe_now.set()
 
+    def listed(self) -> None:
+        """Every type that is followed has been listed, or cannot be: the next member may be taken up."""
+        if self._turn is not None:
+            self._turn.end()
+            self._turn = None
+
     def watch_changed(self, type_name: str, *, hint: bool) -> None:
         """The watch of a type fails, or works again: the next probe, which is now, reports it."""
         if hint:
@@ -204,8 +221,9 @@ class JoinedMember:
 
     # --- probes --------------------------------------------------------------------------------------------------
 
-    async def _probe_loop(self, spread: float) -> None:
-        await asyncio.sleep(random.random() * spread)
+    async def _probe_loop(self, starting: Starting) -> None:
+        self.listed()
+        self._turn = await starting.begin()
         while True:
             self._probe_now.clear()
             probe = await self._probe()
@@ -214,11 +232,17 @@ class JoinedMember:
             else:
                 metrics.PROBES.labels("answered" if probe.ok else "failed").inc()
                 self._assess(probe)
-                await self._report()
+                if self.health.known:
+                    await self._report()
             self._following.align()
+            if not self._verified:
+                self.listed()  # it is not to be listed
             await self._following.ended()
             loop = asyncio.get_running_loop()
-            due = loop.time() + self._world.settings.health.period * (0.9 + random.random() / 5)
+            period = self._world.settings.health.period
+            if not self.health.known:
+                period = min(period, SOON)
+            due = loop.time() + period * (0.9 + random.random() / 5)
             timer = loop.call_at(math.ceil(due / TOGETHER) * TOGETHER, self._probe_now.set)
             try:
                 await self._probe_now.wait()
@@ -291,6 +315,13 @@ class JoinedMember:
         if not isinstance(topology, Failure):
             self._facts["region"], self._facts["zones"] = topology[0], list(topology[1])
         self._facts_at = time.monotonic()
+
+    def _was_ready(self) -> bool:
+        """Whether it is Ready as far as is known: by the stored condition, until a probe of ours has decided."""
+        stored = self.object
+        known = self.health.known or self.gate is not None
+        ready = _found(stored.conditions, ClusterConditionType.READY) if stored is not None else {}
+        return not known and ready.get("status") == "True"
 
     # --- health, to planning and to the hub ----------------------------------------------------------------------
 

@@ -211,7 +211,7 @@ class CopiesSink:
         before = self._copies.objects.put(target, observed)
         self._appeared(target, before)
         if before != observed:
-            self._changed(target)
+            self._changed(target, alone=self._copies.objects.synced)
 
     def _leave_out(self, target: ObjectName) -> None:
         """A name that is not in a list."""
@@ -305,7 +305,8 @@ class CopiesSink:
                 return
         self._changed(target)
 
-    def _changed(self, target: ObjectName) -> None:
+    def _changed(self, target: ObjectName, *, alone: bool = True) -> None:
+        """`alone`: no wake of all that the cluster has follows (that of a first list does)."""
         name = self._state.federated_name(target)
         track = self._state.tracks.get(name)
         if track is None and self._state.objects.get(name) is None:
@@ -315,6 +316,8 @@ class CopiesSink:
             return
         if track is not None and (setback := track.setbacks.get(self._cluster)) is not None:
             pacing.changed_there(setback)
+        if not alone:
+            return
         deleting = track is not None and track.plan is not None and track.plan.deleting
         self._wake(Key(self._state.type.name, *name), urgent=deleting, clusters={self._cluster})
 

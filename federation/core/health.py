@@ -59,6 +59,7 @@ class Health:
     threshold: for logs, never for conditions, or a flapping member would cost a status write per probe. `other` is
     another reason for being down, and how often in a row it was found: it is reported once it has reached the
     threshold, or a member whose failure changes with every probe would cost a status write per object and probe.
+    `was_ready`: the controller before us has found it ready.
     """
 
     ready: bool | None = None
@@ -69,6 +70,12 @@ class Health:
     message: str = "not probed yet"
     pending: str = ""
     other: tuple[str, int] = ("", 0)
+    was_ready: bool = False
+
+    @property
+    def known(self) -> bool:
+        """Whether there is anything to report: a probe has decided, or its credentials cannot be used."""
+        return self.ready is not None or self.reason is ClusterReason.MALFORMED
 
 
 def failed(failure: Failure) -> Probe:
@@ -88,7 +95,8 @@ def assess(health: Health, probe: Probe, check: HealthCheck, now: float) -> Heal
     """The health after one more probe, at `now` (epoch seconds).
 
     The first probe decides at once, and so does the one after unusable credentials: nobody should wait for a
-    threshold to see a cluster that was just joined or mended. Unusable credentials themselves are known at once.
+    threshold to see a cluster that was just joined or mended. Unusable credentials themselves are known at once. But a
+    cluster that was ready before our start is not taken down by less than another: at a start probes may be late.
     """
     if probe.reason is ClusterReason.MALFORMED:
         since = health.since if health.ready is None and health.reason == probe.reason else now
@@ -96,7 +104,7 @@ def assess(health: Health, probe: Probe, check: HealthCheck, now: float) -> Heal
     failures = 0 if probe.ok else health.failures + 1
     successes = health.successes + 1 if probe.ok else 0
     decided = (
-        health.ready is None
+        (health.ready is None and (probe.ok or not health.was_ready))
         or health.ready == probe.ok
         or (successes >= check.success_threshold if probe.ok else failures >= check.failure_threshold)
     )

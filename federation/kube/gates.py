@@ -15,7 +15,7 @@ from federation.kube import decoding, discovery, kubeconfig, watches
 from federation.kube.connection import METADATA, METADATA_LIST, Answer, Connection
 from federation.kube.listing import Budget, Collection, Listing
 from federation.kube.members import PUSH_DEADLINE, MemberWriter
-from federation.kube.reflector import OnChange, OnEnd, Reflector, Sink
+from federation.kube.reflector import Before, OnChange, OnEnd, Reflector, Sink, at_once
 from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType
@@ -100,10 +100,13 @@ _NODES = Collection(
 class Gate:
     """One member with its current credentials."""
 
-    def __init__(self, name: str, spec: Mapping[str, Any], secret: Mapping[str, str], manager: str) -> None:
+    def __init__(
+        self, name: str, spec: Mapping[str, Any], secret: Mapping[str, str], manager: str, *, before_watch: Before
+    ) -> None:
         endpoint = kubeconfig.stored(spec, secret)
         self._connection = Connection(name, endpoint, agent=AGENT, largest=bounds.LARGEST_METADATA)
         self._budget = Budget()
+        self._before_watch = before_watch
         self.writer = MemberWriter(self._connection, manager)
         self.renewable = not secret.get("kubeconfig")
         """Whether the controller may renew the token: not where a kubeconfig is stored, which only a person writes."""
@@ -135,7 +138,14 @@ class Gate:
     ) -> Reflector[PartialMetadata]:
         """Follow what the member holds of a type."""
         return watches.copies(
-            self._connection, enabled, sink, on_change, on_end, manager=self.writer.manager, budget=self._budget
+            self._connection,
+            enabled,
+            sink,
+            on_change,
+            on_end,
+            manager=self.writer.manager,
+            budget=self._budget,
+            before_watch=self._before_watch,
         )
 
     async def discover(self) -> discovery.Discovered | Failure | None:
@@ -240,14 +250,15 @@ class Gate:
 
 
 class Gatekeeper:
-    """Opens Gates that write as one field manager."""
+    """Opens Gates that write as one field manager. `before_watch` is awaited between a member's list and its watch."""
 
-    def __init__(self, manager: str) -> None:
+    def __init__(self, manager: str, before_watch: Before = at_once) -> None:
         self._manager = manager
+        self._before_watch = before_watch
 
     def open(self, name: str, spec: Mapping[str, Any], secret: Mapping[str, str]) -> Gate:
         """A Gate from a KubeFedCluster's spec and its Secret's data. Raises Unusable."""
-        return Gate(name, spec, secret, self._manager)
+        return Gate(name, spec, secret, self._manager, before_watch=self._before_watch)
 
 
 def _read(answer: Answer | Failure, decode: Callable[[bytes], T]) -> T | Failure:

@@ -16,7 +16,7 @@ This is the first step of the architecture (docs/architecture.md). Each rule com
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import msgspec
@@ -74,7 +74,14 @@ OnChange = Callable[[Any], None]
 OnEnd = Callable[[], None]
 """Called when the server ends a watch early and without an error, as it does when the type's definition has changed."""
 
+Before = Callable[[], Awaitable[None]]
+"""Awaited between a list and the watch that goes on from it: other lists may be more urgent."""
+
 log = structlog.get_logger()
+
+
+async def at_once() -> None:
+    """Nothing is more urgent."""
 
 
 class Sink(Protocol[T_contra]):
@@ -143,6 +150,7 @@ class Reflector(Generic[T]):
         *,
         on_change: OnChange | None = None,
         on_end: OnEnd | None = None,
+        before_watch: Before = at_once,
         roll: Callable[[], float] = random.random,
     ) -> None:
         self.collection = collection
@@ -156,6 +164,7 @@ class Reflector(Generic[T]):
         self._sink = sink
         self._on_change = on_change
         self._on_end = on_end
+        self._before_watch = before_watch
         self._roll = roll
         self._version = ""
         self._quiet = False
@@ -184,7 +193,8 @@ class Reflector(Generic[T]):
             listing = not self._version
             failure = await (self._relist() if listing else self._watch())
             if failure is None and listing:
-                continue  # open its watch at once, however long the server was away before
+                await self._before_watch()
+                continue  # open its watch, however long the server was away before
             if self._opened >= began and time.monotonic() - self._opened > SHORTEST_WATCH:
                 self._failures = self._expired = 0  # it was open for a while, so failures in a row are counted anew
                 if failure is None:

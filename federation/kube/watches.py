@@ -6,7 +6,7 @@ from federation.core.managedfields import PartialMetadata
 from federation.kube import decoding
 from federation.kube.connection import METADATA, METADATA_LIST, Connection
 from federation.kube.listing import Budget, Collection
-from federation.kube.reflector import OnChange, OnEnd, Reflector, Sink
+from federation.kube.reflector import Before, OnChange, OnEnd, Reflector, Sink, at_once
 from federation.model import bounds, marks
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.resources import Resource
@@ -83,6 +83,7 @@ def copies(
     *,
     manager: str,
     budget: Budget | None = None,
+    before_watch: Before = at_once,
 ) -> Reflector[PartialMetadata]:
     """Observe a member's objects of a type that have our label, with any value: "false" must be observed, too.
 
@@ -103,7 +104,7 @@ def copies(
         remembered=sink.remembered if isinstance(sink, RememberingSink) else _nothing,
         budget=budget or Budget(),
     )
-    return Reflector(connection, collection, sink, on_change=on_change, on_end=on_end)
+    return Reflector(connection, collection, sink, on_change=on_change, on_end=on_end, before_watch=before_watch)
 
 
 def _federated_version(item: FederatedObject) -> str:

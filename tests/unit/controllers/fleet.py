@@ -20,6 +20,7 @@ from federation.model.failures import Failure
 from federation.model.federated import FederatedType
 from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, Key, ObjectName
 from federation.runtime.keyqueue import KeyQueue
+from federation.runtime.starting import Starting
 from federation.runtime.tasks import Tasks
 from federation.runtime.workers import Workers
 from tests.fakehub import FakeHub
@@ -182,6 +183,7 @@ class Fleet:
             sync=self.sync,
             fanout=fanout,
             events=events,
+            starting=Starting(),
             hub_uid=HUB_UID,
             namespace=SYSTEM,
         )

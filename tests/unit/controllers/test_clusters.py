@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import itertools
 import json
 import time
 from collections.abc import Iterable
@@ -29,7 +28,7 @@ from federation.model.marks import IDENTITY_ANNOTATION
 from federation.model.observations import Missing
 from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, ObjectName
 from federation.model.settings import HealthCheck, Settings
-from federation.runtime import metrics
+from federation.runtime import metrics, starting
 from federation.runtime.lane import TRIP_AFTER, Evidence
 from federation.runtime.store import Store
 from tests.unit.controllers.fleet import HUB_UID, SYSTEM, Fleet, Site
@@ -74,7 +73,7 @@ async def test_an_idle_hour_is_probes_and_a_dozen_writes() -> None:
 async def test_three_failures_take_it_down_and_one_success_brings_it_back() -> None:
     async with Fleet(CONFIGMAPS) as fleet:
         site = fleet.join()
-        await asyncio.sleep(1)
+        await asyncio.sleep(1.1)  # probes are sent at quarters of a second: look between them
         site.identity = DOWN
         seen = []
         for _ in range(60):
@@ -167,17 +166,57 @@ async def test_the_kubefedconfigs_numbers_hold_from_the_next_probe() -> None:
 
 
 @virtual
-async def test_first_probes_are_spread() -> None:
-    async with Fleet() as fleet:
-        for number in range(200):
-            fleet.join(f"m{number}")
+async def test_members_are_taken_up_in_turns() -> None:
+    """However long each takes; those that hang delay the others by a moment."""
+    async with Fleet(CONFIGMAPS) as fleet:
+        for number in range(3 * starting.MOST):
+            fleet.join(f"m{number}").takes = 0.4 if number % 3 else 2.5
+        await asyncio.sleep(0.3)
+        assert sum(len(gate.probes) for gate in fleet.gates) == starting.MOST
+        await asyncio.sleep(0.4)
+        assert starting.MOST * 1.5 < sum(len(gate.probes) for gate in fleet.gates) <= starting.MOST * 2
+        await asyncio.sleep(2.0)
+        first = [gate.probes[0] for gate in fleet.gates if gate.probes]
+        assert len(first) == 3 * starting.MOST
         await asyncio.sleep(5)
-        first = sorted(gate.probes[0] for gate in fleet.gates)
-        assert len(first) == 200
-        assert first[-1] <= 1.1
-        assert max(later - earlier for earlier, later in itertools.pairwise(first)) < 0.2
-        busiest = max(sum(1 for when in first if start / 20 <= when < (start + 1) / 20) for start in range(22))
-        assert busiest < 60
+        assert all(fleet.ready(name) for name in fleet.world.members)
+
+
+@virtual
+async def test_a_probe_that_fails_at_our_start_takes_no_ready_cluster_down() -> None:
+    async with Fleet(CONFIGMAPS) as before:
+        site = before.join()
+        await asyncio.sleep(1)
+    site.identity = DOWN
+    before.hub.writes.clear()
+    async with Fleet(CONFIGMAPS, after=before) as fleet:
+        await asyncio.sleep(3.5)
+        site.identity = "uid-m1"
+        assert len(fleet.gates[0].probes) == 2, "it is asked again soon"
+        assert (fleet.ready(), fleet.hub.writes, fleet.hub.events) == (None, [], [])
+        await asyncio.sleep(3)
+        assert (fleet.ready(), fleet.hub.writes, fleet.hub.events) == (True, [], [])
+    site.identity = DOWN
+    async with Fleet(CONFIGMAPS, after=before) as fleet:
+        await asyncio.sleep(8)
+        assert fleet.ready() is False
+        assert [event["reason"] for event in fleet.hub.events] == ["ClusterNotReachable"]
+
+
+@virtual
+async def test_what_is_known_of_a_ready_fleet_is_read_again_later() -> None:
+    async with Fleet(CONFIGMAPS) as before:
+        for number in range(20):
+            before.join(f"m{number}")
+        await asyncio.sleep(1)
+        for site in before.sites.values():
+            site.version = "v1.37.0"
+    async with Fleet(CONFIGMAPS, after=before) as fleet:
+        await asyncio.sleep(1)
+        versions = [fleet.stored(name)["status"]["kubernetesVersion"] for name in fleet.world.members]
+        assert versions.count("v1.36.3") > 10
+        await asyncio.sleep(90)
+        assert {fleet.stored(name)["status"]["kubernetesVersion"] for name in fleet.world.members} == {"v1.37.0"}
 
 
 @virtual

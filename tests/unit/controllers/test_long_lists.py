@@ -70,6 +70,8 @@ async def test_no_step_of_a_long_list_does_more_than_a_slice() -> None:
     assert one.most_in_a_step(one.federated_sink.replacing(federated(number) for number in range(MANY))) <= 100
     assert len(one.woken) == len(one.state.objects) == MANY
     assert one.most_in_a_step(one.copies_sink.replacing(copy(number) for number in range(MANY))) <= 100
+    assert len(one.woken) == MANY, "the wake of all that follows a first list is one for each, later"
+    assert one.most_in_a_step(one.copies_sink.replacing(copy(number, 2) for number in range(MANY))) <= 100
     assert len(one.woken) == 2 * MANY
     assert one.most_in_a_step(one.copies_sink.replacing([])) <= 100
     assert len(one.copies.objects) == 0

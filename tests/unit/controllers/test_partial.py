@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
-from federation.controllers import partial
+from federation.controllers import fanout, partial
 from federation.controllers.world import Track
 from federation.core import planning, propagation
 from federation.core.facts import Facts
@@ -63,6 +63,26 @@ async def test_what_one_of_many_clusters_reports_costs_a_plan_for_one(monkeypatc
         rig.put(template={"data": {"a": "c"}})
         await asyncio.sleep(10)
         assert decided.clusters == names
+
+
+@virtual
+async def test_many_of_a_large_fleet_that_answer_in_one_moment_are_planned_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As at a start: more than are looked at one by one (fanout.MANY), and less than a quarter."""
+    names = [f"m{number}" for number in range(100)]
+    some = {f"m{number}" for number in range(fanout.MANY + 4)}
+    async with Rig(*names) as rig:
+        rig.put()
+        await asyncio.sleep(60)
+        decided = Decided(monkeypatch)
+        for ready in (False, True):
+            decided.clusters.clear()
+            for name in some:
+                rig.see(name, ready=ready, message="away")
+            await asyncio.sleep(10)
+            assert set(decided.clusters) == some
+            assert len(decided.clusters) < 2 * len(some)
 
 
 @virtual

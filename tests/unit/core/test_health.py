@@ -51,6 +51,25 @@ def test_thresholds(probes: list[Probe], ready: bool | None, reason: str, since:
     assert (state.ready, state.reason, state.since) == (ready, reason, T0 + since)
 
 
+@pytest.mark.parametrize(
+    ("probes", "ready", "reason"),
+    [
+        pytest.param([health.READY], True, "ClusterReady", id="first-success-decides"),
+        pytest.param([DOWN, SICK], None, "ClusterNotReady", id="two-failures-decide-nothing"),
+        pytest.param([DOWN, SICK, DOWN], False, "ClusterNotReachable", id="three-do"),
+        pytest.param([DOWN, health.READY], True, "ClusterReady", id="one-success-is-enough"),
+        pytest.param([DOWN, health.READY, DOWN, DOWN], True, "ClusterReady", id="failures-before-do-not-count"),
+        pytest.param([BROKEN], None, "ClusterConfigMalformed", id="malformed-at-once"),
+    ],
+)
+def test_a_cluster_that_was_ready_is_not_taken_down_at_once(
+    probes: list[Probe], ready: bool | None, reason: str
+) -> None:
+    state = _run(*probes, start=Health(was_ready=True))
+    assert (state.ready, state.reason) == (ready, reason)
+    assert state.known is (ready is not None or probes == [BROKEN])
+
+
 def test_what_is_below_its_threshold_is_pending_and_no_more() -> None:
     before = _run(health.READY)
     state = health.assess(before, DOWN, CHECK, T0 + 10)

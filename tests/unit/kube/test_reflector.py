@@ -15,7 +15,7 @@ from federation.core import classification
 from federation.kube import decoding, listing
 from federation.kube.connection import JSON, Answer, Connection
 from federation.kube.listing import Collection
-from federation.kube.reflector import BURST, IDLE_LIMIT, Reflector
+from federation.kube.reflector import BURST, IDLE_LIMIT, Before, Reflector, at_once
 from federation.kube.transport import Closed
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata
@@ -166,6 +166,7 @@ class Following:
         selector: str = "",
         roll: Callable[[], float] = lambda: 0.0,
         sink: Sink | None = None,
+        before_watch: Before = at_once,
     ) -> None:
         self.server = server
         self.sink = sink or Sink()
@@ -184,6 +185,7 @@ class Following:
             self.sink,
             on_change=self._changed,
             on_end=lambda: self.ends.append(asyncio.get_running_loop().time()),
+            before_watch=before_watch,
             roll=roll,
         )
 
@@ -214,6 +216,21 @@ async def test_lists_then_watches_from_there() -> None:
     _, _, params = server.asked[1]
     assert (params["labelSelector"], params["allowWatchBookmarks"]) == ("kubefed.io/managed", "true")
     assert 240 <= int(params["timeoutSeconds"]) <= 360
+
+
+@virtual
+async def test_a_watch_is_opened_when_nothing_is_more_urgent_and_from_its_list() -> None:
+    async def urgent() -> None:
+        await asyncio.sleep(20)
+
+    server = Server([listed("7", item("a", 3))], [[event("ADDED", item("b", 8)), 1000.0]])
+    following = Following(server, before_watch=urgent)
+    await following.run(19)
+    assert (server.verbs(), following.reflector.synced, following.changes) == (["list"], True, ["ok"])
+    following = Following(server, before_watch=urgent)
+    server.asked.clear()
+    await following.run(21)
+    assert (server.verbs(), following.sink.reported) == (["list", "watch@7"], ["=a", "+b@8"])
 
 
 @virtual
