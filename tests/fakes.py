@@ -14,11 +14,15 @@ from typing import Any
 import orjson
 
 from federation.controllers.ports import Sink
+from federation.core import times
 from federation.core.managedfields import PartialMetadata
 from federation.kube.members import Whole, Written
 from federation.model.failures import Cause, Failure, FailureKind
 from federation.model.resources import ObjectName, Resource
 from tests.ownership import IDENTITY, LABEL, REPLICAS, Entry, Path, Stored, conflict, leaves, not_found, paths_of
+
+EPOCH = 1_800_000_000
+"""The time of the members' clocks when the loop's own is 0."""
 
 
 class FakeMember:
@@ -92,6 +96,7 @@ class FakeMember:
                         entry["operation"],
                         set(paths_of(entry["fieldsV1"])),
                         entry.get("subresource", ""),
+                        entry.get("time", ""),
                     )
                     for entry in entries
                 ]
@@ -198,6 +203,10 @@ class FakeMember:
         self._drop(stored, path)
         self._changed(resource, stored)
 
+    def touch(self, resource: Resource, name: ObjectName) -> None:
+        """What `objects` has is shown as a change."""
+        self._changed(resource, self.objects[resource.qualified, name])
+
     def remove(self, resource: Resource, name: ObjectName) -> None:
         """Delete, as far as finalizers allow."""
         stored = self.objects[resource.qualified, name]
@@ -284,6 +293,8 @@ class FakeMember:
             stored.entries.append(own := Entry(manager, "Apply", set()))
         own.paths = set(wanted)
         stored.values.update(wanted)
+        if created or before[0] != stored.values:
+            own.time = times.rfc3339(EPOCH + asyncio.get_running_loop().time())
         stored.entries = [each for each in stored.entries if each.paths]
         if created or before != (stored.values, [(each.manager, each.paths) for each in stored.entries]):
             self._changed(resource, stored)

@@ -25,6 +25,7 @@ class Entry:
     operation: str
     paths: set[Path]
     subresource: str = ""
+    time: str = ""
 
 
 @dataclass
@@ -45,6 +46,7 @@ class Stored:
                 "apiVersion": api_version,
                 "fieldsV1": tree(entry.paths),
                 **({"subresource": entry.subresource} if entry.subresource else {}),
+                **({"time": entry.time} if entry.time else {}),
             }
             for entry in self.entries
         ]

@@ -15,7 +15,7 @@ from federation.controllers.world import NOBODY, Track, TypeState, including, wi
 from federation.core import claims, contention
 from federation.core.facts import Facts
 from federation.model import marks
-from federation.model.observations import MAY_HAVE_COPY, UNKNOWN_DIGEST, Applied, Observed
+from federation.model.observations import MAY_HAVE_COPY, UNKNOWN_DIGEST, Applied, Observed, Recorded
 from federation.model.plan import Apply, Claim, Compare, Keep, Plan, Push
 from federation.model.resources import Key, ObjectName
 
@@ -59,6 +59,8 @@ def planned(track: Track, plan: Plan, facts: Facts) -> None:
     sent = track.unconfirmed - facts.unconfirmed
     for gone in [cluster for cluster in track.applied if cluster not in plan.actions and cluster not in sent]:
         del track.applied[gone]
+    if track.recorded:
+        track.recorded = _confirmed(track, plan, facts)
     if track.guessed:
         track.guessed = track.guessed & track.applied.keys() - (frozenset() if plan.reason else plan.selected) or NOBODY
     for cluster in [cluster for cluster in track.setbacks if isinstance(plan.actions.get(cluster), Keep | None)]:
@@ -77,6 +79,21 @@ def planned(track: Track, plan: Plan, facts: Facts) -> None:
         if cluster in plan.actions and not claims.conclusive(facts.observe(cluster))
     }
     track.unconfirmed = sent | open_still or NOBODY
+
+
+def _confirmed(track: Track, plan: Plan, facts: Facts) -> bool:
+    """What the stored status records, and the members show: known exactly from now on. Whether some is not yet."""
+    open_still = False
+    for cluster, found in track.applied.items():
+        if not isinstance(found, Recorded):
+            continue
+        observed = facts.observe(cluster) if isinstance(plan.actions.get(cluster), Keep) else None
+        if isinstance(observed, Observed) and found.shown_by(observed):
+            exactly = Applied(found.digest, found.owned_digest, found.generation, observed.applied_at)
+            track.applied[cluster] = exactly
+        else:
+            open_still = True
+    return open_still
 
 
 def applied(turn: Turn, action: Apply, observed: Observed, outcome: Outcome) -> None:
@@ -108,7 +125,7 @@ def applied(turn: Turn, action: Apply, observed: Observed, outcome: Outcome) -> 
         track.fully_owned = including(track.fully_owned, cluster)
     elif outcome.fully_owned is not None:
         track.fully_owned = without(track.fully_owned, cluster)
-    track.applied[cluster] = Applied(action.digest, observed.owned_digest, turn.generation)
+    track.applied[cluster] = Applied(action.digest, observed.owned_digest, turn.generation, observed.applied_at)
     if track.actions.get(cluster) is action:
         track.actions[cluster] = Keep(action.digest, observed.owned_digest, observed.claims)
     if not observed.managed:
@@ -120,7 +137,7 @@ def compared(turn: Turn, action: Compare, observed: Observed) -> None:
     """What somebody had changed is as we applied it, though we own less of it: from now on that is how it should be."""
     track, cluster = turn.track, turn.cluster
     track.recheck = without(track.recheck, cluster)
-    track.applied[cluster] = Applied(action.digest, observed.owned_digest, turn.generation)
+    track.applied[cluster] = Applied(action.digest, observed.owned_digest, turn.generation, observed.applied_at)
     if track.actions.get(cluster) is action:
         track.actions[cluster] = Keep(action.digest, observed.owned_digest, observed.claims)
 

@@ -10,7 +10,7 @@ import msgspec
 from federation.controllers import pacing
 from federation.controllers.holdups import Holdup
 from federation.controllers.world import Setback, Track
-from federation.core import budget, claims, contention, sharing, summary
+from federation.core import budget, claims, contention, fingerprints, sharing
 from federation.model.conditions import PropagationStatus
 from federation.model.observations import Applied
 from federation.model.plan import Action, Apply, Claim, Compare, Delete, Keep, Plan, Refuse, Release, Wait
@@ -103,10 +103,15 @@ def _line(  # noqa: PLR0917 - private, called once
 ) -> ClusterStatus:
     if isinstance(action, Keep):  # as nearly all
         message = "; ".join(filter(None, (claims.rivals_message(action.rivals), action.note, track.dropped.get(name))))
-        return ClusterStatus(name, message=message, fingerprint=summary.fingerprint(action.digest, action.owned_digest))
+        kept = track.applied.get(name)
+        if kept is None or kept.digest != action.digest or kept.owned_digest != action.owned_digest:
+            fingerprint = fingerprints.text(action.digest, action.owned_digest)
+        else:
+            fingerprint = fingerprints.of(kept)
+        return ClusterStatus(name, message=message, fingerprint=fingerprint)
     before = stored.get(name)
     applied = track.applied.get(name)
-    fingerprint = summary.fingerprint(applied.digest, applied.owned_digest) if applied and applied.known else ""
+    fingerprint = fingerprints.of(applied) if applied is not None else ""
     generation = applied.generation if applied and applied.generation != plan.generation else 0
     setback = track.setbacks.get(name)
     status, message = PropagationStatus.PENDING, ON_ITS_WAY
@@ -152,7 +157,7 @@ def _line(  # noqa: PLR0917 - private, called once
 def _holds(before: ClusterStatus, applied: Applied | None, common: str) -> bool:
     """Whether a healthy line is still of this cluster: not of one that had its name before."""
     known = applied is not None and applied.known
-    return not before.status and (known or summary.parse_fingerprint(sharing.own(before, common).fingerprint) is None)
+    return not before.status and (known or fingerprints.parse(sharing.own(before, common).fingerprint) is None)
 
 
 def _guessed(name: str, action: Action, track: Track) -> bool:

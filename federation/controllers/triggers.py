@@ -300,7 +300,7 @@ class CopiesSink:
             if self._cluster in track.pending and not observed.deleting:
                 return  # the lane compares with what it finds when our own write has its answer
             applied = track.applied.get(self._cluster)
-            as_left = applied is not None and applied.owned_digest == observed.owned_digest and observed.managed
+            as_left = applied is not None and applied.shown_by(observed) and observed.managed
             if as_left and not observed.deleting and not _other_rivals(before, observed):
                 return
         self._changed(target)

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from federation.controllers.ports import MemberPort
-from federation.core import budget, drops, sharing, summary, versions
+from federation.core import budget, drops, fingerprints, sharing, summary, versions
 from federation.core.contention import Contention
 from federation.model import bounds, marks
 from federation.model.conditions import PropagationStatus
 from federation.model.federated import FederatedObject, FederatedType, Metadata
-from federation.model.observations import MAY_HAVE_COPY, Applied, Cluster, Missing, Observation, Observed
+from federation.model.observations import MAY_HAVE_COPY, Applied, Cluster, Missing, Observation, Observed, Recorded
 from federation.model.plan import Action, Plan, Wait
 from federation.model.resources import Key, ObjectName, Resource
 from federation.model.settings import Settings
@@ -132,6 +132,8 @@ class Track(msgspec.Struct, gc=False):
     the object is released."""
     guessed: Set[str] = NOBODY
     """Clusters that may have a copy only because an interrupted controller may have sent it (`begin`)."""
+    recorded: bool = False
+    """What was applied is, of some clusters, known as the stored status records it (Recorded)."""
     from_the_start: bool = False
     """It was created while we followed its type, so that no other controller can have pushed it."""
     setbacks: dict[str, Setback] = {}
@@ -204,13 +206,14 @@ class Track(msgspec.Struct, gc=False):
         The lines of `newcomers` are of clusters that had these names before.
         """
         stored = summary.parse(federated.status)
-        applied, dropped = {}, {}
+        applied: dict[str, Applied] = {}
+        dropped: dict[str, str] = {}
         explained = budget.by_name(line for line in stored.clusters if line.message)
         for line in sharing.owned(stored.clusters):
-            digests = summary.parse_fingerprint(line.fingerprint)
+            found = fingerprints.parse(line.fingerprint)
             applied[line.name] = MAY_HAVE_COPY
-            if digests is not None and line.name not in newcomers:
-                applied[line.name] = Applied(*digests, line.generation or stored.observed_generation)
+            if found is not None and line.name not in newcomers:
+                applied[line.name] = fingerprints.recorded(found, line.generation or stored.observed_generation)
             if line.message and (left_out := drops.from_message(budget.message_of(explained, line.name))):
                 dropped[line.name] = left_out
         meta, unconfirmed = federated.metadata, set(applied) or NOBODY
@@ -228,6 +231,7 @@ class Track(msgspec.Struct, gc=False):
             applied=applied,
             unconfirmed=unconfirmed,
             guessed=guessed,
+            recorded=any(isinstance(each, Recorded) for each in applied.values()),
             from_the_start=from_the_start,
             dropped=dropped,
         )

@@ -29,7 +29,7 @@ _MESSAGE_MEMBER = len(',"message":')
 _WORST_LINE = 253 + 6 * MESSAGE + 200
 _EXAMPLES = len(PropagationStatus) * (_MESSAGE_MEMBER + 6 * _CAPS[1] + 2)
 """Bytes of a message for each status, at most."""
-_DROPPED = len(',"generation":,"fingerprint":""') + 19 + 20
+_DROPPED = len(',"generation":,"fingerprint":""') + 19 + 32
 """Bytes of a line, without its message, that a schema may drop which does not know our fields."""
 
 

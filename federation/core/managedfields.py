@@ -1,7 +1,8 @@
 """Read who owns what in a member's object, and make the patches that move ownership.
 
 Members are watched as PartialObjectMetadata, so drift is read from our managedFields entry: when somebody else changes
-a field that we own, the API server takes it out of the entry, and the entry's digest changes. `observe` runs for every
+a field that we own, the API server takes it out of the entry, and the entry's digest changes. The entry's time is that
+of our last apply that changed something: an older entry that was put back has another one. `observe` runs for every
 event of every member; the patches are rare: taking over what KubeFed or kubectl made, and letting go.
 """
 
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from federation.core import digests, fieldsets, nesting
+from federation.core import digests, fieldsets, nesting, times
 from federation.model import bounds, marks
 from federation.model.federated import Generation, Name, Namespace, Opaque
 from federation.model.observations import Observed
@@ -97,14 +98,14 @@ class PartialObject(msgspec.Struct, frozen=True, gc=False):
 
 def observe(meta: PartialMetadata, manager: str) -> Observed:
     """Reduce an object to what decisions read; `manager` is our field manager."""
-    owned, other_hub, owns_replicas = "", "", False
+    owned, other_hub, owns_replicas, applied_at = "", "", False, 0
     claimed = created = False
     claims: set[str] = set()
     for item in meta.managed_fields:
         if item.operation != "Apply" or item.subresource:
             continue
         if item.manager == manager:
-            fields = bytes(item.fields_v1)
+            fields, applied_at = bytes(item.fields_v1), _seconds(item.time)
             owned, owns_replicas, created = _own(fields) if len(fields) <= _LONGEST_REMEMBERED else _own_anew(fields)
         elif hub := _HUB.fullmatch(item.manager):
             if not hub[2]:
@@ -128,7 +129,15 @@ def observe(meta: PartialMetadata, manager: str) -> Observed:
         broken=meta.broken,
         created=created,
         copied=bool(labelled) and all(_copies_labels(item) for item in labelled),
+        applied_at=applied_at,
     )
+
+
+@functools.lru_cache(maxsize=4096)  # what is applied together has one time: one number in memory
+def _seconds(time: str) -> int:
+    """The time of an entry in seconds of the epoch; 0 where it has none."""
+    found = times.moment(time)
+    return max(0, int(found.timestamp())) if found is not None else 0
 
 
 def version(meta: PartialMetadata) -> int:

@@ -138,7 +138,7 @@ def _update(facts: Facts, name: str, observed: Observed, made: Made, in_force: I
     applied = facts.applied.get(name)
     if applied is not None and not applied.known:
         applied = None
-    same = applied is not None and (applied.digest, applied.owned_digest) == (made.digest, observed.owned_digest)
+    same = applied is not None and applied.digest == made.digest and applied.shown_by(observed)
     if observed.other_hub:
         kept = None
         if same and observed.owned_digest:

@@ -124,17 +124,6 @@ def _without_remote(line: ClusterStatus, where: str) -> ClusterStatus:
     return msgspec.structs.replace(line, message=message, remote_status=msgspec.UNSET)
 
 
-def fingerprint(digest: str, owned_digest: str) -> str:
-    """What a line records of the last successful apply: `<manifest digest>.<owned digest>`."""
-    return f"{digest}.{owned_digest}"
-
-
-def parse_fingerprint(text: str) -> tuple[str, str] | None:
-    """(manifest digest, owned digest) of a fingerprint; None when it is not one."""
-    digest, dot, owned = text.partition(".")
-    return (digest, owned) if digest and dot and owned and "." not in owned else None
-
-
 def parse(raw: bytes | msgspec.Raw) -> Status:
     """The stored status; an empty one when there is none or it cannot be read, so that it is written anew."""
     data = memoryview(raw)
@@ -161,7 +150,7 @@ def _line(line: ClusterStatus, before: ClusterStatus | None, generation: int, no
 def _fitted(lines: Sequence[ClusterStatus], before: Status) -> budget.Fitted:
     """The lines as they are stored."""
     fitted = budget.fit(sharing.share(lines))
-    if fitted.lines != before.clusters and sharing.owned(fitted.lines) == sharing.owned(before.clusters):
+    if fitted.lines != before.clusters and sharing.equivalent(fitted.lines, before.clusters):
         # The same in another form, such as an earlier version's: no reason to write, and no change.
         return fitted._replace(lines=before.clusters)
     return fitted

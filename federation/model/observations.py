@@ -65,22 +65,53 @@ class Observed(msgspec.Struct, frozen=True, gc=False):
     """Our entry owns the note that this hub has created it (marks.CREATED_ANNOTATION)."""
     copied: bool = False
     """The label is only a copy: a controller there made the object for another one, which we manage."""
+    applied_at: int = 0
+    """The time of our managedFields entry, in seconds of the epoch. Only an apply of ours that changes something moves
+    it, or gives it one: it is 0 where the first apply found everything as it should be."""
 
 
 Observation = Observed | Missing
 
 
 class Applied(msgspec.Struct, frozen=True, gc=False):
-    """What we last applied to one cluster: digests of the manifest, and of the fields that we owned afterwards."""
+    """What we last applied to one cluster: digests of the manifest, and of the fields that we owned afterwards.
+
+    `applied_at` is what Observed.applied_at was then.
+    """
 
     digest: str
     owned_digest: str
     generation: int = 0
+    applied_at: int = 0
 
     @property
     def known(self) -> bool:
         """Whether anything is known to have been applied; of MAY_HAVE_COPY nothing is."""
         return self.digest != UNKNOWN_DIGEST
+
+    def shown_by(self, observed: Observed) -> bool:
+        """Whether the object is as this apply left it: of the fields that we own, and when that last changed.
+
+        The fields alone do not show it: a member that was restored from a backup has the same ones, with older values.
+        """
+        return self.owned_digest == observed.owned_digest and self.applied_at == observed.applied_at
+
+
+class Recorded(Applied, frozen=True, gc=False):
+    """The same as a stored status records it, until the member has shown its object.
+
+    Lines that share a fingerprint share its time: theirs is within `spread` seconds after `applied_at`. An earlier
+    version has recorded no time: it is not `timed`, and every time fits.
+    """
+
+    spread: int = 0
+    timed: bool = True
+
+    def shown_by(self, observed: Observed) -> bool:
+        """Whether the object may be as this apply left it."""
+        if self.owned_digest != observed.owned_digest:
+            return False
+        return not self.timed or 0 <= observed.applied_at - self.applied_at <= self.spread
 
 
 UNKNOWN_DIGEST = "?"

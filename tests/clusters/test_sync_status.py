@@ -5,7 +5,7 @@ import re
 
 import orjson
 
-from federation.core import summary as statuses
+from federation.core import fingerprints
 from federation.model.resources import NAMESPACES, Resource
 from tests import gitops
 from tests.clusters.fleets import Fleet
@@ -41,7 +41,7 @@ async def test_a_healthy_status_is_small_and_complete(host: Api, m1: Api, m2: Ap
     assert [each["name"] for each in status["clusters"]] == ["m1", "m2"]
     for each in status["clusters"]:
         assert set(each) <= {"name", "fingerprint"}
-    assert statuses.parse_fingerprint(status["clusters"][0]["fingerprint"].removesuffix("*")) is not None
+    assert fingerprints.parse(status["clusters"][0]["fingerprint"].removesuffix("*")) is not None
     assert status["clusters"][1] == {"name": "m2"}, "it shares the other's"
     propagation, ready = condition(stored, "Propagation"), condition(stored, "Ready")
     assert (propagation["status"], "reason" in propagation) == ("True", False)

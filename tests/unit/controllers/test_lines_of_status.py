@@ -88,7 +88,7 @@ def track(action: Action, before: ClusterStatus | None = None, observed: int = 7
         pytest.param(
             track(UPDATE, applied={"m1": Applied("old", "entry", 6)}),
             True,
-            ClusterStatus("m1", PropagationStatus.UPDATE_TIMED_OUT, lines.ON_ITS_WAY, 6, "old.entry"),
+            ClusterStatus("m1", PropagationStatus.UPDATE_TIMED_OUT, lines.ON_ITS_WAY, 6, "old.entry.0"),
             id="update-late-shows-what-it-has",
         ),
         pytest.param(
@@ -120,7 +120,7 @@ def track(action: Action, before: ClusterStatus | None = None, observed: int = 7
                 Wait(PropagationStatus.CLUSTER_NOT_READY, "down"), HEALTHY, applied={"m1": Applied("old", "entry", 6)}
             ),
             False,
-            ClusterStatus("m1", PropagationStatus.CLUSTER_NOT_READY, "down", 6, "old.entry"),
+            ClusterStatus("m1", PropagationStatus.CLUSTER_NOT_READY, "down", 6, "old.entry.0"),
             id="not-ready-shows-what-it-has",
         ),
         pytest.param(

@@ -13,6 +13,8 @@ from federation.core.managedfields import PartialMetadata
 from federation.model.observations import Observed
 
 OURS = "kubefed-0123abcd"
+AT = 1767225600
+"""2026-01-01, the time of all entries."""
 DECODER = msgspec.json.Decoder(managedfields.PartialObject)
 
 LABEL: dict[str, Any] = {"f:metadata": {"f:labels": {"f:kubefed.io/managed": {}}}}
@@ -159,7 +161,25 @@ def _digest(fields: dict[str, Any]) -> str:
     ],
 )
 def test_observing(meta: PartialMetadata, expected: Observed) -> None:
-    assert managedfields.observe(meta, OURS) == expected
+    at = AT if expected.owned_digest else 0  # of no entry but our own
+    assert managedfields.observe(meta, OURS) == msgspec.structs.replace(expected, applied_at=at)
+
+
+@pytest.mark.parametrize(
+    ("time", "at"),
+    [
+        pytest.param("2026-01-01T00:00:01Z", AT + 1, id="a-time"),
+        pytest.param("2026-01-01T01:00:00+01:00", AT, id="of-another-zone"),
+        pytest.param("2026-01-01T00:00:00.9Z", AT, id="with-a-fraction"),
+        pytest.param("", 0, id="none"),
+        pytest.param("0001-01-01T00:00:00Z", 0, id="before-the-epoch"),
+        pytest.param("yesterday", 0, id="garbage"),
+        pytest.param("9" * 400, 0, id="a-long-number"),
+    ],
+)
+def test_the_time_of_our_entry(time: str, at: int) -> None:
+    others = [_entry("hpa", REPLICAS), _claim("kubefed-99999999"), _mine(REPLICAS, subresource="scale")]
+    assert managedfields.observe(_meta(*others, {**_mine(LABEL), "time": time}), OURS).applied_at == at
 
 
 def test_time_is_not_in_the_digest_and_can_be_absent() -> None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.core import sharing, summary
+from federation.core import fingerprints, sharing, summary
 from federation.model.status import ClusterStatus
 
 PRINT, OTHER = "abcdefgh.ijklmnop", "abcdefgh.qrstuvwx"
@@ -77,9 +77,66 @@ def test_without_a_mark_a_line_without_a_fingerprint_is_not_known(
 
 def test_an_earlier_version_takes_what_it_cannot_read_for_an_apply_to_be_repeated() -> None:
     """Its parser: the marked one equals no observed entry, the others are of clusters that may have a copy."""
-    marked, bare, unknown = PRINT + sharing.MARK, "", sharing.UNKNOWN
-    assert summary.parse_fingerprint(marked) == ("abcdefgh", "ijklmnop*")
-    assert [summary.parse_fingerprint(text) for text in (bare, unknown)] == [None, None]
+
+    def parse(text: str) -> tuple[str, str] | None:
+        digest, dot, owned = text.partition(".")
+        return (digest, owned) if digest and dot and owned and "." not in owned else None
+
+    assert parse(PRINT + sharing.MARK) == ("abcdefgh", "ijklmnop*")
+    with_times = [PRINT + ".6b0d2f0a", f"{PRINT}.6b0d2f0a+5{sharing.MARK}"]
+    assert [parse(text) for text in ("", sharing.UNKNOWN, *with_times)] == [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("times", "stored"),
+    [
+        pytest.param(["a", "a"], [f"{PRINT}.a*", ""], id="of-one-second"),
+        pytest.param(["a", "f", "c"], [f"{PRINT}.a+5*", "", ""], id="of-one-rollout"),
+        pytest.param(["c", "c", "a"], [f"{PRINT}.a+2*", "", ""], id="not-the-first-line-was-first"),
+        pytest.param(["a", "47", "48"], [f"{PRINT}.a", f"{PRINT}.47+1*", ""], id="sixty-seconds-at-most"),
+        pytest.param(["a", "46", "b"], [f"{PRINT}.a+60*", "", ""], id="sixty-seconds"),
+        pytest.param(
+            ["a", "100", "a", "200"], [f"{PRINT}.a*", f"{PRINT}.100", "", f"{PRINT}.200"], id="put-back-later"
+        ),
+        pytest.param(["a", "a", ""], [f"{PRINT}.a*", "", PRINT], id="one-without-a-time"),
+        pytest.param(["", "", "a"], [f"{PRINT}*", "", f"{PRINT}.a"], id="most-without-a-time"),
+        pytest.param(["a+3", "c", "e"], [f"{PRINT}.a+4*", "", ""], id="one-that-a-status-recorded-so"),
+    ],
+)
+def test_times_of_one_rollout_are_written_once(times: list[str], stored: list[str]) -> None:
+    lines = [line(f"m{number}", f"{PRINT}.{time}".removesuffix(".")) for number, time in enumerate(times)]
+    shared = sharing.share(lines)
+    assert [each.fingerprint for each in shared] == stored
+    assert list(sharing.share(sharing.owned(shared))) == list(shared)  # as a controller that starts finds them
+
+
+def test_each_lines_time_is_within_what_is_stored_of_it() -> None:
+    times = [10, 12, 12, 15, 70, 71, 500]
+    lines = [line(f"m{number}", fingerprints.text("a", "b", time)) for number, time in enumerate(times)]
+    for time, owned in zip(times, sharing.owned(sharing.share(lines)), strict=True):
+        found = fingerprints.parse(owned.fingerprint)
+        assert found is not None
+        assert found.time is not None
+        assert found.time <= time <= found.time + found.spread
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "same"),
+    [
+        pytest.param(["a.b.5", "a.b.5"], ["a.b*", ""], True, id="an-earlier-version-recorded-no-times"),
+        pytest.param(["a.b.5", "a.c.5"], ["a.b", "a.c"], True, id="each-its-own"),
+        pytest.param(["a.b.5", "a.b.7"], ["a.b", "a.b"], True, id="before-they-were-shared"),
+        pytest.param(["a.b.5", "a.b.5"], ["a.b.5", "a.b"], True, id="some-without"),
+        pytest.param(["a.b.5", "a.b.5"], ["a.b.5", "a.b.6"], False, id="another-time"),
+        pytest.param(["a.b.5", "a.b.5"], ["a.b.5", "a.c"], False, id="another-apply"),
+        pytest.param(["a.b.5", "a.b.5"], ["a.b*"], False, id="a-line-more"),
+        pytest.param(["a.b", "a.b"], ["a.b.5*", ""], False, id="times-are-not-taken-away"),
+    ],
+)
+def test_stored_lines_that_lack_times_say_the_same(now: list[str], before: list[str], same: bool) -> None:
+    stored = [line(f"m{number}", text) for number, text in enumerate(before)]
+    lines = sharing.share([line(f"m{number}", text) for number, text in enumerate(now)])
+    assert sharing.equivalent(lines, stored) is same
 
 
 def test_a_line_that_is_a_name_is_one_object_for_all_statuses() -> None:

@@ -307,11 +307,6 @@ def test_patches(previous: Status | None, new: Status, body: dict[str, object] |
     assert (orjson.loads(encoded) if encoded is not None else None) == (None if body is None else {"status": body})
 
 
-def test_fingerprints() -> None:
-    assert summary.parse_fingerprint(summary.fingerprint("abc-_123", "def")) == ("abc-_123", "def")
-    assert [summary.parse_fingerprint(text) for text in ("", "a", "a.", ".b", "a.b.c")] == [None] * 5
-
-
 @pytest.mark.parametrize("raw", [b"", b"null", b"[]", b'{"clusters":"x"}', b"{"])
 def test_a_status_that_cannot_be_read_is_empty(raw: bytes) -> None:
     assert summary.parse(raw) == Status()
