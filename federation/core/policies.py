@@ -63,9 +63,21 @@ def of_spec(value: object, field: str = FIELD) -> Policies:
     )
 
 
+def of_object(annotations: Mapping[str, str]) -> Policies:
+    """What the annotations of a federated object say. Raises Invalid."""
+    if not any(name in annotations for name in _ANNOTATIONS):
+        return NOTHING_SAID
+    return Policies(
+        takeover=_annotated(Takeover, annotations, marks.TAKEOVER_ANNOTATION),
+        drift=_annotated(Drift, annotations, marks.DRIFT_ANNOTATION),
+        deletion=_annotated(Deletion, annotations, marks.DELETION_ANNOTATION),
+        ignore_fields=_annotated_pointers(annotations),
+    )
+
+
 def in_force(annotations: Mapping[str, str], enabled: Policies, everywhere: Policies) -> InForce:
     """What holds for an object with these annotations, of a type that is `enabled` so. Raises Invalid."""
-    own = _of_object(annotations) if annotations else NOTHING_SAID
+    own = of_object(annotations) if annotations else NOTHING_SAID
     if own is enabled is everywhere:
         return DEFAULT  # nobody has said anything, as for nearly all
     places = (own, enabled, everywhere)
@@ -104,17 +116,6 @@ def pointer(value: object, field: str) -> Pointer:
     if "" in tokens or tokens[-1] == "-":
         raise Invalid(field, f"{quoted} must name a field")
     return tuple(tokens)
-
-
-def _of_object(annotations: Mapping[str, str]) -> Policies:
-    if not any(name in annotations for name in _ANNOTATIONS):
-        return NOTHING_SAID
-    return Policies(
-        takeover=_annotated(Takeover, annotations, marks.TAKEOVER_ANNOTATION),
-        drift=_annotated(Drift, annotations, marks.DRIFT_ANNOTATION),
-        deletion=_annotated(Deletion, annotations, marks.DELETION_ANNOTATION),
-        ignore_fields=_annotated_pointers(annotations),
-    )
 
 
 def _annotated(words: type[_Word], annotations: Mapping[str, str], name: str) -> _Word | None:

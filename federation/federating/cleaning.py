@@ -27,7 +27,17 @@ FOR_APPLIERS = (
 )
 """Prefixes of labels and annotations for the tool that applies the object: they stay on the federated object."""
 
-_FOR_CONTROLLER = frozenset({marks.ORPHAN_ANNOTATION, marks.DELETE_OPTION_ANNOTATION, marks.RECREATE_ANNOTATION})
+_FOR_CONTROLLER = frozenset(
+    {
+        marks.ORPHAN_ANNOTATION,
+        marks.DELETE_OPTION_ANNOTATION,
+        marks.RECREATE_ANNOTATION,
+        marks.TAKEOVER_ANNOTATION,
+        marks.DRIFT_ANNOTATION,
+        marks.DELETION_ANNOTATION,
+        marks.IGNORE_FIELDS_ANNOTATION,
+    }
+)
 _NOISE = frozenset(
     {
         marks.MANAGED_LABEL,

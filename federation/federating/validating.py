@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from federation.core import checks, configuration, manifest, overrides, parsing
+from federation.core import checks, configuration, manifest, overrides, parsing, policies
 from federation.federating import catalogue, outdated, schemas
 from federation.federating.catalogue import Catalogue
 from federation.federating.findings import Finding, Rule, Severity
@@ -131,11 +131,13 @@ def _controller(found: Document, metadata: Document, type_: FederatedType, kind:
         yield Finding(
             Rule.NAMESPACE, "metadata.namespace", f"a FederatedNamespace lives in the namespace it names: {name}"
         )
-    annotations = metadata.get("annotations")
-    try:
-        parsing.deletion_options(annotations if isinstance(annotations, Mapping) else {})
-    except Invalid as error:
-        yield Finding(Rule.SPEC, error.field, error.message)
+    found_annotations = metadata.get("annotations")
+    annotations = found_annotations if isinstance(found_annotations, Mapping) else {}
+    for read in (parsing.deletion_options, policies.of_object):
+        try:
+            read(annotations)
+        except Invalid as error:
+            yield Finding(Rule.SPEC, error.field, error.message)
     try:
         spec = spec_of(found, type_)
     except Invalid as error:

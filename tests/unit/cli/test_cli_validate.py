@@ -185,6 +185,10 @@ def test_what_is_right_is_silent_and_cel_is_named(repository: Path) -> None:
             "  name: w\n", "  name: w\n  annotations: {kubefed.io/deleteoption: x}\n", 5, "error",
             "metadata.annotations[kubefed.io/deleteoption]", "must be JSON", id="annotation",
         ),
+        pytest.param(
+            "  name: w\n", "  name: w\n  annotations: {kubefed.io/takeover: never}\n", 5, "error",
+            "metadata.annotations[kubefed.io/takeover]", "must be one of Always, IfNoDiff, Never", id="policy",
+        ),
         pytest.param("v1beta1", "v1", 1, "error", "apiVersion", "v1beta1 is", id="version"),
         pytest.param("FederatedWidget", "FederatedGadget", 2, "error", "kind", "no type FederatedGadget", id="kind"),
         pytest.param("namespace: shop", "namespace: store", 5, "warning", "metadata.namespace", "store", id="homeless"),

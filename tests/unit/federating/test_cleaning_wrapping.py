@@ -238,6 +238,10 @@ def test_words_for_whoever_applies_stay_on_the_federated_object() -> None:
         "internal.config.kubernetes.io/index": "1",
         "kubefed.io/orphan": "true",
         "kubefed.io/recreate": "true",
+        "kubefed.io/takeover": "IfNoDiff",
+        "kubefed.io/drift": "Report",
+        "kubefed.io/ignore-fields": '["/spec/replicas"]',
+        "kubefed.io/deletion": "Orphan",
         "team": "web",
     }
     document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "annotations": annotations}}
