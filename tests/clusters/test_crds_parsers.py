@@ -111,6 +111,30 @@ RESOURCE = {
     "pluralName": ["configmaps", "deployments", "1a", "a.b", "A", "x" * 63, "x-"],
     "scope": ["Namespaced", "Cluster", "namespaced"],
 }
+POINTERS = [
+    "/spec/replicas",
+    "/data/a~1b~0c",
+    "/",
+    "",
+    "spec",
+    "/spec/",
+    "//a",
+    "/a~2",
+    "/a~",
+    "/l/-",
+    "/l/0",
+    "/status",
+]
+POINTERS += ["/kind", "/kind/x", "/kinds", "/metadata", "/metadata/name", "/metadata/names", "/metadata/labels"]
+POINTERS += ["/metadata/labels/a", "/metadata/labels/kubefed.io~1managed", "/metadata/annotations", "/a\nb", "/\u00f6"]
+POINTERS += ["/metadata/annotations/kubefed.io~1created-by", "/metadata/annotations/x", "/a" * 512, "/a" * 513]
+POLICIES: dict[str, list[Any]] = {
+    "spec.policies.takeover": ["Always", "IfNoDiff", "Never", "never", ""],
+    "spec.policies.drift": ["Correct", "Report", "Ignore"],
+    "spec.policies.deletion": ["Delete", "Orphan", "Keep"],
+    "spec.policies.ignoreFields": [[], *([each] for each in POINTERS), ["/a"] * 64, ["/a"] * 65, [None], ["/a", 7]],
+    "spec.policies": [{}],
+}
 
 
 def keyed(names: Iterable[str], values: list[Any]) -> dict[str, list[Any]]:
@@ -154,6 +178,7 @@ FIELDS: Mapping[str, Mapping[str, list[Any]]] = {
             [{"name": "x", "configuration": "Enabled"}],
             [{"name": "PushReconciler", "configuration": "Enabled"}] * 2,
         ],
+        **POLICIES,
         **keyed(
             ("spec", "spec.leaderElect", "spec.syncController", "spec.clusterHealthCheck", "spec.controllerDuration"),
             [],
@@ -166,6 +191,7 @@ FIELDS: Mapping[str, Mapping[str, list[Any]]] = {
             for part in ("targetType", "federatedType", "statusType")
             for field, values in RESOURCE.items()
         },
+        **POLICIES,
         "spec.propagation": ["Enabled", "Disabled", "x"],
         "spec.statusCollection": ["Enabled", "Disabled", "x"],
         **keyed(("spec", "spec.targetType", "spec.federatedType", "spec.statusType"), []),

@@ -1,4 +1,4 @@
-"""Policies on real API servers: takeover, drift, ignored fields, orphans, disputes; per object, per type and for all."""
+"""Policies on real API servers: takeover, drift, ignored fields, orphans, disputes; by object, by type and for all."""
 
 import asyncio
 import contextlib
@@ -226,11 +226,11 @@ async def test_ignored_fields_belong_to_the_member_after_creation(host: Api, m1:
     patch = [{"op": "replace", "path": image, "value": other["image"]}]
     await m1.json_patch(DEPLOYMENTS, home, "web", patch)
     await unchanged(m1, DEPLOYMENTS, home, "web", during=1.0)
-    pod["spec"]["containers"] = [{"name": "c", "image": "registry.k8s.io/pause:3.8", "workingDir": "/tmp"}]
+    pod["spec"]["containers"] = [{"name": "c", "image": "registry.k8s.io/pause:3.8", "workingDir": "/srv"}]
     await web.change({"template": {"spec": spec}})
     stored = await holds(m1, DEPLOYMENTS, home, "web")
     (container,) = stored["spec"]["template"]["spec"]["containers"]
-    assert (container["image"], container["workingDir"]) == (other["image"], "/tmp")
+    assert (container["image"], container["workingDir"]) == (other["image"], "/srv")
     await web.annotate(**{"ignore-fields": None})
     await holds(
         m1,

@@ -1,4 +1,4 @@
-"""What policies rest on: dry runs of an apply, and ownership that moves to a second manager, on real API servers, too."""
+"""What policies rest on: dry runs of an apply, and ownership that moves to a second manager."""
 
 from typing import Any
 

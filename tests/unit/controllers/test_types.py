@@ -20,6 +20,7 @@ from federation.model import marks
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.plan import Delete, Plan
+from federation.model.policies import Drift, Policies
 from federation.model.resources import TYPE_CONFIGS, Key, ObjectName, Resource
 from federation.runtime import metrics
 from federation.runtime.workers import Workers
@@ -180,6 +181,33 @@ async def test_an_enabled_type_is_followed_at_the_hub_and_in_members() -> None:
         made.types.observed("configmaps")
         await asyncio.sleep(60)
         assert made.fleet.hub.writes == []  # its own echo ends there
+
+
+@virtual
+async def test_other_policies_need_no_other_watch_and_its_objects_are_planned_anew() -> None:
+    async with enabled() as made:
+        made.config()
+        await settle()
+        state = made.fleet.world.types["configmaps"]
+        made.fleet.hub.put(CONFIGMAPS.federated, WEB, spec={"template": DATA, "placement": {"clusters": []}})
+        await asyncio.sleep(5)
+        made.woken.clear()
+        made.config(policies={"drift": "Report"})
+        await asyncio.sleep(5)
+        assert made.fleet.world.types["configmaps"] is state
+        assert state.type.policies == Policies(drift=Drift.REPORT)
+        assert (len(made.watches.opened), made.watches.opened[0].running) == (1, True)
+        assert made.woken == [f"configmaps {WEB}"]
+        made.config(policies={"drift": "Sometimes"})
+        await asyncio.sleep(5)
+        ready = made.ready()
+        assert ready is not None
+        assert (made.running, ready[:2]) == (set(), ("False", "InvalidSpec"))
+        assert "spec.policies.drift: must be one of Correct, Report" in ready[2]
+        made.config(policies=None)
+        await asyncio.sleep(5)
+        assert made.running == {"configmaps"}
+        assert made.fleet.world.types["configmaps"].type.policies == Policies()
 
 
 @virtual
