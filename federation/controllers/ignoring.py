@@ -42,7 +42,7 @@ async def settle(action: Apply, target: Target, metadata: PartialMetadata) -> Pa
     patching = functools.partial(ignoring.leave_patch, metadata, member.manager, body, action.ignored)
     try:
         operations = await clearing.aside(managedfields.size(metadata), patching)
-    except ignoring.OneValue as error:
+    except ignoring.NotLeft as error:
         return Outcome(metadata, _REFUSED, str(error))
     if operations is None:
         return metadata

@@ -20,8 +20,9 @@ from federation.model.policies import Pointer
 FIELD = "policy ignoreFields"
 
 
-class OneValue(Exception):
-    """A field cannot be left to the member by itself: its API server has a value around it that it does not divide."""
+class NotLeft(Exception):
+    """A field cannot be left to the member: its API server has a value around it that it does not divide, or
+    managedFields cannot be written back."""
 
 
 class _Found(NamedTuple):
@@ -62,7 +63,7 @@ def leave_patch(
     """JSON patch that moves these fields from our entry to the second manager's; None when we own none of them.
 
     `body` is the manifest, by which elements of lists are found; it need not have the fields any more. What that entry
-    has besides, because it was ignored earlier, leaves it. Raises OneValue.
+    has besides, because it was ignored earlier, leaves it. Raises NotLeft.
     """
     known = [managedfields.fields_of(entry) for entry in meta.managed_fields]
     mine = next((entry for entry in meta.managed_fields if managedfields.is_ours(entry, manager)), None)
@@ -82,9 +83,14 @@ def leave_patch(
             others.append((entry, left))
     if not changed:
         return None
-    return managedfields.split_patch(
+    patch = managedfields.split_patch(
         meta, manager, second, left=fieldsets.difference(owned, moved), kept=kept, others=others
     )
+    if patch is None:
+        raise NotLeft(
+            "managedFields of the object cannot be read as a whole, so that no field can be left to this cluster"
+        )
+    return patch
 
 
 def has_left(meta: PartialMetadata, manager: str) -> bool:
@@ -126,31 +132,39 @@ def _owned(fields: Fields, body: Any, pointers: Sequence[Pointer], known: Sequen
     for pointer in pointers:
         found = _find(fields, body, pointer, known)
         if found is not None:
-            there = fieldsets.union(there, _at(found.path, found.owned))
+            there = fieldsets.union(there, _only(found.path, found.owned))
     return there
 
 
 def _find(fields: Fields, body: Any, pointer: Pointer, known: Sequence[Fields]) -> _Found | None:
-    """Where the pointer leads in a field set; None where it owns nothing there. Raises OneValue."""
-    node, value = fields, body
+    """Where the pointer leads in a field set; None where it owns nothing there. Raises NotLeft.
+
+    What nobody's set divides is not divided, whoever owns it: an apply without a part of it would take that part away.
+    """
+    node: Fields | None = fields
+    value = body
     path: tuple[str, ...] = ()
     for depth, token in enumerate(pointer):
-        if depth and not node:
-            raise OneValue(_message(pointer, depth))
+        if depth and any(_at(each, path) == {} for each in known):
+            raise NotLeft(_message(pointer, depth))
         if isinstance(value, list):
-            step = _element(value, token, path, known)
-            if step is None:
-                raise OneValue(_message(pointer, depth))
-            value = value[int(token)]
+            element = _element(value, token, path, known)
+            if element is None:
+                raise NotLeft(_message(pointer, depth))
+            step, value = element, value[int(token)]
         else:
-            step = f"f:{token}"
-            value = value.get(token) if isinstance(value, dict) else None
+            step, value = f"f:{token}", value.get(token) if isinstance(value, dict) else None
         path = (*path, step)
-        below = node.get(step)
-        if below is None:
-            return None
-        node = below
-    return _Found(path, node)
+        node = node.get(step) if node is not None else None
+    return None if node is None else _Found(path, node)
+
+
+def _at(fields: Fields, path: Sequence[str]) -> Any:
+    """What a set has at a path; None where it has nothing."""
+    node: Any = fields
+    for step in path:
+        node = node.get(step) if isinstance(node, dict) else None
+    return node
 
 
 def _element(items: Sequence[Any], token: str, path: Sequence[str], known: Sequence[Fields]) -> str | None:
@@ -159,9 +173,7 @@ def _element(items: Sequence[Any], token: str, path: Sequence[str], known: Seque
     if index is None or not isinstance(items[index], dict):
         return None
     for fields in known:
-        node: Any = fields
-        for step in path:
-            node = node.get(step) if isinstance(node, dict) else None
+        node = _at(fields, path)
         keys = fieldvalues.keys_of(node) if isinstance(node, dict) else None
         if keys is not None:
             named = {key: items[index][key] for key in sorted(keys) if key in items[index]}
@@ -176,7 +188,8 @@ def _fits(name: str, named: Mapping[str, Any]) -> bool:
     return isinstance(keys, dict) and all(keys.get(key) == value for key, value in named.items())
 
 
-def _at(path: Sequence[str], owned: Fields) -> Fields:
+def _only(path: Sequence[str], owned: Fields) -> Fields:
+    """The set that has this at a path, and nothing else."""
     node: Fields = owned
     for step in reversed(path):
         node = {step: node}
