@@ -27,7 +27,8 @@ DATA = {"data": {"a": "b"}}
 
 def unmanaged(stored: Mapping[str, Any]) -> bool:
     marked = MANAGED_LABEL in stored["metadata"].get("labels", {})
-    return not marked and not any(each["manager"].startswith("kubefed") for each in stored["metadata"]["managedFields"])
+    managers = [each["manager"] for each in stored["metadata"].get("managedFields", ())]
+    return not marked and not any(each.startswith("kubefed") for each in managers)
 
 
 async def unchanged(api: Api, resource: Resource, namespace: str, name: str, *, during: float = 1.5) -> None:
@@ -207,7 +208,7 @@ async def test_a_deleted_copy_is_not_made_anew_where_drift_is_reported(host: Api
 
 
 async def test_ignored_fields_belong_to_the_member_after_creation(host: Api, m1: Api, home: str) -> None:
-    pod = {
+    pod: dict[str, Any] = {
         "metadata": {"labels": {"app": "web"}},
         "spec": {"containers": [{"name": "c", "image": "registry.k8s.io/pause:3.10"}]},
     }

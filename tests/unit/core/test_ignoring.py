@@ -86,7 +86,7 @@ BODY = {"spec": {"replicas": 3, **POD}, "data": {"a": "1"}}
 def test_a_field_moves_and_the_rest_stays() -> None:
     after = patched(meta(entry(US, OURS), entry("human", {"f:x": {}}, "Update")), BODY, ("spec", "replicas"), IMAGE)
     assert after is not None
-    moved = {"f:spec": {"f:replicas": {}, "f:containers": {'k:{"name":"a"}': {"f:image": {}}}}}
+    moved: dict[str, Any] = {"f:spec": {"f:replicas": {}, "f:containers": {'k:{"name":"a"}': {"f:image": {}}}}}
     assert after["kubefed-0123abcd-ignored", "v1"] == moved
     left = after[US, "v1"]
     assert "f:replicas" not in left["f:spec"]
@@ -110,7 +110,7 @@ def test_nothing_is_to_be_moved() -> None:
 
 
 def test_what_is_ignored_no_more_leaves_the_second_managers_entry() -> None:
-    both = {"f:spec": {"f:replicas": {}, "f:paused": {}}}
+    both: dict[str, Any] = {"f:spec": {"f:replicas": {}, "f:paused": {}}}
     known = meta(entry(US, {"f:data": {"f:a": {}}}), entry(SECOND, both), entry(SECOND, both, version="v0"))
     after = patched(known, BODY, ("spec", "replicas"))
     assert after is not None
