@@ -189,7 +189,7 @@ async def test_reported_drift_stays_until_the_template_changes(host: Api, m1: Ap
     told = await eventually(lambda: events(web, "DriftReported"), seen="event DriftReported")
     assert told[0]["type"] == "Warning"
     await m2.json_patch(CONFIGMAPS, home, "web", [{"op": "remove", "path": "/data/c"}])
-    await web.reports("m2", "Drifted", "somebody in this cluster removed .data.c")
+    await web.reports("m2", "Drifted", ".data.c in this cluster differs from what was applied")
     await unchanged(m2, CONFIGMAPS, home, "web")
     await web.change({"template": {"data": {"a": "b", "c": "release"}}})
     for api in (m1, m2):

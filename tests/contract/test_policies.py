@@ -1,5 +1,6 @@
 """What policies rest on: dry runs of an apply, and ownership that moves to a second manager."""
 
+import asyncio
 from typing import Any
 
 import orjson
@@ -142,8 +143,36 @@ async def test_what_somebody_removed_is_named(world: World) -> None:
     await world.unset(CONFIGMAPS, "data", "c")
     outcome = await compared(world, body)
     assert outcome.status is PropagationStatus.DRIFTED
-    assert outcome.message.startswith("somebody in this cluster removed .data.c; ")
+    assert outcome.message.startswith(".data.c in this cluster differs from what was applied: somebody removed it")
     assert await world.value(CONFIGMAPS, "data", "c") is None
+
+
+async def test_a_secret_is_compared_without_its_values(world: World) -> None:
+    body = world.body(SECRETS, data={"a": "YQ==", "c": "Yw=="})
+    await world.apply(body, SECRETS)
+    assert (await compared(world, body, SECRETS)).status is PropagationStatus.OK
+    await world.unset(SECRETS, "data", "c")
+    outcome = await compared(world, body, SECRETS)
+    assert outcome.status is PropagationStatus.DRIFTED
+    assert outcome.message.startswith(".data.c in this cluster differs from what was applied")
+    await asyncio.sleep(1.1)  # the time of our entry is in whole seconds
+    other = {**body, "data": {"a": "YQ=="}}
+    await world.apply(other, SECRETS)
+    await asyncio.sleep(1.1)
+    older = {**body, "data": {"a": "Yg=="}}
+    outcome = await compared(world, older, SECRETS)
+    assert outcome.status is PropagationStatus.DRIFTED
+    assert outcome.message.startswith(".data in this cluster differs")
+    assert "Yg==" not in outcome.message
+
+
+async def test_older_values_under_our_own_name_are_named(world: World) -> None:
+    """As after a restore of the member: nobody but us owns anything, and the values are not those of the manifest."""
+    await world.apply(world.body(data={"a": "older", "c": "d"}))
+    outcome = await compared(world, world.body(data={"a": "b", "c": "d"}))
+    assert outcome.status is PropagationStatus.DRIFTED
+    assert outcome.message.startswith(".data.a in this cluster differs from what was applied")
+    assert await world.value(CONFIGMAPS, "data", "a") == "older"
 
 
 # --- ignoreFields ----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Drift that is reported and never written over, and fields that are set at creation and left alone afterwards."""
 
 import asyncio
+import copy
 import random
 
 import pytest
@@ -62,7 +63,7 @@ async def test_what_was_removed_is_named_too() -> None:
         rig.members["m1"].unset(TARGET, WEB, ("data", "c"))
         await asyncio.sleep(5)
         assert (written(rig), said(rig)[0]) == ([], "Drifted")
-        assert said(rig)[1].startswith("somebody in this cluster removed .data.c; ")
+        assert said(rig)[1].startswith(".data.c in this cluster differs from what was applied: somebody removed it")
 
 
 @virtual
@@ -183,6 +184,23 @@ async def test_a_copy_that_we_removed_ourselves_is_made_anew_when_it_is_placed_a
             rig.put(metadata=REPORT)
             await asyncio.sleep(30)
             assert (rig.data("m1"), said(rig)) == ("b", ("", ""))
+
+
+@virtual
+async def test_older_values_of_a_restored_member_stay_and_are_reported() -> None:
+    async with Rig("m1") as rig:
+        rig.put(metadata=REPORT)
+        await asyncio.sleep(5)
+        member = rig.members["m1"]
+        before = copy.deepcopy(member.objects[TARGET.qualified, WEB])
+        rig.put(template={"data": {"a": "new"}}, metadata=REPORT)
+        await asyncio.sleep(5)
+        rig.quiet()
+        member.objects[TARGET.qualified, WEB] = before
+        member.touch(TARGET, WEB)
+        await asyncio.sleep(60)
+        assert (written(rig), rig.data("m1"), said(rig)[0]) == ([], "b", "Drifted")
+        assert said(rig)[1].startswith(".data.a in this cluster differs from what was applied")
 
 
 @virtual
