@@ -30,7 +30,7 @@ def kubeconfig(tmp_path: Path) -> str:
 
 
 def test_verbs_and_nouns() -> None:
-    assert words([], "un") == ["unjoin"]
+    assert words([], "un") == ["unjoin", "uncordon"]
     assert words([], "") == list(root.VERBS)
     assert words(["get"], "c") == ["clusters"]
     assert words(["playground"], "k") == ["kubeconfig", "kubectl", "kill"]

@@ -1,17 +1,22 @@
 """Policies: strictly read, and the object's word goes before its type's and that before everybody's."""
 
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
 
 from federation.core import configuration, parsing, planning, policies
+from federation.core.facts import Facts
 from federation.model import marks
 from federation.model.conditions import PropagationStatus, Reason
 from federation.model.errors import Invalid
-from federation.model.plan import Apply, Delete, Refuse, Release, Wait
+from federation.model.observations import Observed
+from federation.model.plan import Apply, Compare, Delete, Refuse, Release, Wait
 from federation.model.policies import DEFAULT, NOTHING_SAID, Deletion, Drift, InForce, Policies, Takeover
-from tests.unit.core.test_planning import APPLIED, CONFIGMAPS, OURS, facts, federated
+from tests.unit.core.test_planning import APPLIED, CONFIGMAPS, OURS, any_facts, facts, federated
 
 
 def test_nothing_said_is_as_kubefed_did_it() -> None:
@@ -131,6 +136,7 @@ def test_takeover(adopt: bool, annotations: dict[str, str], create_only: bool, t
     assert (action.create_only, action.takeover) == (create_only, takeover)
 
 
+REPORT = {marks.DRIFT_ANNOTATION: "Report"}
 ORPHAN = {marks.DELETION_ANNOTATION: "Orphan"}
 
 
@@ -197,3 +203,30 @@ def test_identity_is_what_no_override_may_have_either() -> None:
             policies.pointer(path, "f")
     assert policies.pointer("/spec/replicas", "f") == ("spec", "replicas")
     assert CONFIGMAPS.policies is NOTHING_SAID
+
+
+@given(any_facts())
+def test_report_writes_only_what_is_new(given_facts: Facts) -> None:
+    """For all facts: where the cluster was given this very manifest, no plan changes or creates anything there."""
+    meta = given_facts.object.metadata
+    item = msgspec.structs.replace(
+        given_facts.object, metadata=msgspec.structs.replace(meta, annotations=meta.annotations | REPORT)
+    )
+    corrected, reported = planning.plan(given_facts), planning.plan(replace(given_facts, object=item))
+    assert reported.actions.keys() == corrected.actions.keys()
+    for name, action in reported.actions.items():
+        applied, before = given_facts.applied.get(name), corrected.actions[name]
+        if isinstance(action, Apply):
+            assert action == before
+            assert applied is None or applied.digest != action.digest or _claimed(given_facts, name)
+        elif action != before:
+            assert isinstance(before, Apply)
+            assert isinstance(action, Compare) or (isinstance(action, Wait) and action.status.value == "Drifted")
+            assert applied is not None
+            assert applied.digest == before.digest
+
+
+def _claimed(given_facts: Facts, name: str) -> bool:
+    """Our own claim is on what we have: an apply of what is there takes it back."""
+    observed, applied = given_facts.observe(name), given_facts.applied[name]
+    return isinstance(observed, Observed) and observed.claimed and applied.shown_by(observed)
