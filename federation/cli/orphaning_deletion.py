@@ -1,6 +1,6 @@
 """`fedctl orphaning-deletion`: kubefedctl's verb for the annotation kubefed.io/orphan of a federated object."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,6 +17,11 @@ EXAMPLES = """
   fedctl orphaning-deletion enable deployment web -n shop
   fedctl orphaning-deletion status deployment web -n shop
 """
+
+BY_POLICY = (
+    "policy deletion: Orphan is in force (annotation kubefed.io/deletion, or spec.policies of the FederatedTypeConfig "
+    "or KubeFedConfig)"
+)
 
 
 def _about(function: Function) -> Function:
@@ -41,6 +46,10 @@ def enable(*, kind: str, name: str, namespace: str, host: Host, dry_run: str) ->
 def disable(*, kind: str, name: str, namespace: str, host: Host, dry_run: str) -> None:
     """From now on, deleting the federated object NAME of KIND deletes its copies, too."""
     label = options.run(_annotate(host, kind, name, namespace, None, dry_run=dry_run))
+    _, by_policy = options.run(_orphans(host, kind, name, namespace))
+    if by_policy:
+        options.report(f"warning: {label}: deletion still leaves the copies in place: {BY_POLICY}")
+        return
     options.report(f"{label}: deletion deletes the copies, too{' (dry run)' if dry_run else ''}")
 
 
@@ -51,12 +60,11 @@ def status(*, kind: str, name: str, namespace: str, host: Host, dry_run: str) ->
 
     --dry-run is accepted, as by kubefedctl: nothing is changed anyway.
     """
-    from federation.model.marks import ORPHAN_ANNOTATION  # noqa: PLC0415
-
     del dry_run
-    found = options.run(_found(host, kind, name, namespace))
-    annotations = found["metadata"].get("annotations") or {}
-    click.echo("Enabled" if annotations.get(ORPHAN_ANNOTATION) == "true" else "Disabled")
+    asked, by_policy = options.run(_orphans(host, kind, name, namespace))
+    if by_policy and not asked:
+        options.report(f"note: {BY_POLICY}")
+    click.echo("Enabled" if asked or by_policy else "Disabled")
 
 
 command = LazyGroup(
@@ -72,14 +80,26 @@ command = LazyGroup(
 )
 
 
-async def _found(host: Host, kind: str, name: str, namespace: str) -> Any:
-    from federation.joining import lookups  # noqa: PLC0415
+async def _orphans(host: Host, kind: str, name: str, namespace: str) -> tuple[bool, bool]:
+    """Whether the object's deletion leaves its copies by kubefedctl's annotation, and whether by its policy."""
+    from federation.core import policies  # noqa: PLC0415
+    from federation.joining import fleet, lookups  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
+    from federation.model.errors import Invalid  # noqa: PLC0415
+    from federation.model.marks import ORPHAN_ANNOTATION  # noqa: PLC0415
+    from federation.model.policies import Deletion  # noqa: PLC0415
 
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
         chosen, where = await _which(contexts, connection, host, kind, name=name, namespace=namespace)
-        return await lookups.one(connection, chosen, where, name)
+        found = await lookups.one(connection, chosen, where, name)
+        said = await fleet.policies(connection, host.namespace, chosen)
+    annotations = found["metadata"].get("annotations") or {}
+    try:
+        by_policy = policies.deletion(annotations, *said) is Deletion.ORPHAN
+    except Invalid:
+        by_policy = False  # the controller deletes nothing then, and says so in the object's status
+    return annotations.get(ORPHAN_ANNOTATION) == "true", by_policy
 
 
 async def _annotate(host: Host, kind: str, name: str, namespace: str, value: str | None, *, dry_run: str) -> str:

@@ -15,6 +15,7 @@ from federation.controllers import absences
 from federation.controllers.ports import EventPoster, HubPort
 from federation.controllers.world import World
 from federation.core import configuration
+from federation.model import marks
 from federation.model.errors import ApiFailure, Invalid
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import StoredObject
@@ -24,7 +25,7 @@ from federation.runtime import backoff
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.store import Store
 
-NAME = "kubefed"
+NAME = marks.CONFIG
 
 log = structlog.get_logger()
 

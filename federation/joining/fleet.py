@@ -5,6 +5,7 @@ A malformed FederatedTypeConfig is reported and left out, so that it does not ke
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,11 +15,12 @@ from federation.core.binding import Credentials
 from federation.joining import answers, applying
 from federation.joining.errors import NotInstalled
 from federation.kube.connection import Connection
-from federation.model import resources
+from federation.model import marks, resources
 from federation.model.conditions import ClusterConditionType
 from federation.model.errors import ApiFailure, Invalid
 from federation.model.failures import FailureKind
 from federation.model.federated import FederatedType
+from federation.model.policies import NOTHING_SAID, Policies
 from federation.model.resources import ObjectName, Resource
 
 KUBE_SYSTEM = ObjectName("", "kube-system")
@@ -104,6 +106,21 @@ async def read(host: Connection, namespace: str) -> Fleet:
             problems.append(f"{host.name}: federatedtypeconfig {config['metadata']['name']} is left out: {error}")
     members = tuple(member(each) for each in clusters)
     return Fleet(await cluster_uid(host), members, tuple(types), tuple(problems), tuple(clusters))
+
+
+async def policies(host: Connection, namespace: str, federated: Resource) -> tuple[Policies, Policies]:
+    """What the FederatedTypeConfig of a federated type, and the KubeFedConfig, say of policies; nothing where they are
+    not there or cannot be understood."""
+    of_type, of_all = NOTHING_SAID, NOTHING_SAID
+    for config in await listing(host, resources.TYPE_CONFIGS, namespace):
+        with contextlib.suppress(Invalid):
+            found = configuration.type_config(config)
+            of_type = found.policies if found.federated.qualified == federated.qualified else of_type
+    for config in await listing(host, resources.KUBEFED_CONFIGS, namespace):
+        with contextlib.suppress(Invalid):
+            if config["metadata"]["name"] == marks.CONFIG:
+                of_all = configuration.settings(config.get("spec")).policies
+    return of_type, of_all
 
 
 async def expect_namespace(host: Connection, namespace: str) -> None:

@@ -70,6 +70,9 @@ FIELD_MANAGER = "kubefed"
 EQUIVALENT_ANNOTATION = "types.kubefed.io/equivalent-versions"
 """Ours, on a FederatedTypeConfig: versions of its target, comma-separated, that differ in their name alone."""
 
+CONFIG = "kubefed"
+"""The name of the KubeFedConfig that is in force."""
+
 NAMESPACE_TYPE = "namespaces"
 """The name of the FederatedTypeConfig that federates namespaces themselves."""
 

@@ -138,5 +138,11 @@ def test_orphaning_deletion(shop: Site) -> None:
     assert made["metadata"]["annotations"] == {"kubefed.io/orphan": "true"}
     shop.run("orphaning-deletion disable", *about)
     assert shop.run("orphaning-deletion status", *about).out == "Disabled\n"
+    path = f"/apis/{group(shop)}/v1beta1/namespaces/{shop.namespace}/federatedconfigmaps/settings"
+    shop.merge("host", path, {"metadata": {"annotations": {"kubefed.io/deletion": "Orphan"}}})
+    ran = shop.run("orphaning-deletion status", *about)
+    assert (ran.out, "policy deletion: Orphan is in force" in ran.err) == ("Enabled\n", True)
+    assert "still leaves the copies in place" in shop.run("orphaning-deletion disable", *about).err
+    shop.merge("host", path, {"metadata": {"annotations": {"kubefed.io/deletion": None}}})
     ran = shop.run("orphaning-deletion status", "configmap", "setings", "-n", shop.namespace, code=1)
     assert "did you mean settings" in ran.err
