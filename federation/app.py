@@ -103,7 +103,7 @@ class Controller:
     """One running controller on one hub."""
 
     def __init__(self, connection: Connection, hub_uid: str, namespace: str) -> None:
-        self.world = World(system_namespaces=marks.SYSTEM_NAMESPACES | {namespace})
+        self.world = World(namespace=namespace, system_namespaces=marks.SYSTEM_NAMESPACES | {namespace})
         self.queue: KeyQueue[Key] = KeyQueue(attrgetter("namespace"))
         hub = HubWriter(connection)
         watches = Watches(connection, namespace)
@@ -141,11 +141,18 @@ class Controller:
         types = StoredSink(self.types.objects, self.types.observed)
         configs = StoredSink(self.configuration.objects, self.configuration.observed)
         self._listed = (clusters.listed, secrets.listed, types.listed)
+        of_configs = watches.system(KUBEFED_CONFIGS, configs)
+        of_clusters = watches.system(KUBEFED_CLUSTERS, clusters)
+        of_types = watches.system(TYPE_CONFIGS, types)
+        prover = self.sync.prover
+        prover.follow(KUBEFED_CONFIGS, self.configuration.objects, of_configs, self.configuration.observed)
+        prover.follow(KUBEFED_CLUSTERS, self.clusters.objects, of_clusters, self.clusters.cluster_observed)
+        prover.follow(TYPE_CONFIGS, self.types.objects, of_types, self.types.observed)
         self._reflectors: tuple[Reflector[Any], ...] = (
-            watches.system(KUBEFED_CONFIGS, configs),
+            of_configs,
             watches.system(SECRETS, secrets),
-            watches.system(KUBEFED_CLUSTERS, clusters),
-            watches.system(TYPE_CONFIGS, types),
+            of_clusters,
+            of_types,
             watches.metadata(NAMESPACES, HostNamespaceSink(self.world, self.sync.changed)),
             watches.metadata(CRDS, ChangeSink(self.types.kick)),
         )

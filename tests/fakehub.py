@@ -1,11 +1,13 @@
 """A hub in memory: objects with optimistic locking, finalizers, generations and events. Kept honest by tests/contract.
 
-Every event goes to the sink of its resource at once, before its write's answer.
+Every event goes to the sink of its resource at once, before its write's answer, or with `delay_events` when `deliver`
+is called.
 """
 
 import asyncio
 import itertools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import orjson
@@ -21,6 +23,32 @@ from tests.ownership import DELETED_AT, conflict, not_found
 T = TypeVar("T")
 
 
+class Contact:
+    """A hub's watch, as far as its contact goes: `lose` and `regain` it."""
+
+    def __init__(self) -> None:
+        self.failure: Failure | None = None
+        self.synced = True
+        self.contact = 0.0
+        self.open = True
+        self.breaks = 0
+        self.since = float("-inf")
+
+    async def run(self) -> None:
+        """Nothing: FakeHub's events come at once."""
+
+    def kick(self) -> None:
+        """Nothing waits."""
+
+    def lose(self) -> None:
+        self.open = False
+        self.breaks += 1
+
+    def regain(self) -> None:
+        self.open = True
+        self.since = time.monotonic()
+
+
 class FakeHub:
     """The hub's federated objects. `writes` is what was written; `fails` may answer in place of a write."""
 
@@ -33,6 +61,8 @@ class FakeHub:
         self.fails: Callable[[str, ObjectName], Failure | None] = lambda verb, name: None
         self.finalizes: Callable[[Resource], bool] = lambda resource: False
         """Whether it adds our finalizer to what users write (templates/host/finalizer-policy.yaml)."""
+        self.delay_events = False
+        self._delayed: list[tuple[str, bool, bytes]] = []
         self._versions = itertools.count(2)
         self._uids = itertools.count(1)
 
@@ -68,11 +98,22 @@ class FakeHub:
     async def read_federated(self, resource: Resource, name: ObjectName) -> FederatedObject | Failure:
         return await self._read(resource, name, decoding.federated)
 
+    async def read_metadata(self, resource: Resource, name: ObjectName) -> Metadata | Failure:
+        return await self._read(resource, name, decoding.metadata)
+
+    async def list_metadata(self, resource: Resource, namespace: str) -> Sequence[Metadata] | Failure:
+        self.reads.append(f"{resource.plural} {namespace or '*'}")
+        await asyncio.sleep(0)
+        bodies = [body for (what, _), body in self.objects.items() if what == resource.qualified]
+        found = [decoding.metadata(orjson.dumps(body)) for body in bodies]
+        failure = self.fails("list", ObjectName(namespace, ""))
+        return failure or [each for each in found if namespace in {"", each.namespace}]
+
     async def _read(self, resource: Resource, name: ObjectName, decode: Callable[[bytes], T]) -> T | Failure:
         self.reads.append(f"{resource.plural} {name}")
         await asyncio.sleep(0)
         body = self.objects.get((resource.qualified, name))
-        return self.fails("read", name) or (not_found(name) if body is None else decode(orjson.dumps(body)))
+        return self.fails("read", name) or (not_found(resource, name) if body is None else decode(orjson.dumps(body)))
 
     # --- its users
 
@@ -104,6 +145,18 @@ class FakeHub:
         bodies = [body for (what, _), body in self.objects.items() if what == resource.qualified]
         sink.replace([decode(orjson.dumps(body)) for body in bodies])
 
+    def deliver(self) -> None:
+        """Deliver the delayed events to the sinks."""
+        delayed, self._delayed = self._delayed, []
+        for what, gone, body in delayed:
+            if what in self.sinks:
+                sink, decode = self.sinks[what]
+                (sink.remove if gone else sink.upsert)(decode(body))
+
+    def forget_events(self) -> None:
+        """Nobody is told of them: who follows lists anew."""
+        self._delayed.clear()
+
     def get(self, resource: Resource, name: ObjectName) -> dict[str, Any] | None:
         """The object as stored."""
         return self.objects.get((resource.qualified, name))
@@ -117,7 +170,7 @@ class FakeHub:
         if (failure := self.fails(verb, name)) is not None:
             return failure
         if body is None:
-            return not_found(name)
+            return not_found(resource, name)
         meta = patch.get("metadata", {})
         if meta.pop("uid", body["metadata"]["uid"]) != body["metadata"]["uid"]:
             return Failure(FailureKind.UID_MISMATCH, "uid", 409)
@@ -139,9 +192,9 @@ class FakeHub:
         gone = "deletionTimestamp" in meta and not meta.get("finalizers")
         if gone:
             del self.objects[where]
-        if resource.qualified in self.sinks:
-            sink, decode = self.sinks[resource.qualified]
-            (sink.remove if gone else sink.upsert)(decode(orjson.dumps(body)))
+        self._delayed.append((resource.qualified, gone, orjson.dumps(body)))
+        if not self.delay_events:
+            self.deliver()
         return decoding.metadata(orjson.dumps(body))
 
 

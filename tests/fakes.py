@@ -16,6 +16,7 @@ import orjson
 from federation.controllers.ports import Sink
 from federation.core import times
 from federation.core.managedfields import PartialMetadata
+from federation.core.proof import Proof
 from federation.kube.members import Whole, Written
 from federation.model.failures import Cause, Failure, FailureKind
 from federation.model.resources import ObjectName, Resource
@@ -23,6 +24,12 @@ from tests.ownership import IDENTITY, LABEL, REPLICAS, Entry, Path, Stored, conf
 
 EPOCH = 1_800_000_000
 """The time of the members' clocks when the loop's own is 0."""
+PROOF = Proof(by="test")
+
+
+async def proven() -> Proof:
+    """The hub wants it so, whatever it is."""
+    return PROOF
 
 
 class FakeMember:
@@ -38,6 +45,7 @@ class FakeMember:
         self.sinks: dict[str, Sink[PartialMetadata]] = {}
         self.calls: list[str] = []
         self.deleted_with: list[dict[str, Any]] = []
+        self.proven: list[tuple[str, Proof]] = []
         self.fails: Callable[[str, ObjectName], Failure | None] = lambda verb, name: None
         self.lost: Callable[[str, ObjectName], Failure | None] = lambda verb, name: None
         self.gate = asyncio.Event()
@@ -83,7 +91,7 @@ class FakeMember:
             return failure
         stored = self.objects.get((resource.qualified, name))
         if stored is None:
-            return not_found(name)
+            return not_found(resource, name)
         for operation in operations:
             if operation["path"] == "/metadata/resourceVersion" and operation["value"] != str(stored.version):
                 return conflict("the object has been modified")
@@ -112,9 +120,23 @@ class FakeMember:
             return Failure(FailureKind.ALREADY_EXISTS, f"{name} already exists", 409, "AlreadyExists")
         return self._refused(resource, name, None)
 
+    async def let_go(
+        self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]], proof: Proof
+    ) -> Written | Failure:
+        self.proven.append((f"let-go {name}", proof))
+        return await self.patch(resource, name, operations)
+
     async def delete(
-        self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any], *, version: str = ""
+        self,
+        resource: Resource,
+        name: ObjectName,
+        uid: str,
+        options: Mapping[str, Any],
+        proof: Proof,
+        *,
+        version: str = "",
     ) -> Failure | None:
+        self.proven.append((f"delete {name}", proof))
         if (failure := await self._asked("delete", name)) is not None:
             return failure
         stored = self.objects.get((resource.qualified, name))
@@ -132,20 +154,22 @@ class FakeMember:
         if (failure := await self._asked("read", name)) is not None:
             return failure
         stored = self.objects.get((resource.qualified, name))
-        return stored.metadata() if stored is not None else not_found(name)
+        return stored.metadata() if stored is not None else not_found(resource, name)
 
     async def read_replicas(self, resource: Resource, name: ObjectName) -> int | Failure:
         if (failure := await self._asked("replicas", name)) is not None:
             return failure
         stored = self.objects.get((resource.qualified, name))
-        return int(stored.values[REPLICAS]) if stored is not None else not_found(name)
+        return int(stored.values[REPLICAS]) if stored is not None else not_found(resource, name)
 
     async def read_whole(self, resource: Resource, name: ObjectName) -> Whole | Failure:
         if (failure := await self._asked("whole", name)) is not None:
             return failure
         stored = self.objects.get((resource.qualified, name))
         return (
-            not_found(name) if stored is None else Whole(stored.metadata(resource.api_version), self._content(stored))
+            not_found(resource, name)
+            if stored is None
+            else Whole(stored.metadata(resource.api_version), self._content(stored))
         )
 
     async def would_become(
@@ -155,7 +179,7 @@ class FakeMember:
             return failure
         stored = self.objects.get((resource.qualified, name))
         if stored is None:
-            return not_found(name)
+            return not_found(resource, name)
         content = self._content(stored)
         for operation in operations:
             *parents, last = operation["path"].split("/")[1:]

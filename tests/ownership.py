@@ -10,7 +10,7 @@ from federation.core.managedfields import PartialMetadata
 from federation.kube import decoding
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
-from federation.model.resources import ObjectName
+from federation.model.resources import ObjectName, Resource
 
 Path = tuple[str, ...]
 REPLICAS: Path = ("spec", "replicas")
@@ -85,8 +85,9 @@ def paths_of(fields: Mapping[str, Any], path: Path = ()) -> Iterator[Path]:
             yield (*path, name[2:])
 
 
-def not_found(name: ObjectName) -> Failure:
-    return Failure(FailureKind.NOT_FOUND, f"{name} not found", 404, "NotFound")
+def not_found(resource: Resource, name: ObjectName) -> Failure:
+    missing = f"{resource.qualified}/{name.name}"
+    return Failure(FailureKind.NOT_FOUND, f"{name} not found", 404, "NotFound", missing=missing)
 
 
 def conflict(message: str) -> Failure:

@@ -2,22 +2,22 @@
 
 A watch's DELETED event is proof, and so is a deletionTimestamp. A list that leaves out what was there is neither: an
 object with our finalizer cannot vanish without a deletionTimestamp, so the list may lie (a proxy's empty answer, a
-store restored from a backup) and what would follow from it are deletions. One GET decides: 404 is gone, the object
-itself is remembered again, anything else raises ApiFailure, and the key comes back.
+store restored from a backup) and what would follow from it are deletions. One GET decides: a 404 that names the object
+is gone (a proxy's does not, nor that of a server which does not serve the type yet), the object itself is remembered
+again, anything else raises ApiFailure, and the key comes back.
 """
 
 from collections.abc import Awaitable, Callable, Iterable
 
 from federation.controllers.ports import HubPort
 from federation.controllers.world import TypeState, World
+from federation.core import proof
 from federation.model.errors import ApiFailure
-from federation.model.failures import Failure, FailureKind
+from federation.model.failures import Failure
 from federation.model.federated import StoredObject
 from federation.model.marks import NAMESPACE_TYPE
 from federation.model.resources import ObjectName, Resource
 from federation.runtime.store import Store
-
-_GONE = {FailureKind.NOT_FOUND, FailureKind.NAMESPACE_MISSING}
 
 
 class Absences:
@@ -64,7 +64,7 @@ class Absences:
             state.missing.discard(where)
             state.objects.put(where, found)
             return False
-        if found.kind not in _GONE:
+        if not proof.names(found, state.type.federated, where):
             raise ApiFailure(found, f"{state.type.federated.kind} {where}")
         state.vanished(where)
         return True
@@ -83,7 +83,7 @@ async def gone(hub: HubPort, store: Store[StoredObject], resource: Resource, whe
         if store.get(where) is not None:
             return False
     if isinstance(found, Failure):
-        if found.kind not in _GONE:
+        if not proof.names(found, resource, where):
             raise ApiFailure(found, f"{resource.kind} {where.name}")
         return True
     store.put(where, found)

@@ -14,9 +14,11 @@ from federation.controllers.fanout import Wake
 from federation.controllers.learning import Turn
 from federation.controllers.outcomes import Outcome
 from federation.controllers.ports import EventRecorder
+from federation.controllers.proofs import Prover
 from federation.controllers.removals import Removals
 from federation.controllers.world import Track, World, including, without
 from federation.core import managedfields
+from federation.core.proof import Cause
 from federation.model.conditions import Phase, PropagationStatus
 from federation.model.observations import MAY_HAVE_COPY
 from federation.model.plan import Apply, Claim, Compare, Push
@@ -31,8 +33,11 @@ log = structlog.get_logger()
 class Executor:
     """What all lanes do with their keys. `changed` is Sync.changed."""
 
-    def __init__(self, world: World, queue: KeyQueue[Key], events: EventRecorder, changed: Wake) -> None:
+    def __init__(
+        self, world: World, queue: KeyQueue[Key], events: EventRecorder, changed: Wake, prover: Prover
+    ) -> None:
         self._world = world
+        self._prover = prover
         self._queue = queue
         self._events = events
         self._changed = changed
@@ -65,7 +70,8 @@ class Executor:
         lists = copies.lists if copies is not None else 0
         state.in_flight += 1
         try:
-            outcome = await push.carry_out(action, learning.target(state, cluster, name, port))
+            prove = self._prover.of(action, state, name, cluster)
+            outcome = await push.carry_out(action, learning.target(state, cluster, name, port, prove))
         except Exception:
             log.exception("push failed", key=str(key), cluster=cluster)
             outcome = Outcome(
@@ -96,6 +102,8 @@ class Executor:
         if outcome.status:
             self._record_setback(turn, outcome)
             learning.refused(turn, outcome)
+            # The hub says otherwise than what this was decided on: its answer has been taken in.
+            track.stale = track.stale or (outcome.doubt is not None and outcome.doubt.cause is Cause.STALE)
             # Somebody else's object: the event that shows it may have come while this was under way.
             track.stale = track.stale or outcome.status.phase is Phase.TAKEN
         elif outcome.gone:
@@ -148,6 +156,8 @@ class Executor:
         if outcome.recreating:
             log.info("recreating", key=str(key), cluster=cluster, reason=outcome.message)
             self._events.recreating(key, cluster, outcome.message)
+        elif outcome.doubt is not None:
+            log.debug("removal waits", key=str(key), cluster=cluster, reason=outcome.message)
         elif setback.attempts == 1:
             # A cluster that is away gets one warning of its own, and none for each of its objects.
             own = outcome.failure is None or outcome.failure.concerns == "object"

@@ -99,14 +99,17 @@ class Gatherer:
         if federated is None:
             return NamespaceFacts(None, observe, change=f"FederatedNamespace {namespace!r} is not there")
         if federated.metadata.deletion_timestamp is not None:
-            return NamespaceFacts(None, observe, change=f"FederatedNamespace {namespace!r} is being deleted")
+            change = f"FederatedNamespace {namespace!r} is being deleted"
+            return NamespaceFacts(None, observe, change=change, metadata=federated.metadata)
         selected, by_labels = self._selected(namespace, federated)
         if isinstance(selected, str):
             return NamespaceFacts(Missing.UNKNOWN, observe, selected)
         change = f"FederatedNamespace {namespace!r} (generation {federated.metadata.generation})"
         system = namespace in self._world.system_namespaces
         exists = functools.partial(_exists, state, where, system)
-        return NamespaceFacts(selected, observe, change=change, by_labels=by_labels, exists=exists)
+        return NamespaceFacts(
+            selected, observe, change=change, by_labels=by_labels, metadata=federated.metadata, exists=exists
+        )
 
     def _selected(self, namespace: str, federated: FederatedObject) -> tuple[frozenset[str] | str, bool]:
         """The clusters, or why that is not understood; and whether they are selected by their labels."""

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import structlog
 
-from federation.controllers.outcomes import Outcome, Target
+from federation.controllers import outcomes, pacing
+from federation.controllers.outcomes import Outcome, Prove, Target
 from federation.controllers.ports import MemberPort
 from federation.controllers.world import NOBODY, Track, TypeState, including, without
 from federation.core import claims, contention
@@ -42,13 +43,14 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
         return self.state.target_name(ObjectName(self.key.namespace, self.key.name))
 
 
-def target(state: TypeState, cluster: str, name: ObjectName, port: MemberPort) -> Target:
-    """Where the pushes of one federated object to one cluster go."""
+def target(state: TypeState, cluster: str, name: ObjectName, port: MemberPort, prove: Prove | None = None) -> Target:
+    """Where a push of one federated object to one cluster goes, and how it proves what it may remove."""
     track = state.tracks.get(name)
     copies = state.copies.get(cluster)
     fully_owned = track is not None and cluster in track.fully_owned and not (copies is not None and copies.redefined)
     fields_dropped = track is not None and cluster in track.dropped
-    return Target(port, state.target_in(cluster), state.target_name(name), fully_owned, fields_dropped)
+    resource, where = state.target_in(cluster), state.target_name(name)
+    return Target(port, resource, where, fully_owned, fields_dropped, prove or outcomes.unproven)
 
 
 def planned(track: Track, plan: Plan, facts: Facts) -> None:
@@ -69,6 +71,8 @@ def planned(track: Track, plan: Plan, facts: Facts) -> None:
         forgotten = time.monotonic() - contention.QUIET
         for cluster in [cluster for cluster, fight in track.contention.items() if fight.last < forgotten]:
             del track.contention[cluster]
+    for cluster in [name for name, setback in track.setbacks.items() if pacing.is_over(setback, plan.actions[name])]:
+        del track.setbacks[cluster]
     notes: tuple[dict[str, Any], ...] = (track.contention, track.dropped)
     for noted in notes:
         for cluster in [cluster for cluster in noted if cluster not in plan.actions]:
@@ -178,6 +182,8 @@ def refused(turn: Turn, outcome: Outcome) -> None:
 
 def conclusive(turn: Turn, outcome: Outcome) -> bool:
     """Whether the answer shows what the member has now, or its watch has shown it."""
+    if outcome.doubt is not None and not isinstance(turn.action, Apply):
+        return False  # nothing was removed
     if outcome.failure is not None and (outcome.failure.concerns == "member" or turn.unconfirmed):
         return False
     if outcome.metadata is None:

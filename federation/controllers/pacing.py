@@ -7,6 +7,7 @@ manifest that is wrong when it changes. A fight with another controller is slowe
 from federation.controllers.outcomes import Outcome
 from federation.controllers.world import Leaving, Setback, Track
 from federation.core import classification, contention
+from federation.core.proof import Cause
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import FailureKind
 from federation.model.observations import Applied
@@ -23,6 +24,9 @@ RETRY = {"now": (0.05, 1.0), "soon": (0.5, 60.0), "slow": (5.0, 300.0), "never":
 has mended something should see it work within minutes, even what we took for hopeless."""
 RIGHT_MISSING = (2.0, 60.0)
 """The same for a missing right: whoever grants it should not wait for long to see it work."""
+
+UNPROVEN = (1.0, 15.0)
+"""The same for a removal that the hub has not proven: it is asked again, though it may be away for long."""
 
 CROWD = 16
 """Clusters that wait, of one object, from which on they wait for one another."""
@@ -52,11 +56,19 @@ def next_setback(before: Setback | None, action: Push, outcome: Outcome, now: fl
         pace = RECREATING
     if outcome.status is PropagationStatus.DRIFTED:
         pace = DRIFTED
+    if outcome.doubt is not None:
+        pace = RETRY["now"] if outcome.doubt.cause is Cause.STALE else UNPROVEN
     # Another pace starts anew: a dozen refused connections do not show how long a missing right will last.
     again = before is not None and (before.digest, before.pace) == (digest, pace)
     attempts = before.attempts + 1 if before is not None and again else 1
     wait = delay(attempts - 1, base=pace[0], cap=pace[1])
     return Setback(outcome.status, outcome.message, digest, now + wait, attempts, pace, since=now, wait=wait)
+
+
+def is_over(setback: Setback, action: Action) -> bool:
+    """Whether a removal that was not proven is not to be any more."""
+    unproven = setback.status is PropagationStatus.WAITING_FOR_REMOVAL and setback.pace != RECREATING
+    return unproven and not isinstance(action, Delete | Release)
 
 
 def retried(track: Track, cluster: str, since: float, *, anew: bool) -> bool:
@@ -134,6 +146,8 @@ def hopeless(setback: Setback | None, action: Action) -> bool:
 def evidence(outcome: Outcome) -> tuple[Evidence, float | None]:
     """What the lane should learn of its member from this answer, and how long the member asked us to wait."""
     failure = outcome.failure
+    if failure is None and outcome.doubt is not None:
+        return Evidence.NOTHING, None  # the hub had no proof: the member may not have been asked
     if failure is None or failure.concerns != "member":
         return Evidence.ANSWERED, None
     if failure.late:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from federation.core.managedfields import PartialMetadata
+from federation.core.proof import Proof
 from federation.model.failures import Failure
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.resources import Key, ObjectName, Resource
@@ -79,11 +80,23 @@ class MemberPort(Protocol):
     ) -> Written | Failure:
         """JSON patch of metadata."""
 
+    async def let_go(
+        self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]], proof: Proof
+    ) -> Written | Failure:
+        """JSON patch of metadata that takes our label off."""
+
     async def would_create(self, resource: Resource, name: ObjectName, body: bytes) -> Failure | None:
         """Create as a dry run; ALREADY_EXISTS when only the object itself stands in the way."""
 
     async def delete(
-        self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any], *, version: str = ""
+        self,
+        resource: Resource,
+        name: ObjectName,
+        uid: str,
+        options: Mapping[str, Any],
+        proof: Proof,
+        *,
+        version: str = "",
     ) -> Failure | None:
         """Delete if the uid still fits, and the resourceVersion where one is given."""
 
@@ -127,6 +140,12 @@ class HubPort(Protocol):
     async def read_federated(self, resource: Resource, name: ObjectName) -> FederatedObject | Failure:
         """One federated object as it is now."""
 
+    async def read_metadata(self, resource: Resource, name: ObjectName) -> Metadata | Failure:
+        """One object's metadata as it is now: asked before a removal, so that it waits for its answer only briefly."""
+
+    async def list_metadata(self, resource: Resource, namespace: str) -> Sequence[Metadata] | Failure:
+        """The metadata of every object of a resource, "" in all namespaces, as it is now."""
+
 
 class Watch(Protocol):
     """One followed collection; see kube.reflector."""
@@ -134,6 +153,9 @@ class Watch(Protocol):
     failure: Failure | None
     synced: bool
     contact: float
+    open: bool
+    breaks: int
+    since: float
 
     async def run(self) -> None:
         """Follow it until cancelled."""
@@ -153,6 +175,19 @@ class Sink(Protocol[T_contra]):
 
     def remove(self, item: T_contra) -> None:
         """Gone."""
+
+
+class Intake(Protocol):
+    """Takes in what the hub shows of federated objects; see controllers.triggers.FederatedSink."""
+
+    def kept(self, item: FederatedObject) -> FederatedObject:
+        """The object, or the part of it that is kept."""
+
+    def upsert(self, item: FederatedObject) -> None:
+        """New or changed."""
+
+    def left_out(self, name: ObjectName) -> None:
+        """Said not to be there; it is asked for again before anything follows."""
 
 
 class EventPoster(Protocol):

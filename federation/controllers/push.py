@@ -245,7 +245,7 @@ async def _refused(action: Apply, target: Target, outcome: Outcome) -> Outcome:
     failure = outcome.failure
     if failure is None or action.recreation is None or not action.uid or not classification.may_be_immutable(failure):
         return outcome
-    begun = await recreating.begin(action.recreation, target.member, target.resource, target.name, action.uid)
+    begun = await recreating.begin(action.recreation, target, action.uid)
     if begun is None:
         message = f"being recreated, because the cluster refuses the change: {failure.message}"
         return Outcome(status=PropagationStatus.WAITING_FOR_REMOVAL, message=message, recreating=True)
@@ -253,6 +253,7 @@ async def _refused(action: Apply, target: Target, outcome: Outcome) -> Outcome:
         outcome,
         message=begun.message(failure.message),
         failure=failure if action.recreation.never else begun.failure,
+        doubt=begun.doubt,
     )
 
 

@@ -1,13 +1,16 @@
 """Take back what is ours at one member: delete or release a copy, claim what another hub has, or withdraw the claim.
 
-Called by push.
+Called by push. Right before a copy is deleted, or its label taken off, the hub is asked whether it still wants that
+(`Target.prove`). Where the label stays because another hub manages the object, nothing is removed.
 """
 
 from dataclasses import replace
 
-from federation.controllers.outcomes import Outcome, Target, failed
+from federation.controllers.outcomes import Outcome, Target, doubted, failed
+from federation.controllers.ports import Written
 from federation.core import claims, managedfields
 from federation.core.managedfields import PartialMetadata
+from federation.core.proof import Doubt
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
@@ -60,7 +63,10 @@ async def delete(action: Delete, target: Target) -> Outcome:
         if action.only_created and not observed.created:
             return await release(Release(observed.uid), target)
         uid = observed.uid
-    failure = await member.delete(resource, name, uid, action.options)
+    proof = await target.prove()
+    if isinstance(proof, Doubt):
+        return doubted(proof)
+    failure = await member.delete(resource, name, uid, action.options, proof)
     return Outcome(removed="deleted") if failure is None else failed(failure, "delete")
 
 
@@ -78,7 +84,14 @@ async def release(action: Release, target: Target) -> Outcome:
         action = replace(action, keep_label=True)  # what may have been created there is not what is there now
     operations = managedfields.release_patch(metadata, member.manager, keep_label=action.keep_label)
     if operations is not None:
-        patched = await member.patch(resource, name, operations)
+        patched: Written | Failure
+        if action.keep_label:
+            patched = await member.patch(resource, name, operations)
+        else:
+            proof = await target.prove()
+            if isinstance(proof, Doubt):
+                return doubted(proof)
+            patched = await member.let_go(resource, name, operations, proof)
         if isinstance(patched, Failure):
             return failed(patched, "release")
         metadata = patched.metadata

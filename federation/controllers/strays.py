@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from federation.controllers.absences import Absences
 from federation.controllers.world import Track, TypeState, World
 from federation.model.observations import Observed
-from federation.model.plan import Plan, Release, RemovalCause, RemovalReason
+from federation.model.plan import Basis, Plan, Release, RemovalCause, RemovalReason
 from federation.model.resources import Key, ObjectName
 from federation.model.status import Status
 from federation.runtime.keyqueue import KeyQueue
@@ -63,7 +63,7 @@ class Strays:
             queue.add(key)
             return True  # there is one: it is planned
         change = f"the hub has no {state.type.federated.kind} {name}"
-        why = RemovalReason(RemovalCause.NO_OBJECT, change, kept="it stays, and is nobody's now")
+        why = RemovalReason(RemovalCause.NO_OBJECT, change, kept="it stays, and is nobody's now", basis=Basis())
         track = state.tracks[name] = Track(uid="", status=Status(), applied={}, stale=False)
         track.plan = Plan(0)
         track.actions = {cluster: Release(seen.uid, reason=why) for cluster, seen in self._found(state, name)}

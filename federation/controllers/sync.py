@@ -28,6 +28,7 @@ from federation.controllers import (
     thrift,
 )
 from federation.controllers.ports import EventRecorder, HubPort
+from federation.controllers.proofs import Prover
 from federation.controllers.strays import Strays
 from federation.controllers.world import NOBODY, Track, TypeState, World, including, without, without_status
 from federation.core import budget, cadence, planning, removal, summary
@@ -72,7 +73,8 @@ class Sync:
         self._absences = absences.Absences(world, hub)
         self._strays = Strays(world, self._absences)
         self._events = events
-        self._executor = executing.Executor(world, queue, events, self.changed)
+        self.prover = Prover(world, hub)
+        self._executor = executing.Executor(world, queue, events, self.changed, self.prover)
         self._writer = statuswrites.StatusWriter(hub, events, self.changed, now)
         self._reporter = reporting.Reporter(world, queue, self._writer, now)
         self._selections: dict[frozenset[str], frozenset[str]] = {}

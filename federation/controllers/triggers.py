@@ -13,7 +13,7 @@ import structlog
 from federation.controllers import pacing, statuswrites, strays, thrift
 from federation.controllers.fanout import Fanout, Wake, slices
 from federation.controllers.world import Copies, Track, TypeState, World, including
-from federation.core import claims, managedfields, run_once
+from federation.core import claims, managedfields, proof, run_once
 from federation.core.managedfields import PartialMetadata
 from federation.model import marks
 from federation.model.federated import FederatedObject, Metadata, StoredObject
@@ -21,8 +21,6 @@ from federation.model.observations import Observed
 from federation.model.plan import Delete, Release
 from federation.model.resources import Key, ObjectName
 from federation.runtime.store import Store
-
-_UNKNOWN_TIME = "1970-01-01T00:00:00Z"
 
 log = structlog.get_logger()
 
@@ -35,6 +33,7 @@ class FederatedSink:
         self._wake = wake
         self._fanout = fanout
         self._world = world
+        state.intake = self
 
     def kept(self, item: FederatedObject) -> FederatedObject:
         """What is to be taken in of an object that was just read: large ones that are placed nowhere are not kept."""
@@ -55,8 +54,7 @@ class FederatedSink:
             yield
         for names in slices([name for name in state.objects if name not in listed]):
             for name in names:
-                state.missing.add(name)
-                self._gone(name)
+                self.left_out(name)
             yield
         for pairs in slices(listed.items()):
             for name, item in pairs:
@@ -64,6 +62,7 @@ class FederatedSink:
                 if _another(before, item):
                     state.appeared(item)
                 state.exists(name)
+                state.note_deletion(item)
                 if before is None or _changed(before, item):
                     self._changed(name, urgent=not first)
                 self._compare(name, item)
@@ -91,9 +90,16 @@ class FederatedSink:
         if _another(before, item):
             self._state.appeared(item)
         self._state.exists(item.where)
+        self._state.note_deletion(item)
         if before is None or _changed(before, item):
             self._changed(item.where, urgent=True)
         self._compare(item.where, item)
+
+    def left_out(self, name: ObjectName) -> None:
+        """A list has no object of this name, or the hub said so when it was asked: before anything follows from it, it
+        is asked again (absences)."""
+        self._state.missing.add(name)
+        self._gone(name)
 
     def remove(self, item: FederatedObject) -> None:
         """One object is gone.
@@ -108,8 +114,10 @@ class FederatedSink:
             self._gone(item.where)
             return
         self._state.exists(item.where)
-        deleting = msgspec.structs.replace(meta, deletion_timestamp=_UNKNOWN_TIME)
-        self._state.objects.put(item.where, msgspec.structs.replace(item, metadata=deleting))
+        deleting = msgspec.structs.replace(meta, deletion_timestamp=proof.GONE_UNSEEN)
+        going = msgspec.structs.replace(item, metadata=deleting)
+        self._state.objects.put(item.where, going)
+        self._state.note_deletion(going)
         self._changed(item.where, urgent=True)
 
     def _compare(self, name: ObjectName, item: FederatedObject) -> None:
@@ -120,6 +128,7 @@ class FederatedSink:
 
     def _gone(self, name: ObjectName) -> None:
         self._state.objects.drop(name)
+        self._state.deletions.pop(name, None)
         self._changed(name, urgent=True)
 
     def _changed(self, name: ObjectName, *, urgent: bool) -> None:

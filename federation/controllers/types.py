@@ -178,6 +178,7 @@ class Types:
             FederatedSink(state, self._sync.changed, self._fanout, self._world),
             lambda _: self.queue.add(enabled.name),
         )
+        state.watch = watch
         tasks = Tasks()
         tasks.keep(watch.run, f"watch:hub:{enabled.name}")
         self._running[enabled.name] = (enabled, watch, tasks)

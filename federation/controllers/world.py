@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from federation.controllers.ports import MemberPort
+from federation.controllers.ports import Intake, MemberPort, Watch
 from federation.core import budget, drops, fingerprints, sharing, summary, versions
 from federation.core.contention import Contention
 from federation.model import bounds, marks
@@ -336,7 +336,9 @@ class TypeState:
     namespaces that the hub, asked by name or by a DELETED event, has reported as gone. `newcomers` are clusters that
     joined while the type was not followed: what its statuses say is about others that had their names. `in_flight`
     counts pushes that members have not answered: a type has stopped when there are none. `created` are objects that
-    were created since the first list and have no track yet, with their uids.
+    were created since the first list and have no track yet, with their uids. `watch` follows the federated objects, and
+    `intake` takes in what it brings. `deletions` are objects that are being deleted: their uids, and how often contact
+    had been lost (Watch.breaks) when that was observed.
     """
 
     type: FederatedType
@@ -347,6 +349,9 @@ class TypeState:
     created: dict[ObjectName, str] = field(default_factory=dict)
     tracks: dict[ObjectName, Track] = field(default_factory=dict)
     copies: dict[str, Copies] = field(default_factory=dict)
+    watch: Watch | None = None
+    intake: Intake | None = None
+    deletions: dict[ObjectName, tuple[str, int]] = field(default_factory=dict)
     in_flight: int = 0
 
     def target_in(self, cluster: str) -> Resource:
@@ -373,6 +378,16 @@ class TypeState:
         """The hub has reported an object: it is neither missing nor gone."""
         self.missing.discard(name)
         self.gone.discard(name)
+
+    def note_deletion(self, item: FederatedObject) -> None:
+        """The hub has shown an object: of one that is being deleted it is remembered when that was."""
+        if item.metadata.deletion_timestamp is not None and self.watch is not None:
+            self.deletions[item.where] = (item.metadata.uid, self.watch.breaks)
+
+    def shown_deleted(self, name: ObjectName, uid: str) -> bool:
+        """Whether the hub has shown the deletion of this very object, and contact with it was not lost since."""
+        watch = self.watch
+        return watch is not None and watch.open and self.deletions.get(name) == (uid, watch.breaks)
 
     def vanished(self, name: ObjectName) -> None:
         """The hub has reported that there is no such object; of a federated namespace that is remembered."""
@@ -417,13 +432,14 @@ class World:
 
     `joined` has, for every cluster that joined while we ran or waited, what that was then.
 
-    `system_namespaces` are those that every cluster has for itself, this controller's own among them.
+    `namespace` is this controller's own, and `system_namespaces` are those that every cluster has for itself.
     """
 
     settings: Settings = field(default_factory=Settings)
     types: dict[str, TypeState] = field(default_factory=dict)
     members: dict[str, Member] = field(default_factory=dict)
     host_namespaces: Store[Metadata] = field(default_factory=Store)
+    namespace: str = marks.SYSTEM_NAMESPACE
     system_namespaces: frozenset[str] = marks.SYSTEM_NAMESPACES
     clusters_version: int = 0
     left: int = 0

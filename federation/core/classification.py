@@ -91,6 +91,7 @@ def classify(
         reason,
         causes,
         _seconds(retry_after, details.get("retryAfterSeconds")),
+        missing=_missing(details) if code == 404 else "",
     )
 
 
@@ -281,6 +282,15 @@ def _not_found(text: str, details: Mapping[str, Any], *, namespaces: bool) -> Fa
     if details.get("kind") == "namespaces" and not namespaces:
         return FailureKind.NAMESPACE_MISSING
     return FailureKind.NOT_FOUND
+
+
+def _missing(details: Mapping[str, Any]) -> str:
+    """What the details of a 404 name: the storage of a type that is served says so, nothing else does."""
+    name, plural, group = (details.get(key) for key in ("name", "kind", "group"))
+    if not isinstance(name, str) or not isinstance(plural, str) or not name or len(name) > bounds.LONGEST_NAME:
+        return ""
+    qualified = f"{plural}.{group}" if isinstance(group, str) and group else plural
+    return f"{qualified}/{name}" if len(qualified) <= 2 * bounds.LONGEST_NAME else ""
 
 
 def _conflict(reason: str, text: str, causes: list[dict[str, Any]]) -> FailureKind:

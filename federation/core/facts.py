@@ -17,8 +17,8 @@ class NamespaceFacts:
     `selected`: the clusters its FederatedNamespace selects; None when there is no FederatedNamespace; Missing.UNKNOWN
     while that is unknown, with a `message` when somebody has to mend something first.
     `observe` gives what a cluster has under the namespace's name. `exists`: it is there without being ours, or nothing
-    but an object's own push can show whether it is. `change` names the FederatedNamespace and its generation, and
-    `by_labels` says that it selects clusters by their labels.
+    but an object's own push can show whether it is. `change` names the FederatedNamespace and its generation,
+    `by_labels` says that it selects clusters by their labels, and `metadata` is its own; None when there is none.
     """
 
     selected: frozenset[str] | Missing | None
@@ -26,6 +26,7 @@ class NamespaceFacts:
     message: str = ""
     change: str = ""
     by_labels: bool = False
+    metadata: Metadata | None = None
     exists: Callable[[str], bool] = lambda cluster: False
 
 

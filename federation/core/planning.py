@@ -22,6 +22,7 @@ from federation.model.observations import Cluster, Missing, Observed
 from federation.model.plan import (
     Action,
     Apply,
+    Basis,
     Claim,
     Delete,
     Keep,
@@ -85,7 +86,7 @@ def _placed(facts: Facts, spec: Spec, base: manifest.Base, in_force: InForce) ->
         if name in selected:
             actions[name] = propagation.decide(facts, cluster, variants, in_force)
         elif name in holding and (action := _remove(facts, cluster, rules)) is not None:
-            actions[name] = removal.with_reason(action, _removal_reason(facts, spec, name, chosen))
+            actions[name] = removal.with_reason(action, _removal_reason(facts, spec, cluster, chosen))
     finalized = marks.SYNC_FINALIZER in meta.finalizers
     return Plan(
         generation=meta.generation,
@@ -105,19 +106,23 @@ def _placed(facts: Facts, spec: Spec, base: manifest.Base, in_force: InForce) ->
     )
 
 
-def _removal_reason(facts: Facts, spec: Spec, name: str, chosen: frozenset[str]) -> RemovalReason:
-    """What a removal from a cluster follows from: which object's change, and of which generation."""
-    namespace = facts.namespace
+def _removal_reason(facts: Facts, spec: Spec, cluster: Cluster, chosen: frozenset[str]) -> RemovalReason:
+    """What a removal from a cluster follows from: which object's change, of which generation, and all it rests on."""
+    name, namespace, meta = cluster.name, facts.namespace, facts.object.metadata
     if name in chosen and namespace is not None:
+        basis = Basis(meta, namespace.metadata, unfederated=namespace.metadata is None)
         if namespace.selected is None:
-            return RemovalReason(RemovalCause.NO_NAMESPACE, namespace.change or "there is no FederatedNamespace")
+            change = namespace.change or "there is no FederatedNamespace"
+            return RemovalReason(RemovalCause.NO_NAMESPACE, change, basis=basis)
         change = f"{namespace.change or 'its FederatedNamespace'} does not select the cluster"
         if namespace.by_labels:
             change += f": its clusterSelector does not match the labels of KubeFedCluster {name!r}"
-        return RemovalReason(RemovalCause.NAMESPACE, change)
+            basis = replace(basis, labels=cluster.labels)
+        return RemovalReason(RemovalCause.NAMESPACE, change, basis=basis)
     applied = facts.applied.get(name)
-    generation = facts.object.metadata.generation
-    return removal.deselected(spec.placement, name, generation, applied.generation if applied is not None else 0)
+    reason = removal.deselected(spec.placement, name, meta.generation, applied.generation if applied is not None else 0)
+    by_labels = spec.placement.clusters is None and spec.placement.selector is not None
+    return replace(reason, basis=Basis(meta, labels=cluster.labels if by_labels else None))
 
 
 def _system_namespace(facts: Facts, spec: Spec) -> Plan:
@@ -132,7 +137,8 @@ def _system_namespace(facts: Facts, spec: Spec) -> Plan:
     for name, cluster in facts.clusters.items():
         if name in holding and (action := _remove(facts, cluster, rules)) is not None:
             change = f"Namespace {meta.name!r} is every cluster's own"
-            actions[name] = removal.with_reason(action, RemovalReason(RemovalCause.SYSTEM_NAMESPACE, change))
+            reason = RemovalReason(RemovalCause.SYSTEM_NAMESPACE, change, basis=Basis(meta))
+            actions[name] = removal.with_reason(action, reason)
     selected = placement.select(spec.placement, facts.clusters)
     where = ", ".join(sorted(selected)) if selected else "no cluster"
     untouched = f"Namespace {meta.name!r} is every cluster's own: it is never created, changed or deleted"
@@ -210,7 +216,8 @@ def _deletion(facts: Facts) -> Plan:
     orphan = meta.annotations.get(marks.ORPHAN_ANNOTATION) == "true"
     wanted: frozenset[str] | None = None
     actions: dict[str, Action] = {}
-    rules, reason, holding = _rules(facts), RemovalReason(RemovalCause.DELETION), facts.holding
+    rules, holding = _rules(facts), facts.holding
+    reason = RemovalReason(RemovalCause.DELETION, basis=Basis(meta))
     for name, cluster in facts.clusters.items():
         action = _remove(facts, cluster, rules) if name in holding else None
         unseen = not cluster.ready or facts.observe(name) is Missing.UNKNOWN

@@ -168,7 +168,7 @@ def _update(facts: Facts, name: str, observed: Observed, made: Made, in_force: I
         mark=observed.created,
         ignored=made.ignored,
         recreation=recreation.allow(
-            facts.object.metadata.annotations,
+            facts.object.metadata,
             facts.type,
             made.creation,
             digest=made.digest,

@@ -14,8 +14,8 @@ from federation.core import managedfields, parsing, scrubbing
 from federation.core.managedfields import Entry, PartialMetadata
 from federation.model import marks
 from federation.model.errors import Invalid
-from federation.model.federated import FederatedType
-from federation.model.plan import Recreation
+from federation.model.federated import FederatedType, Metadata
+from federation.model.plan import Basis, Recreation
 from federation.model.resources import CRDS, NAMESPACES
 
 _NEVER_RECREATED = {NAMESPACES.qualified: "everything in it", CRDS.qualified: "every object of its type"}
@@ -26,19 +26,20 @@ _DEEPEST = 6
 
 
 def allow(
-    annotations: Mapping[str, str],
+    federated: Metadata,
     enabled: FederatedType,
     creation: Callable[[], bytes],
     *,
     digest: str,
     applied: str | None,
 ) -> Recreation | None:
-    """What the user allows for one object in one cluster; None when the object has no such annotation.
+    """What the user allows for one object in one cluster; None when the federated object has no such annotation.
 
     `creation` gives the manifest to create. `digest` is that of the manifest to apply, `applied` that of the last one
     the member accepted: where the two are the same the hub changed nothing, so an object is recreated once per change,
     also across restarts. Pods and other dependents go first unless kubefed.io/deleteoption says otherwise.
     """
+    annotations = federated.annotations
     if annotations.get(marks.RECREATE_ANNOTATION) != "true":
         return None
     contents = _NEVER_RECREATED.get(enabled.target.qualified)
@@ -52,7 +53,7 @@ def allow(
         return Recreation(never=f"{error.field}: {error.message}")
     if "orphanDependents" not in options:
         options.setdefault("propagationPolicy", "Foreground")
-    return Recreation(creation(), options)
+    return Recreation(creation(), options, basis=Basis(federated))
 
 
 def forbidden(meta: PartialMetadata, manager: str) -> str:

@@ -3,18 +3,28 @@
 Also the reads by name that confirm that an object is gone, for which a list is not enough.
 """
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
 import orjson
 
+from federation.core import classification
 from federation.kube import decoding
-from federation.kube.connection import JSON, MERGE_PATCH, METADATA, Answer, Connection
+from federation.kube.connection import JSON, MERGE_PATCH, METADATA, METADATA_LIST, Answer, Connection
+from federation.kube.listing import Collection, Listing
+from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, Metadata, StoredObject
 from federation.model.resources import ObjectName, Resource
 
 T = TypeVar("T")
+
+PROOF_DEADLINE = 3.0
+"""Seconds for the hub to answer before a removal, which holds a place in its member's lane meanwhile."""
+PROOFS_DEADLINE = 5.0
+"""The same for a list that answers for many."""
 
 
 class HubWriter:
@@ -58,6 +68,32 @@ class HubWriter:
     async def read_federated(self, resource: Resource, name: ObjectName) -> FederatedObject | Failure:
         """One federated object as it is now; NOT_FOUND when there is none."""
         return await self._read(resource, name, decoding.federated)
+
+    async def read_metadata(self, resource: Resource, name: ObjectName) -> Metadata | Failure:
+        """One object's metadata as it is now, within the time that a removal waits for its proof."""
+        answer = await self.connection.request("GET", resource.path(name), accept=METADATA, deadline=PROOF_DEADLINE)
+        return await _read(answer, decoding.metadata, f"the hub's answer is not the metadata of a {resource.kind}")
+
+    async def list_metadata(self, resource: Resource, namespace: str) -> Sequence[Metadata] | Failure:
+        """The metadata of every object of a resource, "" in all namespaces, as it is now."""
+        collection = Collection(
+            path=resource.collection(namespace),
+            decode=decoding.metadata,
+            version=lambda item: item.resource_version,
+            accept=METADATA,
+            accept_list=METADATA_LIST,
+            what=resource.qualified,
+            largest=bounds.LARGEST_METADATA,
+        )
+        listing = Listing(self.connection, collection, lambda: None)
+        try:
+            async with asyncio.timeout(PROOFS_DEADLINE):
+                found = await listing.read()
+        except TimeoutError:
+            return classification.timed_out(PROOFS_DEADLINE)
+        finally:
+            listing.end()
+        return found if isinstance(found, Failure) else found.items
 
     async def _read(self, resource: Resource, name: ObjectName, decode: decoding.Reader[T]) -> T | Failure:
         answer = await self.connection.request("GET", resource.path(name))

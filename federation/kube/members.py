@@ -13,6 +13,7 @@ import msgspec
 import orjson
 
 from federation.core.managedfields import PartialMetadata
+from federation.core.proof import Proof
 from federation.kube import decoding
 from federation.kube.connection import APPLY_PATCH, JSON, JSON_PATCH, METADATA, Answer, Connection
 from federation.model import bounds
@@ -122,6 +123,13 @@ class MemberWriter:
             )
         )
 
+    async def let_go(
+        self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]], proof: Proof
+    ) -> Written | Failure:
+        """JSON patch that takes our label off; `proof` is that the hub wants it so."""
+        del proof  # to have one is what matters
+        return await self.patch(resource, name, operations)
+
     async def would_create(self, resource: Resource, name: ObjectName, body: bytes) -> Failure | None:
         """Check by a dry run whether this object could be created; None: it could, and there is no such object.
 
@@ -140,9 +148,20 @@ class MemberWriter:
         return answer if isinstance(answer, Failure) else None
 
     async def delete(
-        self, resource: Resource, name: ObjectName, uid: str, options: Mapping[str, Any], *, version: str = ""
+        self,
+        resource: Resource,
+        name: ObjectName,
+        uid: str,
+        options: Mapping[str, Any],
+        proof: Proof,
+        *,
+        version: str = "",
     ) -> Failure | None:
-        """Delete the object if it still has this uid, and this resourceVersion if given. None also if it was gone."""
+        """Delete the object if it still has this uid, and this resourceVersion if given. None also if it was gone.
+
+        `proof` is that the hub wants it so.
+        """
+        del proof  # to have one is what matters
         same = {"uid": uid, "resourceVersion": version} if version else {"uid": uid}
         body = {"apiVersion": "v1", "kind": "DeleteOptions", **options, "preconditions": same}
         answer = await self.connection.request(

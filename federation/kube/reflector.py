@@ -160,6 +160,12 @@ class Reflector(Generic[T]):
         """Why the collection cannot be observed now; None while a watch is open."""
         self.contact = time.monotonic()
         """When the server last sent anything for this collection (monotonic seconds)."""
+        self.open = False
+        """Whether a watch is open now."""
+        self.breaks = 0
+        """How often contact was lost: a watch that broke, or a request that failed."""
+        self.since = time.monotonic()
+        """Since when contact has not been lost (monotonic seconds)."""
         self._connection = connection
         self._sink = sink
         self._on_change = on_change
@@ -175,6 +181,7 @@ class Reflector(Generic[T]):
         self._failures = self._expired = 0
         self._opened = -1.0
         self._away = False
+        self._lost = True
         self._reported = False
         self._events = metrics.WATCH_EVENTS.labels(connection.name)
         self._events_of_type = metrics.TYPE_WATCH_EVENTS.labels(collection.what)
@@ -191,7 +198,13 @@ class Reflector(Generic[T]):
         while True:
             began = time.monotonic()
             listing = not self._version
-            failure = await (self._relist() if listing else self._watch())
+            try:
+                failure = await (self._relist() if listing else self._watch())
+            finally:
+                self.open = False
+            if failure is not None:
+                self.breaks += 1
+                self._lost = True
             if failure is None and listing:
                 await self._before_watch()
                 continue  # open its watch, however long the server was away before
@@ -316,6 +329,9 @@ class Reflector(Generic[T]):
                 return None
             self._report(None)
             self.contact = self._opened = time.monotonic()
+            self.open = True
+            if self._lost:
+                self._lost, self.since = False, self._opened
             seen = 0
             async for line in lines(stream, IDLE_LIMIT, self.collection.largest + _ENVELOPE):
                 if isinstance(line, Failure):

@@ -94,7 +94,8 @@ class Cause:
 class Failure:
     """An answer that is not success. `message` is already scrubbed and capped; it may be shown to users.
 
-    `late`: this process was so late meanwhile that nothing follows about the other side.
+    `late`: this process was so late meanwhile that nothing follows about the other side. `missing`: what an API
+    server's 404 says is not there, as `plural.group/name`; "" where it does not say it (no type served, a proxy).
     """
 
     kind: FailureKind
@@ -104,6 +105,7 @@ class Failure:
     causes: tuple[Cause, ...] = ()
     retry_after: float | None = None
     late: bool = False
+    missing: str = ""
 
     @property
     def concerns(self) -> Concern:

@@ -8,7 +8,27 @@ from typing import Any
 import msgspec
 
 from federation.model.conditions import PropagationStatus, Reason
+from federation.model.federated import Metadata
 from federation.model.policies import Pointer, Takeover
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """What of the hub a removal rests on, each object as it was when that was decided (judged by core.proof).
+
+    `object`: the federated object; None: that there is none. `namespace`: its FederatedNamespace, where that decides,
+    or `unfederated`: that there is none. `labels`: those of the KubeFedCluster, where they decide.
+    """
+
+    object: Metadata | None = None
+    namespace: Metadata | None = None
+    unfederated: bool = False
+    labels: Mapping[str, str] | None = None
+
+    @property
+    def on_namespace(self) -> bool:
+        """Whether the federation of the object's namespace decides."""
+        return self.unfederated or self.namespace is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +36,13 @@ class Recreation:
     """Leave of the user to delete the object and create it anew, should the member refuse to change it.
 
     `body` is the manifest that is created then, `options` are DeleteOptions. `never`: why it is not done all the same.
+    `basis`: the federated object that gives leave.
     """
 
     body: bytes = b""
     options: Mapping[str, Any] = field(default_factory=dict)
     never: str = ""
+    basis: Basis = field(default=Basis(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +115,14 @@ class RemovalCause(enum.StrEnum):
 class RemovalReason:
     """Why a copy leaves a member: the `cause`, by what `change`, and for one that stays there why it is `kept`.
 
-    `unexpected`: it is kept where its user may have expected a deletion.
+    `unexpected`: it is kept where its user may have expected a deletion. `basis`: what is asked for before it goes.
     """
 
     cause: RemovalCause = RemovalCause.DELETION
     change: str = ""
     kept: str = ""
     unexpected: bool = False
+    basis: Basis = field(default=Basis(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,6 +67,11 @@ REMOVALS = Family(
     "Copies that were deleted in members or released there, by what that followed from.",
     ["type", "result", "reason"],
 )
+PROOFS = Counter(
+    "federation_removal_proofs_total",
+    "What the hub, asked before a removal, said: answer or contact (it stands), stale, older or silent (it does not).",
+    ["result"],
+)
 HUB_REFUSALS = Counter(
     "federation_hub_refusals_total", "Writes that the hub refused, by what: finalizer, status, event.", ["type", "what"]
 )

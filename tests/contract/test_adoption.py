@@ -17,6 +17,7 @@ from federation.model.plan import Apply
 from federation.model.resources import Resource
 from federation.playground.access import LocalCluster
 from tests.contract.worlds import CONFIGMAPS, US, RealWorld
+from tests.fakes import proven
 
 pytestmark = pytest.mark.clusters
 
@@ -34,7 +35,7 @@ async def real(server: LocalCluster) -> AsyncIterator[RealWorld]:
 async def pushed(world: RealWorld, resource: Resource, content: Mapping[str, Any], **others: Any) -> None:
     body, digest = manifest.digest(world.body(resource, **content))
     action = Apply(body, digest, resource.api_version, **others)
-    outcome = await push.carry_out(action, Target(world.member, resource, world.where))
+    outcome = await push.carry_out(action, Target(world.member, resource, world.where, prove=proven))
     assert (outcome.status, outcome.message) == (PropagationStatus.OK, "")
 
 

@@ -19,6 +19,7 @@ from federation.model.resources import (
     Resource,
 )
 from tests.contract.worlds import CONFIGMAPS, DEPLOYMENTS, OTHER_HUB, US, World
+from tests.fakes import PROOF
 
 REPLICAS = ("spec", "replicas")
 LABEL = ("metadata", "labels", marks.MANAGED_LABEL)
@@ -292,17 +293,20 @@ async def test_a_patch_of_what_is_gone(world: World) -> None:
 
 async def test_a_delete_names_whom_it_means(world: World) -> None:
     first = written(await world.apply(world.body(data={"a": "b"}))).metadata
-    other = await world.member.delete(CONFIGMAPS, world.where, "11111111-1111-1111-1111-111111111111", {})
+    other = await world.member.delete(CONFIGMAPS, world.where, "11111111-1111-1111-1111-111111111111", {}, PROOF)
     assert kind(other) is FailureKind.UID_MISMATCH
-    assert await world.member.delete(CONFIGMAPS, world.where, first.uid, {"propagationPolicy": "Background"}) is None
+    assert (
+        await world.member.delete(CONFIGMAPS, world.where, first.uid, {"propagationPolicy": "Background"}, PROOF)
+        is None
+    )
     assert kind(await world.member.read(CONFIGMAPS, world.where)) is FailureKind.NOT_FOUND
-    assert await world.member.delete(CONFIGMAPS, world.where, first.uid, {}) is None
+    assert await world.member.delete(CONFIGMAPS, world.where, first.uid, {}, PROOF) is None
 
 
 async def test_finalizers_hold_what_is_deleted(world: World) -> None:
     first = written(await world.apply(world.body(data={"a": "b"}))).metadata
     await world.post(CONFIGMAPS, {"metadata": {"finalizers": ["example.com/held"]}})
-    assert await world.member.delete(CONFIGMAPS, world.where, first.uid, {}) is None
+    assert await world.member.delete(CONFIGMAPS, world.where, first.uid, {}, PROOF) is None
     assert (await world.seen()).deleting
     assert not written(await world.apply(world.body(data={"a": "b"}))).created  # applying is still allowed
     assert (await world.seen()).deleting

@@ -7,7 +7,7 @@ from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure
 from federation.model.plan import Apply
 from tests.contract.worlds import DEPLOYMENTS, World
-from tests.fakes import FakeMember
+from tests.fakes import FakeMember, proven
 
 GATED = ("spec", "template", "spec", "schedulingGroup", "podGroupName")
 """Behind a feature gate that is off in Kubernetes 1.36 (GenericWorkload)."""
@@ -21,7 +21,7 @@ async def test_a_field_behind_a_closed_gate_is_owned_and_not_held(world: World) 
     body["spec"]["template"]["spec"] |= {"schedulingGroup": {"podGroupName": "g"}, "hostNetwork": False}
     content, digest = manifest.digest(body)
     action = Apply(content, digest, DEPLOYMENTS.api_version)
-    outcome = await push.carry_out(action, Target(world.member, DEPLOYMENTS, world.where))
+    outcome = await push.carry_out(action, Target(world.member, DEPLOYMENTS, world.where, prove=proven))
     assert outcome.status is PropagationStatus.OK
     gated = ".spec.template.spec.schedulingGroup"
     assert outcome.dropped == f"{drops.LEAVES_OUT}{gated}: it takes the object and does not keep these fields"

@@ -3,10 +3,11 @@
 import orjson
 import pytest
 
+from federation.core import proof
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, Metadata, StoredObject
 from federation.model.marks import SYNC_FINALIZER
-from federation.model.resources import EVENTS, ObjectName
+from federation.model.resources import EVENTS, ObjectName, Resource
 from tests.contract.worlds import CONFIGMAPS, DEPLOYMENTS, World
 
 OTHER = "example.com/other"
@@ -116,6 +117,36 @@ async def test_what_is_there_is_read_whole(world: World) -> None:
     assert kind(await world.hub.read_federated(DEPLOYMENTS, nowhere)) is FailureKind.NOT_FOUND
     elsewhere = ObjectName("no-such-namespace", "web")
     assert kind(await world.hub.read_federated(DEPLOYMENTS, elsewhere)) is FailureKind.NOT_FOUND
+
+
+async def test_what_proves_a_removal_is_read_as_metadata(world: World) -> None:
+    """By name and in a list; a 404 names what is not there, also where its namespace is not."""
+    first = await stored(world)
+    found = await world.hub.read_metadata(DEPLOYMENTS, world.where)
+    assert isinstance(found, Metadata)
+    assert (found.uid, found.resource_version, found.generation) == (first.uid, first.resource_version, 1)
+    for namespace in (world.namespace, ""):
+        listed = await world.hub.list_metadata(DEPLOYMENTS, namespace)
+        assert not isinstance(listed, Failure)
+        assert [each.uid for each in listed if each.namespace == world.namespace] == [first.uid]
+    for space in (world.namespace, "no-such-namespace"):
+        where = ObjectName(space, "nowhere")
+        nowhere = await world.hub.read_metadata(DEPLOYMENTS, where)
+        assert proof.answered(nowhere, DEPLOYMENTS, where) is proof.Absent.ABSENT
+
+
+@pytest.mark.parametrize("world", [pytest.param("real", marks=pytest.mark.clusters)], indirect=True)
+async def test_a_type_that_is_not_served_shows_no_absence(world: World) -> None:
+    """Neither a group that nobody has defined, nor a resource or a version of one that is there."""
+    for group, version, plural in (
+        ("nobody.example.com", "v1", "nothings"),
+        ("apps", "v1", "nothings"),
+        ("apps", "v9", "deployments"),
+    ):
+        resource = Resource(group, version, "Nothing", plural, namespaced=True)
+        where = ObjectName(world.namespace, "web")
+        answer = proof.answered(await world.hub.read_metadata(resource, where), resource, where)
+        assert isinstance(answer, Failure), (group, version, plural)
 
 
 async def test_an_event_is_posted(world: World) -> None:

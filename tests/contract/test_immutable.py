@@ -18,6 +18,7 @@ from federation.model.failures import Failure, FailureKind
 from federation.model.resources import SECRETS, ObjectName, Resource
 from federation.playground.access import LocalCluster
 from tests.contract.worlds import CONFIGMAPS, DEPLOYMENTS, RealWorld
+from tests.fakes import PROOF
 
 pytestmark = pytest.mark.clusters
 
@@ -181,7 +182,9 @@ async def test_a_change_that_is_refused_and_would_be_taken_as_a_new_object(real:
     found = await real.member.read(resource, name)
     assert not isinstance(found, Failure)
     assert found.resource_version == first.metadata.resource_version  # asking changed nothing
-    assert await real.member.delete(resource, name, found.uid, BACKGROUND, version=found.resource_version) is None
+    assert (
+        await real.member.delete(resource, name, found.uid, BACKGROUND, PROOF, version=found.resource_version) is None
+    )
     if resource is not CLAIMS:  # the claim's finalizer is taken off by a controller that is not here
         assert (await real.put_there(resource, change.after)).created
         await real.remove(resource, name)
@@ -245,8 +248,10 @@ async def test_a_delete_meets_the_version_that_was_judged(real: Server) -> None:
     """Whatever somebody wrote in between must be looked at first."""
     first = (await real.put_there(CONFIGMAPS, {"data": {"a": "b"}})).metadata
     await real.post(CONFIGMAPS, {"data": {"theirs": "x"}})
-    stale = await real.member.delete(CONFIGMAPS, real.where, first.uid, {}, version=first.resource_version)
+    stale = await real.member.delete(CONFIGMAPS, real.where, first.uid, {}, PROOF, version=first.resource_version)
     assert stale is not None
     assert stale.kind is FailureKind.VERSION_CONFLICT
     current = await real.read()
-    assert await real.member.delete(CONFIGMAPS, real.where, first.uid, {}, version=current.resource_version) is None
+    assert (
+        await real.member.delete(CONFIGMAPS, real.where, first.uid, {}, PROOF, version=current.resource_version) is None
+    )

@@ -14,12 +14,13 @@ from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Apply, Claim, Delete, Push, Release
 from federation.model.resources import Resource
 from tests.contract.worlds import CONFIGMAPS, DEPLOYMENTS, OTHER_HUB, US, World
+from tests.fakes import proven
 
 REPLICAS = ("spec", "replicas")
 
 
 async def pushed(world: World, action: Push, resource: Resource = CONFIGMAPS) -> Outcome:
-    return await push.carry_out(action, Target(world.member, resource, world.where))
+    return await push.carry_out(action, Target(world.member, resource, world.where, prove=proven))
 
 
 def applying(body: Mapping[str, Any], **others: Any) -> Apply:

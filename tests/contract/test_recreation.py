@@ -12,6 +12,7 @@ from federation.model.conditions import PropagationStatus
 from federation.model.failures import FailureKind
 from federation.model.plan import Apply, Recreation
 from tests.contract.worlds import CONFIGMAPS, World
+from tests.fakes import proven
 
 BACKGROUND = {"propagationPolicy": "Background"}
 """Nobody collects garbage here: in the foreground a ConfigMap would stay."""
@@ -25,7 +26,7 @@ def applying(body: Mapping[str, Any], uid: str = "") -> Apply:
 
 async def pushed(world: World, value: str, uid: str = "", **others: str) -> Outcome:
     action = applying(world.body(immutable=True, data={"a": value, **others}), uid)
-    return await push.carry_out(action, Target(world.member, CONFIGMAPS, world.where))
+    return await push.carry_out(action, Target(world.member, CONFIGMAPS, world.where, prove=proven))
 
 
 async def test_a_change_that_is_refused_makes_room_for_a_new_object(world: World) -> None:

@@ -16,6 +16,7 @@ from federation.model.plan import Apply
 from federation.model.resources import SECRETS, Resource
 from federation.playground.access import LocalCluster
 from tests.contract.worlds import CONFIGMAPS, DEPLOYMENTS, RealWorld
+from tests.fakes import proven
 
 pytestmark = pytest.mark.clusters
 
@@ -51,7 +52,7 @@ class Mirror(RealWorld):
     async def pushed(self, resource: Resource, uid: str = "", **content: Any) -> Outcome:
         body, digest = manifest.digest(self.body(resource, **content))
         action = Apply(body, digest, resource.api_version, uid=uid, changed=bool(uid))
-        outcome = await push.carry_out(action, Target(self.member, resource, self.where))
+        outcome = await push.carry_out(action, Target(self.member, resource, self.where, prove=proven))
         assert (outcome.status, outcome.message) == (PropagationStatus.OK, "")
         return outcome
 

@@ -46,7 +46,8 @@ class FakeWatch:
     ) -> None:
         self.failure: Failure | None = None
         self.synced = False
-        self.contact = 0.0
+        self.contact = self.since = 0.0
+        self.open, self.breaks = True, 0
         self.kicks = 0
         self.running = False
         self.enabled, self.end, self.sink = enabled, end, sink

@@ -1,5 +1,6 @@
 """The sync controller with a hub and members in memory, for tests in virtual time."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,14 +12,14 @@ from federation.controllers.world import Copies, Member, Track, TypeState, World
 from federation.model import marks
 from federation.model.federated import FederatedType, Metadata
 from federation.model.observations import Cluster
-from federation.model.resources import NAMESPACES, Key, ObjectName, Resource
+from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, Key, ObjectName, Resource
 from federation.model.settings import Settings
 from federation.runtime.fleetlimit import FleetLimit
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lane import Lane
 from federation.runtime.tasks import Tasks
 from federation.runtime.workers import Workers
-from tests.fakehub import FakeHub
+from tests.fakehub import Contact, FakeHub
 from tests.fakes import FakeMember
 from tests.unit.virtualtime import settle
 
@@ -59,6 +60,7 @@ class Rig:
         self.fanout = Fanout(self.world, self.sync.changed)
         self.host_namespaces = HostNamespaceSink(self.world, self.sync.changed)
         self.members: dict[str, FakeMember] = {} if after is None else after.members
+        self.contact = Contact()
         self.pushing = Tasks()
         self.tasks = Tasks()
         self._concurrency = concurrency
@@ -71,7 +73,9 @@ class Rig:
     async def __aenter__(self) -> "Rig":
         bounded = "ns" if self.world.settings.namespaced else ""
         for enabled in self._types:
-            self.world.types[enabled.name] = TypeState(replace(enabled, namespace=bounded), self._newcomers)
+            state = TypeState(replace(enabled, namespace=bounded), self._newcomers)
+            state.watch = self.contact
+            self.world.types[enabled.name] = state
         for name in self._names:
             self.join(name, ready=self._ready)
         for state in self.world.types.values():
@@ -104,7 +108,9 @@ class Rig:
             flow=lambda key: key.namespace,
             limit=self._limit,
         )
-        self.world.members[name] = Member(Cluster(name, labels or {}, ready=ready), port=fake, lane=lane)
+        labels = self.labels(name) if labels is None else labels
+        self.world.members[name] = Member(Cluster(name, labels, ready=ready), port=fake, lane=lane)
+        self.label(name, labels)
         self.world.clusters_version += 1
         for state in self.world.types.values():
             self.follow(name, state)
@@ -120,6 +126,12 @@ class Rig:
 
     def see(self, name: str, **changes: Any) -> None:
         """A member's readiness, labels, message or cordon changed; `told` False: nobody has been woken yet."""
+        if "labels" in changes:
+            self.label(name, changes["labels"])
+        self.take_in(name, **changes)
+
+    def take_in(self, name: str, **changes: Any) -> None:
+        """The same, where only the controller learns of it now."""
         member = self.world.members[name]
         cluster = member.cluster
         member.cluster = Cluster(
@@ -133,6 +145,16 @@ class Rig:
         self.world.clusters_version += 1
         if changes.get("told", True):
             self.fanout.cluster(name)
+
+    def label(self, name: str, labels: Mapping[str, str]) -> None:
+        """The hub's KubeFedCluster has these labels."""
+        changes = {**dict.fromkeys(self.labels(name)), **labels}
+        self.hub.put(KUBEFED_CLUSTERS, ObjectName(self.world.namespace, name), metadata={"labels": changes})
+
+    def labels(self, name: str) -> dict[str, str]:
+        """Those of the hub's KubeFedCluster."""
+        stored = self.hub.get(KUBEFED_CLUSTERS, ObjectName(self.world.namespace, name))
+        return dict(stored["metadata"].get("labels") or {}) if stored is not None else {}
 
     def leave(self, name: str) -> None:
         """A cluster was unjoined."""

@@ -15,7 +15,7 @@ from federation.model.conditions import PropagationStatus
 from federation.model.failures import Cause, Failure, FailureKind
 from federation.model.plan import Apply
 from federation.model.resources import ObjectName, Resource
-from tests.fakes import FakeMember
+from tests.fakes import FakeMember, proven
 
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True)
 CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
@@ -38,7 +38,9 @@ class Pushed:
         body, digest = manifest.digest({"metadata": meta, **kind, **content})
         uid = stored.uid if stored is not None else ""
         action = Apply(body, digest, self.resource.api_version, uid=uid, changed=bool(uid))
-        return await push.carry_out(action, Target(self.member, self.resource, WHERE, fully_owned=fully_owned))
+        return await push.carry_out(
+            action, Target(self.member, self.resource, WHERE, fully_owned=fully_owned, prove=proven)
+        )
 
     def asked(self) -> list[str]:
         return [call.split()[0] for call in self.member.calls]

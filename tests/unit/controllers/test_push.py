@@ -15,7 +15,7 @@ from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Apply, Delete, Release
 from federation.model.resources import ObjectName, Resource
-from tests.fakes import FakeMember
+from tests.fakes import FakeMember, proven
 
 CONFIGMAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True)
@@ -55,7 +55,7 @@ class Pushed:
 
     async def __call__(self, action: Apply | Delete | Release) -> Outcome:
         self.member.calls.clear()
-        return await push.carry_out(action, Target(self.member, self.resource, WHERE))
+        return await push.carry_out(action, Target(self.member, self.resource, WHERE, prove=proven))
 
     def value(self, *path: str) -> Any:
         return self.member.value(self.resource, WHERE, *path)

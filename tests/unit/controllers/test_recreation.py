@@ -20,7 +20,7 @@ from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Apply, Recreation
 from federation.model.resources import NAMESPACES, Key, ObjectName
-from tests.fakes import FakeMember
+from tests.fakes import FakeMember, proven
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, WEB, Rig
 from tests.unit.virtualtime import settle, virtual
 
@@ -56,7 +56,7 @@ async def changed_copy(member: FakeMember) -> Apply:
 
 
 async def pushed(member: FakeMember, action: Apply) -> Outcome:
-    return await push.carry_out(action, Target(member, TARGET, WEB))
+    return await push.carry_out(action, Target(member, TARGET, WEB, prove=proven))
 
 
 def verbs(member: FakeMember) -> list[str]:

@@ -76,6 +76,12 @@ class Hub:
     async def read_federated(self, *_: Any) -> FederatedObject:
         raise AssertionError("nothing is missing")
 
+    async def read_metadata(self, *_: Any) -> Metadata:
+        raise AssertionError("nothing is removed")
+
+    async def list_metadata(self, *_: Any) -> list[Metadata]:
+        raise AssertionError("nothing is removed")
+
     async def write(self, *lines: ClusterStatus) -> Status | Failure:
         return await statuswrites.write(self.send, StatusUpdate(Status(), lines, folded))
 

@@ -51,6 +51,12 @@ class Hub:
     async def read_federated(self, *_: Any) -> FederatedObject:
         raise AssertionError("nothing is missing")
 
+    async def read_metadata(self, *_: Any) -> Metadata:
+        raise AssertionError("nothing is removed")
+
+    async def list_metadata(self, *_: Any) -> list[Metadata]:
+        raise AssertionError("nothing is removed")
+
 
 def track(action: Action, **facts: Any) -> Track:
     return Track("uid", Status(), {}, Plan(1, {"m1": action}), {"m1": action}, stale=False, **facts)

@@ -16,7 +16,7 @@ from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Apply, Claim, Push, Release
-from tests.fakes import FakeMember
+from tests.fakes import FakeMember, proven
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, WEB, Rig
 from tests.unit.virtualtime import settle, virtual
 
@@ -60,7 +60,7 @@ def owners(fake: FakeMember) -> set[str]:
 
 async def pushed(fake: FakeMember, action: Push) -> Outcome:
     fake.calls.clear()
-    return await push.carry_out(action, Target(fake, TARGET, WEB))
+    return await push.carry_out(action, Target(fake, TARGET, WEB, prove=proven))
 
 
 async def test_a_claim_is_one_annotation() -> None:

@@ -19,7 +19,7 @@ from federation.kube import decoding
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
-from federation.model.plan import Delete, Plan
+from federation.model.plan import Basis, Delete, Plan, RemovalReason
 from federation.model.policies import Drift, Policies
 from federation.model.resources import TYPE_CONFIGS, Key, ObjectName, Resource
 from federation.runtime import metrics
@@ -38,7 +38,8 @@ class HubWatch:
     def __init__(self, follow: Callable[[], None], failure: Failure | None, on_change: OnChange) -> None:
         self.failure = failure
         self.synced = False
-        self.contact = 0.0
+        self.contact = self.since = 0.0
+        self.open, self.breaks = True, 0
         self.running = False
         self.kicked = asyncio.Event()
         self._follow = follow
@@ -262,7 +263,9 @@ async def test_a_type_has_stopped_when_members_have_answered_what_was_on_its_way
         state, lane = made.fleet.world.types["configmaps"], made.fleet.world.members["m1"].lane
         assert lane is not None
         track = Track.begin(FederatedObject(Metadata("web", "ns", "u"), Raw(b"{}"), Raw()))
-        track.plan, track.actions, track.pending = Plan(1), {"m1": Delete("u")}, {"m1"}
+        deletion = RemovalReason(basis=Basis(Metadata("web", "ns", "u")))
+        track.plan, track.actions, track.pending = Plan(1), {"m1": Delete("u", reason=deletion)}, {"m1"}
+        state.deletions[WEB] = "u", 0
         state.tracks[WEB] = track
         member = made.fleet.gates[0].site.member
         member.gate.clear()

@@ -31,7 +31,8 @@ def enabled(target: Resource) -> FederatedType:
 
 
 def allow(annotations: dict[str, str], type: FederatedType = JOBS, applied: str | None = "old") -> Recreation | None:  # noqa: A002
-    return recreation.allow(annotations, type, lambda: b"{}", digest="new", applied=applied)
+    federated = Metadata(name="web", annotations=annotations)
+    return recreation.allow(federated, type, lambda: b"{}", digest="new", applied=applied)
 
 
 @pytest.mark.parametrize("said", [{}, {marks.RECREATE_ANNOTATION: "false"}, {marks.RECREATE_ANNOTATION: "True"}])

@@ -36,6 +36,7 @@ from federation.model.federated import FederatedType
 from federation.model.resources import ObjectName, Resource
 from federation.runtime.tasks import Tasks
 from tests import nasty
+from tests.fakes import PROOF
 from tests.unit.controllers.rig import WEB, Rig
 from tests.unit.kube import test_gates as gates
 from tests.unit.kube.servers import serving
@@ -82,7 +83,7 @@ async def _ask(gate: Gate, roll: random.Random) -> Any:
         case 5:
             return await writer.apply(CONFIGMAPS, WHERE, body, force=True)
         case 6:
-            return await writer.delete(CONFIGMAPS, WHERE, "u", {})
+            return await writer.delete(CONFIGMAPS, WHERE, "u", {}, PROOF)
         case 7:
             return await writer.read(CONFIGMAPS, WHERE)
         case 8:

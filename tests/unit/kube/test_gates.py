@@ -25,6 +25,7 @@ from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata
 from federation.model.resources import EVENTS, NAMESPACES, SECRETS, ObjectName, Resource
 from federation.playground import pki
+from tests.fakes import PROOF
 from tests.unit.kube import servers
 from tests.unit.kube.test_connection import server_context
 
@@ -374,7 +375,7 @@ async def test_writes_to_a_member_are_what_they_say() -> None:
         assert isinstance(again, Written)
         assert not again.created
         assert isinstance(await writer.patch(CONFIGMAPS, WHERE, [{"op": "remove", "path": "/x"}]), Written)
-        assert await writer.delete(CONFIGMAPS, WHERE, "u", {"propagationPolicy": "Orphan"}) is None
+        assert await writer.delete(CONFIGMAPS, WHERE, "u", {"propagationPolicy": "Orphan"}, PROOF) is None
         assert isinstance(await writer.read(CONFIGMAPS, WHERE), PartialMetadata)
         member.answer = {"spec": {"replicas": 3}}
         assert await writer.read_replicas(CONFIGMAPS, WHERE) == 3
@@ -401,7 +402,7 @@ async def test_a_users_options_never_replace_the_precondition() -> None:
     member = Member({"kind": "Status"})
     async with serving(member) as url:
         opened = gate(url)
-        await opened.writer.delete(CONFIGMAPS, WHERE, "u", {"preconditions": {"uid": "other"}})
+        await opened.writer.delete(CONFIGMAPS, WHERE, "u", {"preconditions": {"uid": "other"}}, PROOF)
         await opened.close()
     assert member.bodies[0]["preconditions"] == {"uid": "u"}
 
@@ -419,7 +420,7 @@ async def test_what_is_gone_already_is_deleted(resource: Resource) -> None:
     async with serving(Member(gone, status=404)) as url:
         opened = gate(url)
         name = WHERE if resource.namespaced else ObjectName("", "web")
-        assert await opened.writer.delete(resource, name, "u", {}) is None
+        assert await opened.writer.delete(resource, name, "u", {}, PROOF) is None
         read = await opened.writer.read(resource, name)
         await opened.close()
     assert isinstance(read, Failure)
@@ -458,7 +459,7 @@ async def test_errors_about_secrets_quote_nothing(resource: Resource) -> None:
         outcomes = [
             await opened.writer.apply(resource, WHERE, b"{}", force=False),
             await opened.writer.patch(resource, WHERE, []),
-            await opened.writer.delete(resource, WHERE, "u", {}),
+            await opened.writer.delete(resource, WHERE, "u", {}, PROOF),
         ]
         await opened.close()
     for outcome in outcomes:

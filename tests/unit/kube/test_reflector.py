@@ -509,6 +509,27 @@ def test_after_an_outage_the_servers_count_is_compared(counted: int) -> None:
     test()
 
 
+@virtual
+async def test_it_knows_how_long_contact_has_lasted() -> None:
+    """A watch that the server ends in good order, or that is silent, loses nothing; one that breaks, or cannot be
+    opened, does."""
+    server = Server([listed("10")], [[30.0], [30.0, Closed()], refused(), refused(), [1000.0]])
+    reflector = Following(server).reflector
+    assert not reflector.open
+    task = asyncio.create_task(reflector.run())
+    await asyncio.sleep(20)
+    began = reflector.since
+    assert (reflector.open, reflector.breaks, began) == (True, 0, 0.0)
+    await asyncio.sleep(20)
+    assert (reflector.open, reflector.breaks, reflector.since) == (True, 0, began)
+    await asyncio.sleep(60)
+    assert (reflector.open, reflector.breaks) == (True, 3)
+    assert reflector.since > began
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert not reflector.open
+
+
 @pytest.mark.parametrize("limit", ["MOST_PAGES", "LONGEST_LIST"])
 def test_a_list_without_an_end_is_given_up(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every page names a next one; an empty page is none (the API allows pages of which everything was filtered)."""
