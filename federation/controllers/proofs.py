@@ -83,6 +83,13 @@ class Prover:
         return functools.partial(self._prove, case)
 
     async def _prove(self, case: _Case) -> Proof | Doubt:
+        judged = await self._judged(case)
+        member = self._world.members.get(case.cluster)
+        if isinstance(judged, Proof) and member is not None and member.cluster.cordon is not None:
+            return Doubt(proof.Cause.STALE, "the cluster was cordoned")  # while the hub was asked; that is planned
+        return judged
+
+    async def _judged(self, case: _Case) -> Proof | Doubt:
         state, name, planned = case.state, case.name, case.basis.object
         if case.deletion and planned is not None and state.shown_deleted(name, planned.uid):
             _proven_by_contact.inc()

@@ -92,6 +92,30 @@ async def test_what_was_queued_does_not_go_out() -> None:
 
 
 @virtual
+async def test_a_removal_that_is_being_proven_does_not_go_out() -> None:
+    """The cordon comes between the question to the hub and the member's DELETE."""
+    async with Rig("m1") as rig:
+        rig.put()
+        await asyncio.sleep(5)
+
+        def cordoned(verb: str, name: ObjectName) -> None:
+            if verb in {"read", "list"}:
+                rig.see("m1", cordon="now")
+
+        rig.hub.fails = cordoned
+        rig.quiet()
+        rig.put(clusters=())
+        await asyncio.sleep(30)
+        assert rig.hub.reads, "it was asked"
+        assert (rig.asked, rig.data("m1")) == ({}, "b")
+        assert said(rig) == ("ClusterCordoned", "the cluster is cordoned (now): the copy there is not removed")
+        rig.hub.fails = lambda verb, name: None
+        rig.see("m1", cordon=None)
+        await asyncio.sleep(30)
+        assert rig.data("m1") is None
+
+
+@virtual
 async def test_strays_are_left_as_they_are() -> None:
     async with Rig("m1", types=(FEDERATED_NAMESPACES, CONFIGMAPS)) as rig:
         rig.put(NS, clusters=("m1",), enabled=FEDERATED_NAMESPACES)
