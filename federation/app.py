@@ -23,6 +23,7 @@ from federation.controllers.events import Events
 from federation.controllers.fanout import Fanout
 from federation.controllers.kubefedconfig import NAME as CONFIGURATION
 from federation.controllers.kubefedconfig import Configuration
+from federation.controllers.rollouts import Rollouts
 from federation.controllers.sync import Sync
 from federation.controllers.triggers import ChangeSink, HostNamespaceSink, StoredSink
 from federation.controllers.types import Types
@@ -136,6 +137,8 @@ class Controller:
             namespace=namespace,
             now=_now,
         )
+        self.world.rollouts.home = namespace
+        self.rollouts = Rollouts(self.world, hub, watches, events=self.events, wake=self.sync.changed)
         clusters = StoredSink(self.clusters.objects, self.clusters.cluster_observed)
         secrets = StoredSink(self.clusters.secrets, self.clusters.secret_observed)
         types = StoredSink(self.types.objects, self.types.observed)
@@ -154,7 +157,7 @@ class Controller:
             of_clusters,
             of_types,
             watches.metadata(NAMESPACES, HostNamespaceSink(self.world, self.sync.changed)),
-            watches.metadata(CRDS, ChangeSink(self.types.kick)),
+            watches.metadata(CRDS, ChangeSink(self._definitions_changed)),
         )
         self._intake = Tasks()
         self._workers = Tasks()
@@ -172,6 +175,7 @@ class Controller:
             self._intake.keep(reflector.run, f"watch:hub:{reflector.collection.what}")
         self._workers.keep(self.events.serve, "events")
         await self.configuration.begin()
+        await self.rollouts.follow()
         for listed in self._listed:
             await listed.wait()
         await _drain(self.clusters.queue, self.clusters.process)
@@ -180,6 +184,8 @@ class Controller:
         self._workers.keep(Workers("federatedtypeconfig", self.types.queue, self.types.process).serve, "types")
         configurations = Workers("kubefedconfig", self.configuration.queue, self.configuration.process)
         self._workers.keep(configurations.serve, "configuration")
+        rollouts = Workers("federatedrollout", self.rollouts.queue, self.rollouts.process)
+        self._workers.keep(rollouts.serve, "rollouts")
         self._syncing.resize(self.world.settings.sync_concurrency)
         self._workers.keep(self.sync.sweep, "sweep")
         self._workers.keep(self.sync.reassert, "reassert")
@@ -198,6 +204,7 @@ class Controller:
         self.started = False
         end = time.monotonic() + GRACE + LAST_STATUSES + LAST_EVENTS
         await self._intake.cancel()
+        await self.rollouts.close()
         self.clusters.close_lanes()
         abandoned = await self.clusters.finish(GRACE)
         self.sync.finish()
@@ -221,11 +228,16 @@ class Controller:
         late = self._lateness.recent
         return "" if late < LONGEST_LAG else f"the event loop is {late:.1f} s late"
 
+    def _definitions_changed(self) -> None:
+        self.types.kick()
+        self.rollouts.kick()
+
     def _reconfigured(self) -> None:
         self._fanout.everything()
         self.clusters.resize()
         self.types.rescoped()
         if self.started:
+            self._workers.spawn(self.rollouts.follow(), "rescope rollouts")
             self._syncing.resize(self.world.settings.sync_concurrency)
 
 

@@ -88,9 +88,22 @@ class FakeHub:
         self.writes.append(f"create {resource.plural}")
         await asyncio.sleep(0)
         failure = self.fails("create", ObjectName(namespace, ""))
+        if failure is None and resource.plural != "events":
+            return self._create(resource, ObjectName(namespace, body["metadata"]["name"]), body)
         if failure is None:
             self.events.append(body)
         return failure
+
+    def _create(self, resource: Resource, name: ObjectName, body: dict[str, Any]) -> Failure | None:
+        if (resource.qualified, name) in self.objects:
+            return Failure(FailureKind.ALREADY_EXISTS, "it exists", 409)
+        self.put(resource, name, **orjson.loads(orjson.dumps(body)))
+        return None
+
+    async def remove(self, resource: Resource, name: ObjectName) -> Failure | None:
+        self.writes.append(f"remove {resource.plural} {name}")
+        await asyncio.sleep(0)
+        return None if self.objects.pop((resource.qualified, name), None) is not None else not_found(resource, name)
 
     async def read(self, resource: Resource, name: ObjectName) -> StoredObject | Failure:
         return await self._read(resource, name, decoding.stored)

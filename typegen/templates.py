@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 Document = dict[str, Any]
 
 CORE_CRDS = (
+    "crds/core.kubefed.io_federatedrevisions.yaml",
+    "crds/core.kubefed.io_federatedrollouts.yaml",
     "crds/core.kubefed.io_federatedtypeconfigs.yaml",
     "crds/core.kubefed.io_kubefedclusters.yaml",
     "crds/core.kubefed.io_kubefedconfigs.yaml",

@@ -20,6 +20,7 @@ VERBS = {
     "orphaning-deletion": "Whether deleting a federated object leaves its copies in place.",
     "get": "List clusters, types or federated objects.",
     "status": "Show what became of one federated object, cluster by cluster.",
+    "rollout": "Show a staged rollout, and pause, resume, approve or undo it.",
     "version": "Show the versions of fedctl, the controller and the members.",
     "completion": "Print the shell's completion script.",
     "playground": "Real local clusters to try things on.",

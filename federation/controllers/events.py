@@ -74,8 +74,8 @@ class Events:
         self._record_rivals(key, federated, before)
         self._record_differing(key, federated, before, after)
         old, new = _ready(before), _ready(after)
-        if new is None or (new.status == "False" and new.reason == Reason.PROGRESSING):
-            return
+        if new is None or (new.status == "False" and new.reason in {Reason.PROGRESSING, Reason.HELD}):
+            return  # of what a rollout holds, its own events tell
         gist = _gist(new, after)
         if not gist:
             return

@@ -11,6 +11,7 @@ from federation.controllers import pacing
 from federation.controllers.world import Track, TypeState, World
 from federation.core import parsing, placement, versions
 from federation.core.facts import Facts, NamespaceFacts
+from federation.model import marks
 from federation.model.conditions import Phase, PropagationStatus
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedObject, Metadata
@@ -71,6 +72,9 @@ class Gatherer:
             interrupted=frozenset(track.interrupted),
             vanished=frozenset(track.vanished),
             present=frozenset([name for name, copies in around if target in copies.objects]),
+            staged=world.rollouts.staged(state, federated)
+            if marks.ROLLOUT_LABEL in federated.metadata.labels
+            else None,
             adopt=world.settings.adopt_resources,
             policies=world.settings.policies,
             system_namespaces=world.system_namespaces,

@@ -17,7 +17,7 @@ from federation.core import claims, contention
 from federation.core.facts import Facts
 from federation.model import marks
 from federation.model.observations import MAY_HAVE_COPY, UNKNOWN_DIGEST, Applied, Observed, Recorded
-from federation.model.plan import Apply, Claim, Compare, Keep, Plan, Push
+from federation.model.plan import Apply, Claim, Compare, Keep, KeepOlder, Plan, Push
 from federation.model.resources import Key, ObjectName
 
 log = structlog.get_logger()
@@ -129,9 +129,10 @@ def applied(turn: Turn, action: Apply, observed: Observed, outcome: Outcome) -> 
         track.fully_owned = including(track.fully_owned, cluster)
     elif outcome.fully_owned is not None:
         track.fully_owned = without(track.fully_owned, cluster)
-    track.applied[cluster] = Applied(action.digest, observed.owned_digest, turn.generation, observed.applied_at)
+    generation = action.generation or turn.generation
+    track.applied[cluster] = Applied(action.digest, observed.owned_digest, generation, observed.applied_at)
     if track.actions.get(cluster) is action:
-        track.actions[cluster] = Keep(action.digest, observed.owned_digest, observed.claims)
+        track.actions[cluster] = _kept(action, observed)
     if not observed.managed:
         turn.track.stale = True  # admission took our label off: its watch will not show it, and the plan reports that
     _seen(turn, observed, appears=True)
@@ -141,9 +142,17 @@ def compared(turn: Turn, action: Compare, observed: Observed) -> None:
     """What somebody had changed is as we applied it, though we own less of it: from now on that is how it should be."""
     track, cluster = turn.track, turn.cluster
     track.recheck = without(track.recheck, cluster)
-    track.applied[cluster] = Applied(action.digest, observed.owned_digest, turn.generation, observed.applied_at)
+    generation = action.generation or turn.generation
+    track.applied[cluster] = Applied(action.digest, observed.owned_digest, generation, observed.applied_at)
     if track.actions.get(cluster) is action:
-        track.actions[cluster] = Keep(action.digest, observed.owned_digest, observed.claims)
+        track.actions[cluster] = _kept(action, observed)
+
+
+def _kept(action: Apply | Compare, observed: Observed) -> Keep:
+    """What is left to do of an action that has come to pass."""
+    if action.generation:
+        return KeepOlder(action.digest, observed.owned_digest, observed.claims, generation=action.generation)
+    return Keep(action.digest, observed.owned_digest, observed.claims)
 
 
 def yielded(turn: Turn, manager: str, observed: Observed) -> None:

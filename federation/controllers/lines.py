@@ -13,7 +13,7 @@ from federation.controllers.world import Setback, Track
 from federation.core import budget, claims, contention, fingerprints, sharing
 from federation.model.conditions import PropagationStatus
 from federation.model.observations import Applied
-from federation.model.plan import Action, Apply, Claim, Compare, Delete, Keep, Plan, Refuse, Release, Wait
+from federation.model.plan import Action, Apply, Claim, Compare, Delete, Keep, KeepOlder, Plan, Refuse, Release, Wait
 from federation.model.status import ClusterStatus
 
 ON_ITS_WAY = "no answer from the cluster yet"
@@ -108,7 +108,8 @@ def _line(  # noqa: PLR0917 - private, called once
             fingerprint = fingerprints.text(action.digest, action.owned_digest)
         else:
             fingerprint = fingerprints.of(kept)
-        return ClusterStatus(name, message=message, fingerprint=fingerprint)
+        generation = action.generation if isinstance(action, KeepOlder) else 0
+        return ClusterStatus(name, message=message, generation=generation, fingerprint=fingerprint)
     before = stored.get(name)
     applied = track.applied.get(name)
     fingerprint = fingerprints.of(applied) if applied is not None else ""

@@ -230,6 +230,7 @@ def folding(previous: Status, plan: Plan, stalled: frozenset[str], now: str) -> 
             nowhere=plan.nowhere,
             ready_reason=plan.ready_reason,
             deleting=plan.deleting,
+            held=plan.held,
             now=now,
         )
 

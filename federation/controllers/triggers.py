@@ -433,6 +433,7 @@ def _changed(before: FederatedObject, after: FederatedObject) -> bool:
         or old.generation != new.generation
         or old.deletion_timestamp != new.deletion_timestamp
         or old.annotations != new.annotations
+        or old.labels.get(marks.ROLLOUT_LABEL) != new.labels.get(marks.ROLLOUT_LABEL)
         or (marks.SYNC_FINALIZER in old.finalizers and marks.SYNC_FINALIZER not in new.finalizers)
     )
 

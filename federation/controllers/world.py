@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from federation.controllers.ports import Intake, MemberPort, Watch
+from federation.controllers.rolloutindex import RolloutIndex
 from federation.core import budget, drops, fingerprints, sharing, summary, versions
 from federation.core.contention import Contention
 from federation.model import bounds, marks
@@ -433,6 +434,7 @@ class World:
     `joined` has, for every cluster that joined while we ran or waited, what that was then.
 
     `namespace` is this controller's own, and `system_namespaces` are those that every cluster has for itself.
+    `rollouts` are those that the hub has, with the objects that name them.
     """
 
     settings: Settings = field(default_factory=Settings)
@@ -444,6 +446,7 @@ class World:
     clusters_version: int = 0
     left: int = 0
     joined: dict[str, int] = field(default_factory=dict)
+    rollouts: RolloutIndex = field(default_factory=RolloutIndex)
 
     def joined_since(self, version: int) -> frozenset[str]:
         """The clusters that have joined since the fleet had this version; 0: since before we started, too."""

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from federation.model import marks
 from federation.model.federated import FederatedObject, FederatedType, Metadata
 from federation.model.observations import Applied, Cluster, Missing, Observation
 from federation.model.plan import Wait
 from federation.model.policies import NOTHING_SAID, Policies
+
+if TYPE_CHECKING:
+    from federation.core.staging import Staged
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Facts:
     status speaks. `from_the_start`: nobody else can have pushed the object, so that no other cluster than these can
     have a copy. `interrupted` are clusters where the copy was seen to go before it had run to completion
     (core.run_once), `vanished` those where one that may have was seen to go, or to lose our label.
+    `staged` is how a rollout holds the object; None where none does.
     `present` are the clusters where something has the object's name; None: every one of them is to be asked.
     `unobservable` gives why one cluster's objects of this type cannot be observed now, `served` the versions of the
     type that it serves (None: not known).
@@ -63,6 +68,7 @@ class Facts:
     interrupted: frozenset[str] = frozenset()
     vanished: frozenset[str] = frozenset()
     present: frozenset[str] | None = None
+    staged: "Staged | None" = None
     adopt: bool = True
     policies: Policies = NOTHING_SAID
     system_namespaces: frozenset[str] = marks.SYSTEM_NAMESPACES

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import msgspec
 
-from federation.core import cordons, manifest, parsing, placement, policies, propagation, removal
+from federation.core import cordons, manifest, parsing, placement, policies, propagation, removal, staging
 from federation.core.facts import Facts
 from federation.core.variants import Variants
 from federation.model import marks
@@ -43,6 +43,10 @@ def plan(facts: Facts) -> Plan:
         return _deletion(facts)
     if facts.object.broken:
         return _invalid(facts, "", facts.object.broken)
+    if facts.staged is not None and facts.staged.refused:
+        return _invalid(facts, "", facts.staged.refused)
+    if facts.staged is not None and facts.staged.unknown:
+        return Plan(meta.generation, undecided=True)
     if facts.type.is_namespace and meta.name != meta.namespace:
         return _invalid(facts, "metadata.name", f"must be the name of the namespace it lives in, {meta.namespace!r}")
     try:
@@ -82,9 +86,11 @@ def _placed(facts: Facts, spec: Spec, base: manifest.Base, in_force: InForce) ->
         selected &= within if isinstance(within, frozenset) else frozenset()
     actions: dict[str, Action] = {}
     variants, rules, holding = Variants(spec, base, facts.served, in_force.ignored), _rules(facts), facts.holding
+    staged = facts.staged
+    held = staging.decider(facts, staged, variants, in_force) if staged is not None else None
     for name, cluster in facts.clusters.items():
         if name in selected:
-            actions[name] = propagation.decide(facts, cluster, variants, in_force)
+            actions[name] = held(cluster) if held else propagation.decide(facts, cluster, variants, in_force)
         elif name in holding and (action := _remove(facts, cluster, rules)) is not None:
             actions[name] = removal.with_reason(action, _removal_reason(facts, spec, cluster, chosen))
     finalized = marks.SYNC_FINALIZER in meta.finalizers
@@ -103,6 +109,8 @@ def _placed(facts: Facts, spec: Spec, base: manifest.Base, in_force: InForce) ->
         else placement.nowhere(
             spec.placement, len(facts.clusters), chosen, facts.namespace.change if facts.namespace is not None else ""
         ),
+        held=staging.message(staged) if staged is not None else "",
+        staged=staged.serial if staged is not None else 0,
     )
 
 

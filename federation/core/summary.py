@@ -39,6 +39,7 @@ def fold(
     nowhere: str = "",
     ready_reason: Reason = Reason.OK,
     deleting: bool = False,
+    held: str = "",
 ) -> Status:
     """The status after a reconcile of `generation`; `previous` itself when nothing has changed.
 
@@ -46,7 +47,7 @@ def fold(
     `selected` clusters and of those a copy still has to leave; a line's generation 0 means `generation`. `unjoined` are
     placed names that are no cluster's. `stalled` are clusters that only a change of the object can help. `nowhere` is
     why no cluster is selected, `ready_reason` is the reason that Ready gives then. `deleting`: the object itself is
-    being deleted. `now` is RFC 3339.
+    being deleted. `held` is why a rollout holds clusters to older generations. `now` is RFC 3339.
     """
     before = previous if previous is not None else Status()
     failing = {line.name: line for line in before.clusters if line.status}
@@ -62,7 +63,7 @@ def fold(
     ready = (
         _deleting(lines, generation, fitted)
         if deleting
-        else _ready(counted, generation, reason, message, fitted, ready_reason=ready_reason)
+        else _ready(counted, generation, reason, message, fitted, ready_reason=ready_reason, held=held)
     )
     ours = (
         propagation,
@@ -199,7 +200,14 @@ class _Counted(NamedTuple):
 
 
 def _ready(
-    counted: _Counted, generation: int, reason: Reason, message: str, fitted: budget.Fitted, *, ready_reason: Reason
+    counted: _Counted,
+    generation: int,
+    reason: Reason,
+    message: str,
+    fitted: budget.Fitted,
+    *,
+    ready_reason: Reason,
+    held: str,
 ) -> Condition:
     """True means that every selected cluster has applied this generation; whether it works there is not looked at.
 
@@ -209,6 +217,8 @@ def _ready(
     missing = counted.missing
     applied = counted.selected - len(missing)
     parts = [message] if message else []
+    if missing and held:
+        parts.append(held)
     if missing:
         parts.append(f"{applied} of {counted.selected} clusters have applied generation {generation}")
         parts.extend(
@@ -233,7 +243,10 @@ def _ready(
         why = Reason.PROPAGATED if counted.selected else ready_reason or Reason.NO_CLUSTER_SELECTED
     else:
         under_way = all(phase(line.status) in {Phase.APPLIED, Phase.UNDER_WAY} for line in missing)
-        why = Reason.PROGRESSING if under_way else Reason.CHECK_CLUSTERS
+        waiting = (
+            Reason.HELD if held and not any(line.status == PropagationStatus.PENDING for line in missing) else None
+        )
+        why = (waiting or Reason.PROGRESSING) if under_way else Reason.CHECK_CLUSTERS
     status = "True" if not reason and not missing else "False"
     return Condition(ConditionType.READY, status, why, "; ".join(parts), observed_generation=generation)
 

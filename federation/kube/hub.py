@@ -61,6 +61,11 @@ class HubWriter:
         )
         return answer if isinstance(answer, Failure) else None
 
+    async def remove(self, resource: Resource, name: ObjectName) -> Failure | None:
+        """DELETE one object (revisions that are kept no longer)."""
+        answer = await self.connection.request("DELETE", resource.path(name), accept=METADATA)
+        return answer if isinstance(answer, Failure) else None
+
     async def read(self, resource: Resource, name: ObjectName) -> StoredObject | Failure:
         """One object as it is now; NOT_FOUND when there is none."""
         return await self._read(resource, name, decoding.stored)

@@ -52,13 +52,19 @@ class Watches:
 
     def system(self, resource: Resource, sink: Sink[StoredObject]) -> Reflector[StoredObject]:
         """Objects of one resource in the system namespace."""
+        return self.stored(resource, self._namespace, sink, lambda _: None)
+
+    def stored(
+        self, resource: Resource, namespace: str, sink: Sink[StoredObject], on_change: OnChange
+    ) -> Reflector[StoredObject]:
+        """Objects of one resource in a namespace, "" for all."""
         collection = Collection(
-            path=resource.collection(self._namespace),
+            path=resource.collection(namespace),
             decode=decoding.stored,
             version=lambda item: item.metadata.resource_version,
             what=resource.qualified,
         )
-        return Reflector(self._connection, collection, sink)
+        return Reflector(self._connection, collection, sink, on_change=on_change)
 
     def metadata(self, resource: Resource, sink: Sink[Metadata]) -> Reflector[Metadata]:
         """Metadata of every object of one resource."""

@@ -106,6 +106,8 @@ class Reason(enum.StrEnum):
     """Of Ready alone: no cluster has failed, and not every one has answered."""
     NO_CLUSTER_SELECTED = "NoClusterSelected"
     """Of Ready alone: there is nothing to do."""
+    HELD = "HeldByRollout"
+    """Ours, of Ready alone: a FederatedRollout has not released this generation to every selected cluster."""
 
 
 class Phase(enum.Enum):
@@ -139,6 +141,8 @@ class PropagationStatus(enum.StrEnum):
     OK = "", Phase.APPLIED
     PENDING = "Pending", Phase.UNDER_WAY
     """Ours: decided and on its way, no answer yet."""
+    HELD = "HeldByRollout", Phase.UNDER_WAY
+    """Ours: a FederatedRollout has not released anything to this cluster yet; what is there is left as it is."""
     WAITING_FOR_REMOVAL = "WaitingForRemoval", Phase.REMOVING
     CLUSTER_NOT_READY = "ClusterNotReady", Phase.CLUSTER_AWAY
     CLUSTER_CORDONED = "ClusterCordoned", Phase.CLUSTER_AWAY

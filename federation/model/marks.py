@@ -46,6 +46,15 @@ DELETION_ANNOTATION = "kubefed.io/deletion"
 IGNORE_FIELDS_ANNOTATION = "kubefed.io/ignore-fields"
 """Ours, on a federated object: its policies (core.policies). The last is a JSON list of JSON pointers."""
 
+ROLLOUT_LABEL = "kubefed.io/rollout"
+"""Ours, on a federated object: the FederatedRollout that releases changes of it, cluster by cluster."""
+
+APPROVED_ANNOTATION = "kubefed.io/rollout-approved"
+"""Ours, on a FederatedRollout: the revision and the stage that a person lets go on, as `3/canary`."""
+
+UNDONE_ANNOTATION = "kubefed.io/rollout-undone"
+"""Ours, on a FederatedRollout: the number of the revision that a person takes back."""
+
 IDENTITY_ANNOTATION = "kubefed.io/cluster-uid"
 """Ours, on a KubeFedCluster: the UID of the member's kube-system namespace, recorded at join or at first acceptance."""
 

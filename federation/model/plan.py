@@ -58,7 +58,8 @@ class Apply:
     `first`: no earlier apply of ours is known, so others may own beside us what we name. `changed`: the manifest is
     another than the last one that was accepted there. `recreation` is set where an object that is there may be
     recreated. `yields` are labels and annotations (section, key) that are never forced: where somebody else owns one,
-    his stays. `mark`: the object carries a note that this hub has created it (without a uid: it is created with one,
+    his stays. `generation`: the object's generation that had this manifest, where that is an older one (0: it is not).
+    `mark`: the object carries a note that this hub has created it (without a uid: it is created with one,
     and one that exists is adopted without). `restores`: what runs once is not created again; where it is still there
     without our label, it gets it back. `ignored` are fields that only a creation's body has.
     """
@@ -80,6 +81,7 @@ class Apply:
     mark: bool = False
     restores: bool = False
     ignored: tuple[Pointer, ...] = ()
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Compare:
     owned_digest: str
     api_version: str
     yields: frozenset[tuple[str, str]] = frozenset()
+    generation: int = 0
 
 
 class RemovalCause(enum.StrEnum):
@@ -177,6 +180,12 @@ class Keep(msgspec.Struct, frozen=True, gc=False):
     note: str = ""
 
 
+class KeepOlder(Keep, frozen=True, gc=False):
+    """The member has what it should have, and that is of an older `generation`: a rollout holds it there."""
+
+    generation: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Nothing can be done now; an event will come (cluster ready, namespace there, object gone).
@@ -215,6 +224,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     `unjoined` are names that the placement lists and no cluster has joined under. `nowhere` is why no cluster is
     selected, where that is not the object's fault; `ready_reason` is its reason in the Ready condition.
     `finalizer`: True add it before any push, False release it (nothing managed is left), None leave as is.
+    `held` is why a rollout holds clusters back, `staged` the serial of its record (core.staging).
     """
 
     generation: int
@@ -230,3 +240,5 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     unjoined: tuple[str, ...] = ()
     nowhere: str = ""
     ready_reason: Reason = Reason.OK
+    held: str = ""
+    staged: int = 0

@@ -107,3 +107,5 @@ CRDS = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "custo
 KUBEFED_CLUSTERS = Resource("core.kubefed.io", "v1beta1", "KubeFedCluster", "kubefedclusters", namespaced=True)
 KUBEFED_CONFIGS = Resource("core.kubefed.io", "v1beta1", "KubeFedConfig", "kubefedconfigs", namespaced=True)
 TYPE_CONFIGS = Resource("core.kubefed.io", "v1beta1", "FederatedTypeConfig", "federatedtypeconfigs", namespaced=True)
+ROLLOUTS = Resource("core.kubefed.io", "v1alpha1", "FederatedRollout", "federatedrollouts", namespaced=True)
+REVISIONS = Resource("core.kubefed.io", "v1alpha1", "FederatedRevision", "federatedrevisions", namespaced=True)

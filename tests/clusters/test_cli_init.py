@@ -60,7 +60,7 @@ def test_dry_runs_store_nothing(site: Site) -> None:
 def test_output_is_what_init_applies(site: Site) -> None:
     ran = site.run("init", "-o", "yaml", "--finalizer-policy", "true")
     documents = list(yaml.safe_load_all(ran.out))
-    assert [each["kind"] for each in documents].count("CustomResourceDefinition") == 4
+    assert [each["kind"] for each in documents].count("CustomResourceDefinition") == 6
     assert site.get("host", f"/api/v1/namespaces/{site.namespace}") is None
     applied = site.run("init", "--finalizer-policy=auto")
     names = [f"{each['kind'].lower()} " for each in documents]

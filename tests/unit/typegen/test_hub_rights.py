@@ -30,6 +30,18 @@ CALLERS = {
     ("core.kubefed.io", "kubefedclusters/status", "patch"): "member.JoinedMember.report",
     ("core.kubefed.io", "federatedtypeconfigs", "patch"): "types.Types: its finalizer",
     ("core.kubefed.io", "federatedtypeconfigs/status", "patch"): "types.Types",
+    **{
+        (
+            "core.kubefed.io",
+            "federatedrollouts",
+            verb,
+        ): "rollouts.Rollouts.follow: the collection is listed and followed"
+        for verb in ("list", "watch")
+    },
+    ("core.kubefed.io", "federatedrollouts/status", "patch"): "rollouts.Rollouts: the record",
+    ("core.kubefed.io", "federatedrevisions", "create"): "rollouts.Rollouts: a content that clusters may be held to",
+    ("core.kubefed.io", "federatedrevisions", "get"): "rollouts.Rollouts: the contents that clusters are held to",
+    ("core.kubefed.io", "federatedrevisions", "delete"): "rollouts.Rollouts: what no revision has any more",
     ("", "secrets", "get"): BY_NAME,
     ("", "secrets", "list"): LISTED,
     ("", "secrets", "watch"): LISTED,
