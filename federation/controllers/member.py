@@ -369,7 +369,8 @@ class JoinedMember:
         if stored is None:
             return None
         previous = stored.conditions
-        conditions = health.conditions(self.health, previous, time.time())
+        lasts = health.probe_time_lasts(len(self._world.members))
+        conditions = health.conditions(self.health, previous, time.time(), lasts=lasts)
         conditions = self._following.with_synced(conditions, time.time())
         conditions = health.with_host(conditions, self._refused_by_host, time.time())
         conditions = cordons.with_condition(conditions, self._member.cluster.cordon, time.time())

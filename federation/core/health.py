@@ -16,6 +16,8 @@ from federation.model.settings import HealthCheck
 
 PROBE_TIME_LASTS = 300.0
 """Seconds after which lastProbeTime is renewed though nothing else has changed: the controller's sign of life."""
+PROBE_TIMES = 1.0
+"""Of a large fleet so many are renewed in a second at most: with a thousand clusters each lasts three times as long."""
 
 UNSTORED: Mapping[HostRefusesReason, str] = {
     HostRefusesReason.IDENTITY: (
@@ -125,11 +127,13 @@ def assess(health: Health, probe: Probe, check: HealthCheck, now: float) -> Heal
     return replace(health, failures=failures, successes=successes, pending=pending)
 
 
-def conditions(health: Health, previous: Sequence[Mapping[str, Any]], now: float) -> list[dict[str, Any]]:
+def conditions(
+    health: Health, previous: Sequence[Mapping[str, Any]], now: float, *, lasts: float = PROBE_TIME_LASTS
+) -> list[dict[str, Any]]:
     """status.conditions of the KubeFedCluster; equal to `previous` when nothing is worth a write.
 
     lastTransitionTime moves when a condition's status does, lastProbeTime when anything else in the list does or it is
-    five minutes old. Conditions of types that are not KubeFed's are kept.
+    so many seconds old as it `lasts`. Conditions of types that are not KubeFed's are kept.
     """
     stamp = times.rfc3339(now)
     before = {str(condition.get("type")): condition for condition in previous}
@@ -148,11 +152,16 @@ def conditions(health: Health, previous: Sequence[Mapping[str, Any]], now: float
         )
     ours = [condition for condition in result if condition.get("type") in _OURS]
     unchanged = len(result) == len(previous) and all(condition == before.get(condition["type"]) for condition in ours)
-    if unchanged and all(_fresh(condition.get("lastProbeTime"), now) for condition in ours):
+    if unchanged and all(_fresh(condition.get("lastProbeTime"), now, lasts) for condition in ours):
         return [dict(condition) for condition in previous]
     for condition in ours:
         condition["lastProbeTime"] = stamp
     return result
+
+
+def probe_time_lasts(clusters: int) -> float:
+    """Seconds after which lastProbeTime is renewed in a fleet of so many clusters."""
+    return max(PROBE_TIME_LASTS, clusters / PROBE_TIMES)
 
 
 def with_host(
@@ -213,6 +222,6 @@ def _gist(message: str) -> str:
     return "".join(character for character in message if not character.isdecimal())
 
 
-def _fresh(stamp: object, now: float) -> bool:
+def _fresh(stamp: object, now: float, lasts: float) -> bool:
     when = times.moment(stamp)
-    return when is not None and 0 <= now - when.timestamp() < PROBE_TIME_LASTS
+    return when is not None and 0 <= now - when.timestamp() < lasts

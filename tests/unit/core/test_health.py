@@ -189,6 +189,9 @@ def test_conditions(state: Health, expected: list[dict[str, Any]]) -> None:
 def test_conditions_rest_until_something_changes_or_five_minutes_pass() -> None:
     first = health.conditions(_run(health.READY), [], T0)
     assert health.conditions(_run(health.READY, health.READY), first, T0 + 299) == first
+    assert health.conditions(_run(health.READY), first, T0 + 999, lasts=health.probe_time_lasts(1000)) == first
+    assert health.conditions(_run(health.READY), first, T0 + 1000, lasts=health.probe_time_lasts(1000)) != first
+    assert health.probe_time_lasts(2) == 300
     later = health.conditions(_run(health.READY), first, T0 + 300)
     assert [each["lastProbeTime"] for each in later] == ["2027-01-15T08:05:00Z"] * 2
     assert [each["lastTransitionTime"] for each in later] == [STAMP] * 2
