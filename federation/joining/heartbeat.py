@@ -1,9 +1,8 @@
 """Whether a controller runs, by the time of its last probes, as it is in the KubeFedClusters at the host.
 
-The controller updates lastProbeTime with every change and, where nothing changes, after five minutes; in a fleet of more
-than 300 clusters one of them in each second (core.health). If the newest is older, no controller runs, and every status
-may be out of date. The host's clock says how old it is: this
-machine's may be wrong.
+The controller updates lastProbeTime with every change and, where nothing changes, after five minutes; of more than 300
+clusters one in each second (core.health). If the newest is older, no controller runs, and every status may be out of
+date. The host's clock says how old it is: this machine's may be wrong.
 """
 
 import datetime as dt
