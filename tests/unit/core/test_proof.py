@@ -1,5 +1,8 @@
 """What of the hub's live answers proves a removal, and what does not."""
 
+import ast
+from pathlib import Path
+
 import msgspec
 import orjson
 import pytest
@@ -198,3 +201,15 @@ def test_a_server_that_does_not_serve_the_type_shows_no_absence() -> None:
     plain = classification.classify(404, "text/plain", b"404 page not found\n", secret=False)
     for each in (failure, plain):
         assert proof.answered(each, FEDERATED, ObjectName("ns", "web")) is each
+
+
+def test_only_the_hubs_word_makes_a_proof() -> None:
+    """Whoever removes something needs a Proof. Two modules make them: one judges, the other knows of the contact."""
+    root = Path(proof.__file__).parents[1]
+    makers = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in {"Proof", "proof.Proof"}
+    }
+    assert makers == {"core/proof.py", "controllers/proofs.py"}
