@@ -19,6 +19,13 @@ _ROOT = Path(tempfile.gettempdir(), f"federation-tests-{os.getuid()}")
 @contextmanager
 def directory() -> Iterator[Path]:
     """Where one playground can be brought up; it is down and gone afterwards."""
+    with directories() as own:
+        yield own / "playground"
+
+
+@contextmanager
+def directories() -> Iterator[Path]:
+    """Where several can be, each in a folder of its own, beside other files."""
     me = processes.identify(os.getpid())
     assert me is not None
     own = _ROOT / uuid.uuid4().hex[:8]
@@ -28,10 +35,9 @@ def directory() -> Iterator[Path]:
         own.mkdir()
         processes.remember(me, own / "owner.pid")
     try:
-        yield own / "playground"
+        yield own
     finally:
-        Playground(own / "playground", report=lambda _: None).down()
-        shutil.rmtree(own)
+        _clear(own)
 
 
 def prepare(session: pytest.Session, here: Path) -> None:
@@ -51,5 +57,11 @@ def prepare(session: pytest.Session, here: Path) -> None:
 def _clear_leftovers() -> None:
     for left in _ROOT.glob("*/"):
         if processes.find(left / "owner.pid") is None:
-            Playground(left / "playground", report=lambda _: None).down()
-            shutil.rmtree(left)
+            _clear(left)
+
+
+def _clear(own: Path) -> None:
+    for each in own.glob("*/playground.json"):
+        Playground(each.parent, report=lambda _: None).down()
+    Playground(own / "playground", report=lambda _: None).down()  # also what has no record yet
+    shutil.rmtree(own)
