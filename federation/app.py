@@ -8,6 +8,7 @@ events are written, all within 10 s, exit 0.
 import asyncio
 import os
 import signal
+import socket
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -19,10 +20,12 @@ import structlog
 from federation import logs
 from federation.controllers.capacity import Capacity
 from federation.controllers.clusters import Clusters
+from federation.controllers.continuity import Continuity
 from federation.controllers.events import Events
 from federation.controllers.fanout import Fanout
 from federation.controllers.kubefedconfig import NAME as CONFIGURATION
 from federation.controllers.kubefedconfig import Configuration
+from federation.controllers.recovery import Recovery
 from federation.controllers.rollouts import Rollouts
 from federation.controllers.sync import Sync
 from federation.controllers.triggers import ChangeSink, HostNamespaceSink, StoredSink
@@ -139,10 +142,29 @@ class Controller:
         )
         self.world.rollouts.home = namespace
         self.rollouts = Rollouts(self.world, hub, watches, events=self.events, wake=self.sync.changed)
-        clusters = StoredSink(self.clusters.objects, self.clusters.cluster_observed)
-        secrets = StoredSink(self.clusters.secrets, self.clusters.secret_observed)
-        types = StoredSink(self.types.objects, self.types.observed)
-        configs = StoredSink(self.configuration.objects, self.configuration.observed)
+        self.exchanged: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.recovery = Recovery(
+            self.world,
+            hub,
+            self.configuration.objects,
+            fanout=fanout,
+            events=self.events,
+            where=ObjectName(namespace, CONFIGURATION),
+            now=_now,
+            renew=self._renew,
+            stop=self._exchanged,
+        )
+        self.continuity = Continuity(
+            self.world, hub, self.recovery, hub_uid=hub_uid, namespace=namespace, holder=socket.gethostname(), now=_now
+        )
+        self.sync.prover.confirmed = self.continuity.confirmed
+        self.sync.prover.contradicted = self.continuity.contradicted
+        self.sync.report_overwritten(self.recovery.overwritten)
+        self.sync.report_overwrote(self.continuity.overwrote)
+        clusters = StoredSink(self.clusters.objects, self.clusters.cluster_observed, self._moved)
+        secrets = StoredSink(self.clusters.secrets, self.clusters.secret_observed, self._moved)
+        types = StoredSink(self.types.objects, self.types.observed, self._moved)
+        configs = StoredSink(self.configuration.objects, self._configured, self._moved)
         self._listed = (clusters.listed, secrets.listed, types.listed)
         of_configs = watches.system(KUBEFED_CONFIGS, configs)
         of_clusters = watches.system(KUBEFED_CLUSTERS, clusters)
@@ -175,6 +197,7 @@ class Controller:
             self._intake.keep(reflector.run, f"watch:hub:{reflector.collection.what}")
         self._workers.keep(self.events.serve, "events")
         await self.configuration.begin()
+        await self.continuity.begin()
         await self.rollouts.follow()
         for listed in self._listed:
             await listed.wait()
@@ -187,6 +210,8 @@ class Controller:
         rollouts = Workers("federatedrollout", self.rollouts.queue, self.rollouts.process)
         self._workers.keep(rollouts.serve, "rollouts")
         self._syncing.resize(self.world.settings.sync_concurrency)
+        self._workers.keep(self.continuity.serve, "continuity")
+        self._workers.keep(self.recovery.serve, "recovery")
         self._workers.keep(self.sync.sweep, "sweep")
         self._workers.keep(self.sync.reassert, "reassert")
         self.started = True
@@ -232,6 +257,24 @@ class Controller:
         self.types.kick()
         self.rollouts.kick()
 
+    def _configured(self, name: str) -> None:
+        self.configuration.observed(name)
+        self.recovery.observed(name)
+
+    def _moved(self) -> None:
+        self.world.moved += 1
+
+    def _renew(self) -> None:
+        """List all of the hub again."""
+        for reflector in self._reflectors:
+            reflector.renew()
+        self.types.renew()
+        self.rollouts.renew()
+
+    def _exchanged(self, why: str) -> None:
+        if not self.exchanged.done():
+            self.exchanged.set_result(why)
+
     def _reconfigured(self) -> None:
         self._fanout.everything()
         self.clusters.resize()
@@ -268,8 +311,12 @@ async def _run(options: Options) -> int:
         if identity is not None:
             controller = Controller(connection, identity, options.namespace)
             await _first(controller.start(), stopping)
-            await stop.wait()
+            ends: tuple[asyncio.Future[Any], ...] = (stopping, controller.exchanged)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
             await controller.stop()
+            if controller.exchanged.done():
+                log.error("controller ends, and starts anew for the other hub", reason=controller.exchanged.result())
+                return 1
     finally:
         await running.cancel()
         for listener in listeners:

@@ -5,6 +5,7 @@ is called.
 """
 
 import asyncio
+import copy
 import itertools
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ import orjson
 
 from federation.controllers.ports import Sink
 from federation.kube import decoding
+from federation.kube.reflector import ListingSink
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, Metadata, StoredObject
 from federation.model.marks import SYNC_FINALIZER
@@ -21,6 +23,8 @@ from federation.model.resources import ObjectName, Resource
 from tests.ownership import DELETED_AT, conflict, not_found
 
 T = TypeVar("T")
+
+Snapshot = tuple[dict[tuple[str, ObjectName], dict[str, Any]], int]
 
 
 class Contact:
@@ -39,6 +43,10 @@ class Contact:
 
     def kick(self) -> None:
         """Nothing waits."""
+
+    def renew(self) -> None:
+        """FakeHub.relist lists for all."""
+        self.breaks += 1
 
     def lose(self) -> None:
         self.open = False
@@ -108,6 +116,12 @@ class FakeHub:
     async def read(self, resource: Resource, name: ObjectName) -> StoredObject | Failure:
         return await self._read(resource, name, decoding.stored)
 
+    async def written(self, resource: Resource, name: ObjectName) -> Sequence[str] | Failure:
+        found = await self._read(resource, name, decoding.partial)
+        if isinstance(found, Failure):
+            return found
+        return [entry.time for entry in found.managed_fields if not entry.subresource]
+
     async def read_federated(self, resource: Resource, name: ObjectName) -> FederatedObject | Failure:
         return await self._read(resource, name, decoding.federated)
 
@@ -151,6 +165,25 @@ class FakeHub:
             (resource.qualified, name),
             merged(self.objects[resource.qualified, name], {"metadata": {"deletionTimestamp": DELETED_AT}}),
         )
+
+    def snapshot(self) -> Snapshot:
+        """Its storage as it is now."""
+        return copy.deepcopy(self.objects), next(self._versions)
+
+    def restore(self, snapshot: Snapshot, *, bump: int = 0) -> None:
+        """Put its storage back; the next revision is `bump` after that of the snapshot. Watches do not notice."""
+        objects, version = snapshot
+        self.objects = copy.deepcopy(objects)
+        self._versions = itertools.count(version + bump)
+
+    def relist(self) -> None:
+        """Every watch begins anew, with a list."""
+        for qualified, (sink, decode) in self.sinks.items():
+            bodies = [body for (what, _), body in self.objects.items() if what == qualified]
+            if isinstance(sink, ListingSink):
+                sink.listing()
+                sink.listed(str(next(self._versions)))
+            sink.replace([decode(orjson.dumps(body)) for body in bodies])
 
     def follow(self, resource: Resource, sink: Sink[Any], decode: Callable[[bytes], Any] = decoding.federated) -> None:
         """List, then watch."""

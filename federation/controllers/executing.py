@@ -6,6 +6,7 @@ when it was the last one, or when there is something new to plan.
 """
 
 import time
+from collections.abc import Callable
 
 import structlog
 
@@ -20,7 +21,7 @@ from federation.controllers.world import Track, World, including, without
 from federation.core import managedfields
 from federation.core.proof import Cause
 from federation.model.conditions import Phase, PropagationStatus
-from federation.model.observations import MAY_HAVE_COPY
+from federation.model.observations import MAY_HAVE_COPY, Observed
 from federation.model.plan import Apply, Claim, Compare, Push
 from federation.model.resources import Key, ObjectName
 from federation.runtime import metrics
@@ -42,6 +43,10 @@ class Executor:
         self._events = events
         self._changed = changed
         self._removals = Removals(events)
+        self.overwritten: Callable[[Key, str], None] = lambda key, cluster: None
+        """Recovery.overwritten."""
+        self.overwrote: Callable[[Key, str, int], None] = lambda key, cluster, applied_at: None
+        """Continuity.overwrote."""
 
     async def execute(self, cluster: str, key: Key) -> tuple[Evidence, float | None]:
         """Do what is planned for this object in this cluster now; what the lane learns of its member from that."""
@@ -68,6 +73,7 @@ class Executor:
             track.applied.setdefault(cluster, MAY_HAVE_COPY)
         copies = state.copies.get(cluster)
         lists = copies.lists if copies is not None else 0
+        before = copies.objects.get(state.target_name(name)) if copies is not None else None
         state.in_flight += 1
         try:
             prove = self._prover.of(action, state, name, cluster)
@@ -84,9 +90,20 @@ class Executor:
         if member is not None and same:
             holdups.note(member, key, name, outcome.failure)
         if state.tracks.get(name) is track and same:
-            turn = Turn(key, cluster, state, track, action, plan.generation, unconfirmed, lists)
+            turn = Turn(key, cluster, state, track, action, plan.generation, unconfirmed, lists, before)
             self._record_outcome(turn, port.manager, outcome)
         return pacing.evidence(outcome)
+
+    def _overwrote(self, turn: Turn, before: Observed) -> None:
+        """An apply has changed a copy: what was there may have been newer than what a restored hub says."""
+        applied = turn.track.applied.get(turn.cluster)
+        newer = applied is None or not applied.known or before.applied_at > applied.applied_at
+        if not before.owned_digest or not (newer or turn.name in turn.state.reverted):
+            return
+        if self._world.recovery is not None:
+            self.overwritten(turn.key, turn.cluster)
+        else:
+            self.overwrote(turn.key, turn.cluster, before.applied_at)
 
     def finish(self) -> None:
         """Nothing more is executed: report what is not reported yet."""
@@ -115,7 +132,10 @@ class Executor:
             learning.compared(turn, action, managedfields.observe(outcome.metadata, manager))
         elif isinstance(action, Apply) and outcome.metadata is not None:
             track.setbacks.pop(cluster, None)
-            learning.applied(turn, action, managedfields.observe(outcome.metadata, manager), outcome)
+            observed = managedfields.observe(outcome.metadata, manager)
+            if turn.before is not None and action.uid and turn.before.version < observed.version:
+                self._overwrote(turn, turn.before)
+            learning.applied(turn, action, observed, outcome)
         elif outcome.metadata is not None:
             track.setbacks.pop(cluster, None)
             learning.yielded(turn, manager, managedfields.observe(outcome.metadata, manager))

@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from federation.controllers.world import Track, TypeState, World
+from federation.controllers.world import NOBODY, Track, TypeState, World
 from federation.core.clusterchanges import ClusterChange
 from federation.model.observations import Cluster
 from federation.model.plan import Plan
@@ -52,6 +52,11 @@ class Fanout:
         """Settings or types changed in a way that every placement may see."""
         for name in list(self._world.types):
             self.whole_type(name)
+
+    def recheck(self) -> None:
+        """Every copy is to be applied once more, whatever is recorded of it."""
+        for state in list(self._world.types.values()):
+            wake_gradually(_rechecked(state), self._wake)
 
     def whole_type(self, type_name: str) -> None:
         """Every object of one type."""
@@ -167,6 +172,14 @@ def _holding(state: TypeState, clusters: Iterable[str]) -> Iterator[Key | None]:
     for name, track, plan in _planned(state):
         holds = plan is None or any(_holds(state, name, track, each) for each in clusters)
         yield Key(state.type.name, *name) if holds else None
+
+
+def _rechecked(state: TypeState) -> Iterator[Key]:
+    for name in list(state.tracks):
+        track = state.tracks.get(name)
+        if track is not None:
+            track.recheck = track.recheck | track.applied.keys() or NOBODY
+            yield Key(state.type.name, *name)
 
 
 def _holds(state: TypeState, name: ObjectName, track: Track, cluster: str) -> bool:

@@ -36,6 +36,13 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     """An earlier create may have succeeded: the answer to this action shows nothing about that one."""
     lists: int = 0
     """How many lists of the cluster's copies were taken in before (Copies.lists)."""
+    before: Observed | None = None
+    """The member's object before, where it was known."""
+
+    @property
+    def name(self) -> ObjectName:
+        """The federated object."""
+        return ObjectName(self.key.namespace, self.key.name)
 
     @property
     def target(self) -> ObjectName:

@@ -140,6 +140,9 @@ class HubPort(Protocol):
     async def read_federated(self, resource: Resource, name: ObjectName) -> FederatedObject | Failure:
         """One federated object as it is now."""
 
+    async def written(self, resource: Resource, name: ObjectName) -> Sequence[str] | Failure:
+        """When an object was written, status aside: the times of its managedFields as it is now."""
+
     async def read_metadata(self, resource: Resource, name: ObjectName) -> Metadata | Failure:
         """One object's metadata as it is now: asked before a removal, so that it waits for its answer only briefly."""
 
@@ -162,6 +165,9 @@ class Watch(Protocol):
 
     def kick(self) -> None:
         """End a wait: something changed that may help."""
+
+    def renew(self) -> None:
+        """List again, at once."""
 
 
 class Sink(Protocol[T_contra]):

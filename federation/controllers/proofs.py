@@ -11,7 +11,7 @@ type, the cluster's being joined and the settings while theirs do. Nothing is as
 import asyncio
 import functools
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import NamedTuple
 
 from federation.controllers import kubefedconfig
@@ -19,8 +19,9 @@ from federation.controllers.outcomes import Prove
 from federation.controllers.ports import HubPort, Watch
 from federation.controllers.readings import Readings
 from federation.controllers.world import TypeState, World
-from federation.core import proof
-from federation.core.proof import Answer, Doubt, Live, Proof
+from federation.core import holds, managedfields, proof
+from federation.core.proof import Answer, Cause, Doubt, Live, Proof
+from federation.core.restoration import Witness
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata, StoredObject
 from federation.model.marks import NAMESPACE_TYPE
@@ -62,6 +63,10 @@ class Prover:
         self._hub = hub
         self._readings = Readings(hub)
         self._followed: dict[Resource, _Followed] = {}
+        self.confirmed: Callable[[], Awaitable[str]] = _unbroken
+        """Continuity.confirmed: why it is not known that the hub has not gone back in time, or ""."""
+        self.contradicted: Callable[[str, Sequence[tuple[Resource, ObjectName]], int], Awaitable[str]] = _whole
+        """Continuity.contradicted."""
 
     def follow(
         self, resource: Resource, store: Store[StoredObject], watch: Watch, notify: Callable[[str], None]
@@ -83,11 +88,43 @@ class Prover:
         return functools.partial(self._prove, case)
 
     async def _prove(self, case: _Case) -> Proof | Doubt:
+        if (held := self._held(case)) is not None:
+            return held
         judged = await self._judged(case)
+        if isinstance(judged, Proof) and judged is not _BY_CONTACT and (why := await self.confirmed()):
+            return _unknown(why)
+        if isinstance(judged, Proof) and (why := await self._newer(case)):
+            return _unknown(why)
+        # While the hub was asked, it may have been recognised as restored, or the cluster cordoned: that is planned.
         member = self._world.members.get(case.cluster)
         if isinstance(judged, Proof) and member is not None and member.cluster.cordon is not None:
-            return Doubt(proof.Cause.STALE, "the cluster was cordoned")  # while the hub was asked; that is planned
-        return judged
+            return Doubt(proof.Cause.STALE, "the cluster was cordoned")
+        return self._held(case) or judged
+
+    def _held(self, case: _Case) -> Doubt | None:
+        """That removals are held now, whatever was planned: the next plan has it."""
+        restraints, federated = self._world.restraints, case.state.objects.get(case.name)
+        about = federated.metadata if federated is not None else Metadata(case.name.name, case.name.namespace)
+        why = holds.why(about, restraints) if restraints else ""
+        return Doubt(Cause.STALE, why) if why else None
+
+    async def _newer(self, case: _Case) -> str:
+        """Ask whether a copy that no status records is newer than the hub; "" or why that is not known."""
+        state, copies, track = case.state, case.state.copies.get(case.cluster), case.state.tracks.get(case.name)
+        observed = copies.objects.get(state.target_name(case.name)) if copies is not None else None
+        applied = track.applied.get(case.cluster) if track is not None else None
+        if case.deletion or observed is None or not observed.owned_digest:
+            return ""
+        if applied is not None and applied.known and applied.shown_by(observed):
+            return ""
+        deciding = [
+            (state.type.federated, case.name),
+            (KUBEFED_CLUSTERS, ObjectName(self._world.namespace, case.cluster)),
+        ]
+        if (around := self._world.types.get(NAMESPACE_TYPE)) is not None and state.type.in_namespaces:
+            deciding.append((around.type.federated, _namespace_of(case.name)))
+        what = f"the copy of {state.type.federated.kind} {case.name} in {case.cluster}"
+        return await self.contradicted(what, deciding, observed.applied_at)
 
     async def _judged(self, case: _Case) -> Proof | Doubt:
         state, name, planned = case.state, case.name, case.basis.object
@@ -102,6 +139,8 @@ class Prover:
             judged = await self._configured(case) or judged
         if isinstance(judged, Doubt):
             metrics.PROOFS.labels(judged.cause.value).inc()
+            if judged.cause is Cause.OLDER and planned is not None:
+                self._world.suspect(_witness(state, planned))
             await self._take_in(case, judged.moved)
             return judged
         metrics.PROOFS.labels("answer").inc()
@@ -209,6 +248,23 @@ def _unserved(live: Answer) -> bool:
 
 def _namespace_of(name: ObjectName) -> ObjectName:
     return ObjectName(name.namespace, name.namespace)
+
+
+def _witness(state: TypeState, planned: Metadata) -> Witness:
+    version = managedfields.number(planned.resource_version)
+    return Witness(state.type.federated, ObjectName(planned.namespace, planned.name), planned.uid, version)
+
+
+async def _unbroken() -> str:
+    return ""
+
+
+async def _whole(what: str, deciding: Sequence[tuple[Resource, ObjectName]], applied_at: int) -> str:
+    return ""
+
+
+def _unknown(why: str) -> Doubt:
+    return Doubt(Cause.SILENT, f"not removed: whether the hub was restored from a backup is not known: {why}")
 
 
 async def _nothing() -> Metadata | None:

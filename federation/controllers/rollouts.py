@@ -111,6 +111,11 @@ class Rollouts:
         if self._watch is not None and self._watch.failure is not None:
             self._watch.kick()
 
+    def renew(self) -> None:
+        """List all FederatedRollouts again: the hub was restored."""
+        if self._watch is not None:
+            self._watch.renew()
+
     async def close(self) -> None:
         """Stop following."""
         await self._following.cancel()

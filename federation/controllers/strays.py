@@ -24,7 +24,7 @@ SPACING = 0.1
 AGAIN = (60.0, 3600.0)
 """Seconds after which a copy is released once more (first and longest): somebody may put the label back and back."""
 LATER = 60.0
-"""Seconds after which one is looked at again whose cluster is away or cordoned, or settings are not understood."""
+"""Seconds after which one is looked at again whose cluster is away or cordoned, or while removals are held."""
 REMEMBERED = 10_000
 
 
@@ -52,7 +52,7 @@ class Strays:
         if not any(self._seen(state, name)):
             self._due.pop(key, None)
             return False
-        if self._world.settings.cautious or not any(self._found(state, name)):
+        if self._world.restraints or not any(self._found(state, name)):
             queue.add_after(key, LATER)
             return True
         wait = self._wait(key)

@@ -31,7 +31,7 @@ from federation.controllers.ports import EventRecorder, HubPort
 from federation.controllers.proofs import Prover
 from federation.controllers.strays import Strays
 from federation.controllers.world import NOBODY, Track, TypeState, World, including, without, without_status
-from federation.core import budget, cadence, planning, removal, summary
+from federation.core import budget, cadence, holds, planning, summary
 from federation.core.facts import Facts
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
@@ -95,6 +95,9 @@ class Sync:
                 return
             new = state.created.get(name) == federated.metadata.uid
             track = Track.begin(federated, self._world.members, state.newcomers, from_the_start=new)
+            if self._world.recovery is not None:
+                track.recheck = frozenset(track.applied) or NOBODY  # the stored status is of an older hub
+                state.reverted.add(name)
             if not await self._absences.clusters_left(track.applied):
                 self._queue.add_after(key, JOINING)
                 return
@@ -112,6 +115,14 @@ class Sync:
                 return
             await self._plan(key, state, federated, track)
         await self._reporter.report(key, state, federated, track)
+
+    def report_overwritten(self, overwritten: Callable[[Key, str], None]) -> None:
+        """`overwritten` is called when newer content in a member gave way to that of a restored hub."""
+        self._executor.overwritten = overwritten
+
+    def report_overwrote(self, overwrote: Callable[[Key, str, int], None]) -> None:
+        """`overwrote` is called when that may be so, while no hub is known to have been restored (continuity)."""
+        self._executor.overwrote = overwrote
 
     def ask_of_clusters(self, left: Callable[[str], Awaitable[bool]]) -> None:
         """`left` shows whether a cluster that a stored status names, and that is not known, has left."""
@@ -274,8 +285,7 @@ class Sync:
         facts = self._gatherer.gather(state, federated, track, only=news)
         if gathering.takes_long(facts):
             return None
-        part = planning.plan(facts)
-        plan = partial.merged(track, removal.defer(part) if self._world.settings.cautious else part, news)
+        plan = partial.merged(track, self._restrained(planning.plan(facts), federated), news)
         return None if plan is None else (facts, plan)
 
     def _adopt(
@@ -354,7 +364,12 @@ class Sync:
             plan = planning.plan(facts)
         if plan is not None and isinstance(facts.object, ReducedObject):
             plan = thrift.decided(facts, plan, track.plan)
-        return removal.defer(plan) if plan is not None and self._world.settings.cautious else plan
+        return self._restrained(plan, facts.object) if plan is not None else None
+
+    def _restrained(self, plan: Plan, federated: FederatedObject) -> Plan:
+        """The plan without the removals that are held now."""
+        restraints = self._world.restraints
+        return holds.restrain(plan, federated.metadata, restraints) if restraints else plan
 
     async def _read_whole(self, key: Key, state: TypeState, federated: FederatedObject) -> None:
         """What is needed of an object was not kept (its spec, its status): read it, and plan it then."""

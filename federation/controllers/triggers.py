@@ -12,6 +12,7 @@ import structlog
 
 from federation.controllers import pacing, statuswrites, strays, thrift
 from federation.controllers.fanout import Fanout, Wake, slices
+from federation.controllers.sightings import Sightings
 from federation.controllers.world import Copies, Track, TypeState, World, including
 from federation.core import claims, managedfields, proof, run_once
 from federation.core.managedfields import PartialMetadata
@@ -34,6 +35,15 @@ class FederatedSink:
         self._fanout = fanout
         self._world = world
         state.intake = self
+        self._sightings = Sightings(world, state.type.federated)
+
+    def listing(self) -> None:
+        """A list is asked for."""
+        self._sightings.listing()
+
+    def listed(self, version: str) -> None:
+        """The list that follows is of this resourceVersion."""
+        self._sightings.listed(version)
 
     def kept(self, item: FederatedObject) -> FederatedObject:
         """What is to be taken in of an object that was just read: large ones that are placed nowhere are not kept."""
@@ -63,11 +73,15 @@ class FederatedSink:
                     state.appeared(item)
                 state.exists(name)
                 state.note_deletion(item)
-                if before is None or _changed(before, item):
+                if reverted := before is not None and self._sightings.reverted(before, item):
+                    state.reverted.add(name)
+                if before is None or reverted or _changed(before, item):
                     self._changed(name, urgent=not first)
+                self._sightings.note(before, item)
                 self._compare(name, item)
             yield
         state.objects.listed()
+        self._sightings.taken()
         if first:
             yield from self._wake_strays()
         if first and state.type.is_namespace:
@@ -93,6 +107,8 @@ class FederatedSink:
         self._state.note_deletion(item)
         if before is None or _changed(before, item):
             self._changed(item.where, urgent=True)
+            self._state.reverted.discard(item.where)
+        self._sightings.note(before, item)
         self._compare(item.where, item)
 
     def left_out(self, name: ObjectName) -> None:
@@ -109,6 +125,7 @@ class FederatedSink:
         member has a copy.
         """
         meta = item.metadata
+        self._sightings.gone()
         if marks.SYNC_FINALIZER not in meta.finalizers or meta.deletion_timestamp is not None:
             self._state.vanished(item.where)
             self._gone(item.where)
@@ -351,12 +368,15 @@ class ChangeSink:
 
 
 class StoredSink:
-    """Puts whole objects into a store and notifies of each that changed."""
+    """Puts whole objects into a store and notifies of each that changed; `moved` is called where its wish has."""
 
-    def __init__(self, store: Store[StoredObject], notify: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: Store[StoredObject], notify: Callable[[str], None], moved: Callable[[], None] = lambda: None
+    ) -> None:
         self.listed = asyncio.Event()
         self._store = store
         self._notify = notify
+        self._moved = moved
 
     def replace(self, items: Iterable[StoredObject]) -> None:
         """A whole list."""
@@ -371,12 +391,15 @@ class StoredSink:
 
     def upsert(self, item: StoredObject) -> None:
         """One object."""
-        self._store.put(item.where, item)
+        before = self._store.put(item.where, item)
+        if before is None or _wish(before) != _wish(item):
+            self._moved()
         self._notify(item.where.name)
 
     def remove(self, item: StoredObject) -> None:
         """One object is gone."""
         self._store.drop(item.where)
+        self._moved()
         self._notify(item.where.name)
 
 
@@ -420,6 +443,12 @@ class HostNamespaceSink:
         federated = state.objects.get(ObjectName(name, name)) if state is not None else None
         if federated is not None and marks.COPY_ANNOTATION in federated.metadata.annotations:
             self._wake(Key(marks.NAMESPACE_TYPE, name, name))
+
+
+def _wish(stored: StoredObject) -> tuple[object, ...]:
+    """All but its status, which is ours and of which a backup may have an older one."""
+    meta = stored.metadata
+    return meta.uid, meta.labels, meta.annotations, meta.deletion_timestamp, stored.spec, stored.data
 
 
 def _another(before: FederatedObject | None, after: FederatedObject) -> bool:

@@ -91,6 +91,11 @@ class Types:
             if watch.failure is not None:
                 watch.kick()
 
+    def renew(self) -> None:
+        """List the federated objects of every type again."""
+        for _, watch, _ in self._running.values():
+            watch.renew()
+
     @property
     def synced(self) -> bool:
         """Whether every running type's federated objects have been listed, or cannot be."""

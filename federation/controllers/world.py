@@ -4,8 +4,9 @@ Only sinks (what the APIs report) and `sync` (what came of our own writes) chang
 reader who does not await sees one moment.
 """
 
+import asyncio
 import zlib
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from federation.controllers.ports import Intake, MemberPort, Watch
 from federation.controllers.rolloutindex import RolloutIndex
 from federation.core import budget, drops, fingerprints, sharing, summary, versions
 from federation.core.contention import Contention
+from federation.core.holds import Cautious, Restored, Restraint
+from federation.core.restoration import Hold, Witness
 from federation.model import bounds, marks
 from federation.model.conditions import PropagationStatus
 from federation.model.federated import FederatedObject, FederatedType, Metadata
@@ -339,7 +342,8 @@ class TypeState:
     counts pushes that members have not answered: a type has stopped when there are none. `created` are objects that
     were created since the first list and have no track yet, with their uids. `watch` follows the federated objects, and
     `intake` takes in what it brings. `deletions` are objects that are being deleted: their uids, and how often contact
-    had been lost (Watch.breaks) when that was observed.
+    had been lost (Watch.breaks) when that was observed. `reverted` are those whose content is that of a restored hub,
+    as far as nobody has changed it since.
     """
 
     type: FederatedType
@@ -348,6 +352,7 @@ class TypeState:
     missing: set[ObjectName] = field(default_factory=set)
     gone: set[ObjectName] = field(default_factory=set)
     created: dict[ObjectName, str] = field(default_factory=dict)
+    reverted: set[ObjectName] = field(default_factory=set)
     tracks: dict[ObjectName, Track] = field(default_factory=dict)
     copies: dict[str, Copies] = field(default_factory=dict)
     watch: Watch | None = None
@@ -433,6 +438,11 @@ class World:
 
     `joined` has, for every cluster that joined while we ran or waited, what that was then.
 
+    `recovery` is the hold of removals that is in force because the hub was restored, `restores` counts such holds.
+    `moved` counts changes of the hub that were observed, `newest` is the federated object with the highest
+    resourceVersion, and `suspected` are objects that were shown older than they are known to be; `noticed` wakes
+    continuity, which looks at all of it.
+
     `namespace` is this controller's own, and `system_namespaces` are those that every cluster has for itself.
     `rollouts` are those that the hub has, with the objects that name them.
     """
@@ -447,6 +457,25 @@ class World:
     left: int = 0
     joined: dict[str, int] = field(default_factory=dict)
     rollouts: RolloutIndex = field(default_factory=RolloutIndex)
+    recovery: Hold | None = None
+    restores: int = 0
+    moved: int = 0
+    newest: Witness | None = None
+    suspected: set[Witness] = field(default_factory=set)
+    noticed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def restraints(self) -> Sequence[Restraint]:
+        """What holds removals now."""
+        found: tuple[Restraint, ...] = ()
+        if self.settings.cautious:
+            found += (Cautious(),)
+        return found if self.recovery is None else (*found, Restored(self.recovery))
+
+    def suspect(self, witness: Witness) -> None:
+        """The hub has shown an object older than it is known to be."""
+        self.suspected.add(witness)
+        self.noticed.set()
 
     def joined_since(self, version: int) -> frozenset[str]:
         """The clusters that have joined since the fleet had this version; 0: since before we started, too."""

@@ -82,6 +82,7 @@ def settings(spec: Mapping[str, Any] | None) -> Settings:
         ),
         features=_features(body.get("featureGates"), default.features),
         policies=policies.of_spec(body.get(_POLICIES)),
+        recovery_hold=_recovery(checks.mapping(body.get("recovery"), "spec.recovery")),
     )
 
 
@@ -241,6 +242,12 @@ def _health(body: Mapping[str, Any]) -> HealthCheck:
         ),
         timeout=duration(body.get("timeout"), f"{where}.timeout", default=default.timeout),
     )
+
+
+def _recovery(body: Mapping[str, Any]) -> float | None:
+    if body.get("holdDuration") is None:
+        return None
+    return duration(body.get("holdDuration"), "spec.recovery.holdDuration", default=0.0)
 
 
 def _period(health: Mapping[str, Any]) -> float:

@@ -10,15 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple, assert_never
 
-import msgspec
-
 from federation.core import claims, parsing
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType, Placement
 from federation.model.observations import Missing, Observation, Observed
-from federation.model.plan import Action, Apply, Delete, Plan, Refuse, Release, RemovalCause, RemovalReason, Wait
+from federation.model.plan import Action, Delete, Refuse, Release, RemovalCause, RemovalReason, Wait
 from federation.model.policies import Deletion
 from federation.model.resources import CRDS, NAMESPACES
 
@@ -29,8 +27,6 @@ _CONTENTS = {
     "persistentvolumes": "its data",
 }
 """Types whose copies have contents that are not the federated object's own."""
-
-DEFERRED = "nothing is removed while the KubeFedConfig is invalid: its events say what is wrong with it"
 
 
 class Rules(NamedTuple):
@@ -102,25 +98,6 @@ def with_reason(action: Action, reason: RemovalReason) -> Action:
     if isinstance(action, Release) and not action.keep_label:
         before = action.reason if action.reason is not None else RemovalReason()
         return replace(action, reason=replace(reason, kept=before.kept, unexpected=before.unexpected))
-    return action
-
-
-def defer(plan: Plan) -> Plan:
-    """The plan without what removes an object, or our mark from it, and without leave to recreate one.
-
-    For as long as the KubeFedConfig is not understood (Settings.cautious): objects are created and updated meanwhile.
-    """
-    return msgspec.structs.replace(
-        plan, actions={cluster: _deferred(action) for cluster, action in plan.actions.items()}
-    )
-
-
-def _deferred(action: Action) -> Action:
-    match action:
-        case Delete() | Release():
-            return Wait(PropagationStatus.WAITING_FOR_REMOVAL, DEFERRED)
-        case Apply() if action.recreation is not None:
-            return replace(action, recreation=None)
     return action
 
 

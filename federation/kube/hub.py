@@ -74,6 +74,14 @@ class HubWriter:
         """One federated object as it is now; NOT_FOUND when there is none."""
         return await self._read(resource, name, decoding.federated)
 
+    async def written(self, resource: Resource, name: ObjectName) -> Sequence[str] | Failure:
+        """When an object was written, status aside: the times of its managedFields as it is now."""
+        answer = await self.connection.request("GET", resource.path(name), accept=METADATA, deadline=PROOF_DEADLINE)
+        found = await _read(answer, decoding.partial, f"the hub's answer is not the metadata of a {resource.kind}")
+        if isinstance(found, Failure):
+            return found
+        return [entry.time for entry in found.managed_fields if not entry.subresource]
+
     async def read_metadata(self, resource: Resource, name: ObjectName) -> Metadata | Failure:
         """One object's metadata as it is now, within the time that a removal waits for its proof."""
         answer = await self.connection.request("GET", resource.path(name), accept=METADATA, deadline=PROOF_DEADLINE)

@@ -180,7 +180,8 @@ class Reflector(Generic[T]):
         self._kick = asyncio.Event()
         self._failures = self._expired = 0
         self._opened = -1.0
-        self._away = False
+        self._away = self._again = False
+        self._watching: asyncio.Timeout | None = None
         self._lost = True
         self._reported = False
         self._events = metrics.WATCH_EVENTS.labels(connection.name)
@@ -193,13 +194,21 @@ class Reflector(Generic[T]):
         """Try again at once: something has changed that may help (the type was installed, rights were granted)."""
         self._kick.set()
 
+    def renew(self) -> None:
+        """List again, at once: what was observed may be of a store that is no more."""
+        self._again = True
+        self.breaks += 1  # what it has shown until now proves nothing
+        self._kick.set()
+        if self._watching is not None:
+            self._watching.reschedule(0.0)
+
     async def run(self) -> None:
         """Observe the collection until cancelled."""
         while True:
             began = time.monotonic()
-            listing = not self._version
+            listing = self._again or not self._version
             try:
-                failure = await (self._relist() if listing else self._watch())
+                failure = await (self._relist() if listing else self._watched())
             finally:
                 self.open = False
             if failure is not None:
@@ -274,7 +283,18 @@ class Reflector(Generic[T]):
         self._away = False
         return _counted(version) and _counted(self._version) and int(version) < int(self._version)
 
+    async def _watched(self) -> Failure | None:
+        """`_watch`, unless it is ended because the list is to be read again."""
+        try:
+            async with asyncio.timeout(None) as self._watching:
+                return await self._watch()
+        except TimeoutError:
+            return None
+        finally:
+            self._watching = None
+
     async def _relist(self) -> Failure | None:
+        self._again = False
         if isinstance(self._sink, ListingSink):
             self._sink.listing()
         try:

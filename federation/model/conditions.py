@@ -9,6 +9,17 @@ import enum
 from typing import Self
 
 
+class HubRestoredReason(enum.StrEnum):
+    """Why the condition HubRestored of a KubeFedConfig is as it is."""
+
+    RESTORED = "Restored"
+    """The hub went back to an earlier state: removals are held."""
+    APPROVED = "Approved"
+    """A person has let removals go on."""
+    TIME_OVER = "TimeOver"
+    """They went on after the time that spec.recovery.holdDuration sets."""
+
+
 class ConditionType(enum.StrEnum):
     """The conditions that the controller writes on a federated object, and Ready on a FederatedTypeConfig.
 

@@ -51,3 +51,5 @@ class Settings:
     features: frozenset[str] = frozenset({"PushReconciler"})
     policies: Policies = NOTHING_SAID
     cautious: bool = False
+    recovery_hold: float | None = None
+    """Seconds after which removals that are held because the hub was restored go on; None: when a person says so."""

@@ -72,6 +72,10 @@ PROOFS = Counter(
     "What the hub, asked before a removal, said: answer or contact (it stands), stale, older or silent (it does not).",
     ["result"],
 )
+HUB_RESTORED = Gauge("federation_hub_restored", "1 while removals are held because the hub was restored from a backup.")
+HUB_RESTORATIONS = Counter(
+    "federation_hub_restorations_total", "How often the hub was recognised to have gone back to an earlier state."
+)
 HUB_REFUSALS = Counter(
     "federation_hub_refusals_total", "Writes that the hub refused, by what: finalizer, status, event.", ["type", "what"]
 )

@@ -17,7 +17,8 @@
     "successThreshold" $values.clusterHealthCheckSuccessThreshold
     "timeout" $values.clusterHealthCheckTimeout)
   "syncController" $values.syncController
-  "statusController" $values.statusController -}}
+  "statusController" $values.statusController
+  "recovery" $values.recovery -}}
 {{- range $block, $fields := $blocks -}}
   {{- $set := dict -}}
   {{- range $field, $value := $fields -}}

@@ -71,6 +71,9 @@ class FakeWatch:
     def kick(self) -> None:
         self.kicks += 1
 
+    def renew(self) -> None:
+        self.synced = False
+
     def fail(self, failure: Failure | None) -> None:
         self.failure = failure
         self._on_change(self)

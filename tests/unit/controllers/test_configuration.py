@@ -13,10 +13,12 @@ from federation.controllers.events import Events
 from federation.controllers.kubefedconfig import Configuration
 from federation.controllers.triggers import StoredSink
 from federation.controllers.world import World
-from federation.core import removal
+from federation.core import holds
+from federation.core.holds import Cautious
 from federation.kube import decoding
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
+from federation.model.federated import Metadata
 from federation.model.plan import Apply, Delete, Keep, Plan, Recreation, Release, Wait
 from federation.model.resources import CRDS, KUBEFED_CONFIGS, NAMESPACES, ObjectName
 from federation.model.settings import Settings
@@ -249,8 +251,13 @@ def test_a_cautious_plan_takes_nothing_away() -> None:
     apply = Apply(b"{}", "d", "v1", recreation=Recreation(b"{}"))
     keep = Keep("d", "e")
     plan = Plan(1, {"a": Delete("u"), "b": Release("u"), "c": apply, "d": keep})
-    wait = Wait(PropagationStatus.WAITING_FOR_REMOVAL, removal.DEFERRED)
-    assert removal.defer(plan).actions == {"a": wait, "b": wait, "c": replace(apply, recreation=None), "d": keep}
+    wait = Wait(PropagationStatus.WAITING_FOR_REMOVAL, holds.CAUTIOUS)
+    assert holds.restrain(plan, Metadata(name="web"), [Cautious()]).actions == {
+        "a": wait,
+        "b": wait,
+        "c": replace(apply, recreation=None),
+        "d": keep,
+    }
 
 
 @virtual

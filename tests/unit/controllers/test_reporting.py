@@ -76,6 +76,9 @@ class Hub:
     async def read_federated(self, *_: Any) -> FederatedObject:
         raise AssertionError("nothing is missing")
 
+    async def written(self, *_: Any) -> list[str]:
+        raise AssertionError("nothing is removed")
+
     async def read_metadata(self, *_: Any) -> Metadata:
         raise AssertionError("nothing is removed")
 

@@ -63,6 +63,9 @@ class HubWatch:
     def kick(self) -> None:
         self.kicked.set()
 
+    def renew(self) -> None:
+        self.kicked.set()
+
     def ends(self, failure: Failure | None) -> None:
         """From now on the hub answers so."""
         self.failure = failure

@@ -76,6 +76,7 @@ def test_a_whole_config_of_kubefeds() -> None:
             },
             "syncController": {"maxConcurrentReconciles": 4, "adoptResources": "Disabled"},
             "statusController": {"maxConcurrentReconciles": 5},
+            "recovery": {"holdDuration": "24h"},
         }
     ) == Settings(
         namespaced=True,
@@ -88,6 +89,7 @@ def test_a_whole_config_of_kubefeds() -> None:
         adopt_resources=False,
         status_concurrency=5,
         features=frozenset({"SchedulerPreferences"}),
+        recovery_hold=86_400.0,
     )
 
 
@@ -126,6 +128,7 @@ def test_settings_stay_within_our_limits() -> None:
             "spec.statusController.maxConcurrentReconciles",
             id="string-number",
         ),
+        pytest.param({"recovery": {"holdDuration": "0s"}}, "spec.recovery.holdDuration", id="no-hold"),
         pytest.param({"featureGates": [{"name": "Magic"}]}, "spec.featureGates[0].name", id="gate"),
         pytest.param(
             {"featureGates": [{"name": "PushReconciler", "configuration": "On"}]},

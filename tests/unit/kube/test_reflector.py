@@ -669,3 +669,38 @@ def test_a_member_that_sends_objects_without_end_is_left_alone_until_it_has_fewe
         await task
 
     test()
+
+
+@virtual
+async def test_an_open_watch_ends_when_all_is_to_be_listed_anew() -> None:
+    server = Server([listed("10", item("a", 3)), listed("5", item("b", 4))], [[1000.0]])
+    following = Following(server)
+    asyncio.get_running_loop().call_later(20, following.reflector.renew)
+    await following.run(40)
+    assert server.verbs() == ["list", "watch@10", "list", "watch@5"]
+    assert server.times("list")[1] == 20
+    assert following.sink.holds == {"b": "4"}
+
+
+@virtual
+async def test_a_list_that_is_under_way_by_then_is_asked_for_once_more() -> None:
+    class Slow(Server):
+        async def request(self, method: str, path: str, **how: Any) -> Answer | Failure:
+            answer = await super().request(method, path, **how)
+            await asyncio.sleep(10)
+            return answer
+
+    server = Slow([listed("10", item("a", 3)), listed("5", item("b", 4))], [[1000.0]])
+    following = Following(server)
+    asyncio.get_running_loop().call_later(5, following.reflector.renew)
+    await following.run(40)
+    assert server.verbs() == ["list", "list", "watch@5"]
+
+
+@virtual
+async def test_a_reflector_that_waits_lists_at_once() -> None:
+    server = Server([listed("10", item("a", 3)), listed("5", item("b", 4))], [refused(retry_after=30.0), [1000.0]])
+    following = Following(server)
+    asyncio.get_running_loop().call_later(5, following.reflector.renew)
+    await following.run(20)
+    assert server.verbs() == ["list", "watch@10", "list", "watch@5"]

@@ -42,6 +42,15 @@ CALLERS = {
     ("core.kubefed.io", "federatedrevisions", "create"): "rollouts.Rollouts: a content that clusters may be held to",
     ("core.kubefed.io", "federatedrevisions", "get"): "rollouts.Rollouts: the contents that clusters are held to",
     ("core.kubefed.io", "federatedrevisions", "delete"): "rollouts.Rollouts: what no revision has any more",
+    ("core.kubefed.io", "kubefedconfigs/status", "patch"): "recovery.Recovery: the condition HubRestored",
+    **{
+        (
+            "coordination.k8s.io",
+            "leases",
+            verb,
+        ): "continuity.Continuity: the Lease by which a restored hub is recognised"
+        for verb in ("create", "get", "patch")
+    },
     ("", "secrets", "get"): BY_NAME,
     ("", "secrets", "list"): LISTED,
     ("", "secrets", "watch"): LISTED,
