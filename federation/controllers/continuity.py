@@ -237,7 +237,7 @@ class Continuity:
         known = self._known
         if known is None:
             self._take(found)
-            self._vouched = found.renewed if found.hold is None else ""
+            self._vouched = found.renewed
             self._stored = found.hold.id if found.hold is not None else None
             if found.hold is not None:
                 self._reaction.begin(found.hold, known=True)

@@ -45,7 +45,7 @@ def copy(fields: dict[str, Any], others: dict[str, Any] | None = None, **content
     return {"metadata": metadata, **content}
 
 
-OURS = {
+OURS: dict[str, Any] = {
     "f:metadata": {
         "f:labels": {f"f:{marks.MANAGED_LABEL}": {}, "f:app": {}},
         "f:annotations": {f"f:{marks.CREATED_ANNOTATION}": {}, "f:note": {}},

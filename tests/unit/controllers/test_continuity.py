@@ -335,7 +335,6 @@ async def test_a_hub_that_was_restored_while_no_controller_ran_removes_nothing()
     made.rig.hub.restore(snapshot)
     async with watched(after=made.rig, now=clock) as again:
         await asyncio.sleep(60)
-        assert again.held
         assert (again.rig.data("m1"), again.rig.data("m2")) == ("b", "b")
         assert again.rig.lines()["m2"] == "WaitingForRemoval"
         assert again.rig.world.recovery is not None
@@ -343,6 +342,32 @@ async def test_a_hub_that_was_restored_while_no_controller_ran_removes_nothing()
         await asyncio.sleep(60)
         assert not again.held
         assert again.rig.data("m2") is None
+
+
+@virtual
+async def test_a_backup_that_has_an_earlier_hold_hides_nothing() -> None:
+    async with watched(now=clock) as made:
+        wish(made.rig, "m1")
+        await asyncio.sleep(30)
+        snapshot = made.rig.hub.snapshot()
+        wish(made.rig, "m1", "m2")
+        await asyncio.sleep(30)
+        made.rig.hub.restore(snapshot)
+        await asyncio.sleep(30)
+        hold = made.rig.world.recovery
+        assert hold is not None
+        made.annotate(restoration.APPROVED_ANNOTATION, hold.id)
+        later = made.rig.hub.snapshot()  # our Lease still has the hold
+        await asyncio.sleep(30)
+        wish(made.rig, "m2")
+        await asyncio.sleep(30)
+    made.rig.hub.restore(later)
+    async with watched(after=made.rig, now=clock) as again:
+        again.annotate(restoration.APPROVED_ANNOTATION, hold.id)
+        await asyncio.sleep(60)
+        assert again.rig.data("m2") == "b"
+        assert again.rig.world.recovery is not None
+        assert again.rig.world.recovery.id != hold.id
 
 
 @virtual
