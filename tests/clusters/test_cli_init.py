@@ -121,7 +121,7 @@ def test_server_that_does_not_answer(site: Site) -> None:
 
 def test_user_without_rights(site: Site) -> None:
     ran = site.run("init", code=1, kubeconfig=site.limited("host", []))
-    assert ran.err.startswith("error: host: apply customresourcedefinition federatedtypeconfigs.core.kubefed.io: ")
+    assert ran.err.startswith("error: host: apply customresourcedefinition federatedrevisions.core.kubefed.io: ")
     assert "cannot patch resource" in ran.err
     assert "next: ask an admin" in ran.err
 
