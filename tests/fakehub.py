@@ -15,7 +15,7 @@ import orjson
 
 from federation.controllers.ports import Sink
 from federation.kube import decoding
-from federation.kube.reflector import ListingSink
+from federation.kube.sinks import ListingSink
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, Metadata, StoredObject
 from federation.model.marks import SYNC_FINALIZER
@@ -35,7 +35,7 @@ class Contact:
         self.synced = True
         self.contact = 0.0
         self.open = True
-        self.breaks = 0
+        self.breaks = self.restored = 0
         self.since = float("-inf")
 
     async def run(self) -> None:

@@ -227,6 +227,10 @@ class FakeMember:
         self._drop(stored, path)
         self._changed(resource, stored)
 
+    def rewind_versions(self, version: int) -> None:
+        """Its store counts from here again."""
+        self._versions = itertools.count(version + 1)
+
     def touch(self, resource: Resource, name: ObjectName) -> None:
         """What `objects` has is shown as a change."""
         self._changed(resource, self.objects[resource.qualified, name])

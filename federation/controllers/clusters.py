@@ -253,7 +253,7 @@ class Clusters:
             secret=self._secret_in_use,
             events=self._events,
         )
-        self._joined[name] = joined
+        self._joined[name] = self._world.members[name].live = joined
         self._world.clusters_version += 1
         if not stored.conditions:  # no controller has known it
             self._world.joined[name] = self._world.clusters_version

@@ -29,6 +29,8 @@ REMEMBERED = 4096
 DWELL = 2.0
 """Seconds that a failure must last before its event is posted: objects that are applied together, in any order, fail
 for a moment."""
+TOGETHER = 10.0
+"""Seconds within which the copies of a cluster that no federated object stands behind share an event."""
 NAMED = 10
 """Clusters that one event names; the status has them all."""
 FAILED = "PropagationFailed"
@@ -68,6 +70,8 @@ class Events:
         self._warned: OrderedDict[Key, int] = OrderedDict()
         self._refused: OrderedDict[Key, str] = OrderedDict()
         self._rivals: OrderedDict[Key, dict[str, tuple[str, ...]]] = OrderedDict()
+        self._strays: dict[tuple[str, str, str], list[str]] = {}
+        """By cluster, type and reason."""
 
     def status_changed(self, key: Key, federated: FederatedObject, before: Status, after: Status) -> None:
         """A status was written: record an event where propagation began to fail, or works again."""
@@ -110,21 +114,39 @@ class Events:
         self._record_for_cluster(key, RECREATING, why, cluster)
 
     def removed(self, key: Key, cluster: str, why: str) -> None:
-        """A copy left a cluster, and not because its user deleted the object: the event has the reason."""
-        self._record_for_cluster(key, REMOVED, why, cluster)
+        """A copy left a cluster, and not because its user deleted the object: the event has the reason.
 
-    def _record_for_cluster(self, key: Key, reason: str, why: str, cluster: str) -> None:
-        """Record what happened in one cluster; clusters in which it happens at about the same time share an event."""
+        It is the KubeFedCluster's where there is no federated object, one for all that go for the same reason.
+        """
+        if self._record_for_cluster(key, REMOVED, why, cluster):
+            return
+        if not self._strays:
+            asyncio.get_running_loop().call_later(TOGETHER, self._tell_of_strays)
+        self._strays.setdefault((cluster, key.type, why), []).append(str(ObjectName(key.namespace, key.name)))
+
+    def _tell_of_strays(self) -> None:
+        strays, self._strays = self._strays, {}
+        for (cluster, kind, why), names in strays.items():
+            member = self._world.members.get(cluster)
+            if member is not None and member.live is not None:
+                member.live.tell(REMOVED, f"{kind} {_named(tuple(names))}: {why}")
+
+    def _record_for_cluster(self, key: Key, reason: str, why: str, cluster: str) -> bool:
+        """Record what happened in one cluster; clusters in which it happens at about the same time share an event.
+
+        False where there is no federated object to record it for.
+        """
         state = self._world.types.get(key.type)
         federated = state.objects.get(ObjectName(key.namespace, key.name)) if state is not None else None
         if federated is None:
-            return
+            return False
         waiting = self._waiting.get(key, [])
         for place, event in enumerate(waiting):
             if (event.reason, event.message) == (reason, why):
                 waiting[place] = replace(event, clusters=(*event.clusters, cluster))
-                return
+                return True
         self._record(key, _Event(federated.metadata, "Normal", reason, why, (cluster,)), after=DWELL)
+        return True
 
     def _record_rivals(self, key: Key, federated: FederatedObject, before: Status) -> None:
         """Another hub places the object where we have it: one event per cluster and hubs, however often they flap."""
@@ -214,6 +236,7 @@ class Events:
 
     async def finish(self, seconds: float) -> int:
         """Post all that waits, also for its time; `serve` has ended. How many are lost: the hub did not accept them."""
+        self._tell_of_strays()
         for key in list(self._waiting):
             self._post(key)
         return await self._poster.finish(seconds)

@@ -22,7 +22,7 @@ from federation.core import managedfields
 from federation.core.proof import Cause
 from federation.model.conditions import Phase, PropagationStatus
 from federation.model.observations import MAY_HAVE_COPY, Observed
-from federation.model.plan import Apply, Claim, Compare, Push
+from federation.model.plan import Apply, Claim, Compare, Delete, Push, Release
 from federation.model.resources import Key, ObjectName
 from federation.runtime import metrics
 from federation.runtime.keyqueue import KeyQueue
@@ -74,6 +74,7 @@ class Executor:
         copies = state.copies.get(cluster)
         lists = copies.lists if copies is not None else 0
         before = copies.objects.get(state.target_name(name)) if copies is not None else None
+        seen = copies.seen if copies is not None else 0
         state.in_flight += 1
         try:
             prove = self._prover.of(action, state, name, cluster)
@@ -90,7 +91,7 @@ class Executor:
         if member is not None and same:
             holdups.note(member, key, name, outcome.failure)
         if state.tracks.get(name) is track and same:
-            turn = Turn(key, cluster, state, track, action, plan.generation, unconfirmed, lists, before)
+            turn = Turn(key, cluster, state, track, action, plan.generation, unconfirmed, lists, before, seen)
             self._record_outcome(turn, port.manager, outcome)
         return pacing.evidence(outcome)
 
@@ -113,6 +114,8 @@ class Executor:
         key, cluster, track, action = turn.key, turn.cluster, turn.track, turn.action
         current = track.actions.get(cluster)
         track.pending = without(track.pending, cluster)
+        if outcome.gone and learning.contradicts(turn):
+            outcome = self._read_again(turn, outcome)
         result = outcome.status.value or "ok"
         metrics.PUSHES.labels(cluster, result).inc()
         metrics.TYPE_PUSHES.labels(key.type, result).inc()
@@ -123,7 +126,7 @@ class Executor:
             track.stale = track.stale or (outcome.doubt is not None and outcome.doubt.cause is Cause.STALE)
             # Somebody else's object: the event that shows it may have come while this was under way.
             track.stale = track.stale or outcome.status.phase is Phase.TAKEN
-        elif outcome.gone:
+        elif outcome.gone and not isinstance(action, Delete | Release):
             track.setbacks.pop(cluster, None)
             track.vanished = without(track.vanished, cluster)
             track.stale = True
@@ -133,6 +136,7 @@ class Executor:
         elif isinstance(action, Apply) and outcome.metadata is not None:
             track.setbacks.pop(cluster, None)
             observed = managedfields.observe(outcome.metadata, manager)
+            self._compare(turn, observed, outcome)
             if turn.before is not None and action.uid and turn.before.version < observed.version:
                 self._overwrote(turn, turn.before)
             learning.applied(turn, action, observed, outcome)
@@ -150,10 +154,34 @@ class Executor:
         if not track.pending or track.stale:
             self._queue.add(key, urgent=True)
 
+    def _read_again(self, turn: Turn, outcome: Outcome) -> Outcome:
+        """What is recorded is not there: that is believed when the cluster shows it twice, some time apart."""
+        if pacing.was_read(turn.track.setbacks.get(turn.cluster), time.monotonic()):
+            return outcome
+        return Outcome(
+            status=PropagationStatus.WAITING_FOR_REMOVAL,
+            message=f"the cluster shows no copy, though one is recorded: asked again in {pacing.READ_AGAIN[0]:g} s",
+            gone=True,
+        )
+
+    def _compare(self, turn: Turn, observed: Observed, outcome: Outcome) -> None:
+        """What an apply was answered with, and what was known before: a list was wrong, or the cluster was restored."""
+        member = self._world.members.get(turn.cluster)
+        live = member.live if member is not None else None
+        if live is None:
+            return
+        if learning.went_back(turn, observed, created=outcome.created):
+            live.went_back(f"the versions of its {turn.key.type}")
+        elif learning.contradicts(turn) and not outcome.created:
+            live.relist(turn.key.type)
+
     def _removed(self, turn: Turn, outcome: Outcome) -> None:
         """The member accepted a removal: its event confirms it, or the removal is sent again."""
         key, cluster, track = turn.key, turn.cluster, turn.track
         self._removals.report(turn, outcome)
+        member = self._world.members.get(cluster)
+        if outcome.removed and member is not None and member.live is not None and learning.contradicts(turn):
+            member.live.relist(key.type)  # it had not shown this copy, and may not show others
         learning.removed(turn)
         if turn.action.uid:
             leaving = pacing.delete_accepted(track.leaving.get(cluster), turn.action.uid, time.monotonic())
@@ -173,7 +201,9 @@ class Executor:
         if turn.state.type.is_namespace and (before is None or before.message != setback.message):
             # They may not have to wait for it (gathering), or say why they do (holdups).
             fanout.wake_gradually(self._world.keys_within(key.name), self._changed)
-        if outcome.recreating:
+        if outcome.gone:
+            log.info("copy is not shown", key=str(key), cluster=cluster, next_try_in_s=round(wait, 1))
+        elif outcome.recreating:
             log.info("recreating", key=str(key), cluster=cluster, reason=outcome.message)
             self._events.recreating(key, cluster, outcome.message)
         elif outcome.doubt is not None:

@@ -54,6 +54,9 @@ class Owner(Protocol):
     def listed(self) -> None:
         """Every type that is followed has been listed, or cannot be."""
 
+    def went_back(self, evidence: str) -> None:
+        """It has shown something that is older than what it had shown before."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Followed:
@@ -103,6 +106,12 @@ class Following:
         for followed in self._followed.values():
             followed.watch.kick()
 
+    def renew(self, type_name: str = "") -> None:
+        """List one type again (default: all): what was observed may be of a store that is no more."""
+        for name, followed in self._followed.items():
+            if type_name in {"", name}:
+                followed.watch.renew()
+
     def silent(self, now: float) -> list[str]:
         """All types, when no watch has had an answer for long (the member's trouble, not a type's); else none."""
         watches = [followed.watch for followed in self._followed.values()]
@@ -144,7 +153,13 @@ class Following:
         manager = gate.writer.manager
         sink = CopiesSink(self._name, manager, state, copies, wake=self._wake, fanout=self._fanout, beside=beside)
 
+        restored = 0
+
         def on_change(watch: Watch) -> None:
+            nonlocal restored
+            if watch.restored > restored:
+                restored = watch.restored
+                self._owner.went_back(f"the versions of its {name}")
             if watch.failure is not None and watch.failure.kind is FailureKind.TYPE_MISSING:
                 self._owner.missing(name)  # another version may be served: the next probe finds out
             else:

@@ -38,6 +38,8 @@ class Turn(msgspec.Struct, frozen=True, gc=False):
     """How many lists of the cluster's copies were taken in before (Copies.lists)."""
     before: Observed | None = None
     """The member's object before, where it was known."""
+    seen: int = 0
+    """The newest version that the watch of its type had shown before (Copies.seen)."""
 
     @property
     def name(self) -> ObjectName:
@@ -121,6 +123,11 @@ def applied(turn: Turn, action: Apply, observed: Observed, outcome: Outcome) -> 
             gone, does = "the object had been deleted", "deletes the object"
         elif not action.uid:
             gone, does = "our label had been removed", "takes our label off"
+        elif contest is None and _of_another_time(turn, before):
+            gone, does = (
+                "what we own was of another time: a restored cluster, or an older copy",
+                "puts an older state back",
+            )
         _contended(turn, manager=manager, fields=fields, does=does)
         what = {"manager": manager, "fields": fields[:5]} if contest else {"reason": gone}
         fought = contention.delay(track.contention.get(cluster)) > 0
@@ -143,6 +150,12 @@ def applied(turn: Turn, action: Apply, observed: Observed, outcome: Outcome) -> 
     if not observed.managed:
         turn.track.stale = True  # admission took our label off: its watch will not show it, and the plan reports that
     _seen(turn, observed, appears=True)
+
+
+def _of_another_time(turn: Turn, before: Applied) -> bool:
+    """Whether the object was seen with all fields that we own, and yet not as we had left it."""
+    known = turn.before
+    return known is not None and known.owned_digest == before.owned_digest and known.applied_at != before.applied_at
 
 
 def compared(turn: Turn, action: Compare, observed: Observed) -> None:
@@ -202,10 +215,33 @@ def conclusive(turn: Turn, outcome: Outcome) -> bool:
         return False  # nothing was removed
     if outcome.failure is not None and (outcome.failure.concerns == "member" or turn.unconfirmed):
         return False
+    if outcome.gone and outcome.status:
+        return False  # it is asked once more
     if outcome.metadata is None:
         return True
     copies = turn.state.copies.get(turn.cluster)
     return copies is not None and copies.objects.get(turn.target) is not None
+
+
+def went_back(turn: Turn, observed: Observed, *, created: bool = False) -> bool:
+    """Whether the answer to a write shows a version that there cannot be after what had been seen when it was sent.
+
+    A watch has an order: an object is not of a version that it has passed, and that it has not shown of it.
+    """
+    version, known = observed.version, turn.before
+    if known is None:
+        return created and 0 < version <= turn.seen
+    return bool(turn.action.uid) and (0 < version < known.version or known.version < version <= turn.seen)
+
+
+def contradicts(turn: Turn) -> bool:
+    """Whether a cluster that has no such object is in contradiction to what is recorded.
+
+    A list has left the copy out, or nobody has seen it since the start, while the status has its fingerprint. A member
+    that has just started, or a proxy before it, may answer so for a while; what is believed then stays behind for good.
+    """
+    recorded = turn.track.applied.get(turn.cluster)
+    return turn.unconfirmed and not turn.action.uid and recorded is not None and recorded.known
 
 
 def ended(turn: Turn) -> None:
@@ -235,7 +271,7 @@ def _seen(turn: Turn, observed: Observed, *, appears: bool) -> None:
     if known is None and _went(turn, observed):
         turn.track.stale = True  # somebody deleted it right after our write
         return
-    if known is None or known.version <= observed.version:
+    if known is None or known.version <= observed.version or went_back(turn, observed):
         copies.answer(target, observed)
     elif known != observed:
         turn.track.stale = True  # somebody changed it right after our write

@@ -39,11 +39,14 @@ TOGETHER = 0.25
 costs more than the probe."""
 SOON = 2.0
 """Seconds after which a probe is repeated that has shown nothing of a cluster yet."""
+TOLD_AGAIN = 60.0
+"""Seconds within which it is told once that the cluster was restored: each of its types shows that by itself."""
 FACTS_PERIOD = 600.0
 """Seconds between two readings of version, region and zones."""
 FACTS_LATER = 60.0
 """Seconds in which a fleet that was ready before our start is asked for them."""
 
+RESTORED = "ClusterRestored"
 _REFUSES = ClusterConditionType.HOST_REFUSES
 
 log = structlog.get_logger()
@@ -93,6 +96,7 @@ class JoinedMember:
         self._renewal = tokens.Renewal(name, hub, functools.partial(self.host_refuses, HostRefusesReason.TOKEN))
         self._facts: dict[str, Any] = {}
         self._facts_at = -FACTS_PERIOD
+        self._went_back_at = -TOLD_AGAIN
         self._verified = False
         self._turn: Turn | None = None
         self._unreported: FailureKind | None = None
@@ -218,6 +222,28 @@ class JoinedMember:
         if hint:
             self._discovery.hint(type_name)
         self._probe_now.set()
+
+    def relist(self, type_name: str) -> None:
+        """A list of this type was wrong: list again."""
+        self._following.renew(type_name)
+
+    def went_back(self, evidence: str) -> None:
+        """It was restored from a backup, or has another store: everything there is listed again and compared."""
+        if time.monotonic() - self._went_back_at < TOLD_AGAIN:
+            return
+        self._went_back_at = time.monotonic()
+        log.warning("cluster restored", cluster=self.name, evidence=evidence)
+        self.tell(
+            RESTORED,
+            f"it has gone back in time ({evidence} do): it was restored from a backup, or has another store. "
+            "Everything there is listed again, and put right where it is not as it should be",
+        )
+        self._following.renew()
+
+    def tell(self, reason: str, message: str) -> None:
+        """A warning as an event on the KubeFedCluster."""
+        if self.object is not None:
+            self._events.about(KUBEFED_CLUSTERS, self.object.metadata, "Warning", reason, message)
 
     # --- probes --------------------------------------------------------------------------------------------------
 
@@ -355,6 +381,8 @@ class JoinedMember:
         lane = self._member.lane
         if lane is not None:
             lane.resume()
+        if self._member.cluster.ready is False:
+            self._following.renew()  # its watches may have gone on, over another store
         self._following.kick()
         self._retry(self.name)
 

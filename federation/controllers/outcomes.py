@@ -30,8 +30,9 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     object (Phase.TAKEN) nobody failed. `recreating`: deleted, to be created anew once it is gone. `dropped` is
     the message about fields that the object does not have as asked (core.drops); `fully_owned`: every field of it has
     an owner. Both are None when the object was not looked at. `removed`: how our copy was, "deleted" or "released" (it
-    stays and is ours no more). `created`: nothing was there before. `gone`: nothing is there, and nothing was created.
-    `doubt`: the hub has not proven that something may be removed, so that it was not.
+    stays and is ours no more). `created`: nothing was there before. `gone`: nothing is there, and nothing was created;
+    with a status that is not believed yet. `doubt`: the hub has not proven that something may be removed, so that it
+    was not.
     """
 
     metadata: PartialMetadata | None = None

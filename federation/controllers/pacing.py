@@ -36,6 +36,10 @@ PATIENCE = 0.5
 REFUSED = {RETRY["slow"], RETRY["never"], RIGHT_MISSING}
 """What a member that answers has refused, and may refuse again."""
 
+READ_AGAIN = (30.0, 30.0)
+"""The same for a copy that the status records and its cluster does not show: it is asked once more before that is
+believed."""
+
 RECREATING = (60.0, 960.0)
 """The same for an object that was deleted to be created anew: the event of its end ends the wait."""
 
@@ -54,6 +58,8 @@ def next_setback(before: Setback | None, action: Push, outcome: Outcome, now: fl
         pace = RIGHT_MISSING
     if outcome.recreating:
         pace = RECREATING
+    elif outcome.gone:
+        pace = READ_AGAIN
     if outcome.status is PropagationStatus.DRIFTED:
         pace = DRIFTED
     if outcome.doubt is not None:
@@ -61,8 +67,13 @@ def next_setback(before: Setback | None, action: Push, outcome: Outcome, now: fl
     # Another pace starts anew: a dozen refused connections do not show how long a missing right will last.
     again = before is not None and (before.digest, before.pace) == (digest, pace)
     attempts = before.attempts + 1 if before is not None and again else 1
-    wait = delay(attempts - 1, base=pace[0], cap=pace[1])
+    wait = READ_AGAIN[0] if pace is READ_AGAIN else delay(attempts - 1, base=pace[0], cap=pace[1])
     return Setback(outcome.status, outcome.message, digest, now + wait, attempts, pace, since=now, wait=wait)
+
+
+def was_read(before: Setback | None, now: float) -> bool:
+    """Whether a cluster has shown READ_AGAIN seconds ago, too, that it has no copy (monotonic)."""
+    return before is not None and before.pace == READ_AGAIN and now - before.since >= READ_AGAIN[0]
 
 
 def is_over(setback: Setback, action: Action) -> bool:
@@ -77,7 +88,7 @@ def retried(track: Track, cluster: str, since: float, *, anew: bool) -> bool:
     What it would refuse again is left as it is, unless `anew`.
     """
     setback = track.setbacks.get(cluster)
-    if setback is None or setback.since > since or setback.not_before <= since:
+    if setback is None or setback.since > since or setback.not_before <= since or setback.pace == READ_AGAIN:
         return False
     if setback.pace == RETRY["never"] and not anew:
         return False

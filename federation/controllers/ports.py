@@ -159,6 +159,7 @@ class Watch(Protocol):
     open: bool
     breaks: int
     since: float
+    restored: int
 
     async def run(self) -> None:
         """Follow it until cancelled."""
@@ -167,7 +168,7 @@ class Watch(Protocol):
         """End a wait: something changed that may help."""
 
     def renew(self) -> None:
-        """List again, at once."""
+        """List again, of a member soon: what was observed may be wrong, or of a store that is no more."""
 
 
 class Sink(Protocol[T_contra]):
@@ -204,6 +205,19 @@ class EventPoster(Protocol):
 
     def cluster_changed(self, metadata: Metadata, ready: Mapping[str, Any]) -> None:
         """A KubeFedCluster has a new Ready condition."""
+
+
+class Live(Protocol):
+    """The living side of a joined cluster; see controllers.member."""
+
+    def relist(self, type_name: str) -> None:
+        """A list of this type was wrong: list again."""
+
+    def went_back(self, evidence: str) -> None:
+        """The cluster has shown that it is in a state of before: list everything again, and tell."""
+
+    def tell(self, reason: str, message: str) -> None:
+        """A warning as an event on the KubeFedCluster."""
 
 
 class EventRecorder(Protocol):

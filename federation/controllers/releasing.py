@@ -56,7 +56,7 @@ async def delete(action: Delete, target: Target) -> Outcome:
     if not uid:
         found = await member.read(resource, name)
         if isinstance(found, Failure):
-            return Outcome() if found.kind is FailureKind.NOT_FOUND else failed(found, "delete")
+            return Outcome(gone=True) if found.kind is FailureKind.NOT_FOUND else failed(found, "delete")
         observed = managedfields.observe(found, member.manager)
         if not observed.managed or not observed.owned_digest or observed.other_hub:
             return Outcome()
@@ -76,7 +76,7 @@ async def release(action: Release, target: Target) -> Outcome:
     metadata = await member.read(resource, name)
     if isinstance(metadata, Failure):
         if metadata.kind is FailureKind.NOT_FOUND:
-            return Outcome()
+            return Outcome(gone=not action.uid)
         return failed(metadata, "release")
     if action.uid not in {"", metadata.uid}:
         return Outcome()

@@ -1,9 +1,11 @@
 """Managed copies in members without a federated object: found, proven to be so, and released, as KubeFed does.
 
 Somebody labelled an object as managed, or a federated object went without its finalizer. Nobody updates such a copy
-any more, though its label calls it managed. It is released (label and our ownership go, the object stays), never
-deleted, and only with proof: the hub's list has ended, the hub answers 404 for the object by name, the member is
-watched and shows the copy, and no other hub owns it. Used by sync for keys that no federated object has.
+any more, though its label calls it managed. It is released (label and our ownership go, the object stays) and only with
+proof: the hub's list has ended, the hub answers 404 for the object by name, the member is watched and shows the copy,
+and no other hub owns it. It is told as an event on the KubeFedCluster, because there is no federated object that could
+have one. With the same proof a copy that we have deleted, and that is back because its member was restored, is deleted
+again. Used by sync for keys that no federated object has.
 """
 
 import time
@@ -11,8 +13,9 @@ from collections.abc import Callable, Iterator
 
 from federation.controllers.absences import Absences
 from federation.controllers.world import Track, TypeState, World
+from federation.core import removal
 from federation.model.observations import Observed
-from federation.model.plan import Basis, Plan, Release, RemovalCause, RemovalReason
+from federation.model.plan import Basis, Delete, Plan, Release, RemovalCause, RemovalReason
 from federation.model.resources import Key, ObjectName
 from federation.model.status import Status
 from federation.runtime.keyqueue import KeyQueue
@@ -62,11 +65,9 @@ class Strays:
         if not await self._absences.confirmed(state, name):
             queue.add(key)
             return True  # there is one: it is planned
-        change = f"the hub has no {state.type.federated.kind} {name}"
-        why = RemovalReason(RemovalCause.NO_OBJECT, change, kept="it stays, and is nobody's now", basis=Basis())
         track = state.tracks[name] = Track(uid="", status=Status(), applied={}, stale=False)
         track.plan = Plan(0)
-        track.actions = {cluster: Release(seen.uid, reason=why) for cluster, seen in self._found(state, name)}
+        track.actions = {cluster: _removal(state, seen) for cluster, seen in self._found(state, name)}
         queue.add_after(key, self._pause(key))
         dispatch(key, track)
         return True
@@ -93,12 +94,15 @@ class Strays:
 
     def _seen(self, state: TypeState, name: ObjectName) -> Iterator[tuple[str, Observed]]:
         """Copies, by cluster, that were last seen without a federated object."""
-        if not state.objects.synced or state.type.namespace or state.objects.get(name) is not None:
-            return  # a control plane of one namespace does not know what others of this hub have
+        if not state.objects.synced or state.objects.get(name) is not None:
+            return
         target = state.target_name(name)
         for cluster, copies in state.copies.items():
             observed = copies.objects.get(target)
-            if observed is not None and is_stray(observed):
+            if observed is None or not is_stray(observed):
+                continue
+            # A control plane of one namespace does not know what others of this hub have, but what it has deleted.
+            if not state.type.namespace or observed.uid in state.removed:
                 yield cluster, observed
 
     def _found(self, state: TypeState, name: ObjectName) -> Iterator[tuple[str, Observed]]:
@@ -109,6 +113,21 @@ class Strays:
                 continue
             if state.copies[cluster].unobservable is None:
                 yield cluster, observed
+
+
+def _removal(state: TypeState, observed: Observed) -> Delete | Release:
+    """What is done about a copy: one that we have deleted before is deleted again, any other is let go of.
+
+    But not one that has contents of others, which are back with it: somebody may have put them back on purpose.
+    """
+    kind = state.type.federated.kind
+    if observed.uid not in state.removed:
+        change, kept = f"the hub has no {kind} of its name", "it stays, and is nobody's now"
+    else:
+        change = f"the hub has no {kind} of its name, and it was deleted here before: the cluster was restored"
+        kept = "it stays, with what is in it" if removal.has_contents(state.type) else ""
+    reason = RemovalReason(RemovalCause.NO_OBJECT, change, kept=kept, basis=Basis())
+    return Release(observed.uid, reason=reason) if kept else Delete(observed.uid, reason=reason)
 
 
 def is_stray(observed: Observed) -> bool:

@@ -216,7 +216,7 @@ class CopiesSink:
             for target, item in pairs:
                 self._take(target, managedfields.observe(item, self._manager))
             yield
-        self._copies.listed = self._listed  # only now: what it contains is known
+        self._copies.listed = self._copies.seen = self._listed  # only now: what it contains is known
         self._copies.lists += 1
         for targets in slices([target for target in objects if target not in listed]):
             for target in targets:
@@ -251,6 +251,7 @@ class CopiesSink:
         """One object: drift, a label, a deletion begun, or our own write coming back."""
         target = ObjectName(item.namespace, item.name)
         observed = managedfields.observe(item, self._manager)
+        self._copies.seen = max(self._copies.seen, observed.version)
         if self._copies.outdated(target, observed):
             return
         before = self._copies.objects.put(target, observed)
@@ -262,9 +263,12 @@ class CopiesSink:
         """Gone, or its label is: in both cases no managed object is there any more."""
         target = ObjectName(item.namespace, item.name)
         known, version = self._copies.objects.get(target), managedfields.version(item)
+        self._copies.seen = max(self._copies.seen, version)
         track = self._state.tracks.get(self._state.federated_name(target))
         if track is not None and self._cluster in track.pending:
             self._copies.gone[target] = version
+        if track is not None and isinstance(track.actions.get(self._cluster), Delete):
+            self._state.removed.add(item.uid)
         if known is None or known.version > version:
             return  # not known, or made anew by us since
         self._copies.objects.drop(target)

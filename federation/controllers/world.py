@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from federation.controllers.ports import Intake, MemberPort, Watch
+from federation.controllers.ports import Intake, Live, MemberPort, Watch
 from federation.controllers.rolloutindex import RolloutIndex
+from federation.controllers.tombstones import Tombstones
 from federation.core import budget, drops, fingerprints, sharing, summary, versions
 from federation.core.contention import Contention
 from federation.core.holds import Cautious, Restored, Restraint
@@ -247,10 +248,11 @@ class Copies:
     `served` are the versions of the type that the member serves, best first; None while that is not known. `answered`
     are objects that answers to our own writes have shown since a list was asked for, which may be older; None while
     none is under way. `unwatched` are those that no watch or list has shown yet. `listed` is the resourceVersion of the
-    last list, 0 where that is no number: of what is as old, there is only what it contains. `lists` counts lists that
-    were taken in. `gone` are objects that went while a write of ours was under way, each with the version of its end:
-    the answer to that write may still come, and shows what is not there any more. `redefined` is not 0 while tracks are
-    told that the type has another definition: what they remember of the one before does not count.
+    last list, 0 where that is no number: of what is as old, there is only what it contains. `seen` is the newest
+    version that this list, or the watch since then, has shown. `lists` counts lists that were taken in. `gone` are
+    objects that went while a write of ours was under way, each with the version of its end: the answer to that write
+    may still come, and shows what is not there any more. `redefined` is not 0 while tracks are told that the type has
+    another definition: what they remember of the one before does not count.
     """
 
     __slots__ = (
@@ -260,6 +262,7 @@ class Copies:
         "lists",
         "objects",
         "redefined",
+        "seen",
         "served",
         "unobservable",
         "unwatched",
@@ -271,7 +274,7 @@ class Copies:
         self.unobservable: Wait | None = None
         self.answered: set[ObjectName] | None = None
         self.unwatched: set[ObjectName] = set()
-        self.listed = self.lists = self.redefined = 0
+        self.listed = self.seen = self.lists = self.redefined = 0
         self.gone: dict[ObjectName, int] = {}
 
     @property
@@ -343,7 +346,7 @@ class TypeState:
     were created since the first list and have no track yet, with their uids. `watch` follows the federated objects, and
     `intake` takes in what it brings. `deletions` are objects that are being deleted: their uids, and how often contact
     had been lost (Watch.breaks) when that was observed. `reverted` are those whose content is that of a restored hub,
-    as far as nobody has changed it since.
+    as far as nobody has changed it since. `removed` are copies that we have deleted.
     """
 
     type: FederatedType
@@ -353,6 +356,7 @@ class TypeState:
     gone: set[ObjectName] = field(default_factory=set)
     created: dict[ObjectName, str] = field(default_factory=dict)
     reverted: set[ObjectName] = field(default_factory=set)
+    removed: Tombstones = field(default_factory=Tombstones)
     tracks: dict[ObjectName, Track] = field(default_factory=dict)
     copies: dict[str, Copies] = field(default_factory=dict)
     watch: Watch | None = None
@@ -422,6 +426,7 @@ class TypeState:
 class Member:
     """One joined cluster: what planning sees of it, and the way to it while it has usable credentials.
 
+    `live` is whoever watches it.
     `troubles` is for every type whose last push it failed, not its object: the kind of the failure and its message.
     """
 
@@ -429,6 +434,7 @@ class Member:
     port: MemberPort | None = None
     lane: Lane[Key] | None = None
     troubles: dict[str, tuple[str, str]] = field(default_factory=dict)
+    live: Live | None = None
 
 
 @dataclass(slots=True)

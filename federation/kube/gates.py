@@ -15,15 +15,20 @@ from federation.kube import decoding, discovery, kubeconfig, watches
 from federation.kube.connection import METADATA, METADATA_LIST, Answer, Connection
 from federation.kube.listing import Budget, Collection, Listing
 from federation.kube.members import PUSH_DEADLINE, MemberWriter
-from federation.kube.reflector import Before, OnChange, OnEnd, Reflector, Sink, at_once
+from federation.kube.reflector import Before, OnChange, OnEnd, Reflector, at_once
+from federation.kube.sinks import Sink
 from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType
 from federation.model.resources import NAMESPACES, NODES, SERVICE_ACCOUNTS, ObjectName, Resource
+from federation.runtime.spacing import Spacing
 
 T = TypeVar("T")
 
 AGENT = "federation-controller"
+RELIST_DELAY, RELIST_GAP = 1.0, 0.05
+"""Seconds after an outage until a collection is listed again, and between two such lists of all members together: a
+thousand members that come back with five types each are listed within some four minutes."""
 _KUBE_SYSTEM = NAMESPACES.path(ObjectName("", "kube-system"))
 _REGION = "topology.kubernetes.io/region"
 _ZONE = "topology.kubernetes.io/zone"
@@ -101,12 +106,21 @@ class Gate:
     """One member with its current credentials."""
 
     def __init__(
-        self, name: str, spec: Mapping[str, Any], secret: Mapping[str, str], manager: str, *, before_watch: Before
+        self,
+        name: str,
+        spec: Mapping[str, Any],
+        secret: Mapping[str, str],
+        manager: str,
+        *,
+        before_watch: Before,
+        relists: Spacing,
     ) -> None:
+        """`relists` spreads the lists of all members that follow outages."""
         endpoint = kubeconfig.stored(spec, secret)
         self._connection = Connection(name, endpoint, agent=AGENT, largest=bounds.LARGEST_METADATA)
         self._budget = Budget()
         self._before_watch = before_watch
+        self._relists = relists
         self.writer = MemberWriter(self._connection, manager)
         self.renewable = not secret.get("kubeconfig")
         """Whether the controller may renew the token: not where a kubeconfig is stored, which only a person writes."""
@@ -146,6 +160,7 @@ class Gate:
             manager=self.writer.manager,
             budget=self._budget,
             before_watch=self._before_watch,
+            relists=self._relists,
         )
 
     async def discover(self) -> discovery.Discovered | Failure | None:
@@ -255,10 +270,11 @@ class Gatekeeper:
     def __init__(self, manager: str, before_watch: Before = at_once) -> None:
         self._manager = manager
         self._before_watch = before_watch
+        self._relists = Spacing(RELIST_DELAY, RELIST_GAP)
 
     def open(self, name: str, spec: Mapping[str, Any], secret: Mapping[str, str]) -> Gate:
         """A Gate from a KubeFedCluster's spec and its Secret's data. Raises Unusable."""
-        return Gate(name, spec, secret, self._manager, before_watch=self._before_watch)
+        return Gate(name, spec, secret, self._manager, before_watch=self._before_watch, relists=self._relists)
 
 
 def _read(answer: Answer | Failure, decode: Callable[[bytes], T]) -> T | Failure:

@@ -10,14 +10,17 @@ This is the first step of the architecture (docs/architecture.md). Each rule com
 - After 429 the reflector waits as long as Retry-After asks for.
 - A list that fails half way changes nothing.
 - An object that cannot be read (kube.decoding) is passed on as such, and all others are observed as usual.
-- After an outage the server's resourceVersion is compared with ours: the server may have been restored from a backup.
+- A server that was restored from a backup, or has another store, is noticed when its resourceVersion is older than
+  ours: in a list, an event, a bookmark, and after an outage at once. Its collections are listed again then.
+- After an outage of a member its collections are listed again in any case (`relists`), because the resourceVersions of
+  a restored store may have overtaken ours meanwhile. The watch goes on until then; the lists of a fleet are spread.
 """
 
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 import structlog
@@ -25,11 +28,13 @@ import structlog
 from federation.core import classification, nesting, scrubbing
 from federation.kube import decoding
 from federation.kube.connection import JSON, Connection
+from federation.kube.lines import lines
 from federation.kube.listing import Collection, Listed, Listing, too_much
+from federation.kube.sinks import GradualSink, ListingSink, Sink
 from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.runtime import backoff, metrics
-from federation.runtime.patience import Patience
+from federation.runtime.spacing import Spacing
 
 
 class Readable(Protocol):
@@ -41,7 +46,6 @@ class Readable(Protocol):
 
 
 T = TypeVar("T", bound=Readable)
-T_contra = TypeVar("T_contra", contravariant=True)
 
 IDLE_LIMIT = 85.0
 """Seconds of silence after which a watch is opened again, for a dead connection to be noticed within 90. Built-in types
@@ -61,6 +65,10 @@ EARLY = 5.0
 """A watch that ends more than so many seconds before timeoutSeconds was ended for a reason: when a
 CustomResourceDefinition changes, the server ends all watches of its type."""
 
+BACK_AGAIN = 60.0
+"""Seconds within which a watch is ended once because of an event that is older than the one before: there are
+aggregated APIs whose versions have no order."""
+
 BURST = 200
 """Events that are handled before other tasks get a turn."""
 MOST_NOTED = 1_000
@@ -70,7 +78,8 @@ _LONGEST_VERSION = 20
 _ABOUT_OBJECTS = frozenset({"ADDED", "MODIFIED", "DELETED"})
 
 OnChange = Callable[[Any], None]
-"""Called with the reflector when it first succeeds, begins or ceases to fail, or fails for another reason."""
+"""Called with the reflector when it first succeeds, begins or ceases to fail, fails for another reason, or sees that
+the server has gone back in time."""
 OnEnd = Callable[[], None]
 """Called when the server ends a watch early and without an error, as it does when the type's definition has changed."""
 
@@ -82,38 +91,6 @@ log = structlog.get_logger()
 
 async def at_once() -> None:
     """Nothing is more urgent."""
-
-
-class Sink(Protocol[T_contra]):
-    """What receives the observations: a store with its triggers."""
-
-    def replace(self, items: Iterable[T_contra]) -> None:
-        """A complete list has been read: there are these objects and no others."""
-
-    def upsert(self, item: T_contra) -> None:
-        """An object appeared or changed."""
-
-    def remove(self, item: T_contra) -> None:
-        """An object is gone, or does not match the selector any more; `item` is its last state."""
-
-
-@runtime_checkable
-class GradualSink(Protocol[T_contra]):
-    """A sink that takes in a long list in steps, between which other tasks have their turn."""
-
-    def replacing(self, items: Iterable[T_contra]) -> Iterator[None]:
-        """`replace`, a step at a time. One that is not brought to its end is followed by another."""
-
-
-@runtime_checkable
-class ListingSink(Protocol):
-    """A sink that learns of its objects from elsewhere, too, and may know something newer than the list."""
-
-    def listing(self) -> None:
-        """A list begins; `listed` follows, or this again."""
-
-    def listed(self, version: str) -> None:
-        """It has ended, and shows the collection as of this resourceVersion; `replace` follows at once."""
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -152,6 +129,7 @@ class Reflector(Generic[T]):
         on_end: OnEnd | None = None,
         before_watch: Before = at_once,
         roll: Callable[[], float] = random.random,
+        relists: Spacing | None = None,
     ) -> None:
         self.collection = collection
         self.synced = False
@@ -166,13 +144,19 @@ class Reflector(Generic[T]):
         """How often contact was lost: a watch that broke, or a request that failed."""
         self.since = time.monotonic()
         """Since when contact has not been lost (monotonic seconds)."""
+        self.restored = 0
+        """How often it was seen that the server has gone back in time; `on_change` is called then, too."""
         self._connection = connection
         self._sink = sink
         self._on_change = on_change
         self._on_end = on_end
         self._before_watch = before_watch
         self._roll = roll
-        self._version = ""
+        self._relists = relists
+        self._version = self._last = ""
+        """The resourceVersion that the watch goes on from, "" where a list is needed; and the one held before that."""
+        self._went_back_at = float("-inf")
+        self._due: float | None = None
         self._quiet = False
         """Whether the collection, since it was listed, was silent for IDLE_LIMIT."""
         self._listing = Listing(connection, collection, self._contacted)
@@ -195,12 +179,20 @@ class Reflector(Generic[T]):
         self._kick.set()
 
     def renew(self) -> None:
-        """List again, at once: what was observed may be of a store that is no more."""
-        self._again = True
-        self.breaks += 1  # what it has shown until now proves nothing
-        self._kick.set()
-        if self._watching is not None:
-            self._watching.reschedule(0.0)
+        """List again: what was observed may be of a store that is no more.
+
+        Where lists are spread (`relists`) soon, and the watch goes on until then; else at once.
+        """
+        if self._relists is None:
+            self._again = True
+            self.breaks += 1  # what it has shown until now proves nothing
+            self._kick.set()
+            if self._watching is not None:
+                self._watching.reschedule(0.0)
+        elif self._due is None and self._version:
+            self._due = self._relists.next()
+            if self._watching is not None:
+                self._watching.reschedule(self._due)
 
     async def run(self) -> None:
         """Observe the collection until cancelled."""
@@ -230,14 +222,14 @@ class Reflector(Generic[T]):
                     )
                 continue
             if failure.kind is FailureKind.EXPIRED:
-                self._version = ""
+                self._forget()
                 metrics.RELISTS.labels(self._connection.name, "expired").inc()
                 self._expired += 1
                 self._failures = self._expired  # the server answers, so failures of the outage before do not count
                 if self._expired == 1:
                     continue  # wait only if it happens again
             elif failure.kind in _MEANINGLESS:
-                self._version = ""
+                self._forget()
             self._away = self._away or (self._opened < began and failure.kind in _AWAY)
             await self._rest(failure)
 
@@ -272,23 +264,56 @@ class Reflector(Generic[T]):
         if changed and self._on_change is not None:
             self._on_change(self)
 
-    async def _restored(self) -> bool:
-        """Whether the server's resourceVersion is older than ours: then it was restored from a backup.
+    async def _older(self) -> str:
+        """The server's resourceVersion where it is older than ours: then it was restored from a backup. Else "".
 
         Such a server accepts a watch from a version in its future, and sends nothing until that is reached.
         """
         version = await self._listing.newest()
         if isinstance(version, Failure):
-            return False  # checked again when the next watch is opened
+            return ""  # checked again when the next watch is opened
         self._away = False
-        return _counted(version) and _counted(self._version) and int(version) < int(self._version)
+        return version if _earlier(version, self._version) else ""
+
+    async def _is_older(self) -> bool:
+        """After an outage: whether the server is to be listed at once; a member is listed in any case, if later."""
+        if older := await self._older():
+            self._went_back(older, self._version)
+            return True
+        if self._relists is not None:
+            self.renew()
+        return False
+
+    def _forget(self) -> None:
+        """A list is needed, which should not be older than this."""
+        self._last, self._version = self._version or self._last, ""
+
+    def _went_back(self, version: str, before: str) -> None:
+        """The server has shown a version that is older than what it had shown before."""
+        self._version = self._last = ""
+        self._went_back_at = time.monotonic()
+        self.restored += 1
+        metrics.RELISTS.labels(self._connection.name, "restored").inc()
+        log.warning(
+            "the server has gone back in time",
+            cluster=self._connection.name,
+            resource=self.collection.what,
+            version=version,
+            before=before,
+        )
+        if self._on_change is not None:
+            self._on_change(self)
 
     async def _watched(self) -> Failure | None:
-        """`_watch`, unless it is ended because the list is to be read again."""
+        """`_watch`, until the list is to be read again."""
         try:
-            async with asyncio.timeout(None) as self._watching:
+            async with asyncio.timeout_at(self._due) as self._watching:
                 return await self._watch()
         except TimeoutError:
+            if self._watching is None or not self._watching.expired():
+                raise
+            metrics.RELISTS.labels(self._connection.name, "renewed").inc()
+            self._forget()
             return None
         finally:
             self._watching = None
@@ -315,6 +340,9 @@ class Reflector(Generic[T]):
                 await asyncio.sleep(0)
         else:
             self._sink.replace(listed.items)
+        before, self._last, self._due = self._last, "", None
+        if _earlier(listed.version, before):
+            self._went_back(listed.version, before)
         self._version = listed.version  # only now: if the sink fails, the list is read again
         self._quiet = False
         self.synced = True
@@ -328,7 +356,7 @@ class Reflector(Generic[T]):
 
     async def _watch(self) -> Failure | None:
         if not self._has_room():
-            self._version = ""  # a list shows when there is less
+            self._forget()  # a list shows when there is less
             return too_much(self.collection.what)
         shortest, longest = QUIET_WATCH_SECONDS if self._quiet else WATCH_SECONDS
         seconds = shortest + int(self._roll() * (longest - shortest))
@@ -343,9 +371,7 @@ class Reflector(Generic[T]):
         async with self._connection.stream(self.collection.path, params, accept=self.collection.accept) as stream:
             if isinstance(stream, Failure):
                 return stream
-            if self._away and await self._restored():
-                metrics.RELISTS.labels(self._connection.name, "restored").inc()
-                self._version = ""
+            if self._away and await self._is_older():
                 return None
             self._report(None)
             self.contact = self._opened = time.monotonic()
@@ -359,7 +385,7 @@ class Reflector(Generic[T]):
                     return line if line.kind is not FailureKind.TIMED_OUT else None
                 self.contact = time.monotonic()
                 failure = await self._observe(line)
-                if failure is not None:
+                if failure is not None or not self._version:
                     return failure
                 seen += 1
                 if seen % BURST == 0:
@@ -375,7 +401,7 @@ class Reflector(Generic[T]):
             try:
                 event = _event.decode(line)
                 if event.type == "BOOKMARK":
-                    self._version = _bookmark.decode(event.object).metadata.resource_version
+                    self._advance(_bookmark.decode(event.object).metadata.resource_version)
                     return None
                 if event.type == "ERROR":
                     status = _error.decode(event.object)
@@ -384,7 +410,7 @@ class Reflector(Generic[T]):
             except decoding.ERRORS as error:
                 event, item = await self._observe_slowly(line, error)
         except decoding.ERRORS as error:
-            self._version = ""  # an event is lost: list again
+            self._forget()  # an event is lost: list again
             return self.collection.unreadable(error)
         self._events.inc()
         self._events_of_type.inc()
@@ -396,8 +422,14 @@ class Reflector(Generic[T]):
         else:
             self._sink.upsert(item)
         if version:  # if it cannot be read, the last one stays, and later events are sent once more
-            self._version = version
+            self._advance(version)
         return None
+
+    def _advance(self, version: str) -> None:
+        """The watch has come to this version; one that has come back has shown another store."""
+        before, self._version = self._version, version
+        if _earlier(version, before) and time.monotonic() - self._went_back_at > BACK_AGAIN:
+            self._went_back(version, before)
 
     async def _observe_slowly(self, line: bytes, error: Exception) -> tuple[_Event, T]:
         """An event about an object that does not fit. Raises what decoders raise when it is not an event at all."""
@@ -431,41 +463,6 @@ def _counted(version: str) -> bool:
     return version.isdecimal() and len(version) <= _LONGEST_VERSION
 
 
-async def lines(
-    chunks: AsyncIterator[bytes], idle: float, longest: int = bounds.LARGEST_OBJECT
-) -> AsyncIterator[bytes | Failure]:
-    """The complete lines of a stream; an incomplete last one is dropped.
-
-    Ends with a Failure when nothing came for `idle` seconds (TIMED_OUT), when the connection broke, or when a line is
-    longer than `longest` bytes, as no object is.
-    """
-    pending: list[bytes] = []
-    size = 0
-    iterator = aiter(chunks)
-    while True:
-        try:
-            with Patience(idle):
-                chunk = await anext(iterator)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            yield classification.timed_out(idle)
-            return
-        except OSError as error:
-            yield classification.unreachable(f"the watch broke: {type(error).__name__}")
-            return
-        start = 0
-        while (end := chunk.find(b"\n", start)) >= 0:
-            pending.append(chunk[start:end])
-            line = b"".join(pending)
-            pending.clear()
-            size = 0
-            start = end + 1
-            if line:
-                yield line
-        if start < len(chunk):
-            pending.append(chunk[start:])
-            size += len(chunk) - start
-            if size > longest:
-                yield Failure(FailureKind.UNEXPECTED, f"a watch event of more than {longest / (1 << 20):g} MiB")
-                return
+def _earlier(version: str, other: str) -> bool:
+    """Whether the one counts less than the other; False where one of them is no number."""
+    return _counted(version) and _counted(other) and int(version) < int(other)

@@ -6,10 +6,12 @@ from federation.core.managedfields import PartialMetadata
 from federation.kube import decoding
 from federation.kube.connection import METADATA, METADATA_LIST, Connection
 from federation.kube.listing import Budget, Collection
-from federation.kube.reflector import Before, OnChange, OnEnd, Reflector, Sink, at_once
+from federation.kube.reflector import Before, OnChange, OnEnd, Reflector, at_once
+from federation.kube.sinks import Sink
 from federation.model import bounds, marks
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.resources import Resource
+from federation.runtime.spacing import Spacing
 
 
 @runtime_checkable
@@ -90,11 +92,12 @@ def copies(
     manager: str,
     budget: Budget | None = None,
     before_watch: Before = at_once,
+    relists: Spacing | None = None,
 ) -> Reflector[PartialMetadata]:
     """Observe a member's objects of a type that have our label, with any value: "false" must be observed, too.
 
     `manager` is our field manager; while a list is read, only what concerns it is kept of each object. All types of the
-    member share its `budget`.
+    member share its `budget`. `relists` spreads the lists that follow outages.
     """
     collection = Collection(
         path=enabled.target.collection(enabled.namespace),
@@ -110,7 +113,9 @@ def copies(
         remembered=sink.remembered if isinstance(sink, RememberingSink) else _nothing,
         budget=budget or Budget(),
     )
-    return Reflector(connection, collection, sink, on_change=on_change, on_end=on_end, before_watch=before_watch)
+    return Reflector(
+        connection, collection, sink, on_change=on_change, on_end=on_end, before_watch=before_watch, relists=relists
+    )
 
 
 def _federated_version(item: FederatedObject) -> str:

@@ -48,7 +48,7 @@ class FakeWatch:
         self.synced = False
         self.contact = self.since = 0.0
         self.open, self.breaks = True, 0
-        self.kicks = 0
+        self.kicks = self.restored = self.renewals = 0
         self.running = False
         self.enabled, self.end, self.sink = enabled, end, sink
         self._member, self._on_change = member, on_change
@@ -72,7 +72,11 @@ class FakeWatch:
         self.kicks += 1
 
     def renew(self) -> None:
-        self.synced = False
+        self.renewals += 1
+
+    def go_back(self) -> None:
+        self.restored += 1
+        self._on_change(self)
 
     def fail(self, failure: Failure | None) -> None:
         self.failure = failure

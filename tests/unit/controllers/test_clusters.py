@@ -23,10 +23,10 @@ from federation.core import binding, classification
 from federation.kube.listing import too_much
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
-from federation.model.federated import Metadata, StoredObject
+from federation.model.federated import FederatedType, Metadata, StoredObject
 from federation.model.marks import IDENTITY_ANNOTATION
 from federation.model.observations import Missing
-from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, ObjectName
+from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, ObjectName, Resource
 from federation.model.settings import HealthCheck, Settings
 from federation.runtime import metrics, starting
 from federation.runtime.lane import TRIP_AFTER, Evidence
@@ -1314,3 +1314,39 @@ async def test_a_clusters_event_is_not_lost_with_an_answer() -> None:
         fleet.hub.fails = lambda verb, name: None
         await asyncio.sleep(60)
         assert [each["reason"] for each in fleet.hub.events] == ["ClusterNotReachable"]
+
+
+@virtual
+async def test_a_type_that_goes_back_in_time_has_all_types_listed_again_and_is_told_once() -> None:
+    secrets = FederatedType(
+        "secrets",
+        SECRETS,
+        Resource("types.kubefed.io", "v1beta1", "FederatedSecret", "federatedsecrets", namespaced=True),
+    )
+    async with Fleet(CONFIGMAPS, secrets) as fleet:
+        fleet.join()
+        await asyncio.sleep(15)
+        watches = fleet.gates[0].watches
+        assert [watch.renewals for watch in watches.values()] == [0, 0]
+        watches["configmaps"].go_back()
+        watches["secrets"].go_back()
+        await asyncio.sleep(15)
+        assert [watch.renewals for watch in watches.values()] == [1, 1]
+        assert [each["reason"] for each in fleet.hub.events].count("ClusterRestored") == 1
+        await asyncio.sleep(60)
+        watches["secrets"].go_back()
+        assert [watch.renewals for watch in watches.values()] == [2, 2]
+
+
+@virtual
+async def test_after_an_outage_everything_is_listed_again() -> None:
+    async with Fleet(CONFIGMAPS) as fleet:
+        site = fleet.join()
+        await asyncio.sleep(15)
+        watch = fleet.gates[0].watches["configmaps"]
+        site.identity = DOWN
+        await asyncio.sleep(60)
+        assert (fleet.ready(), watch.renewals) == (False, 0)
+        site.identity = "uid-m1"
+        await asyncio.sleep(60)
+        assert (fleet.ready(), watch.renewals) == (True, 1)

@@ -40,6 +40,7 @@ class HubWatch:
         self.synced = False
         self.contact = self.since = 0.0
         self.open, self.breaks = True, 0
+        self.restored = 0
         self.running = False
         self.kicked = asyncio.Event()
         self._follow = follow

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.kube.reflector import lines
+from federation.kube.lines import lines
 from federation.kube.transport import Closed
 from federation.model.failures import Failure
 from tests.unit.virtualtime import virtual

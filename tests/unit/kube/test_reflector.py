@@ -20,6 +20,7 @@ from federation.kube.transport import Closed
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata
 from federation.model.resources import ObjectName
+from federation.runtime.spacing import Spacing
 from tests.unit.virtualtime import settle, virtual
 
 Step = bytes | float | Exception
@@ -167,6 +168,7 @@ class Following:
         roll: Callable[[], float] = lambda: 0.0,
         sink: Sink | None = None,
         before_watch: Before = at_once,
+        relists: Spacing | None = None,
     ) -> None:
         self.server = server
         self.sink = sink or Sink()
@@ -187,6 +189,7 @@ class Following:
             on_end=lambda: self.ends.append(asyncio.get_running_loop().time()),
             before_watch=before_watch,
             roll=roll,
+            relists=relists,
         )
 
     def _changed(self, watch: Reflector[Metadata]) -> None:
