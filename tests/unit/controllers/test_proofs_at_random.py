@@ -34,7 +34,9 @@ MEMBERS = ("m1", "m2")
 REGION = {"matchLabels": {"region": "eu"}}
 SLOW = 0.2
 """Seconds that the hub takes to answer, at most."""
-BOUND = readings.MOMENT + SLOW + 0.01
+BOUND = readings.MOMENT + 2 * SLOW + 0.01
+"""Seconds that an answer may be old: shared for a moment, and another one that is waited for may have to be asked for
+twice (a shared answer that is older than what is known by now)."""
 
 Wanted = Mapping[str, frozenset[str]]
 """Members that the hub wants a copy in, by the target's plural."""
