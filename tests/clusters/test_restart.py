@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from federation.controllers import continuity
 from federation.core import sharing, summary
 from federation.model.resources import EVENTS
 from tests.clusters.fleets import Fleet
@@ -300,7 +301,8 @@ async def test_an_idle_fleet_costs_watches_and_probes_only(running: Fleet, host:
     await alone(host, namespace, FEDERATED_NAMESPACES, FEDERATED_CONFIGMAPS)
     running.controller.kill()  # with the timers of what tests before deleted
     running.controller.start()
-    await asyncio.sleep(2.5)  # longer than a status may wait
+    # Longer than a status may wait, and than until our Lease notes, once, what was listed at the start.
+    await asyncio.sleep(continuity.SHORTEST + 2.5)
 
     def spent() -> tuple[dict[str, float], float]:
         text = running.controller.metrics()
