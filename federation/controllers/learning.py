@@ -226,12 +226,17 @@ def conclusive(turn: Turn, outcome: Outcome) -> bool:
 def went_back(turn: Turn, observed: Observed, *, created: bool = False) -> bool:
     """Whether the answer to a write shows a version that there cannot be after what had been seen when it was sent.
 
-    A watch has an order: an object is not of a version that it has passed, and that it has not shown of it.
+    A watch has an order: an object is not of a version that it has passed, and that it has not shown of it. And no two
+    states of an object have one version: of that our apply has changed nothing, so our entry has the time that it had.
     """
     version, known = observed.version, turn.before
     if known is None:
         return created and 0 < version <= turn.seen
-    return bool(turn.action.uid) and (0 < version < known.version or known.version < version <= turn.seen)
+    if not turn.action.uid or not version:
+        return False
+    if version == known.version:
+        return observed.applied_at != known.applied_at
+    return version < known.version or version <= turn.seen
 
 
 def contradicts(turn: Turn) -> bool:

@@ -40,7 +40,8 @@ costs more than the probe."""
 SOON = 2.0
 """Seconds after which a probe is repeated that has shown nothing of a cluster yet."""
 TOLD_AGAIN = 60.0
-"""Seconds within which it is told once that the cluster was restored: each of its types shows that by itself."""
+"""Seconds within which it is told once that the cluster was restored: each of its types shows that by itself. And a
+type whose list was wrong is listed once: a server whose memory is not that of its store gives the same list again."""
 FACTS_PERIOD = 600.0
 """Seconds between two readings of version, region and zones."""
 FACTS_LATER = 60.0
@@ -97,6 +98,7 @@ class JoinedMember:
         self._facts: dict[str, Any] = {}
         self._facts_at = -FACTS_PERIOD
         self._went_back_at = -TOLD_AGAIN
+        self._relisted: dict[str, float] = {}
         self._verified = False
         self._turn: Turn | None = None
         self._unreported: FailureKind | None = None
@@ -224,8 +226,11 @@ class JoinedMember:
         self._probe_now.set()
 
     def relist(self, type_name: str) -> None:
-        """A list of this type was wrong: list again."""
-        self._following.renew(type_name)
+        """A list of this type was wrong: list again, but not for each of the objects that it is wrong about."""
+        now = time.monotonic()
+        if now - self._relisted.get(type_name, -TOLD_AGAIN) >= TOLD_AGAIN:
+            self._relisted[type_name] = now
+            self._following.renew(type_name)
 
     def went_back(self, evidence: str) -> None:
         """It was restored from a backup, or has another store: everything there is listed again and compared."""

@@ -1350,3 +1350,19 @@ async def test_after_an_outage_everything_is_listed_again() -> None:
         site.identity = "uid-m1"
         await asyncio.sleep(60)
         assert (fleet.ready(), watch.renewals) == (True, 1)
+
+
+@virtual
+async def test_a_type_whose_list_was_wrong_is_listed_once_a_minute() -> None:
+    async with Fleet(CONFIGMAPS) as fleet:
+        fleet.join()
+        await asyncio.sleep(15)
+        watch, live = fleet.gates[0].watches["configmaps"], fleet.world.members["m1"].live
+        assert live is not None
+        for _ in range(5):
+            live.relist("configmaps")
+            await asyncio.sleep(1)
+        assert watch.renewals == 1
+        await asyncio.sleep(60)
+        live.relist("configmaps")
+        assert watch.renewals == 2

@@ -11,7 +11,7 @@ from federation.controllers import events, pacing, strays, tombstones
 from federation.controllers.tombstones import Tombstones
 from federation.model.federated import FederatedType
 from federation.model.marks import DELETE_ADOPTED_ANNOTATION, MANAGED_LABEL
-from federation.model.resources import ObjectName
+from federation.model.resources import Key, ObjectName
 from tests.fakes import FakeMember
 from tests.ownership import Stored, not_found
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, WEB, Rig
@@ -243,6 +243,48 @@ async def test_a_list_that_has_left_out_what_is_there_is_read_again() -> None:
         assert (rig.data("m1"), rig.lines()) == ("b", {"m1": ""})
         assert live.lists == ["configmaps"]
         assert live.backs == []
+
+
+@pytest.mark.parametrize("versions", [-1, 0, 1, 3], ids=["older", "the same", "passed by the watch", "just passed"])
+@virtual
+async def test_an_answer_in_a_version_that_the_watch_has_passed_shows_a_restore(versions: int) -> None:
+    """The first write to the other store may have the very version that is known."""
+    async with Rig("m1", types=BOTH) as rig:
+        await placed(rig)
+        member, live = rig.members["m1"], Live(rig)
+        old = taken(member)
+        await asyncio.sleep(2)
+        rig.put(template={"data": {"a": "new"}})
+        await asyncio.sleep(2)
+        known = member.objects[CONFIGMAPS.target.qualified, WEB].version
+        rig.put(ObjectName("ns", "other"))
+        await asyncio.sleep(2)
+        for number in range(3):  # which the watch shows
+            member.post(CONFIGMAPS.target, ObjectName("ns", "other"), {"data": {"b": str(number)}})
+            await asyncio.sleep(1)
+        member.objects[CONFIGMAPS.target.qualified, WEB] = old
+        member.rewind_versions(known + versions - 1)
+        member.delay_events = True
+        rig.put(template={"data": {"a": "newer"}})
+        await asyncio.sleep(2)
+        assert rig.data("m1") == "newer"
+        assert live.backs == ["the versions of its configmaps"]
+
+
+@virtual
+async def test_an_apply_that_changes_nothing_shows_none() -> None:
+    async with Rig("m1", types=BOTH) as rig:
+        await placed(rig)
+        live = Live(rig)
+        rig.put(ObjectName("ns", "other"))
+        await asyncio.sleep(2)
+        track = rig.track()
+        track.recheck = track.recheck | {"m1"}
+        rig.quiet()
+        rig.sync.changed(Key("configmaps", "ns", "web"))
+        await asyncio.sleep(2)
+        assert rig.asked == {"m1": ["apply ns/web"]}
+        assert (live.backs, live.lists) == ([], [])
 
 
 @virtual
