@@ -7,6 +7,7 @@ callers use a thread. Messages never have values of the object.
 """
 
 import functools
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,7 +86,12 @@ def _environment() -> Any:
         import celpy  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise Invalid("", f"is not evaluated: {_MISSING}") from error
-    return celpy.Environment()
+    # It sets the limit for the whole process, where decoders count on it to notice what nests too deep.
+    limit = sys.getrecursionlimit()
+    try:
+        return celpy.Environment()
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _depth(tree: Any) -> int:

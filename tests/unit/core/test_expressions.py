@@ -1,6 +1,7 @@
 """CEL on members' objects: what is true, what is said where it is not, and what is not evaluated at all."""
 
 import builtins
+import sys
 from typing import Any
 
 import pytest
@@ -32,6 +33,14 @@ def fresh() -> None:
 def test_true(text: str) -> None:
     pytest.importorskip("celpy")
     assert expressions.problem([text]) == expressions.unmet([text], OBJECT, 100) == ""
+
+
+def test_the_limit_of_recursion_stays_that_of_the_process() -> None:
+    """Decoders notice by it what nests too deep."""
+    pytest.importorskip("celpy")
+    before = sys.getrecursionlimit()
+    assert expressions.unmet(["object.spec.replicas == 3"], OBJECT, 100) == ""
+    assert sys.getrecursionlimit() == before
 
 
 @pytest.mark.parametrize(
