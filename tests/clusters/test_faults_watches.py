@@ -173,7 +173,8 @@ async def test_half_open_connections_are_noticed_in_90_seconds(faulty: Faulty, n
     await faulty.until_held(faulty.m1, namespace, "drifted", "b")
     await faulty.until_held(faulty.m1, namespace, "deleted", "b")
     await faulty.until_held(faulty.m1, namespace, "changed", "c")
-    assert [each for proxy in faulty.proxies for each in proxy.requests.where(verb="list")] == []
+    lists = [each for proxy in faulty.proxies for each in proxy.requests.where(verb="list")]
+    assert [each for each in lists if each.resource != "nodes"] == []  # those are read for the zones, now and then
     await cluster_condition(faulty.host, "m2", "Synced", "False", reason="WatchFailed", message="secrets: ")
     await faulty.until_cluster("m2", "True")  # one type's trouble is its own
     faulty.to_m2.clear()
