@@ -19,7 +19,7 @@ SHORTEST_MOMENT, LONGEST_MOMENT = 0.02, 2.0
 """Seconds."""
 PLANNING_COST = 20e-6
 """Seconds between two wakes of everything for each placement: several times what planning one takes, so that a start of
-a thousand members, each of which has news three times, is not mostly planning (half of its CPU with a fourth of it)."""
+a thousand members, each of which has news several times, is not mostly planning."""
 MANY = 16
 """Clusters that change together up to which it is asked which objects they concern: else nearly all are."""
 SLICE = 1_000

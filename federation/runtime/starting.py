@@ -1,11 +1,12 @@
 """Members are taken up a number at a time: probed, identified, listed. Watches are opened when none waits for that.
 
-After a restart a thousand members are to be known again, and each of them costs three TLS handshakes and six requests.
-All at once they take so long that probes miss their deadline, and a user's change waits for all of it. In turns each is
-done soon, and what a change waits for (the lists) goes before what it does not wait for (two of the three handshakes).
+After a restart a thousand members are to be known again, and each costs several TLS handshakes and requests. All at once
+they take so long that probes miss their deadline, and a user's change waits for all of it. In turns each is done soon,
+and what a change waits for (the lists) goes before what it does not wait for (the watches, and their connections).
 """
 
 import asyncio
+import contextlib
 
 MOST = 100
 """Members that are taken up at once. Our own CPU is enough for about so many in a second."""
@@ -60,11 +61,9 @@ class Starting:
     async def over(self) -> None:
         """Wait until nobody waits for a turn or has one, but not for long."""
         if self._under_way:
-            try:
+            with contextlib.suppress(TimeoutError):  # there is always somebody: go on beside them
                 async with asyncio.timeout(LATEST):
                     await self._over.wait()
-            except TimeoutError:
-                pass  # there is always somebody: go on beside them
 
     def _one_less(self) -> None:
         self._under_way -= 1
