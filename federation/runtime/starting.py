@@ -1,8 +1,8 @@
 """Members are taken up a number at a time: probed, identified, listed. Watches are opened when none waits for that.
 
-After a restart a thousand members are to be known again, and each costs several TLS handshakes and requests. All at once
-they take so long that probes miss their deadline, and a user's change waits for all of it. In turns each is done soon,
-and what a change waits for (the lists) goes before what it does not wait for (the watches, and their connections).
+After a restart a thousand members are to be known again, and each costs several TLS handshakes and requests. If all are
+taken up at once, they take so long that probes miss their deadline, and a user's change waits for all of it. In turns
+each is done soon, and what a change waits for (the lists) goes before what it does not wait for (the watches).
 """
 
 import asyncio
