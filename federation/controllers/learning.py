@@ -17,7 +17,7 @@ from federation.core import claims, contention
 from federation.core.facts import Facts
 from federation.model import marks
 from federation.model.observations import MAY_HAVE_COPY, UNKNOWN_DIGEST, Applied, Observed, Recorded
-from federation.model.plan import Apply, Claim, Compare, Keep, KeepOlder, Plan, Push
+from federation.model.plan import Apply, Claim, Compare, Delete, Keep, KeepOlder, Plan, Push, Release
 from federation.model.resources import Key, ObjectName
 
 log = structlog.get_logger()
@@ -244,7 +244,11 @@ def contradicts(turn: Turn) -> bool:
 
     A list has left the copy out, or nobody has seen it since the start, while the status has its fingerprint. A member
     that has just started, or a proxy before it, may answer so for a while; what is believed then stays behind for good.
+    No contradiction is what goes after the cluster has accepted our removal: a watch that was opened anew meanwhile
+    (the type is served in other versions, say) does not show its end.
     """
+    if isinstance(turn.action, Delete | Release) and turn.cluster in turn.track.leaving:
+        return False
     recorded = turn.track.applied.get(turn.cluster)
     return turn.unconfirmed and not turn.action.uid and recorded is not None and recorded.known
 

@@ -21,17 +21,30 @@ from tests.clusters.fleets import fleet, host, m1, m2
 __all__ = ["faulty", "fleet", "host", "m1", "m2", "station"]
 
 _HERE = Path(__file__).parent
+_RERUN_TEXT = 600
+"""Characters of a first try's failure in the summary."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Real processes on a shared machine: a test that fails gets a second try, and the closing line counts it.
 
-    What is wrong fails twice. A rerun in the closing line is a finding, too: look at it before the next one hides.
+    What is wrong fails twice. A rerun in the closing line is a finding, too; the summary says what had failed.
     """
     for item in items:
         if _HERE in item.path.parents:
             item.add_marker(pytest.mark.clusters)
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the tests failed with that then got a second try, a line each."""
+    reruns = terminalreporter.stats.get("rerun", ())
+    if reruns:
+        terminalreporter.section("first tries that failed")
+    for report in reruns:
+        crash = getattr(report.longrepr, "reprcrash", None)
+        where = f"{crash.path}:{crash.lineno}: {crash.message}" if crash is not None else report.longreprtext
+        terminalreporter.line(f"{report.nodeid} ({report.when}): {' '.join(where.split())[:_RERUN_TEXT]}")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

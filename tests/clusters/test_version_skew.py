@@ -9,8 +9,8 @@ import copy
 import itertools
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -148,25 +148,37 @@ async def gears(fleet: Fleet, host: Api, namespace: str, tmp_path: Path) -> Asyn
     """Three members and a hub that know version v1; afterwards none knows any."""
     async with fleet.api("m1") as m1, fleet.api("m2") as m2, fleet.api("m3") as m3:
         members = {"m1": m1, "m2": m2, "m3": m3}
-        await install(OLD, *members.values())
-        await fleet.enable(enabling.Request(crd=OLD))
-        await fleet.join("m3")
-        await cluster_condition(host, "m3", "Ready", "True")
-        await type_status(host, NAME, propagationController="Running")
-        await federated_namespace(host, namespace, ALL)
-        yield Gears(fleet, host, members, namespace, tmp_path)
-        for found in await host.items(FEDERATED_GEARS):
-            await host.delete(FEDERATED_GEARS, found["metadata"]["namespace"], found["metadata"]["name"])
-        for found in await host.items(FEDERATED_GEARS):
-            await gone(host, FEDERATED_GEARS, found["metadata"]["namespace"], found["metadata"]["name"])
-        await fleet.unjoin("m3")
-        await fleet.disable(NAME)
-        await host.delete(CRDS, "", f"{FEDERATED_GEARS.plural}.{TYPES}")
-        for member in members.values():
-            await member.delete(CRDS, "", NAME)
-            await gone(member, CRDS, "", NAME)
+        async with AsyncExitStack() as leaving:
+            leaving.push_async_callback(_undefined, members.values())
+            leaving.push_async_callback(host.delete, CRDS, "", f"{FEDERATED_GEARS.plural}.{TYPES}")
+            leaving.push_async_callback(fleet.disable, NAME)
+            leaving.push_async_callback(fleet.unjoin, "m3")
+            await _undefined(members.values())  # what a first try that was cut off has left
+            await install(OLD, *members.values())
+            await fleet.enable(enabling.Request(crd=OLD))
+            await fleet.join("m3")
+            await cluster_condition(host, "m3", "Ready", "True")
+            await type_status(host, NAME, propagationController="Running")
+            await federated_namespace(host, namespace, ALL)
+            leaving.push_async_callback(_removed, host)
+            yield Gears(fleet, host, members, namespace, tmp_path)
 
 
+async def _undefined(members: Iterable[Api]) -> None:
+    for member in members:
+        await member.delete(CRDS, "", NAME)
+        await gone(member, CRDS, "", NAME)
+
+
+async def _removed(host: Api) -> None:
+    made = [found["metadata"] for found in await host.items(FEDERATED_GEARS)]
+    for each in made:
+        await host.delete(FEDERATED_GEARS, each["namespace"], each["name"])
+    for each in made:
+        await gone(host, FEDERATED_GEARS, each["namespace"], each["name"])
+
+
+@pytest.mark.timeout(300)
 async def test_a_rolling_upgrade_of_three_members_loses_nothing_and_flaps_nowhere(gears: Gears) -> None:
     """m3 leads, the hub follows, m1 and m2 lag; then they are upgraded one by one, and the old version goes.
 

@@ -220,6 +220,23 @@ async def test_what_was_seen_to_go_is_believed_at_once() -> None:
 
 
 @virtual
+async def test_what_goes_while_its_watch_is_opened_anew_is_believed_at_once() -> None:
+    """The member has accepted our delete; the list of the next watch is without the copy, and no event shows its end."""
+    async with Rig("m1", types=BOTH) as rig:
+        await placed(rig)
+        sinks = rig.members["m1"].sinks
+        watch = sinks.pop(CONFIGMAPS.target.qualified)
+        rig.delete()
+        await asyncio.sleep(1)
+        assert rig.data("m1") is None
+        assert rig.stored() is not None
+        sinks[CONFIGMAPS.target.qualified] = watch
+        watch.replace([])
+        await asyncio.sleep(2)
+        assert rig.stored() is None
+
+
+@virtual
 async def test_a_placement_that_ends_while_the_member_denies_its_copy() -> None:
     async with Rig("m1", "m2", types=BOTH) as rig:
         await placed(rig)
