@@ -221,7 +221,7 @@ async def test_what_was_seen_to_go_is_believed_at_once() -> None:
 
 @virtual
 async def test_what_goes_while_its_watch_is_opened_anew_is_believed_at_once() -> None:
-    """The member has accepted our delete; the list of the next watch is without the copy, and no event shows its end."""
+    """The member has accepted our delete; the next watch lists without the copy, and no event shows its end."""
     async with Rig("m1", types=BOTH) as rig:
         await placed(rig)
         sinks = rig.members["m1"].sinks
