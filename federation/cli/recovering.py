@@ -16,11 +16,11 @@ from federation.core import budget, fieldvalues, holds, managedfields, restorati
 from federation.core.managedfields import PartialMetadata
 from federation.federating import wrapping
 from federation.federating.wishes import Wish
-from federation.joining import applying, contents, fleet, lookups, roles, visiting
+from federation.joining import applying, contents, fleet, lookups, visiting
 from federation.joining.applying import Outcome, Report
-from federation.joining.contexts import Contexts
 from federation.joining.errors import Refused
 from federation.joining.fleet import Fleet, Member
+from federation.joining.reaching import Reach
 from federation.kube import connection as http
 from federation.kube.connection import Connection
 from federation.model import marks
@@ -65,23 +65,6 @@ class Findings:
     removals: tuple[Placed, ...] = ()
     lost: tuple[Placed, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """The ways to the host and, by it or by the user's kubeconfig, to its members."""
-
-    contexts: Contexts
-    host: Connection
-    namespace: str
-
-    async def member(self, member: Member, lent: AsyncExitStack) -> Connection:
-        """A connection, open until `lent` is closed. Raises ApiFailure, Unusable."""
-        connection = await roles.member_connection(self.contexts, member, lent)
-        if connection is None:
-            connection = await roles.stored_connection(self.host, self.namespace, member)
-            lent.push_async_callback(connection.close)
-        return connection
 
 
 async def state(host: Connection, namespace: str) -> State:

@@ -117,11 +117,12 @@ def _one_or_all(kind: str, name: str, *, every: bool) -> None:
 
 async def _status(host: Host, output: str | None, *, headers: bool) -> int:
     from federation.cli import printing, recovering  # noqa: PLC0415
+    from federation.joining import reaching  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
 
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
-        found = await recovering.look(recovering.Reach(contexts, connection, host.namespace), options.report)
+        found = await recovering.look(reaching.Reach(contexts, connection, host.namespace), options.report)
     if output in ("json", "yaml"):
         printing.emit([_document(found)], output, single=True)
     else:
@@ -215,6 +216,7 @@ async def _approve(host: Host, kind: str, name: str, namespace: str, *, dry_run:
 
 async def _adopt(host: Host, kind: str, name: str, namespace: str, *, source: str, dry_run: str) -> int:
     from federation.cli import printing, recovering  # noqa: PLC0415
+    from federation.joining import reaching  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
     from federation.joining.errors import Refused  # noqa: PLC0415
     from federation.model.errors import FederationError  # noqa: PLC0415
@@ -223,7 +225,7 @@ async def _adopt(host: Host, kind: str, name: str, namespace: str, *, source: st
     code = 0
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
-        reach = recovering.Reach(contexts, connection, host.namespace)
+        reach = reaching.Reach(contexts, connection, host.namespace)
         found = await recovering.look(reach, options.report)
         wanted = list(found.lost)
         if kind:

@@ -16,6 +16,7 @@ VERBS = {
     "enable": "Switch federation of a type on.",
     "disable": "Switch federation of a type off.",
     "federate": "Make federated objects of plain ones, at the host or from files.",
+    "plan": "Show what a change of the hub would do in every member, before it is applied.",
     "validate": "Check federated YAML in git, without a cluster.",
     "orphaning-deletion": "Whether deleting a federated object leaves its copies in place.",
     "get": "List clusters, types or federated objects.",

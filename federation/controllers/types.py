@@ -31,6 +31,7 @@ from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType, StoredObject
 from federation.model.policies import NOTHING_SAID
 from federation.model.resources import TYPE_CONFIGS, ObjectName
+from federation.model.settings import Settings
 from federation.runtime import metrics
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.store import Store
@@ -126,7 +127,7 @@ class Types:
                 await self._refused(stored, answer, running=name in self._running)
                 raise ApiFailure(answer, f"finalizer of FederatedTypeConfig {name}")
         running = await self._follows(name, enabled)
-        bound = self._world.settings.namespaced and not enabled.target.namespaced
+        bound = _out_of_scope(enabled, self._world.settings)
         if bound or not enabled.propagation:
             # A scope is not in the type's spec: by the report the API server knows that it is to add no finalizer.
             if await self._stopped(name) and (self._parted(stored) or bound):
@@ -147,12 +148,7 @@ class Types:
 
     def _read(self, stored: StoredObject) -> FederatedType:
         """The type, bound to our own namespace where the scope is Namespaced. Raises Invalid."""
-        meta = stored.metadata
-        if stored.broken:
-            raise Invalid("", f"cannot be read: {stored.broken}")
-        metadata = {"name": meta.name, "generation": meta.generation, "annotations": meta.annotations}
-        enabled = configuration.type_config({"metadata": metadata, "spec": stored.spec})
-        return replace(enabled, namespace=self._namespace) if self._world.settings.namespaced else enabled
+        return read(stored, self._world.settings, self._namespace)
 
     def rescoped(self) -> None:
         """Other settings are in force: whether a type is followed, and where, may have changed."""
@@ -307,6 +303,26 @@ class Types:
         answer = await self._hub.set_status(TYPE_CONFIGS, stored.where, orjson.dumps({"status": status}))
         if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
             raise ApiFailure(answer, f"status of FederatedTypeConfig {stored.metadata.name}")
+
+
+def read(stored: StoredObject, settings: Settings, namespace: str) -> FederatedType:
+    """The type that a FederatedTypeConfig enables; with scope Namespaced it is bound to `namespace`. Raises Invalid."""
+    meta = stored.metadata
+    if stored.broken:
+        raise Invalid("", f"cannot be read: {stored.broken}")
+    metadata = {"name": meta.name, "generation": meta.generation, "annotations": meta.annotations}
+    enabled = configuration.type_config({"metadata": metadata, "spec": stored.spec})
+    return replace(enabled, namespace=namespace) if settings.namespaced else enabled
+
+
+def is_followed(stored: StoredObject, enabled: FederatedType, settings: Settings) -> bool:
+    """Whether the objects of a type are pushed: it is enabled, and within the scope."""
+    going = stored.metadata.deletion_timestamp is not None
+    return enabled.propagation and not going and not _out_of_scope(enabled, settings)
+
+
+def _out_of_scope(enabled: FederatedType, settings: Settings) -> bool:
+    return settings.namespaced and not enabled.target.namespaced
 
 
 def _ready(enabled: FederatedType, failure: Failure | None) -> tuple[str, str, str] | None:

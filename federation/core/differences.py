@@ -1,4 +1,4 @@
-"""Name the fields at which an apply would change a member's object, or at which somebody else has. Pure; never a value.
+"""Name the fields at which an apply would change a member's object, or at which somebody else has. Pure.
 
 Two ways: by the two objects (`of_objects`), and by field sets alone (`names`), where values must not be looked at.
 """
@@ -13,6 +13,8 @@ from federation.core.fieldsets import Fields
 from federation.core.managedfields import PartialMetadata
 from federation.model import marks
 
+ABSENT: Any = object()
+"""In place of a value where there is no such field."""
 NAMED = 5
 """Fields that a message names."""
 _SERVERS = frozenset({"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink"})
@@ -24,7 +26,15 @@ _OURS = fieldsets.union(_OUR_LABEL, _OUR_ANNOTATION)
 
 def of_objects(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
     """The outermost fields that differ, in order, beside our marks, status and what the API server itself keeps."""
-    return tuple(dict.fromkeys(_differing(_compared(before), _compared(after), "")))
+    return tuple(dict.fromkeys(path for path, _, _ in changes(before, after)))
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """The same fields, each with its value before and after, ABSENT where there is none.
+
+    Values are for those alone who show nothing of a Secret.
+    """
+    return _differing(_compared(before), _compared(after), "")
 
 
 def gained(present: PartialMetadata, would_be: PartialMetadata, manager: str) -> Fields:
@@ -73,21 +83,21 @@ def _is_mark(key: str) -> bool:
     return key in {marks.MANAGED_LABEL, marks.CREATED_ANNOTATION} or key.startswith(marks.CLAIM_PREFIX)
 
 
-def _differing(before: Any, after: Any, path: str) -> Iterator[str]:
+def _differing(before: Any, after: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
     if before == after:
         return
     if isinstance(before, dict) and isinstance(after, dict):
         for name in dict.fromkeys([*before, *after]):
             below = scrubbing.below(path, name) if path else f".{name}"
             if name not in before or name not in after:
-                yield below
+                yield below, before.get(name, ABSENT), after.get(name, ABSENT)
             else:
                 yield from _differing(before[name], after[name], below)
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         for index, (one, other) in enumerate(zip(before, after, strict=True)):
             yield from _differing(one, other, f"{path}[{index}]")
     else:
-        yield path
+        yield path, before, after
 
 
 def _names(fields: Fields, path: str) -> Iterator[str]:

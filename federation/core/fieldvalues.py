@@ -107,6 +107,34 @@ def without(value: Any, fields: Fields) -> Any:
     return value
 
 
+def unnamed(fields: Fields, value: Any) -> Fields:
+    """The paths of a set that the value does not name: what an apply of it takes away of what its manager owns.
+
+    An element of an associative list may leave out keys that have their default.
+    """
+    named = dict(_children(value, fields))
+    result: dict[str, Any] = {}
+    for name, node in fields.items():
+        if name == ".":
+            continue
+        child = named.get(name, _ABSENT)
+        if child is _ABSENT and name.startswith("k:") and isinstance(value, list):
+            child = next((each for each in value if _is_element(each, name)), _ABSENT)
+        if child is _ABSENT:
+            result[name] = node
+        elif node and (below := unnamed(node, child)):
+            result[name] = below
+    return result
+
+
+def _is_element(element: Any, name: str) -> bool:
+    """Whether an element has this name in managedFields, as far as it names its keys."""
+    keys = orjson.loads(name[2:])
+    if not isinstance(element, dict) or not isinstance(keys, dict):
+        return False
+    return any(key in element for key in keys) and all(element.get(key, own) == own for key, own in keys.items())
+
+
 def differing(value: Any, other: Any, fields: Fields, asked: Any = None) -> Fields:
     """The paths of `fields` at which `value` holds something and `other` nothing or something else.
 

@@ -59,7 +59,7 @@ def with_new(seen: Snapshot, manifest: Mapping[str, Any]) -> Patch:
     stays = fieldsets.union(seen.others, seen.kept)
     base = fieldvalues.pick(seen.content, stays) if stays else {}
     wanted = {name: value for name, value in manifest.items() if name not in _NOT_CONTENT}
-    operations = _replacing(seen.content, fieldvalues.overlay(base, wanted, seen.owned))
+    operations = replacing(seen.content, fieldvalues.overlay(base, wanted, seen.owned))
     for name, there in seen.labels.items():
         named = manifest["metadata"].get(name)
         if named:
@@ -79,7 +79,7 @@ def defaults(seen: Snapshot, answer: Mapping[str, Any]) -> Fields:
 
 def as_it_was(seen: Snapshot, removed: Fields) -> Patch:
     """JSON patch that takes these fields away and changes nothing else."""
-    return _replacing(seen.content, fieldvalues.without(seen.content, removed))
+    return replacing(seen.content, fieldvalues.without(seen.content, removed))
 
 
 def confirmed(seen: Snapshot, suspected: Fields, answer: Mapping[str, Any]) -> Fields:
@@ -164,7 +164,8 @@ def _plain(named: str) -> str:
     return ".".join(part for part in parts if part)
 
 
-def _replacing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Patch:
+def replacing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Patch:
+    """JSON patch of an object's top level from one state to another."""
     operations: Patch = []
     for name in {**before, **after}:
         path = f"/{_escaped(name)}"

@@ -6,7 +6,7 @@ or PUT: that would add an entry of operation Update to managedFields, with which
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 import msgspec
@@ -15,7 +15,7 @@ import orjson
 from federation.core.managedfields import PartialMetadata
 from federation.core.proof import Proof
 from federation.kube import decoding
-from federation.kube.connection import APPLY_PATCH, JSON, JSON_PATCH, METADATA, Answer, Connection
+from federation.kube.connection import APPLY_PATCH, JSON, JSON_PATCH, METADATA, Answer
 from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import SECRETS, ObjectName, Resource
@@ -69,10 +69,29 @@ class _Scaled(msgspec.Struct, gc=False):
 _scaled = msgspec.json.Decoder(_Scaled)
 
 
+class Server(Protocol):
+    """One API server that requests are sent to: kube.connection.Connection, or what stands in front of it."""
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = ...,
+        content_type: str = ...,
+        accept: str = ...,
+        params: Mapping[str, str] | None = ...,
+        deadline: float = ...,
+        secret: bool = ...,
+        largest: int = ...,
+    ) -> Answer | Failure:
+        """One request; see Connection.request."""
+
+
 class MemberWriter:
     """One member, as one field manager."""
 
-    def __init__(self, connection: Connection, manager: str) -> None:
+    def __init__(self, connection: Server, manager: str) -> None:
         self.connection = connection
         self.manager = manager
         self._queries: dict[tuple[str, bool], str] = {}

@@ -1,5 +1,6 @@
 """Which collections are observed and how each is read: the hub's objects whole, members' objects as metadata only."""
 
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from federation.core.managedfields import PartialMetadata
@@ -99,7 +100,21 @@ def copies(
     `manager` is our field manager; while a list is read, only what concerns it is kept of each object. All types of the
     member share its `budget`. `relists` spreads the lists that follow outages.
     """
-    collection = Collection(
+    remembered = sink.remembered if isinstance(sink, RememberingSink) else _nothing
+    collection = copies_of(enabled, manager, budget or Budget(), remembered)
+    return Reflector(
+        connection, collection, sink, on_change=on_change, on_end=on_end, before_watch=before_watch, relists=relists
+    )
+
+
+def copies_of(
+    enabled: FederatedType,
+    manager: str,
+    budget: Budget,
+    remembered: Callable[[], tuple[int, int]] = lambda: (0, 0),
+) -> Collection[PartialMetadata]:
+    """A member's objects of a type that have our label; see `copies`."""
+    return Collection(
         path=enabled.target.collection(enabled.namespace),
         decode=decoding.partial,
         version=_partial_version,
@@ -110,11 +125,8 @@ def copies(
         largest=bounds.LARGEST_METADATA,
         page=bounds.LARGEST_PAGE,
         kept=lambda item: decoding.kept(item, manager),
-        remembered=sink.remembered if isinstance(sink, RememberingSink) else _nothing,
-        budget=budget or Budget(),
-    )
-    return Reflector(
-        connection, collection, sink, on_change=on_change, on_end=on_end, before_watch=before_watch, relists=relists
+        remembered=remembered,
+        budget=budget,
     )
 
 

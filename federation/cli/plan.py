@@ -1,0 +1,121 @@
+"""`fedctl plan`: what a change of the hub would do in every member, before it is applied."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from federation.cli import options
+from federation.cli.options import Function, Host
+from federation.cli.verbs import Verb
+
+if TYPE_CHECKING:
+    from federation.preview.making import How, Made
+    from federation.preview.wishes import Given
+
+EXAMPLES = """
+  fedctl plan -f apps/                                # folders with all that is below
+  fedctl plan -f web.yaml --delete
+  kustomize build overlays/prod | fedctl plan -f - -o summary
+  fedctl plan -f apps/ --out change.plan && fedctl apply --plan change.plan
+"""
+NOTHING, CHANGES, REFUSED = 0, 1, 3
+
+
+def how(function: Function) -> Function:
+    """Add the flags that say how members are asked and how the hub is written."""
+    function = options.timeout(default="10s", text="How long a member may take for its first answer")(function)
+    function = options.switch(
+        "--stored-credentials", text="Ask members as the controller, with what the hub has stored, not as you."
+    )(function)
+    return click.option(
+        "--field-manager",
+        default="",
+        metavar="NAME",
+        help="Who writes to the hub. Default: whoever has applied the object before, else fedctl.",
+    )(function)
+
+
+@click.command("plan", cls=Verb, examples=EXAMPLES)
+@click.option(
+    "-f", "--filename", "files", multiple=True, required=True, metavar="PATH", help="Files or folders; - is stdin."
+)
+@click.option("-R", "--recursive", is_flag=True, help="Accepted as by kubectl: folders are always read so.")
+@click.option("-n", "--namespace", default="", metavar="NAME", help="Default: the context's namespace, else default.")
+@click.option("--delete", is_flag=True, help="Plan the deletion of these objects at the hub.")
+@options.switch("--values", default=True, text="Show the values of fields. Those of Secrets are never shown.")
+@click.option("--out", default="", metavar="FILE", help="Keep the plan in a file, for fedctl apply --plan.")
+@how
+@options.host
+@options.output("json", "yaml", "summary")
+def command(
+    *,
+    files: tuple[str, ...],
+    namespace: str,
+    delete: bool,
+    values: bool,
+    out: str,
+    field_manager: str,
+    stored_credentials: bool,
+    timeout: float,
+    host: Host,
+    output: str | None,
+    **_: Any,
+) -> int:
+    """Show what these documents would do in every member if they were applied to the hub, and write nothing.
+
+    The hub and each member check the change by dry runs: what is created, changed, adopted, recreated, deleted and
+    refused there, in the member's own words. Of a FederatedNamespace, KubeFedCluster, FederatedTypeConfig or
+    KubeFedConfig everything is shown that moves. Members are asked by the contexts of your kubeconfig, or with the
+    credentials that the hub has stored, if you may read them; one that does not answer is unknown. Exit code 0: nothing
+    changes, 1: something does, 2 and above: it cannot be planned, or (3) a member refuses it.
+    """
+    from federation.preview.making import How  # noqa: PLC0415
+
+    wanted = How(namespace, field_manager, delete, values, stored_credentials, timeout)
+    code: int = options.run(_plan(host, files, wanted, output, out))
+    return code
+
+
+async def _plan(host: Host, files: Sequence[str], how: "How", output: str | None, out: str) -> int:
+    from dataclasses import replace  # noqa: PLC0415
+
+    from federation.cli import failing, planned  # noqa: PLC0415
+    from federation.joining.contexts import Contexts  # noqa: PLC0415
+    from federation.joining.reaching import Reach  # noqa: PLC0415
+    from federation.model.errors import FederationError  # noqa: PLC0415
+    from federation.preview import making  # noqa: PLC0415
+
+    try:
+        given = documents(files)
+        async with Contexts(host.kubeconfig) as contexts:
+            connection = await contexts.open(host.context)
+            how = replace(how, namespace=how.namespace or contexts.namespace(host.context))
+            made = await making.make(Reach(contexts, connection, host.namespace), given, how, options.report)
+    except FederationError as error:
+        failing.report(error, name="fedctl plan", verbose=0)
+        return failing.USAGE  # 1 would say that something changes
+    planned.show(made, output, values=how.values)
+    del out
+    return exit_code(made)
+
+
+def documents(files: Sequence[str]) -> list["Given"]:
+    """The documents of files and folders. Raises Invalid."""
+    from federation.cli import reading  # noqa: PLC0415
+    from federation.model.errors import Invalid  # noqa: PLC0415
+    from federation.preview.wishes import Given  # noqa: PLC0415
+
+    found = reading.every(files)
+    if not found:
+        raise Invalid("-f", "the files hold no document")
+    return [Given(each.at(), each.value) for each in found]
+
+
+def exit_code(made: "Made") -> int:
+    """0: nothing changes, 1: something does, 3: a member refuses it, or not all could be planned."""
+    from federation.preview import document  # noqa: PLC0415
+
+    if document.is_refused(made) or made.problems:
+        return REFUSED
+    return CHANGES if made.changes else NOTHING

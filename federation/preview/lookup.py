@@ -1,0 +1,129 @@
+"""Read the hub for a plan, with the user's own rights: what the documents are of, and what they move."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from federation.joining import applying, fleet
+from federation.kube.connection import Connection
+from federation.model import marks
+from federation.model.errors import ApiFailure
+from federation.model.failures import FailureKind
+from federation.model.federated import FederatedObject, FederatedType, Metadata
+from federation.model.resources import (
+    KUBEFED_CLUSTERS,
+    KUBEFED_CONFIGS,
+    NAMESPACES,
+    TYPE_CONFIGS,
+    Key,
+    ObjectName,
+    Resource,
+)
+from federation.preview import hub as hubs
+from federation.preview.hub import Hub
+from federation.preview.scope import Scope
+
+AT_ONCE = 8
+
+
+async def begin(host: Connection, namespace: str) -> Hub:
+    """The hub without any federated object. Raises NotInstalled, ApiFailure."""
+    await fleet.expect_namespace(host, namespace)
+    uid = await fleet.cluster_uid(host)
+    clusters = await fleet.listing(host, KUBEFED_CLUSTERS, namespace)
+    configs = await fleet.listing(host, TYPE_CONFIGS, namespace)
+    config = await applying.find(host, KUBEFED_CONFIGS, ObjectName(namespace, marks.CONFIG))
+    return Hub(
+        uid,
+        namespace,
+        {each["metadata"]["name"]: hubs.stored(each) for each in clusters},
+        {each["metadata"]["name"]: hubs.stored(each) for each in configs},
+        hubs.stored(config) if config is not None else None,
+    )
+
+
+async def objects(host: Connection, hub: Hub, scope: Scope, types: Iterable[FederatedType]) -> tuple[Hub, list[str]]:
+    """The hub with the objects of the scope and what their plans need; and what could not be read, with the reason."""
+    reader = _Reader(host, hub)
+    for each in types:
+        await reader.of_type(each, scope)
+    await reader.spaces({each.name: each for each in types}.get(marks.NAMESPACE_TYPE), scope)
+    return (
+        replace(hub, objects=reader.objects, namespaces=reader.namespaces, unfederated=frozenset(reader.unfederated)),
+        reader.problems,
+    )
+
+
+class _Reader:
+    def __init__(self, host: Connection, hub: Hub) -> None:
+        self._host = host
+        self._hub = hub
+        self.objects: dict[str, dict[ObjectName, FederatedObject]] = {}
+        self.namespaces: dict[str, Metadata] = {}
+        self.unfederated: set[str] = set()
+        self.problems: list[str] = []
+
+    async def of_type(self, enabled: FederatedType, scope: Scope) -> None:
+        """What the scope has of one type: listed where it is much, else asked for by name."""
+        found = self.objects.setdefault(enabled.name, {})
+        if scope.lists_all or enabled.name in scope.types:
+            await self._list(enabled, "")
+            return
+        for namespace in sorted(scope.namespaces):
+            await self._list(enabled, namespace)
+        wanted = [
+            ObjectName(key.namespace, key.name)
+            for key in scope.named
+            if key.type == enabled.name and key.namespace not in scope.namespaces
+        ]
+        for where, item in await self._each(enabled.federated, wanted):
+            if item is not None:
+                found[where] = hubs.federated(item)
+
+    async def spaces(self, enabled: FederatedType | None, scope: Scope) -> None:
+        """The FederatedNamespaces that bound what was read, and the hub's own Namespaces that theirs copy."""
+        spaces = self.objects.setdefault(marks.NAMESPACE_TYPE, {})
+        if enabled is not None:
+            within = {where.namespace for found in self.objects.values() for where in found if where.namespace}
+            within |= {key.namespace for key in scope.named if key.namespace} | scope.namespaces
+            unread = sorted(each for each in within if ObjectName(each, each) not in spaces)
+            for where, item in await self._each(enabled.federated, [ObjectName(each, each) for each in unread]):
+                if item is None:
+                    self.unfederated.add(where.name)
+                else:
+                    spaces[where] = hubs.federated(item)
+        copying = [
+            ObjectName("", where.name)
+            for where, item in spaces.items()
+            if marks.COPY_ANNOTATION in item.metadata.annotations or Key(marks.NAMESPACE_TYPE, *where) in scope.named
+        ]
+        for where, item in await self._each(NAMESPACES, copying):
+            if item is not None:
+                self.namespaces[where.name] = hubs.stored(item).metadata
+
+    async def _list(self, enabled: FederatedType, namespace: str) -> None:
+        if namespace and not enabled.federated.namespaced:
+            return
+        try:
+            listed = await applying.listing(self._host, enabled.federated, namespace or enabled.namespace)
+        except ApiFailure as error:
+            if error.failure.kind is FailureKind.NAMESPACE_MISSING:
+                return
+            self.problems.append(f"{error}: what of it moves is not shown")
+            return
+        found = self.objects[enabled.name]
+        for each in listed:
+            item = hubs.federated(each)
+            found[item.where] = item
+
+    async def _each(
+        self, resource: Resource, names: Sequence[ObjectName]
+    ) -> list[tuple[ObjectName, dict[str, Any] | None]]:
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def one(name: ObjectName) -> tuple[ObjectName, dict[str, Any] | None]:
+            async with slots:
+                return name, await applying.find(self._host, resource, name)
+
+        return list(await asyncio.gather(*(one(name) for name in names)))

@@ -1,0 +1,144 @@
+"""One planned action at one member: carried out by the controller's own code as dry runs, and what came of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from federation.controllers import learning, push
+from federation.controllers.outcomes import Outcome
+from federation.controllers.ports import MemberPort
+from federation.controllers.world import TypeState
+from federation.core.proof import Proof
+from federation.model import marks
+from federation.model.failures import Failure, FailureKind
+from federation.model.plan import Action, Apply, Claim, Compare, Delete, Keep, Refuse, Release, Wait
+from federation.model.resources import SECRETS, Key, ObjectName
+from federation.preview import changes
+from federation.preview.changes import Change, Kind
+from federation.preview.rehearsal import Rehearsal
+
+_TRIES = 2
+_OWN = frozenset({FailureKind.RIGHT_MISSING, FailureKind.UNAUTHORIZED})
+"""Failures that are the user's own, where a member is asked as the user."""
+_NOT_CHECKED = "not checked by the member: its namespace does not exist there yet"
+_ANOTHER_HUB = "another hub has it; it is told that this one places it there, too"
+
+
+@dataclass(slots=True)
+class Stage:
+    """One member while it is visited: all writes of `dry` are dry runs.
+
+    `own`: it is asked with the user's own rights, not the controller's. With `values` the values of fields are shown.
+    `made` are namespaces that the plan creates there. `silent`: why it is not asked any more, since it did not answer.
+    """
+
+    cluster: str
+    dry: MemberPort
+    own: bool = True
+    values: bool = True
+    made: set[str] = field(default_factory=set)
+    silent: str = ""
+
+
+async def of_action(stage: Stage, state: TypeState, key: Key, action: Action | None) -> Change | None:
+    """What it would do; None: nothing."""
+    match action:
+        case None | Keep():
+            return None
+        case Wait(status=status, message=message):
+            return Change(Kind.WAIT, message=f"{status}: {message}" if message else str(status))
+        case Refuse(status=status, message=message):
+            return Change(Kind.REFUSE, message=f"{status}: {message}")
+    change: Change | None = None
+    for _ in range(_TRIES):  # what somebody writes in that very moment is looked at once more
+        change = await _Rehearsed(stage, state, key).of(action)
+        if change is None or change.kind is not Kind.UNKNOWN or stage.silent:
+            break
+    return change
+
+
+class _Rehearsed:
+    def __init__(self, stage: Stage, state: TypeState, key: Key) -> None:
+        self._stage = stage
+        self._namespace = key.namespace
+        self._secret = state.type.target.qualified == SECRETS.qualified
+        self._port = Rehearsal(stage.dry)
+        where = ObjectName(key.namespace, key.name)
+        self._target = learning.target(state, stage.cluster, where, self._port, _proven)
+
+    async def of(self, action: Apply | Claim | Compare | Delete | Release) -> Change | None:
+        before = await self._before(action) if isinstance(action, Apply) else None
+        if isinstance(before, Change):
+            return before
+        outcome = await push.carry_out(action, self._target)
+        if outcome.recreating:
+            return Change(Kind.RECREATE, message=outcome.message)
+        if outcome.status:
+            return self._not_done(outcome)
+        match action:
+            case Delete() | Release():
+                return self._removed(action, outcome)
+            case Claim():
+                return Change(Kind.CLAIM, message=_ANOTHER_HUB)
+            case Compare():
+                return None
+            case Apply():
+                return self._applied(before, outcome)
+
+    async def _before(self, action: Apply) -> Mapping[str, Any] | Change | None:
+        """The object as it is. Of a Secret, too: the values are compared, and never shown."""
+        target = push.at_its_version(action, self._target)
+        found = await self._stage.dry.read_whole(target.resource, target.name)
+        if not isinstance(found, Failure):
+            return found.content
+        if found.kind in {FailureKind.NOT_FOUND, FailureKind.NAMESPACE_MISSING}:
+            return None
+        return self._refused(found, found.message)
+
+    def _applied(self, before: Mapping[str, Any] | None, outcome: Outcome) -> Change | None:
+        note = outcome.dropped or ""
+        if self._port.created or before is None:
+            return Change(Kind.CREATE, message=note) if self._port.after is not None else None
+        if self._port.after is None:
+            return None  # it is gone already, and is not made again
+        fields = changes.fields(before, self._port.after, values=self._stage.values and not self._secret)
+        if not _is_ours(before):
+            return Change(Kind.ADOPT, fields, note)
+        return Change(Kind.CHANGE, fields, note) if fields else None
+
+    def _removed(self, action: Delete | Release, outcome: Outcome) -> Change | None:
+        if not (self._port.deleted or self._port.released or outcome.removed):
+            return None
+        reason = action.reason
+        because, kept = (reason.change, reason.kept) if reason is not None else ("", "")
+        return Change(Kind.DELETE if self._port.deleted else Kind.RELEASE, message=kept, because=because)
+
+    def _not_done(self, outcome: Outcome) -> Change:
+        failure = outcome.failure
+        if failure is None:
+            return Change(Kind.REFUSE if outcome.doubt is None else Kind.WAIT, message=outcome.message)
+        if failure.kind is FailureKind.NAMESPACE_MISSING and self._namespace in self._stage.made:
+            return Change(Kind.CREATE, message=_NOT_CHECKED)
+        return self._refused(failure, outcome.message)
+
+    def _refused(self, failure: Failure, message: str) -> Change:
+        """What follows from a member's failure."""
+        if failure.concerns == "member":
+            self._stage.silent = message
+            return Change(Kind.UNKNOWN, message=message)
+        if self._stage.own and failure.kind in _OWN:
+            return Change(Kind.UNKNOWN, message=message)
+        if failure.concerns == "race":
+            return Change(Kind.UNKNOWN, message=f"it changed while it was asked for: {message}")
+        return Change(Kind.REFUSE, message=message)
+
+
+async def _proven() -> Proof:
+    """The hub is not asked: nothing is removed."""
+    return Proof(by="dry run")
+
+
+def _is_ours(content: Mapping[str, Any]) -> bool:
+    """Whether an object has our label."""
+    labels = (content.get("metadata") or {}).get("labels") or {}
+    return labels.get(marks.MANAGED_LABEL) == "true"
