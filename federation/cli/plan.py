@@ -1,5 +1,6 @@
 """`fedctl plan`: what a change of the hub would do in every member, before it is applied."""
 
+import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +85,7 @@ async def _plan(host: Host, files: Sequence[str], how: "How", output: str | None
     from federation.joining.contexts import Contexts  # noqa: PLC0415
     from federation.joining.reaching import Reach  # noqa: PLC0415
     from federation.model.errors import FederationError  # noqa: PLC0415
-    from federation.preview import making  # noqa: PLC0415
+    from federation.preview import making, saved  # noqa: PLC0415
 
     try:
         given = documents(files)
@@ -92,12 +93,25 @@ async def _plan(host: Host, files: Sequence[str], how: "How", output: str | None
             connection = await contexts.open(host.context)
             how = replace(how, namespace=how.namespace or contexts.namespace(host.context))
             made = await making.make(Reach(contexts, connection, host.namespace), given, how, options.report)
+        if out:
+            _keep(out, saved.encode(made, how, files))
     except FederationError as error:
         failing.report(error, name="fedctl plan", verbose=0)
         return failing.USAGE  # 1 would say that something changes
     planned.show(made, output, values=how.values)
-    del out
     return exit_code(made)
+
+
+def _keep(out: str, content: bytes) -> None:
+    """Write the plan to a file that only its owner reads. Raises Invalid."""
+    from federation.model.errors import Invalid  # noqa: PLC0415
+
+    try:
+        file = pathlib.Path(out)
+        file.touch(mode=0o600)
+        file.write_bytes(content)
+    except OSError as error:
+        raise Invalid("--out", f"{out} cannot be written: {error.strerror}") from None
 
 
 def documents(files: Sequence[str]) -> list["Given"]:

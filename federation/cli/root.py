@@ -17,6 +17,7 @@ VERBS = {
     "disable": "Switch federation of a type off.",
     "federate": "Make federated objects of plain ones, at the host or from files.",
     "plan": "Show what a change of the hub would do in every member, before it is applied.",
+    "apply": "Apply a plan that was kept, if nothing has moved since.",
     "validate": "Check federated YAML in git, without a cluster.",
     "orphaning-deletion": "Whether deleting a federated object leaves its copies in place.",
     "get": "List clusters, types or federated objects.",

@@ -95,7 +95,7 @@ async def _asked(host: Connection, base: Hub, given: Sequence[Given], how: How) 
 
     async def one(each: Given) -> Wish:
         resource = wishes.resource_of(each, served)
-        named = wishes.named(each, resource, how.namespace)
+        named = wishes.named(each, namespaced=resource.namespaced, namespace=how.namespace)
         async with slots:
             secret = wishes.is_secret(resource, of_secrets)
             return await wishes.ask(host, named, resource, secret=secret, manager=how.manager, delete=how.delete)

@@ -74,14 +74,14 @@ def resource_of(given: Given, served: Served) -> Resource:
     raise Invalid(given.source, f"the hub serves no {kind} of {api_version}")
 
 
-def named(given: Given, resource: Resource, namespace: str) -> Given:
+def named(given: Given, *, namespaced: bool, namespace: str) -> Given:
     """The document with its namespace; `namespace` where it names none. Raises Invalid without a name."""
     meta = given.document.get("metadata")
     if not isinstance(meta, dict) or not isinstance(meta.get("name"), str) or not meta["name"]:
         raise Invalid(given.source, f"{title(given.document)}: metadata.name is missing")
     own = {key: value for key, value in meta.items() if key not in {"managedFields", "resourceVersion", "uid"}}
     own.pop("namespace", None)
-    if resource.namespaced:
+    if namespaced:
         own["namespace"] = meta.get("namespace") or namespace
     content = {key: value for key, value in given.document.items() if key != "status"}
     return Given(given.source, {**content, "metadata": own})

@@ -19,6 +19,7 @@ from federation.model.resources import ObjectName, Resource
 
 MANAGER = applying.MANAGER
 _KUBECTL = "kubectl-client-side-apply"
+_PRECONDITIONS = frozenset({"uid", "resourceVersion"})
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 Document = Mapping[str, Any]
@@ -104,11 +105,14 @@ async def delete(
 
 def merge(found: Document, document: Document) -> dict[str, Any]:
     """kubectl's merge patch for a custom resource: what the last document had and this one has not goes."""
-    patch = _merge(last_applied(found) or {}, document)
+    own = {key: value for key, value in document["metadata"].items() if key not in _PRECONDITIONS}
+    plain = {**document, "metadata": own}
+    patch = _merge(last_applied(found) or {}, plain)
     notes = dict(patch["metadata"].get("annotations") or {})
     # As kubectl writes it, with a line break at its end.
-    notes[_LAST_APPLIED] = orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode() + "\n"
-    meta = {**patch["metadata"], "annotations": notes, "uid": found["metadata"]["uid"]}
+    notes[_LAST_APPLIED] = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    same = {key: document["metadata"][key] for key in _PRECONDITIONS if key in document["metadata"]}
+    meta = {**patch["metadata"], "annotations": notes, **same}
     return {**patch, "metadata": meta}
 
 

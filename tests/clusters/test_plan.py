@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+import socket
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+import yaml
 
-from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, Resource
+from federation.model.marks import RECREATE_ANNOTATION, SYSTEM_NAMESPACE
+from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, TYPE_CONFIGS
 from tests.clusters.fedctl import Ran, fedctl
 from tests.clusters.fleets import Fleet
 from tests.clusters.harness import (
@@ -20,11 +22,13 @@ from tests.clusters.harness import (
     FEDERATED_DEPLOYMENTS,
     FEDERATED_NAMESPACES,
     FEDERATED_SECRETS,
+    FEDERATED_SERVICES,
+    SERVICES,
     Api,
     federated,
     federated_namespace,
 )
-from tests.clusters.steps import Federated, create, gone, holds, make, writes
+from tests.clusters.steps import Federated, gone, holds, make
 
 DATA = {"data": {"a": "b"}}
 BOTH = ["m1", "m2"]
@@ -88,14 +92,14 @@ async def test_what_is_created_changed_adopted_and_deleted(
     await make(host, FEDERATED_CONFIGMAPS, namespace, "changed", DATA, clusters=BOTH)
     await make(host, FEDERATED_CONFIGMAPS, namespace, "leaving", DATA, clusters=BOTH)
     await make(host, FEDERATED_CONFIGMAPS, namespace, "same", DATA, clusters=BOTH)
-    await m2.create(CONFIGMAPS, {"metadata": {"name": "fresh", "namespace": namespace}, "data": {"own": "x"}}, namespace)
+    own = {"metadata": {"name": "fresh", "namespace": namespace}, "data": {"own": "x"}}
+    await m2.create(CONFIGMAPS, own, namespace)
     documents = [
         wrapped(namespace, "fresh", DATA),
         wrapped(namespace, "changed", {"data": {"a": "c", "n": "1"}}),
         wrapped(namespace, "leaving", DATA, ["m1"]),
         wrapped(namespace, "same", DATA),
     ]
-    before = [await writes(api) for api in (m1, m2)]
     at_hub = await host.items(FEDERATED_CONFIGMAPS, namespace)
     plan = await planner.plan(*documents)
     assert kinds(plan, "fresh") == {"create": ["m1"], "adopt": ["m2"]}
@@ -114,12 +118,11 @@ async def test_what_is_created_changed_adopted_and_deleted(
     assert [each["change"] for each in plan["hub"]] == ["create", "change", "change", "none"]
 
     assert await host.items(FEDERATED_CONFIGMAPS, namespace) == at_hub
-    assert {name for name in ("fresh",) if await m1.get(CONFIGMAPS, namespace, name)} == set()
-    assert (await m2.get(CONFIGMAPS, namespace, "leaving")) is not None
-    del before
+    assert await m1.get(CONFIGMAPS, namespace, "fresh") is None
+    assert await m2.get(CONFIGMAPS, namespace, "leaving") is not None
 
     for document in documents:
-        await host.apply(FEDERATED_CONFIGMAPS, document, namespace)
+        await host.apply(FEDERATED_CONFIGMAPS, document)
     await holds(m1, CONFIGMAPS, namespace, "fresh")
     await holds(m2, CONFIGMAPS, namespace, "fresh", lambda each: each["data"] == {"own": "x", "a": "b"})
     await holds(m2, CONFIGMAPS, namespace, "changed", lambda each: each["data"] == {"a": "c", "n": "1"})
@@ -127,3 +130,215 @@ async def test_what_is_created_changed_adopted_and_deleted(
     for name in ("fresh", "changed", "leaving", "same"):
         await Federated(host, FEDERATED_CONFIGMAPS, namespace, name).settled()
     assert (await planner.plan(*documents, code=0))["changes"] is False
+
+
+def deployment(namespace: str, name: str, *, labels: str = "a", **spec: Any) -> dict[str, Any]:
+    pod = {"metadata": {"labels": {"app": labels}}, "spec": {"containers": [{"name": "c", "image": "i:1"}]}}
+    template = {"spec": {"replicas": 1, "selector": {"matchLabels": {"app": labels}}, "template": pod, **spec}}
+    return federated(FEDERATED_DEPLOYMENTS, namespace, name, template, clusters=["m1"])
+
+
+async def test_what_defaults_leave_behind_is_foreseen(planner: Planner, host: Api, m1: Api, namespace: str) -> None:
+    """A push takes what would be in its way into its ownership first; a dry run of the apply alone would be refused."""
+    await federated_namespace(host, namespace, BOTH)
+    await host.apply(FEDERATED_DEPLOYMENTS, deployment(namespace, "web"))
+    service = federated(
+        FEDERATED_SERVICES,
+        namespace,
+        "web",
+        {"spec": {"type": "NodePort", "selector": {"app": "a"}, "ports": [{"port": 80}]}},
+        clusters=["m1"],
+    )
+    await host.apply(FEDERATED_SERVICES, service)
+    for resource in (FEDERATED_DEPLOYMENTS, FEDERATED_SERVICES):
+        await Federated(host, resource, namespace, "web").settled()
+    wanted = deployment(namespace, "web", strategy={"type": "Recreate"})
+    service["spec"]["template"]["spec"]["type"] = "ClusterIP"
+    plan = await planner.plan(wanted, service)
+    (change,) = changes(plan, "web", "deployments.apps")
+    assert change["change"] == "change", change
+    assert {"path": ".spec.strategy.type", "before": '"RollingUpdate"', "after": '"Recreate"'} in change["fields"]
+    assert {each["path"] for each in change["fields"]} == {".spec.strategy.type", ".spec.strategy.rollingUpdate"}
+    (change,) = changes(plan, "web", "services")
+    assert change["change"] == "change", change
+    assert {"path": ".spec.type", "before": '"NodePort"', "after": '"ClusterIP"'} in change["fields"]
+    foreseen = {each["path"]: each["after"] for each in change["fields"]}
+    assert foreseen[".spec.ports[0].nodePort"] is None, change
+    await host.apply(FEDERATED_DEPLOYMENTS, wanted)
+    await host.apply(FEDERATED_SERVICES, service)
+    done = await holds(m1, SERVICES, namespace, "web", lambda each: each["spec"]["type"] == "ClusterIP")
+    assert "nodePort" not in done["spec"]["ports"][0]
+    await holds(m1, DEPLOYMENTS, namespace, "web", lambda each: "rollingUpdate" not in each["spec"]["strategy"])
+
+
+async def test_a_refusal_is_told_in_the_members_own_words(planner: Planner, host: Api, namespace: str) -> None:
+    await federated_namespace(host, namespace, BOTH)
+    await host.apply(FEDERATED_DEPLOYMENTS, deployment(namespace, "web"))
+    await Federated(host, FEDERATED_DEPLOYMENTS, namespace, "web").settled()
+    wanted = deployment(namespace, "web", labels="b")
+    (change,) = changes(await planner.plan(wanted, code=3), "web")
+    assert (change["change"], change["clusters"]) == ("refuse", ["m1"])
+    assert "field is immutable" in change["message"]
+    wanted["metadata"]["annotations"] = {RECREATE_ANNOTATION: "true"}
+    (change,) = changes(await planner.plan(wanted), "web")
+    assert change["change"] == "recreate"
+    assert "field is immutable" in change["message"]
+    wrong = wrapped(namespace, "wrong", {"data": {"a": 1}})
+    plan = await planner.plan(wrong, code=3)
+    assert {each["change"] for each in changes(plan, "wrong")} == {"refuse"}
+    broken = {**wrong, "spec": {"placement": {"clusters": "m1"}}}
+    ran = await planner.run("plan", "-f", planner.file(broken))
+    assert ran.code == 2
+    assert "spec.placement.clusters" in ran.err
+
+
+async def test_members_that_do_not_answer_are_unknown(
+    planner: Planner, fleet: Fleet, host: Api, namespace: str, tmp_path: Path
+) -> None:
+    await federated_namespace(host, namespace, BOTH)
+    await make(host, FEDERATED_CONFIGMAPS, namespace, "web", DATA, clusters=BOTH)
+    kubeconfig = yaml.safe_load(fleet.playground.kubeconfig.read_text())
+    with socket.socket() as silent:  # accepts, and says nothing
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        for each in kubeconfig["clusters"]:
+            if each["name"] == "m2":
+                each["cluster"]["server"] = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        path = tmp_path / "kubeconfig"
+        path.write_text(yaml.safe_dump(kubeconfig))
+        wanted = wrapped(namespace, "web", {"data": {"a": "c"}})
+        plan = await planner.plan(wanted, options=("--timeout", "1s"), kubeconfig=path)
+        assert kinds(plan, "web") == {"change": ["m1"], "unknown": ["m2"]}
+        assert changes(plan, "web")[1]["expected"] == "change"
+        assert plan["unknown"] == {"m2": "does not answer within 1 s"}
+        same = await planner.plan(wrapped(namespace, "web", DATA), options=("--timeout", "1s"), kubeconfig=path, code=0)
+        assert list(same["unknown"]) == ["m2"], "what is as it should be there is no change, as far as the hub knows"
+
+
+async def test_namespaces_move_what_is_in_them(planner: Planner, host: Api, m1: Api, m2: Api, namespace: str) -> None:
+    space = federated(FEDERATED_NAMESPACES, namespace, namespace, None, clusters=BOTH)
+    new = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    plan = await planner.plan(new, space, wrapped(namespace, "web", DATA))
+    assert kinds(plan, namespace) == {"create": BOTH}
+    (change,) = changes(plan, "web")
+    assert (change["change"], change["clusters"]) == ("create", BOTH)
+    assert "not checked by the member" in change["message"]
+    assert await host.get(NAMESPACES, "", namespace) is None
+
+    await host.apply(NAMESPACES, new)
+    await host.apply(FEDERATED_NAMESPACES, space)
+    await make(host, FEDERATED_CONFIGMAPS, namespace, "web", DATA, clusters=BOTH)
+    space["spec"]["placement"] = {"clusters": [{"name": "m1"}]}
+    plan = await planner.plan(space)
+    assert kinds(plan, namespace) == {"delete": ["m2"]}
+    (change,) = changes(plan, "web")
+    assert (change["change"], change["clusters"]) == ("delete", ["m2"])
+    assert "does not select the cluster" in change["because"]
+    plan = await planner.plan(space, options=("--delete",))
+    assert kinds(plan, namespace) == {"delete": BOTH}
+    assert kinds(plan, "web") == {"delete": BOTH}
+    plan = await planner.plan(new, options=("--delete",))
+    assert kinds(plan, "web") == {"delete": BOTH}
+    for api in (m1, m2):
+        assert await api.get(CONFIGMAPS, namespace, "web") is not None
+
+
+async def test_a_clusters_labels_move_what_they_select(planner: Planner, host: Api, m1: Api, namespace: str) -> None:
+    await federated_namespace(host, namespace, BOTH)
+    stored = await host.get(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m1")
+    assert stored is not None
+    label = f"plan-{namespace[-6:]}"
+    web = wrapped(namespace, "web", DATA)
+    web["spec"]["placement"] = {"clusterSelector": {"matchLabels": {label: "on"}}}
+    await host.apply(FEDERATED_CONFIGMAPS, web)
+    cluster = {"apiVersion": KUBEFED_CLUSTERS.api_version, "kind": "KubeFedCluster", "spec": stored["spec"]}
+    cluster["metadata"] = {"name": "m1", "namespace": SYSTEM_NAMESPACE, "labels": {label: "on"}}
+    plan = await planner.plan(cluster)
+    assert [(each["name"], each["changes"][0]["change"]) for each in plan["objects"]] == [("web", "create")]
+    await host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m1", {"metadata": {"labels": {label: "on"}}})
+    await holds(m1, CONFIGMAPS, namespace, "web")
+    await Federated(host, FEDERATED_CONFIGMAPS, namespace, "web").settled()
+    cluster["metadata"]["labels"] = {label: "off"}
+    plan = await planner.plan(cluster)
+    (change,) = changes(plan, "web")
+    assert (change["change"], change["clusters"]) == ("delete", ["m1"])
+    assert "labels of KubeFedCluster 'm1' do not match" in change["because"]
+    await host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m1", {"metadata": {"labels": {label: None}}})
+    await gone(m1, CONFIGMAPS, namespace, "web")
+
+
+async def test_a_type_that_is_disabled_leaves_everything(planner: Planner, host: Api, namespace: str) -> None:
+    await federated_namespace(host, namespace, BOTH)
+    await make(host, FEDERATED_CONFIGMAPS, namespace, "web", DATA, clusters=BOTH)
+    stored = await host.get(TYPE_CONFIGS, SYSTEM_NAMESPACE, "configmaps")
+    assert stored is not None
+    config = {"apiVersion": TYPE_CONFIGS.api_version, "kind": "FederatedTypeConfig"}
+    config["metadata"] = {"name": "configmaps", "namespace": SYSTEM_NAMESPACE}
+    config["spec"] = {**stored["spec"], "propagation": "Disabled"}
+    plan = await planner.plan(config)
+    assert plan["objects"] == []
+    assert "what the members have stays there" in plan["hub"][0]["notes"][0]
+
+
+async def test_a_kept_plan_is_applied_unless_something_has_moved(
+    planner: Planner, host: Api, m1: Api, m2: Api, namespace: str, tmp_path: Path
+) -> None:
+    await federated_namespace(host, namespace, BOTH)
+    await make(host, FEDERATED_CONFIGMAPS, namespace, "web", DATA, clusters=BOTH)
+    password = "aHVudGVyMg=="
+    secret = federated(
+        FEDERATED_SECRETS, namespace, "db", {"data": {"password": password}, "type": "Opaque"}, clusters=BOTH
+    )
+    kept, source = str(tmp_path / "kept.plan"), planner.file(wrapped(namespace, "web", {"data": {"a": "c"}}), secret)
+    ran = await planner.run("plan", "-f", source, "--out", kept)
+    assert ran.code == 1, ran
+    assert "~ change in m1, m2" in ran.out
+    assert '.data.a "b" -> "c"' in ran.out
+    for text in (ran.out, ran.err, Path(kept).read_text()):
+        assert password not in text
+    assert Path(kept).stat().st_mode & 0o077 == 0
+
+    await m2.patch(CONFIGMAPS, namespace, "web", {"data": {"own": "x"}})
+    ran = await planner.run("apply", "--plan", kept)
+    assert ran.code == 1
+    assert f"m2: configmaps {namespace}/web has changed" in ran.err
+    assert (await m1.get(CONFIGMAPS, namespace, "web") or {})["data"] == {"a": "b"}
+
+    assert (await planner.run("plan", "-f", source, "--out", kept)).code == 1
+    await host.patch(FEDERATED_CONFIGMAPS, namespace, "web", {"spec": {"template": {"data": {"z": "1"}}}})
+    await holds(m1, CONFIGMAPS, namespace, "web", lambda each: "z" in each["data"])
+    await holds(m2, CONFIGMAPS, namespace, "web", lambda each: "z" in each["data"])
+    ran = await planner.run("apply", "--plan", kept)
+    assert ran.code == 1
+    assert f"hub: federatedconfigmap {namespace}/web has changed" in ran.err
+    await Federated(host, FEDERATED_CONFIGMAPS, namespace, "web").settled()
+
+    assert (await planner.run("plan", "-f", source, "--out", kept)).code == 1
+    ran = await planner.run("apply", "--plan", kept)
+    assert ran.code == 0, ran
+    await holds(m1, CONFIGMAPS, namespace, "web", lambda each: each["data"]["a"] == "c")
+    await Federated(host, FEDERATED_SECRETS, namespace, "db").settled()
+    ran = await planner.run("plan", "-f", source)
+    assert (ran.code, ran.out) == (0, "no changes\n")
+
+    secret["spec"]["template"]["data"]["password"] = "bmV3"
+    kept = str(tmp_path / "next.plan")
+    source = planner.file(secret)
+    ran = await planner.run("plan", "-f", source, "--out", kept)
+    assert ".data.password" in ran.out
+    Path(source).write_bytes(orjson.dumps({**secret, "spec": {**secret["spec"], "overrides": []}}))
+    ran = await planner.run("apply", "--plan", kept)
+    assert ran.code == 2
+    assert "is another document than the one that was planned" in ran.err
+
+
+async def test_what_kubectl_applied_is_planned_as_kubectl_would(planner: Planner, host: Api, namespace: str) -> None:
+    """Without --server-side kubectl takes away what its last document had; server-side apply by another would not."""
+    await federated_namespace(host, namespace, BOTH)
+    document = wrapped(namespace, "web", {"data": {"a": "b", "old": "x"}})
+    note = {"kubectl.kubernetes.io/last-applied-configuration": orjson.dumps(document).decode() + "\n"}
+    body = {**document, "metadata": {**document["metadata"], "annotations": note}}
+    await host.create(FEDERATED_CONFIGMAPS, body, namespace)
+    await Federated(host, FEDERATED_CONFIGMAPS, namespace, "web").settled()
+    (change,) = changes(await planner.plan(wrapped(namespace, "web", DATA)), "web")
+    assert change["fields"] == [{"path": ".data.old", "before": '"x"', "after": None}]
