@@ -7,13 +7,15 @@ change; of an object that a document names it is shown as pending.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from federation.controllers import gathering
 from federation.controllers.gathering import Gatherer
+from federation.controllers.ports import MemberPort
 from federation.controllers.world import Copies, TypeState, World
 from federation.core import holds, planning
-from federation.kube.members import MemberWriter
 from federation.model import marks
+from federation.model.federated import FederatedType
 from federation.model.observations import Observed
 from federation.model.plan import Action, Apply, Claim, Delete, Keep, Refuse, Release, Wait
 from federation.model.resources import Key, ObjectName
@@ -21,12 +23,19 @@ from federation.preview import rehearsing, sightings
 from federation.preview.changes import Change, Findings, Kind
 from federation.preview.rehearsing import Stage
 from federation.preview.scope import Scope
-from federation.preview.sightings import Observer, Seen, Sighting
+from federation.preview.sightings import Seen, Sighting
 
 AT_ONCE = 4
 """Objects of one member that are rehearsed at a time."""
 _NEW = "planned"
 _Pair = tuple[Action | None, Action | None]
+
+
+class Observing(Protocol):
+    """Looks at one member; see sightings.Observer."""
+
+    async def look(self, types: Mapping[str, FederatedType], wanted: Mapping[str, Sequence[ObjectName]]) -> Sighting:
+        """What it has under these names, by type. Raises Silent."""
 
 
 @dataclass(slots=True)
@@ -86,7 +95,7 @@ class Visitor:
         finally:
             self._forget(cluster)
 
-    async def visit(self, cluster: str, keys: Sequence[Key], observer: Observer, dry: MemberWriter, own: bool) -> None:
+    async def visit(self, cluster: str, keys: Sequence[Key], observer: Observing, dry: MemberPort, *, own: bool) -> None:
         """Ask a member that answers. `own`: with the user's own rights there, not the controller's. Raises Silent."""
         types = {name: state.type for name, state in self._states().items()}
         sighting = await observer.look(types, self._wanted(keys))
