@@ -8,7 +8,7 @@ import click
 
 from federation.cli import options
 from federation.cli.options import Function, Host
-from federation.cli.verbs import Verb
+from federation.cli.verbs import State, Verb
 
 if TYPE_CHECKING:
     from federation.preview.making import How, Made
@@ -18,7 +18,7 @@ EXAMPLES = """
   fedctl plan -f apps/                                # folders with all that is below
   fedctl plan -f web.yaml --delete
   kustomize build overlays/prod | fedctl plan -f - -o summary
-  fedctl plan -f apps/ --out change.plan && fedctl apply --plan change.plan
+  fedctl plan -f apps/ --out change.plan              # then: fedctl apply --plan change.plan
 """
 NOTHING, CHANGES, REFUSED = 0, 1, 3
 
@@ -74,30 +74,34 @@ def command(
     from federation.preview.making import How  # noqa: PLC0415
 
     wanted = How(namespace, field_manager, delete, values, stored_credentials, timeout)
-    code: int = options.run(_plan(host, files, wanted, output, out))
+    try:
+        code: int = options.run(_plan(host, files, wanted, output, out))
+    except click.ClickException:
+        raise
+    except Exception as error:
+        from federation.cli import failing  # noqa: PLC0415
+
+        verbose = click.get_current_context().ensure_object(State).verbose
+        failing.report(error, name="fedctl plan", verbose=verbose)
+        return failing.USAGE  # 1 would say that something changes
     return code
 
 
 async def _plan(host: Host, files: Sequence[str], how: "How", output: str | None, out: str) -> int:
     from dataclasses import replace  # noqa: PLC0415
 
-    from federation.cli import failing, planned  # noqa: PLC0415
+    from federation.cli import planned  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
     from federation.joining.reaching import Reach  # noqa: PLC0415
-    from federation.model.errors import FederationError  # noqa: PLC0415
     from federation.preview import making, saved  # noqa: PLC0415
 
-    try:
-        given = documents(files)
-        async with Contexts(host.kubeconfig) as contexts:
-            connection = await contexts.open(host.context)
-            how = replace(how, namespace=how.namespace or contexts.namespace(host.context))
-            made = await making.make(Reach(contexts, connection, host.namespace), given, how, options.report)
-        if out:
-            _keep(out, saved.encode(made, how, files))
-    except FederationError as error:
-        failing.report(error, name="fedctl plan", verbose=0)
-        return failing.USAGE  # 1 would say that something changes
+    given = documents(files)
+    async with Contexts(host.kubeconfig) as contexts:
+        connection = await contexts.open(host.context)
+        how = replace(how, namespace=how.namespace or contexts.namespace(host.context))
+        made = await making.make(Reach(contexts, connection, host.namespace), given, how, options.report)
+    if out:
+        _keep(out, saved.encode(made, how, files))
     planned.show(made, output, values=how.values)
     return exit_code(made)
 

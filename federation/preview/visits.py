@@ -95,7 +95,9 @@ class Visitor:
         finally:
             self._forget(cluster)
 
-    async def visit(self, cluster: str, keys: Sequence[Key], observer: Observing, dry: MemberPort, *, own: bool) -> None:
+    async def visit(
+        self, cluster: str, keys: Sequence[Key], observer: Observing, dry: MemberPort, *, own: bool
+    ) -> None:
         """Ask a member that answers. `own`: with the user's own rights there, not the controller's. Raises Silent."""
         types = {name: state.type for name, state in self._states().items()}
         sighting = await observer.look(types, self._wanted(keys))

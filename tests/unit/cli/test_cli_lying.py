@@ -36,6 +36,7 @@ VERBS = {
     "types": ["get", "types", "-o", "wide"],
     "federated": ["get", "federated", "-A"],
     "status": ["status", "configmap", "a"],
+    "plan": ["plan", "-f", str(Path(__file__).parents[3] / "docs" / "examples" / "hello.yaml")],
 }
 
 
