@@ -337,6 +337,7 @@ class FakeMember:
         where = (resource.qualified, name)
         if where in self.objects:
             copied.objects[where] = copy.deepcopy(self.objects[where])
+            copied._versions = itertools.count(self.objects[where].version, 0)  # nothing is stored, so it stays
         answer = copied._apply(resource, name, orjson.loads(body), manager, force=force)
         if not whole or isinstance(answer, Failure):
             return answer

@@ -21,7 +21,7 @@ def of(made: Made, *, values: bool = True) -> dict[str, Any]:
         "apiVersion": API_VERSION,
         "kind": KIND,
         "changes": made.changes,
-        "summary": {name: count for name, count in made.findings.counts().items() if count},
+        "summary": {str(name): count for name, count in made.findings.counts().items() if count},
         "hub": hub,
         "objects": _objects(made),
         "unknown": dict(sorted(made.silent.items())),
@@ -48,7 +48,7 @@ def _hub(wish: Wish, notes: Any, *, values: bool) -> dict[str, Any]:
     record: dict[str, Any] = {
         "kind": wish.resource.kind,
         **_where(wish.where.namespace, wish.where.name),
-        "change": what,
+        "change": str(what),
         "source": wish.given.source,
     }
     if what == Kind.CHANGE and wish.before is not None and wish.after is not None:

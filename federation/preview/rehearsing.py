@@ -1,8 +1,11 @@
 """One planned action at one member: carried out by the controller's own code as dry runs, and what came of it."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import orjson
 
 from federation.controllers import learning, push
 from federation.controllers.outcomes import Outcome
@@ -20,7 +23,11 @@ from federation.preview.rehearsal import Rehearsal
 _TRIES = 2
 _OWN = frozenset({FailureKind.RIGHT_MISSING, FailureKind.UNAUTHORIZED})
 """Failures that are the user's own, where a member is asked as the user."""
-_NOT_CHECKED = "not checked by the member: its namespace does not exist there yet"
+_ELSEWHERE = "default"
+"""A namespace that every cluster has: there an object is checked whose own one does not exist yet."""
+_BY_ITSELF = frozenset({FailureKind.INVALID, FailureKind.UNDECLARED, FailureKind.TOO_LARGE, FailureKind.TYPE_MISSING})
+"""Refusals that are about the object alone, wherever it is."""
+_NOT_CHECKED = "its namespace does not exist there yet: quota and policies of it are not checked"
 _ANOTHER_HUB = "another hub has it; it is told that this one places it there, too"
 
 
@@ -73,6 +80,9 @@ class _Rehearsed:
         outcome = await push.carry_out(action, self._target)
         if outcome.recreating:
             return Change(Kind.RECREATE, message=outcome.message)
+        failure = outcome.failure
+        if isinstance(action, Apply) and failure is not None and failure.kind is FailureKind.NAMESPACE_MISSING:
+            return await self._elsewhere(action, failure)
         if outcome.status:
             return self._not_done(outcome)
         match action:
@@ -117,9 +127,22 @@ class _Rehearsed:
         failure = outcome.failure
         if failure is None:
             return Change(Kind.REFUSE if outcome.doubt is None else Kind.WAIT, message=outcome.message)
-        if failure.kind is FailureKind.NAMESPACE_MISSING and self._namespace in self._stage.made:
-            return Change(Kind.CREATE, message=_NOT_CHECKED)
         return self._refused(failure, outcome.message)
+
+    async def _elsewhere(self, action: Apply, missing: Failure) -> Change:
+        """An object in a namespace that the plan makes: whether the member would take it at all."""
+        if self._namespace not in self._stage.made:
+            return self._refused(missing, missing.message)
+        target = push.at_its_version(action, self._target)
+        name = f"plan-{hashlib.sha256(repr(target.name).encode()).hexdigest()[:16]}"
+        body = orjson.loads(action.body)
+        body["metadata"] |= {"name": name, "namespace": _ELSEWHERE}
+        answer = await self._stage.dry.apply(
+            target.resource, ObjectName(_ELSEWHERE, name), orjson.dumps(body), force=True, dry_run=True
+        )
+        if isinstance(answer, Failure) and answer.kind in _BY_ITSELF:
+            return Change(Kind.REFUSE, message=answer.message.replace(name, target.name.name))
+        return Change(Kind.CREATE, message=_NOT_CHECKED)
 
     def _refused(self, failure: Failure, message: str) -> Change:
         """What follows from a member's failure."""

@@ -1,4 +1,4 @@
-"""`fedctl plan` on real API servers: what it says beforehand is what the controller then does, and it writes nothing."""
+"""`fedctl plan` on real API servers: what it says beforehand is what the controller then does."""
 
 import asyncio
 import json
@@ -45,6 +45,10 @@ class Planner:
         path = self._directory / f"{len(list(self._directory.iterdir()))}.json"
         path.write_bytes(b"\n---\n".join(orjson.dumps(each) for each in documents))
         return str(path)
+
+    def kept(self, name: str) -> Path:
+        """Where a plan is kept."""
+        return self._directory / name
 
     async def run(self, verb: str, *arguments: str, kubeconfig: Path | None = None) -> Ran:
         at = ("--kubeconfig", str(kubeconfig or self._fleet.playground.kubeconfig), "--host-cluster-context", "host")
@@ -222,8 +226,10 @@ async def test_namespaces_move_what_is_in_them(planner: Planner, host: Api, m1: 
     assert kinds(plan, namespace) == {"create": BOTH}
     (change,) = changes(plan, "web")
     assert (change["change"], change["clusters"]) == ("create", BOTH)
-    assert "not checked by the member" in change["message"]
+    assert "quota and policies of it are not checked" in change["message"]
     assert await host.get(NAMESPACES, "", namespace) is None
+    (change,) = changes(await planner.plan(new, space, wrapped(namespace, "bad", {"data": {"a": 1}}), code=3), "bad")
+    assert change["change"] == "refuse"
 
     await host.apply(NAMESPACES, new)
     await host.apply(FEDERATED_NAMESPACES, space)
@@ -251,7 +257,8 @@ async def test_a_clusters_labels_move_what_they_select(planner: Planner, host: A
     web = wrapped(namespace, "web", DATA)
     web["spec"]["placement"] = {"clusterSelector": {"matchLabels": {label: "on"}}}
     await host.apply(FEDERATED_CONFIGMAPS, web)
-    cluster = {"apiVersion": KUBEFED_CLUSTERS.api_version, "kind": "KubeFedCluster", "spec": stored["spec"]}
+    cluster: dict[str, Any] = {"apiVersion": KUBEFED_CLUSTERS.api_version, "kind": "KubeFedCluster"}
+    cluster["spec"] = stored["spec"]
     cluster["metadata"] = {"name": "m1", "namespace": SYSTEM_NAMESPACE, "labels": {label: "on"}}
     plan = await planner.plan(cluster)
     assert [(each["name"], each["changes"][0]["change"]) for each in plan["objects"]] == [("web", "create")]
@@ -272,7 +279,7 @@ async def test_a_type_that_is_disabled_leaves_everything(planner: Planner, host:
     await make(host, FEDERATED_CONFIGMAPS, namespace, "web", DATA, clusters=BOTH)
     stored = await host.get(TYPE_CONFIGS, SYSTEM_NAMESPACE, "configmaps")
     assert stored is not None
-    config = {"apiVersion": TYPE_CONFIGS.api_version, "kind": "FederatedTypeConfig"}
+    config: dict[str, Any] = {"apiVersion": TYPE_CONFIGS.api_version, "kind": "FederatedTypeConfig"}
     config["metadata"] = {"name": "configmaps", "namespace": SYSTEM_NAMESPACE}
     config["spec"] = {**stored["spec"], "propagation": "Disabled"}
     plan = await planner.plan(config)
@@ -280,8 +287,17 @@ async def test_a_type_that_is_disabled_leaves_everything(planner: Planner, host:
     assert "what the members have stays there" in plan["hub"][0]["notes"][0]
 
 
+def content(path: str) -> tuple[str, int]:
+    """A file's text, and its mode."""
+    return Path(path).read_text(), Path(path).stat().st_mode
+
+
+def overwrite(path: str, document: Mapping[str, Any]) -> None:
+    Path(path).write_bytes(orjson.dumps(document))
+
+
 async def test_a_kept_plan_is_applied_unless_something_has_moved(
-    planner: Planner, host: Api, m1: Api, m2: Api, namespace: str, tmp_path: Path
+    planner: Planner, host: Api, m1: Api, m2: Api, namespace: str
 ) -> None:
     await federated_namespace(host, namespace, BOTH)
     await make(host, FEDERATED_CONFIGMAPS, namespace, "web", DATA, clusters=BOTH)
@@ -289,14 +305,14 @@ async def test_a_kept_plan_is_applied_unless_something_has_moved(
     secret = federated(
         FEDERATED_SECRETS, namespace, "db", {"data": {"password": password}, "type": "Opaque"}, clusters=BOTH
     )
-    kept, source = str(tmp_path / "kept.plan"), planner.file(wrapped(namespace, "web", {"data": {"a": "c"}}), secret)
+    kept, source = str(planner.kept("kept.plan")), planner.file(wrapped(namespace, "web", {"data": {"a": "c"}}), secret)
     ran = await planner.run("plan", "-f", source, "--out", kept)
     assert ran.code == 1, ran
     assert "~ change in m1, m2" in ran.out
     assert '.data.a "b" -> "c"' in ran.out
-    for text in (ran.out, ran.err, Path(kept).read_text()):
-        assert password not in text
-    assert Path(kept).stat().st_mode & 0o077 == 0
+    text, mode = content(kept)
+    assert password not in ran.out + ran.err + text
+    assert mode & 0o077 == 0
 
     await m2.patch(CONFIGMAPS, namespace, "web", {"data": {"own": "x"}})
     ran = await planner.run("apply", "--plan", kept)
@@ -322,11 +338,11 @@ async def test_a_kept_plan_is_applied_unless_something_has_moved(
     assert (ran.code, ran.out) == (0, "no changes\n")
 
     secret["spec"]["template"]["data"]["password"] = "bmV3"
-    kept = str(tmp_path / "next.plan")
+    kept = str(planner.kept("next.plan"))
     source = planner.file(secret)
     ran = await planner.run("plan", "-f", source, "--out", kept)
     assert ".data.password" in ran.out
-    Path(source).write_bytes(orjson.dumps({**secret, "spec": {**secret["spec"], "overrides": []}}))
+    overwrite(source, {**secret, "spec": {**secret["spec"], "overrides": []}})
     ran = await planner.run("apply", "--plan", kept)
     assert ran.code == 2
     assert "is another document than the one that was planned" in ran.err
