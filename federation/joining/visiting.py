@@ -14,10 +14,17 @@ M = TypeVar("M")
 R = TypeVar("R")
 
 
-async def visit(members: Sequence[M], one: Callable[[M], Awaitable[R]], report: Report, doing: str) -> list[R]:
+async def visit(
+    members: Sequence[M],
+    one: Callable[[M], Awaitable[R]],
+    report: Report,
+    doing: str,
+    *,
+    at_once: int = AT_ONCE,
+) -> list[R]:
     """The results of `one`, which returns failures as values: an exception ends all visits. `doing` says what it is."""
     found: dict[int, R] = {}
-    slots, loop = asyncio.Semaphore(AT_ONCE), asyncio.get_running_loop()
+    slots, loop = asyncio.Semaphore(at_once), asyncio.get_running_loop()
     reported = loop.time()
 
     async def take(number: int, member: M) -> None:

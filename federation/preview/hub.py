@@ -108,6 +108,8 @@ def world(hub: Hub, settings: Settings, before: "World | None" = None) -> World:
         state = made.types[name] = TypeState(enabled)
         known = before.types.get(name) if before is not None else None
         for where, item in hub.objects.get(name, {}).items():
+            if enabled.namespace not in {"", where.namespace}:
+                continue  # it is not followed there
             state.objects.put(where, item)
             state.tracks[where] = _track(item, made, known, where, new=before is not None)
         state.objects.listed()

@@ -18,7 +18,7 @@ from federation.kube.connection import Connection
 from federation.model import marks
 from federation.model.errors import FederationError
 from federation.model.federated import FederatedType, StoredObject
-from federation.model.resources import SECRETS, Key, ObjectName
+from federation.model.resources import ROLLOUTS, SECRETS, Key, ObjectName
 from federation.preview import hub as hubs
 from federation.preview import lookup, wishes
 from federation.preview import scope as scopes
@@ -28,6 +28,10 @@ from federation.preview.scope import Parts
 from federation.preview.sightings import Observer, Seen
 from federation.preview.visits import Visitor
 from federation.preview.wishes import Given, Wish
+
+AT_ONCE = 32
+"""Members that are asked at a time: some of a thousand hang until their deadline."""
+_ROLLOUT = "what it releases or holds back in members is not shown"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,7 @@ async def make(reach: Reach, given: Sequence[Given], how: How, report: Report) -
     keys = list(dict.fromkeys([*scopes.keys(scope, now_world), *scopes.keys(scope, then_world)]))
     keys.sort(key=lambda key: (key.type != marks.NAMESPACE_TYPE, key))
     visitor = Visitor(now_world, then_world, scope, keys, values=how.values)
-    await _Tour(reach, then, visitor, how).run(then_world.members, report)
+    await _Tour(reach, then, visitor, how).run(report)
     notes = _notes(asked, parts, then_world)
     return Made(hub, asked, visitor.findings, notes, problems, visitor.silent, visitor.seen)
 
@@ -119,10 +123,10 @@ class _Tour:
         self._visitor = visitor
         self._how = how
 
-    async def run(self, members: Iterable[str], report: Report) -> None:
+    async def run(self, report: Report) -> None:
         """All that the change concerns."""
-        concerned = [(name, keys) for name in sorted(members) if (keys := self._visitor.concerned(name))]
-        await visiting.visit(concerned, self._one, report, "asked")
+        concerned = [(name, keys) for name, keys in sorted(self._visitor.concerned().items())]
+        await visiting.visit(concerned, self._one, report, "asked", at_once=AT_ONCE)
 
     async def _one(self, concerned: tuple[str, Sequence[Key]]) -> None:
         cluster, keys = concerned
@@ -161,6 +165,9 @@ def _notes(asked: Sequence[Wish], parts: Parts, then: World) -> dict[int, Sequen
         if wish.delete and wish.before is not None:
             text = f"cluster {wish.where.name} leaves: what it has stays there, and is managed no more"
             notes.setdefault(places[id(wish)], []).append(text)
+    for wish in parts.others:
+        if wish.resource.qualified == ROLLOUTS.qualified and wish.moves:
+            notes.setdefault(places[id(wish)], []).append(_ROLLOUT)
     for wish in parts.configs:
         if wish.before is not None and wish.where.name not in then.types:
             text = "nothing is pushed any more: what the members have stays there, and is managed no more"

@@ -44,6 +44,11 @@ class Scope:
         """Whether every federated object of the hub has to be read."""
         return self.everything or bool(self.clusters)
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether anything is looked at in all clusters."""
+        return self.everything or bool(self.named or self.namespaces or self.types)
+
     def has(self, key: Key, cluster: str) -> bool:
         """Whether this object is looked at in this cluster."""
         return (

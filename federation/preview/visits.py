@@ -5,7 +5,7 @@ change; of an object that a document names it is shown as pending.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -52,14 +52,18 @@ class Side:
 
     def action(self, key: Key, cluster: str) -> Action | None:
         """What is planned for this object in this cluster; None: nothing, or there is no such object."""
+        return self.actions(key, frozenset({cluster})).get(cluster)
+
+    def actions(self, key: Key, clusters: Set[str] | None) -> Mapping[str, Action]:
+        """The same in several clusters; None: in all."""
         state, name = self.world.types.get(key.type), ObjectName(key.namespace, key.name)
         federated = state.objects.get(name) if state is not None else None
-        if state is None or federated is None or cluster not in self.world.members:
-            return None
-        facts = self.gatherer.gather(state, federated, state.tracks[name], only={cluster})
+        if state is None or federated is None:
+            return {}
+        facts = self.gatherer.gather(state, federated, state.tracks[name], only=clusters)
         # A staged rollout releases the same change, cluster after cluster: what is shown is all of it.
         plan = planning.plan(replace(facts, staged=None))
-        return holds.restrain(plan, federated.metadata, self.world.restraints).actions.get(cluster)
+        return holds.restrain(plan, federated.metadata, self.world.restraints).actions
 
     def show(self, cluster: str, copies: Mapping[str, Copies]) -> None:
         """The cluster has these copies."""
@@ -86,14 +90,24 @@ class Visitor:
         self._keys = keys
         self._values = values
 
-    def concerned(self, cluster: str) -> list[Key]:
-        """The objects that the change may concern in a cluster, by what the hub has on record of it."""
-        keys = [key for key in self._keys if self._scope.has(key, cluster)]
-        self._by_record(keys, cluster)
-        try:
-            return [key for key in keys if self._may_concern(key, self._pair(key, cluster))]
-        finally:
-            self._forget(cluster)
+    def concerned(self) -> dict[str, list[Key]]:
+        """The objects that the change may concern in each cluster, by what the hub has on record of it.
+
+        One plan for each object and world, of all clusters: one for each cluster would take minutes in a large fleet.
+        """
+        members = [name for name in self._then.world.members if self._scope.everywhere or name in self._scope.clusters]
+        for name in members:
+            self._by_record([key for key in self._keys if self._scope.has(key, name)], name)
+        found: dict[str, list[Key]] = {}
+        for key in self._keys:
+            only = None if self._scope.has(key, "") else self._scope.clusters
+            now, then = self._now.actions(key, only), self._then.actions(key, only)
+            for name in sorted(then.keys() | now.keys()):
+                if name in self._then.world.members and self._may_concern(key, (now.get(name), then.get(name))):
+                    found.setdefault(name, []).append(key)
+        for name in members:
+            self._forget(name)
+        return found
 
     async def visit(
         self, cluster: str, keys: Sequence[Key], observer: Observing, dry: MemberPort, *, own: bool

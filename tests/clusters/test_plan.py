@@ -11,8 +11,17 @@ import orjson
 import pytest
 import yaml
 
-from federation.model.marks import RECREATE_ANNOTATION, SYSTEM_NAMESPACE
-from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, TYPE_CONFIGS
+from federation.model.failures import Failure
+from federation.model.marks import MANAGED_LABEL, RECREATE_ANNOTATION, SYSTEM_NAMESPACE
+from federation.model.resources import (
+    CLUSTER_ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    KUBEFED_CLUSTERS,
+    NAMESPACES,
+    SERVICE_ACCOUNTS,
+    TYPE_CONFIGS,
+    ObjectName,
+)
 from tests.clusters.fedctl import Ran, fedctl
 from tests.clusters.fleets import Fleet
 from tests.clusters.harness import (
@@ -358,3 +367,80 @@ async def test_what_kubectl_applied_is_planned_as_kubectl_would(planner: Planner
     await Federated(host, FEDERATED_CONFIGMAPS, namespace, "web").settled()
     (change,) = changes(await planner.plan(wrapped(namespace, "web", DATA)), "web")
     assert change["fields"] == [{"path": ".data.old", "before": '"x"', "after": None}]
+
+
+async def limited(api: Api, namespace: str) -> str:
+    """The token of somebody who may look, and nothing else."""
+    name = f"reader-{namespace}"
+    await api.create(SERVICE_ACCOUNTS, {"metadata": {"name": name, "namespace": "default"}}, "default")
+    rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}]
+    await api.create(CLUSTER_ROLES, {"metadata": {"name": name}, "rules": rules})
+    subject = {"kind": "ServiceAccount", "name": name, "namespace": "default"}
+    role = {"apiGroup": CLUSTER_ROLES.group, "kind": "ClusterRole", "name": name}
+    await api.create(CLUSTER_ROLE_BINDINGS, {"metadata": {"name": name}, "roleRef": role, "subjects": [subject]})
+    path = f"{SERVICE_ACCOUNTS.path(ObjectName('default', name))}/token"
+    answer = await api.connection.request("POST", path, body=orjson.dumps({"spec": {}}))
+    assert not isinstance(answer, Failure)
+    return str(answer.json()["status"]["token"])
+
+
+async def test_who_may_only_look_is_told_what_is_expected(
+    planner: Planner, fleet: Fleet, host: Api, m2: Api, namespace: str
+) -> None:
+    """At the hub and in a member: nothing is taken for a refusal that the controller would not get."""
+    await federated_namespace(host, namespace, BOTH)
+    await make(host, FEDERATED_CONFIGMAPS, namespace, "web", DATA, clusters=BOTH)
+    tokens = {"host": await limited(host, namespace), "m2": await limited(m2, namespace)}
+    kubeconfig = yaml.safe_load(fleet.playground.kubeconfig.read_text())
+    for user in kubeconfig["users"]:
+        if user["name"] in tokens:
+            user["user"] = {"token": tokens[user["name"]]}
+    path = Path(planner.file(kubeconfig))
+    wanted = wrapped(namespace, "web", {"data": {"a": "c"}})
+    plan = await planner.plan(wanted, kubeconfig=path)
+    assert "your rights do not allow a dry run" in plan["hub"][0]["notes"][0]
+    assert kinds(plan, "web") == {"change": ["m1"], "unknown": ["m2"]}
+    unknown = changes(plan, "web")[1]
+    assert unknown["expected"] == "change"
+    assert "cannot patch resource" in unknown["message"]
+    plan = await planner.plan(wanted, options=("--stored-credentials",), kubeconfig=path)
+    assert kinds(plan, "web") == {"change": BOTH}, "who may read the stored credentials asks as the controller"
+
+
+async def test_what_kubefed_wrote_is_planned_as_a_whole(planner: Planner, host: Api, m1: Api, namespace: str) -> None:
+    """Its fields become ours by one write, and what the template does not have goes by the next."""
+    await federated_namespace(host, namespace, BOTH)
+    await holds(m1, NAMESPACES, "", namespace)
+    meta = {"name": "web", "namespace": namespace, "labels": {MANAGED_LABEL: "true"}}
+    old = {"metadata": meta, "data": {"a": "old", "gone": "x"}}
+    await m1.create(CONFIGMAPS, old, namespace)
+    document = wrapped(namespace, "web", DATA, ["m1"])
+    (change,) = changes(await planner.plan(document), "web")
+    assert change["change"] in {"change", "adopt"}
+    assert change["fields"] == [
+        {"path": ".data.a", "before": '"old"', "after": '"b"'},
+        {"path": ".data.gone", "before": '"x"', "after": None},
+    ]
+    await host.apply(FEDERATED_CONFIGMAPS, document)
+    await holds(m1, CONFIGMAPS, namespace, "web", lambda each: each["data"] == {"a": "b"})
+
+
+async def test_a_deletion_is_planned_and_not_done(
+    planner: Planner, host: Api, m1: Api, m2: Api, namespace: str
+) -> None:
+    await federated_namespace(host, namespace, BOTH)
+    await make(host, FEDERATED_CONFIGMAPS, namespace, "web", DATA, clusters=BOTH)
+    plan = await planner.plan(wrapped(namespace, "web", DATA), options=("--delete",))
+    assert kinds(plan, "web") == {"delete": BOTH}
+    assert plan["hub"][0]["change"] == "delete"
+    for api, resource in ((m1, CONFIGMAPS), (m2, CONFIGMAPS), (host, FEDERATED_CONFIGMAPS)):
+        found = await api.get(resource, namespace, "web")
+        assert found is not None
+        assert "deletionTimestamp" not in found["metadata"]
+    kept = str(planner.kept("delete.plan"))
+    source = planner.file(wrapped(namespace, "web", DATA))
+    assert (await planner.run("plan", "-f", source, "--delete", "--out", kept)).code == 1
+    assert (await planner.run("apply", "--plan", kept)).code == 0
+    await gone(m1, CONFIGMAPS, namespace, "web")
+    await gone(m2, CONFIGMAPS, namespace, "web")
+    assert (await planner.plan(wrapped(namespace, "web", DATA), options=("--delete",), code=0))["changes"] is False

@@ -196,10 +196,7 @@ async def plan(
     keys = list(dict.fromkeys([*scopes.keys(scope, now_world), *scopes.keys(scope, then_world)]))
     keys.sort(key=lambda key: (key.type != marks.NAMESPACE_TYPE, key))
     visitor = Visitor(now_world, then_world, scope, keys, values=True)
-    for name in then_world.members:
-        concerned = visitor.concerned(name)
-        if not concerned:
-            continue
+    for name, concerned in visitor.concerned().items():
         if name in silent:
             visitor.unanswered(name, concerned, "does not answer")
         else:
