@@ -62,6 +62,11 @@ def has_contents(enabled: FederatedType) -> bool:
     return enabled.target.qualified in _CONTENTS
 
 
+def contents_of(enabled: FederatedType) -> str:
+    """What goes with a copy of the type beside the copy itself; "" for nothing."""
+    return _CONTENTS.get(enabled.target.qualified, "")
+
+
 def decide(observed: Observation, copy: Copy, rules: Rules) -> Action | None:
     """What to do in a cluster that answers, where the object should not be; None when nothing of ours is there."""
     match observed:

@@ -11,6 +11,7 @@ from federation.controllers import learning, push
 from federation.controllers.outcomes import Outcome
 from federation.controllers.ports import MemberPort
 from federation.controllers.world import TypeState
+from federation.core import removal
 from federation.core.proof import Proof
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
@@ -27,6 +28,8 @@ _ELSEWHERE = "default"
 """A namespace that every cluster has: there an object is checked whose own one does not exist yet."""
 _BY_ITSELF = frozenset({FailureKind.INVALID, FailureKind.UNDECLARED, FailureKind.TOO_LARGE, FailureKind.TYPE_MISSING})
 """Refusals that are about the object alone, wherever it is."""
+_NO_DRY_RUN = "does not support dry run"
+"""Of an admission webhook that has side effects: an API server refuses every dry run that it would be asked for."""
 _NOT_CHECKED = "its namespace does not exist there yet: quota and policies of it are not checked"
 _ANOTHER_HUB = "another hub has it; it is told that this one places it there, too"
 
@@ -58,15 +61,18 @@ async def of_action(stage: Stage, state: TypeState, key: Key, action: Action | N
             return Change(Kind.REFUSE, message=f"{status}: {message}")
     change: Change | None = None
     for _ in range(_TRIES):  # what somebody writes in that very moment is looked at once more
-        change = await _Rehearsed(stage, state, key).of(action)
-        if change is None or change.kind is not Kind.UNKNOWN or stage.silent:
+        rehearsed = _Rehearsed(stage, state, key)
+        change = await rehearsed.of(action)
+        if not rehearsed.raced:
             break
     return change
 
 
 class _Rehearsed:
     def __init__(self, stage: Stage, state: TypeState, key: Key) -> None:
+        self.raced = False
         self._stage = stage
+        self._contents = removal.contents_of(state.type)
         self._namespace = key.namespace
         self._secret = state.type.target.qualified == SECRETS.qualified
         self._port = Rehearsal(stage.dry)
@@ -121,7 +127,9 @@ class _Rehearsed:
             return None
         reason = action.reason
         because, kept = (reason.change, reason.kept) if reason is not None else ("", "")
-        return Change(Kind.DELETE if self._port.deleted else Kind.RELEASE, message=kept, because=because)
+        if not self._port.deleted:
+            return Change(Kind.RELEASE, message=kept, because=because)
+        return Change(Kind.DELETE, message=f"with {self._contents}" if self._contents else "", because=because)
 
     def _not_done(self, outcome: Outcome) -> Change:
         failure = outcome.failure
@@ -151,7 +159,10 @@ class _Rehearsed:
             return Change(Kind.UNKNOWN, message=message)
         if self._stage.own and failure.kind in _OWN:
             return Change(Kind.UNKNOWN, message=message)
+        if _NO_DRY_RUN in message:
+            return Change(Kind.UNKNOWN, message=message)
         if failure.concerns == "race":
+            self.raced = True
             return Change(Kind.UNKNOWN, message=f"it changed while it was asked for: {message}")
         return Change(Kind.REFUSE, message=message)
 
