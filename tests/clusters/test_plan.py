@@ -41,6 +41,8 @@ from tests.clusters.steps import Federated, gone, holds, make
 
 DATA = {"data": {"a": "b"}}
 BOTH = ["m1", "m2"]
+NUMBER = [{"clusterName": "m1", "clusterOverrides": [{"path": "/data/a", "value": 1}]}]
+"""No value of a ConfigMap: the hub cannot know that, and m1 refuses it."""
 
 
 class Planner:
@@ -196,13 +198,11 @@ async def test_a_refusal_is_told_in_the_members_own_words(planner: Planner, host
     (change,) = changes(await planner.plan(wanted), "web")
     assert change["change"] == "recreate"
     assert "field is immutable" in change["message"]
-    wrong = wrapped(namespace, "wrong", {"data": {"a": 1}})
-    plan = await planner.plan(wrong, code=3)
-    assert {each["change"] for each in changes(plan, "wrong")} == {"refuse"}
-    broken = {**wrong, "spec": {"placement": {"clusters": "m1"}}}
-    ran = await planner.run("plan", "-f", planner.file(broken))
-    assert ran.code == 2
-    assert "spec.placement.clusters" in ran.err
+    plan = await planner.plan(wrapped(namespace, "wrong", DATA, overrides=NUMBER), code=3)
+    assert kinds(plan, "wrong") == {"create": ["m2"], "refuse": ["m1"]}
+    ran = await planner.run("plan", "-f", planner.file(wrapped(namespace, "wrong", {"data": {"a": 1}})))
+    assert ran.code == 2, "the hub's own refusal: there is no plan"
+    assert ".spec.template.data.a: expected string" in ran.err
 
 
 async def test_members_that_do_not_answer_are_unknown(
@@ -237,8 +237,8 @@ async def test_namespaces_move_what_is_in_them(planner: Planner, host: Api, m1: 
     assert (change["change"], change["clusters"]) == ("create", BOTH)
     assert "quota and policies of it are not checked" in change["message"]
     assert await host.get(NAMESPACES, "", namespace) is None
-    (change,) = changes(await planner.plan(new, space, wrapped(namespace, "bad", {"data": {"a": 1}}), code=3), "bad")
-    assert change["change"] == "refuse"
+    plan = await planner.plan(new, space, wrapped(namespace, "bad", DATA, overrides=NUMBER), code=3)
+    assert kinds(plan, "bad") == {"create": ["m2"], "refuse": ["m1"]}
 
     await host.apply(NAMESPACES, new)
     await host.apply(FEDERATED_NAMESPACES, space)
