@@ -108,7 +108,7 @@ def scope(found: Parts) -> Scope:
     }
     deleted = asked.without_namespaces(found.namespaces)
     types = frozenset(wish.where.name for wish in found.configs if wish.moves)
-    named |= {Key(marks.NAMESPACE_TYPE, each.where.name, each.where.name) for each in found.namespaces}
+    named |= {Key(marks.NAMESPACE_TYPE, each.where.name, each.where.name) for each in found.namespaces if each.moves}
     return Scope(
         named=frozenset(named),
         namespaces=frozenset(namespaces) | deleted,
