@@ -17,6 +17,7 @@ from aiohttp import web
 
 from federation.core.managedfields import PartialMetadata
 from federation.kube import gates
+from federation.kube.connection import Connection
 from federation.kube.gates import Gate, Gatekeeper
 from federation.kube.hub import HubWriter
 from federation.kube.members import MemberWriter, Written
@@ -475,7 +476,9 @@ async def test_writes_to_the_hub_are_small_patches() -> None:
     metadata = Metadata(name="web", namespace="ns", uid="u", resource_version="4")
     async with serving(member) as url:
         opened = gate(url)
-        hub = HubWriter(opened.writer.connection)
+        connection = opened.writer.connection
+        assert isinstance(connection, Connection)
+        hub = HubWriter(connection)
         answer = await hub.set_finalizers(CONFIGMAPS, metadata, ("f",))
         assert isinstance(answer, Metadata)
         assert answer.resource_version == "5"
