@@ -21,6 +21,7 @@ from federation.model.resources import (
     Resource,
 )
 from federation.preview import hub as hubs
+from federation.preview import wishes
 from federation.preview.hub import Hub
 from federation.preview.scope import Scope
 
@@ -108,7 +109,7 @@ class _Reader:
         try:
             listed = await applying.listing(self._host, enabled.federated, namespace or enabled.namespace)
         except ApiFailure as error:
-            if error.failure.kind is FailureKind.NAMESPACE_MISSING:
+            if error.failure.kind in {FailureKind.NAMESPACE_MISSING, FailureKind.TYPE_MISSING}:
                 return
             self.problems.append(f"{error}: what of it moves is not shown")
             return
@@ -124,6 +125,6 @@ class _Reader:
 
         async def one(name: ObjectName) -> tuple[ObjectName, dict[str, Any] | None]:
             async with slots:
-                return name, await applying.find(self._host, resource, name)
+                return name, await wishes.find(self._host, resource, name)
 
         return list(await asyncio.gather(*(one(name) for name in names)))

@@ -1,24 +1,25 @@
 """Make a plan: read the hub, ask it for the documents, ask every member that the change concerns, write nothing."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 
 from federation.controllers.gathering import Gatherer
 from federation.controllers.world import World
-from federation.core import planning
-from federation.joining import discovery, fleet, visiting
+from federation.core import configuration, planning
+from federation.joining import contents, discovery, fleet, visiting
 from federation.joining.applying import Report
 from federation.joining.fleet import Member
 from federation.joining.reaching import Reach
 from federation.kube import dryruns
 from federation.kube.connection import Connection
 from federation.model import marks
-from federation.model.errors import FederationError
+from federation.model.errors import FederationError, Invalid
 from federation.model.federated import FederatedType, StoredObject
-from federation.model.resources import ROLLOUTS, SECRETS, Key, ObjectName
+from federation.model.resources import ROLLOUTS, SECRETS, TYPE_CONFIGS, Key, ObjectName
 from federation.preview import hub as hubs
 from federation.preview import lookup, wishes
 from federation.preview import scope as scopes
@@ -71,7 +72,8 @@ class Made:
 async def make(reach: Reach, given: Sequence[Given], how: How, report: Report) -> Made:
     """The plan. Raises Invalid for a document that is none, ApiFailure where the hub refuses or does not answer."""
     base = await lookup.begin(reach.host, reach.namespace)
-    asked = await _asked(reach.host, base, given, how)
+    applied = [each for each in given if wishes.is_for_the_hub(each.document)]
+    asked = await _asked(reach.host, base, applied, how)
     types = _types(base, asked, reach.namespace)
     parts = scopes.parts(asked, types.values(), reach.namespace)
     scope = scopes.scope(parts)
@@ -91,10 +93,10 @@ async def make(reach: Reach, given: Sequence[Given], how: How, report: Report) -
 
 async def _asked(host: Connection, base: Hub, given: Sequence[Given], how: How) -> Sequence[Wish]:
     """Every document as the hub would store it."""
-    served = await discovery.read(host)
-    of_secrets = [
-        each.federated for each in base.types(base.settings).values() if each.target.qualified == SECRETS.qualified
-    ]
+    served = [contents.resource(each) for each in (await discovery.read(host)).all]
+    documents = [each.document for each in given]
+    served += wishes.defined(documents)
+    of_secrets = [each.federated for each in _of_secrets(base, documents)]
     slots = asyncio.Semaphore(lookup.AT_ONCE)
 
     async def one(each: Given) -> Wish:
@@ -105,6 +107,16 @@ async def _asked(host: Connection, base: Hub, given: Sequence[Given], how: How) 
             return await wishes.ask(host, named, resource, secret=secret, manager=how.manager, delete=how.delete)
 
     return wishes.once(list(await asyncio.gather(*map(one, given))))
+
+
+def _of_secrets(base: Hub, documents: Iterable[hubs.Document]) -> Iterator[FederatedType]:
+    """The types that federate Secrets, those among the documents, too."""
+    configs = [each for each in documents if each.get("kind") == TYPE_CONFIGS.kind]
+    found = [*base.types(base.settings).values()]
+    for each in configs:
+        with contextlib.suppress(Invalid):
+            found.append(configuration.type_config(each))
+    return (each for each in found if each.target.qualified == SECRETS.qualified)
 
 
 def _types(base: Hub, asked: Iterable[Wish], namespace: str) -> Mapping[str, FederatedType]:

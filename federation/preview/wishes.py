@@ -1,5 +1,6 @@
 """The documents of a plan, each as the hub would store it: asked by a dry run with the user's own rights."""
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,19 +10,21 @@ from typing import Any
 import orjson
 
 from federation.core import differences, times
+from federation.federating import rendering
 from federation.federating.catalogue import title
 from federation.joining import answers, applying
-from federation.joining.discovery import Served
 from federation.kube.connection import Connection
 from federation.model.errors import ApiFailure, Invalid
 from federation.model.failures import Failure, FailureKind
-from federation.model.resources import NAMESPACES, SECRETS, ObjectName, Resource
+from federation.model.resources import CRDS, NAMESPACES, SECRETS, ObjectName, Resource
 from federation.preview import writing
 from federation.preview.writing import Way
 
 Document = Mapping[str, Any]
 
+_KUSTOMIZE = "kustomize.config.k8s.io"
 _UNASKED = {
+    FailureKind.TYPE_MISSING: "not checked by the hub: its type does not exist there yet",
     FailureKind.NAMESPACE_MISSING: "not checked by the hub: its namespace does not exist there yet",
     FailureKind.RIGHT_MISSING: "not checked by the hub: your rights do not allow a dry run",
 }
@@ -65,13 +68,37 @@ class Wish:
         return applying.label(self.resource, self.where)
 
 
-def resource_of(given: Given, served: Served) -> Resource:
-    """The hub's resource of a document. Raises Invalid where it serves none."""
+def is_for_the_hub(document: Document) -> bool:
+    """Whether a document is to be applied: not what kustomize reads itself, or what is marked as local."""
+    if str(document.get("apiVersion", "")).partition("/")[0] == _KUSTOMIZE:
+        return False
+    metadata = document.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    return not (isinstance(annotations, dict) and annotations.get(rendering.LOCAL) == "true")
+
+
+def resource_of(given: Given, resources: Iterable[Resource]) -> Resource:
+    """The resource of a document. Raises Invalid where it is none of these."""
     api_version, kind = given.document.get("apiVersion"), given.document.get("kind")
-    for each in served.all:
+    for each in resources:
         if (each.api_version, each.kind) == (api_version, kind):
-            return Resource(each.group, each.version, each.kind, each.plural, each.namespaced)
+            return each
     raise Invalid(given.source, f"the hub serves no {kind} of {api_version}")
+
+
+def defined(documents: Iterable[Document]) -> list[Resource]:
+    """The resources that CustomResourceDefinitions among the documents define, which the hub may not serve yet."""
+    found = []
+    for document in documents:
+        spec = document.get("spec")
+        if document.get("kind") != CRDS.kind or not isinstance(spec, dict):
+            continue
+        names = spec.get("names") or {}
+        for version in spec.get("versions") or ():
+            with contextlib.suppress(TypeError, KeyError, AttributeError):  # the hub says what is wrong with it
+                namespaced = spec.get("scope") == "Namespaced"
+                found.append(Resource(spec["group"], version["name"], names["kind"], names["plural"], namespaced))
+    return found
 
 
 def named(given: Given, *, namespaced: bool, namespace: str) -> Given:
@@ -93,7 +120,7 @@ async def ask(
     """What a document would do at the hub. Raises ApiFailure where the hub refuses it."""
     meta = given.document["metadata"]
     where = ObjectName(meta.get("namespace", ""), meta["name"])
-    found = await applying.find(host, resource, where)
+    found = await find(host, resource, where)
     if delete:
         return await _deletion(host, given, resource, where, found, secret=secret)
     by = writing.way(found, manager)
@@ -105,6 +132,16 @@ async def ask(
     doing = f"{host.name}: plan {applying.label(resource, where)}"
     stored = answers.kubernetes_object(answer.json(doing), doing)
     return Wish(given, resource, where, found, stored, by, secret=secret)
+
+
+async def find(host: Connection, resource: Resource, where: ObjectName) -> dict[str, Any] | None:
+    """An object of the hub; None, too, where its type does not exist there yet."""
+    try:
+        return await applying.find(host, resource, where)
+    except ApiFailure as error:
+        if error.failure.kind is not FailureKind.TYPE_MISSING:
+            raise
+        return None
 
 
 async def _deletion(

@@ -444,3 +444,22 @@ async def test_a_deletion_is_planned_and_not_done(
     await gone(m1, CONFIGMAPS, namespace, "web")
     await gone(m2, CONFIGMAPS, namespace, "web")
     assert (await planner.plan(wrapped(namespace, "web", DATA), options=("--delete",), code=0))["changes"] is False
+
+
+async def test_a_whole_repository_with_types_and_clusters_that_are_new(planner: Planner) -> None:
+    """Custom types, their objects and the clusters that they are for, in one change: what cannot be asked is said."""
+    repository = Path(__file__).parents[2] / "e2e" / "gitops"
+    ran = await planner.run("plan", "-f", str(repository), "-o", "json", "--timeout", "2s")
+    assert ran.code in (1, 3), ran
+    plan = json.loads(ran.out)
+    assert plan["problems"] == []
+    new = {each["name"]: each for each in plan["hub"] if each["change"] == "create"}
+    assert {"paris", "berlin", "tokyo", "websites.demo.example.com"} <= new.keys()
+    assert {"paris", "berlin", "tokyo"} <= plan["unknown"].keys()
+    websites = [each for each in plan["hub"] if each["kind"] == "FederatedWebsite"]
+    assert websites
+    assert all("its type does not exist there yet" in each["notes"][0] for each in websites)
+    expected = [each for each in plan["objects"] if each["type"] == "websites.demo.example.com"]
+    assert expected
+    assert {change["expected"] for each in expected for change in each["changes"]} <= {"create", "wait"}
+    assert not [each for each in plan["hub"] if each["kind"] == "Kustomization"]
