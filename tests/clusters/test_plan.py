@@ -449,7 +449,8 @@ async def test_a_deletion_is_planned_and_not_done(
 async def test_a_whole_repository_with_types_and_clusters_that_are_new(planner: Planner) -> None:
     """Custom types, their objects and the clusters that they are for, in one change: what cannot be asked is said."""
     repository = Path(__file__).parents[2] / "e2e" / "gitops"
-    ran = await planner.run("plan", "-f", str(repository), "-o", "json", "--timeout", "2s")
+    files = [word for each in ("crds", "types", "clusters", "apps/shop") for word in ("-f", str(repository / each))]
+    ran = await planner.run("plan", *files, "-o", "json", "--timeout", "2s")
     assert ran.code in (1, 3), ran
     plan = json.loads(ran.out)
     assert plan["problems"] == []
@@ -461,5 +462,6 @@ async def test_a_whole_repository_with_types_and_clusters_that_are_new(planner: 
     assert all("its type does not exist there yet" in each["notes"][0] for each in websites)
     expected = [each for each in plan["objects"] if each["type"] == "websites.demo.example.com"]
     assert expected
-    assert {change["expected"] for each in expected for change in each["changes"]} <= {"create", "wait"}
+    found = {(change["change"], change.get("expected")) for each in expected for change in each["changes"]}
+    assert found == {("unknown", "create"), ("wait", None)}, "clusters that are away, and those without the type"
     assert not [each for each in plan["hub"] if each["kind"] == "Kustomization"]
