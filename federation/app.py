@@ -21,6 +21,8 @@ from federation import logs
 from federation.controllers.capacity import Capacity
 from federation.controllers.clusters import Clusters
 from federation.controllers.continuity import Continuity
+from federation.controllers.deletionrecords import DeletionRecords
+from federation.controllers.deletions import Deletions
 from federation.controllers.events import Events
 from federation.controllers.fanout import Fanout
 from federation.controllers.kubefedconfig import NAME as CONFIGURATION
@@ -157,6 +159,17 @@ class Controller:
         self.continuity = Continuity(
             self.world, hub, self.recovery, hub_uid=hub_uid, namespace=namespace, holder=socket.gethostname(), now=_now
         )
+        self.deletions = Deletions(self.world, self.sync.changed)
+        self.deletion_records = DeletionRecords(
+            self.world,
+            hub,
+            self.configuration.objects,
+            self.deletions,
+            events=self.events,
+            where=ObjectName(namespace, CONFIGURATION),
+            now=_now,
+        )
+        self.sync.hold_deletions(self.deletions)
         self.sync.prover.confirmed = self.continuity.confirmed
         self.sync.prover.contradicted = self.continuity.contradicted
         self.sync.report_overwritten(self.recovery.overwritten)
@@ -198,6 +211,7 @@ class Controller:
         self._workers.keep(self.events.serve, "events")
         await self.configuration.begin()
         await self.continuity.begin()
+        self.deletion_records.begin()
         await self.rollouts.follow()
         for listed in self._listed:
             await listed.wait()
@@ -212,6 +226,7 @@ class Controller:
         self._syncing.resize(self.world.settings.sync_concurrency)
         self._workers.keep(self.continuity.serve, "continuity")
         self._workers.keep(self.recovery.serve, "recovery")
+        self._workers.keep(self.deletions.serve, "deletions")
         self._workers.keep(self.sync.sweep, "sweep")
         self._workers.keep(self.sync.reassert, "reassert")
         self.started = True
@@ -260,6 +275,7 @@ class Controller:
     def _configured(self, name: str) -> None:
         self.configuration.observed(name)
         self.recovery.observed(name)
+        self.deletion_records.observed(name)
 
     def _moved(self) -> None:
         self.world.moved += 1

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 import orjson
 
 from federation.controllers.ports import Sink
+from federation.core import managedfields
+from federation.core.managedfields import Writer
 from federation.kube import decoding
 from federation.kube.sinks import ListingSink
 from federation.model.failures import Failure, FailureKind
@@ -121,6 +123,10 @@ class FakeHub:
         if isinstance(found, Failure):
             return found
         return [entry.time for entry in found.managed_fields if not entry.subresource]
+
+    async def writers(self, resource: Resource, name: ObjectName) -> Sequence[Writer] | Failure:
+        found = await self._read(resource, name, decoding.partial)
+        return found if isinstance(found, Failure) else managedfields.writers(found.managed_fields)
 
     async def read_federated(self, resource: Resource, name: ObjectName) -> FederatedObject | Failure:
         return await self._read(resource, name, decoding.federated)

@@ -53,6 +53,8 @@ class FakeMember:
         self.delay_events = False
         self.drops: set[Path] = set()
         self.rewrites: dict[Path, Any] = {}
+        self.others: dict[str, str] = {}
+        """What of others is in a namespace."""
         self._shown: set[tuple[str, ObjectName]] = set()
         self._delayed: list[tuple[str, str, PartialMetadata]] = []
         self._versions = itertools.count(2)
@@ -193,6 +195,11 @@ class FakeMember:
         if resource.plural == "deployments":
             content.setdefault("spec", {}).setdefault("replicas", 1)
         return content
+
+    async def others_in(self, namespace: str, types: Sequence[Resource]) -> str:
+        if (failure := await self._asked("others", ObjectName("", namespace))) is not None:
+            return f"is not known to be empty: {failure.message}"
+        return self.others.get(namespace, "")
 
     # --- somebody in the member
 

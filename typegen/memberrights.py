@@ -21,6 +21,9 @@ def rules(targets: Iterable[tuple[str, str]], *, escalate: bool = False) -> list
     for group, plural in targets:
         groups.setdefault(group, set()).add(plural)
     made = []
+    if "namespaces" in groups.get("", ()):
+        # Before a Namespace is deleted, what of others is in it is looked for.
+        made.append({"apiGroups": [""], "resources": ["persistentvolumeclaims", "pods"], "verbs": ["list"]})
     for group in sorted(groups):
         verbs = list(_VERBS)
         if escalate and group == RBAC_GROUP:

@@ -7,7 +7,7 @@ thousand members) is another MemberPort and nothing else.
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from federation.core.managedfields import PartialMetadata
+from federation.core.managedfields import PartialMetadata, Writer
 from federation.core.proof import Proof
 from federation.model.failures import Failure
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
@@ -114,6 +114,9 @@ class MemberPort(Protocol):
     ) -> Mapping[str, Any] | Failure:
         """What a JSON patch would make of it, by a dry run."""
 
+    async def others_in(self, namespace: str, types: Sequence[Resource]) -> str:
+        """What of others is in a namespace, as `has Pod "db" in it`, or why that is not known; "" where nothing is."""
+
 
 class HubPort(Protocol):
     """Writes to the hub; see kube.hub."""
@@ -142,6 +145,9 @@ class HubPort(Protocol):
 
     async def written(self, resource: Resource, name: ObjectName) -> Sequence[str] | Failure:
         """When an object was written, status aside: the times of its managedFields as it is now."""
+
+    async def writers(self, resource: Resource, name: ObjectName) -> Sequence[Writer] | Failure:
+        """Who has written an object, status aside, as its managedFields show it now; the newest first."""
 
     async def read_metadata(self, resource: Resource, name: ObjectName) -> Metadata | Failure:
         """One object's metadata as it is now: asked before a removal, so that it waits for its answer only briefly."""

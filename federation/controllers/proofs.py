@@ -105,7 +105,8 @@ class Prover:
         """That removals are held now, whatever was planned: the next plan has it."""
         restraints, federated = self._world.restraints, case.state.objects.get(case.name)
         about = federated.metadata if federated is not None else Metadata(case.name.name, case.name.namespace)
-        why = holds.why(about, restraints) if restraints else ""
+        why = self._world.protection(case.state.type, about)
+        why = why or (holds.why(about, restraints) if restraints else "")
         return Doubt(Cause.STALE, why) if why else None
 
     async def _newer(self, case: _Case) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from federation.controllers import holdups, lines, pacing, statuswrites
 from federation.controllers.statuswrites import StatusUpdate, StatusWriter
 from federation.controllers.world import Track, TypeState, World, status_hash
-from federation.core import cadence, summary
+from federation.core import cadence, holds, summary
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure
 from federation.model.federated import FederatedObject
@@ -68,7 +68,8 @@ class Reporter:
         if statuswrites.altered(track, federated):
             stored = summary.parse(federated.status)
             previous = summary.with_conditions_of_others(previous, stored)
-        fold = statuswrites.folding(previous, plan, lines.stalled(track), self._now())
+        deletions = holds.held(track.actions) if len(track.actions) > len(plan.selected) else None
+        fold = statuswrites.folding(previous, plan, lines.stalled(track), self._now(), deletions)
         wait = statuswrites.wait(track, now)
         if stored is not None and wait > 0 and fold(composed) is previous:
             self._queue.add_after(key, wait)  # nothing new to report: whoever writes over it is not fought

@@ -20,6 +20,7 @@ from federation.controllers.ports import EventRecorder, HubPort
 from federation.controllers.refusals import Refusals
 from federation.controllers.world import Overwritten, Track, TypeState, status_hash, without_status
 from federation.core import sharing, summary
+from federation.core.holds import Held
 from federation.model import marks
 from federation.model.conditions import Reason
 from federation.model.errors import ApiFailure
@@ -214,8 +215,8 @@ def _without_finalizer(
     )
 
 
-def folding(previous: Status, plan: Plan, stalled: frozenset[str], now: str) -> Fold:
-    """How a plan's lines become a status."""
+def folding(previous: Status, plan: Plan, stalled: frozenset[str], now: str, deletions: Held | None = None) -> Fold:
+    """How a plan's lines become a status; `deletions` are those that are held."""
 
     def fold(clusters: Sequence[ClusterStatus]) -> Status:
         return summary.fold(
@@ -231,6 +232,7 @@ def folding(previous: Status, plan: Plan, stalled: frozenset[str], now: str) -> 
             ready_reason=plan.ready_reason,
             deleting=plan.deleting,
             held=plan.held,
+            deletions=deletions,
             now=now,
         )
 

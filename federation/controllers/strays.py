@@ -12,8 +12,11 @@ import time
 from collections.abc import Callable, Iterator
 
 from federation.controllers.absences import Absences
+from federation.controllers.deletions import Deletions
 from federation.controllers.world import Track, TypeState, World
 from federation.core import removal
+from federation.core.deletiongroups import Change, Kind
+from federation.model.federated import Metadata
 from federation.model.observations import Observed
 from federation.model.plan import Basis, Delete, Plan, Release, RemovalCause, RemovalReason
 from federation.model.resources import Key, ObjectName
@@ -40,6 +43,8 @@ class Strays:
         self._due: dict[Key, float] = {}
         self._released: dict[Key, tuple[float, float]] = {}
         self._latest = 0.0
+        self.deletions: Deletions | None = None
+        """Counts what would be deleted, and holds it where it is much."""
 
     async def take(
         self, key: Key, state: TypeState, queue: KeyQueue[Key], dispatch: Callable[[Key, Track], None]
@@ -55,7 +60,8 @@ class Strays:
         if not any(self._seen(state, name)):
             self._due.pop(key, None)
             return False
-        if self._world.restraints or not any(self._found(state, name)):
+        protected = self._world.protection(state.type, Metadata(name.name, name.namespace))
+        if protected or self._world.restraints or not any(self._found(state, name)):
             queue.add_after(key, LATER)
             return True
         wait = self._wait(key)
@@ -67,10 +73,20 @@ class Strays:
             return True  # there is one: it is planned
         track = state.tracks[name] = Track(uid="", status=Status(), applied={}, stale=False)
         track.plan = Plan(0)
-        track.actions = {cluster: _removal(state, seen) for cluster, seen in self._found(state, name)}
-        queue.add_after(key, self._pause(key))
+        track.actions = {
+            cluster: action
+            for cluster, seen in self._found(state, name)
+            if not self._held(key, cluster, action := _removal(state, seen))
+        }
+        queue.add_after(key, self._pause(key) if track.actions else LATER)
         dispatch(key, track)
         return True
+
+    def _held(self, key: Key, cluster: str, action: Delete | Release) -> bool:
+        """Whether a copy is not deleted yet, because many others would be: the key comes again when it may go."""
+        if self.deletions is None or isinstance(action, Release):
+            return False
+        return self.deletions.may_go(key, cluster, Change(Kind.RETURNED)) is not None
 
     def _pause(self, key: Key) -> float:
         """Seconds until it may be released again, longer each time."""

@@ -27,6 +27,7 @@ from federation.controllers import (
     statuswrites,
     thrift,
 )
+from federation.controllers.deletions import Deletions
 from federation.controllers.ports import EventRecorder, HubPort
 from federation.controllers.proofs import Prover
 from federation.controllers.strays import Strays
@@ -78,6 +79,7 @@ class Sync:
         self._writer = statuswrites.StatusWriter(hub, events, self.changed, now)
         self._reporter = reporting.Reporter(world, queue, self._writer, now)
         self._selections: dict[frozenset[str], frozenset[str]] = {}
+        self._deletions: Deletions | None = None
 
     async def process(self, key: Key) -> None:
         """One turn of one key. Raises ApiFailure when the hub refuses; the key then comes again."""
@@ -124,6 +126,10 @@ class Sync:
         """`overwrote` is called when that may be so, while no hub is known to have been restored (continuity)."""
         self._executor.overwrote = overwrote
 
+    def hold_deletions(self, deletions: Deletions) -> None:
+        """`deletions` counts those that plans want, and holds them where they are many."""
+        self._deletions = self._strays.deletions = deletions
+
     def ask_of_clusters(self, left: Callable[[str], Awaitable[bool]]) -> None:
         """`left` shows whether a cluster that a stored status names, and that is not known, has left."""
         self._absences.cluster_left = left
@@ -154,6 +160,8 @@ class Sync:
         Whoever takes the steps lets other tasks have their turn in between, and no cluster join by this name before the
         last one. Meanwhile no plan has the cluster any more, and no answer of it counts.
         """
+        if self._deletions is not None:
+            self._deletions.forget_cluster(cluster)
         for known in list(self._world.types.values()):
             for some in fanout.slices(list(known.tracks.values())):
                 for each in some:
@@ -285,7 +293,7 @@ class Sync:
         facts = self._gatherer.gather(state, federated, track, only=news)
         if gathering.takes_long(facts):
             return None
-        plan = partial.merged(track, self._restrained(planning.plan(facts), federated), news)
+        plan = partial.merged(track, self._restrained(planning.plan(facts), facts, track, news), news)
         return None if plan is None else (facts, plan)
 
     def _adopt(
@@ -364,12 +372,19 @@ class Sync:
             plan = planning.plan(facts)
         if plan is not None and isinstance(facts.object, ReducedObject):
             plan = thrift.decided(facts, plan, track.plan)
-        return self._restrained(plan, facts.object) if plan is not None else None
+        return self._restrained(plan, facts, track) if plan is not None else None
 
-    def _restrained(self, plan: Plan, federated: FederatedObject) -> Plan:
-        """The plan without the removals that are held now."""
-        restraints = self._world.restraints
-        return holds.restrain(plan, federated.metadata, restraints) if restraints else plan
+    def _restrained(self, plan: Plan, facts: Facts, track: Track, only: Set[str] = NOBODY) -> Plan:
+        """The plan without the removals that are held now; it is of all clusters, or `only` of these."""
+        federated, enabled = facts.object, facts.type
+        if why := self._world.protection(enabled, federated.metadata):
+            plan = holds.protect(plan, why)
+        if restraints := self._world.restraints:
+            plan = holds.restrain(plan, federated.metadata, restraints)
+        if self._deletions is None:
+            return plan
+        key = Key(enabled.name, *federated.where)
+        return self._deletions.restrain(key, self._world.types[enabled.name], federated, track, plan, only)
 
     async def _read_whole(self, key: Key, state: TypeState, federated: FederatedObject) -> None:
         """What is needed of an object was not kept (its spec, its status): read it, and plan it then."""
@@ -428,6 +443,8 @@ class Sync:
 
     def _forget(self, key: Key, state: TypeState | None) -> None:
         self._reporter.forget(key)
+        if self._deletions is not None:
+            self._deletions.forget(key)
         track = state.tracks.pop(ObjectName(key.namespace, key.name), None) if state is not None else None
         if track is not None:
             for cluster in list(track.pending):

@@ -15,7 +15,7 @@ import msgspec
 from federation.controllers.ports import Intake, Live, MemberPort, Watch
 from federation.controllers.rolloutindex import RolloutIndex
 from federation.controllers.tombstones import Tombstones
-from federation.core import budget, drops, fingerprints, sharing, summary, versions
+from federation.core import budget, drops, fingerprints, holds, sharing, summary, versions
 from federation.core.contention import Contention
 from federation.core.holds import Cautious, Restored, Restraint
 from federation.core.restoration import Hold, Witness
@@ -477,6 +477,14 @@ class World:
         if self.settings.cautious:
             found += (Cautious(),)
         return found if self.recovery is None else (*found, Restored(self.recovery))
+
+    def protection(self, enabled: FederatedType, federated: Metadata) -> str:
+        """Why nothing of a federated object may be removed: an annotation protects it, or its namespace; "" where it
+        may be."""
+        around = self.types.get(marks.NAMESPACE_TYPE) if enabled.target.namespaced else None
+        namespace = federated.namespace
+        found = around.objects.get(ObjectName(namespace, namespace)) if around is not None else None
+        return holds.protection(federated, found.metadata if found is not None else None)
 
     def suspect(self, witness: Witness) -> None:
         """The hub has shown an object older than it is known to be."""

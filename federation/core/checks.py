@@ -85,6 +85,17 @@ def positive(value: object, field: str, *, default: int) -> int:
     return value
 
 
+def between(value: object, field: str, least: int, most: int, *, default: int) -> int:
+    """A whole number within these bounds; absent reads as the default."""
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise Invalid(field, f"must be a whole number, not {describe(value)}")
+    if not least <= value <= most:
+        raise Invalid(field, f"must be from {least} to {most}, not {value}")
+    return value
+
+
 def choice(value: object, field: str, allowed: Collection[str], *, default: str | None = None) -> str:
     """One of the allowed texts; absent reads as the default where there is one."""
     if value is None and default is not None:

@@ -13,7 +13,14 @@ from federation.model import marks
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
 from federation.model.resources import Resource
-from federation.model.settings import MOST_RECONCILES, SHORTEST_PERIOD, HealthCheck, LeaderElection, Settings
+from federation.model.settings import (
+    MOST_RECONCILES,
+    SHORTEST_PERIOD,
+    DeletionBudget,
+    HealthCheck,
+    LeaderElection,
+    Settings,
+)
 
 _SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION = re.compile(r"\+?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+", re.ASCII)
@@ -24,6 +31,8 @@ _MOST_SECONDS = (2**63 - 1) / 1e9
 _DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)", re.ASCII)
 _SWITCH = ("Enabled", "Disabled")
 _POLICIES = "policies"
+_BUDGET = ("enforcement", "percent", "minimum", "window", "deletionsByName", "namespacesInUse")
+_MOST_DELETIONS = 1_000_000
 _FEATURES = (
     "PushReconciler",
     "RawResourceStatusCollection",
@@ -82,6 +91,7 @@ def settings(spec: Mapping[str, Any] | None) -> Settings:
         ),
         features=_features(body.get("featureGates"), default.features),
         policies=policies.of_spec(body.get(_POLICIES)),
+        deletion_budget=_deletion_budget(checks.mapping(body.get("deletionBudget"), "spec.deletionBudget")),
         recovery_hold=_recovery(checks.mapping(body.get("recovery"), "spec.recovery")),
     )
 
@@ -248,6 +258,26 @@ def _recovery(body: Mapping[str, Any]) -> float | None:
     if body.get("holdDuration") is None:
         return None
     return duration(body.get("holdDuration"), "spec.recovery.holdDuration", default=0.0)
+
+
+def _deletion_budget(body: Mapping[str, Any]) -> DeletionBudget:
+    """What is not understood is refused: a wrong word must not let deletions go that its author wants to be held."""
+    where, default = "spec.deletionBudget", DeletionBudget()
+
+    def switch(name: str) -> bool:
+        return checks.choice(body.get(name), f"{where}.{name}", _SWITCH, default="Enabled") == "Enabled"
+
+    for name in body:
+        if name not in _BUDGET:
+            raise Invalid(f"{where}.{name}", f"is not known; use {', '.join(_BUDGET)}")
+    return DeletionBudget(
+        enabled=switch("enforcement"),
+        percent=checks.between(body.get("percent"), f"{where}.percent", 0, 100, default=default.percent),
+        minimum=checks.between(body.get("minimum"), f"{where}.minimum", 0, _MOST_DELETIONS, default=default.minimum),
+        window=duration(body.get("window"), f"{where}.window", default=default.window),
+        by_name=switch("deletionsByName"),
+        in_use=switch("namespacesInUse"),
+    )
 
 
 def _period(health: Mapping[str, Any]) -> float:

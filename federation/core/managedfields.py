@@ -55,6 +55,21 @@ class Entry(msgspec.Struct, frozen=True, rename="camel", gc=False):
     subresource: str = ""
 
 
+class Writer(NamedTuple):
+    """Who wrote an object, and when last (RFC 3339)."""
+
+    manager: str
+    time: str
+
+
+def writers(entries: Sequence[Entry]) -> list[Writer]:
+    """Those of an object, status aside and our own controllers left out; the newest first."""
+    found = [
+        Writer(each.manager, each.time) for each in entries if not each.subresource and each.manager != marks.AGENT
+    ]
+    return sorted(found, key=lambda each: each.time, reverse=True)
+
+
 class Labels(msgspec.Struct, frozen=True, gc=False):
     """Our label, the only one of a member's object that matters here."""
 

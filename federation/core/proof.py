@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from federation.core import managedfields
+from federation.core import holds, managedfields
 from federation.model.failures import Failure
 from federation.model.federated import Metadata
 from federation.model.plan import Basis
@@ -128,6 +128,8 @@ def _of_namespace(basis: Basis, live: Answer | None) -> Doubt | None:
     if live is Absent.ABSENT:
         ended = basis.namespace.deletion_timestamp is not None
         return None if ended else Doubt(Cause.STALE, "the hub has no such FederatedNamespace any more")
+    if holds.protected(live.annotations):
+        return Doubt(Cause.STALE, f"{what} is protected by an annotation now")
     return _compared(what, basis.namespace, live, annotations=False)
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from federation.core import budget, sharing
+from federation.core.holds import Held
 from federation.model.conditions import ConditionType, Phase, PropagationStatus, Reason, phase
 from federation.model.failures import Failure, FailureKind
 from federation.model.status import ClusterStatus, Condition, Status
@@ -40,6 +41,7 @@ def fold(
     ready_reason: Reason = Reason.OK,
     deleting: bool = False,
     held: str = "",
+    deletions: Held | None = None,
 ) -> Status:
     """The status after a reconcile of `generation`; `previous` itself when nothing has changed.
 
@@ -47,7 +49,8 @@ def fold(
     `selected` clusters and of those a copy still has to leave; a line's generation 0 means `generation`. `unjoined` are
     placed names that are no cluster's. `stalled` are clusters that only a change of the object can help. `nowhere` is
     why no cluster is selected, `ready_reason` is the reason that Ready gives then. `deleting`: the object itself is
-    being deleted. `held` is why a rollout holds clusters to older generations. `now` is RFC 3339.
+    being deleted. `held` is why a rollout holds clusters to older generations, `deletions` what of copies is not
+    removed. `now` is RFC 3339.
     """
     before = previous if previous is not None else Status()
     failing = {line.name: line for line in before.clusters if line.status}
@@ -69,6 +72,7 @@ def fold(
         propagation,
         ready,
         *_stalled(lines, stalled, generation, reason, message),
+        *_held(deletions, generation),
     )
     conditions = _with_times(ours, before, now, propagated=fitted.lines != before.clusters)
     status = Status(generation, conditions, fitted.lines)
@@ -292,6 +296,15 @@ def _stalled(
     return (
         Condition(ConditionType.STALLED, "True", failing[0].status, "; ".join(parts), observed_generation=generation),
     )
+
+
+def _held(deletions: Held | None, generation: int) -> tuple[Condition, ...]:
+    """DeletionsHeld while copies are not removed: the cluster's lines say so, too, but they may be cut."""
+    if deletions is None:
+        return ()
+    message = f"not removed from {some(deletions.clusters)}: {deletions.message}"
+    kind = ConditionType.DELETIONS_HELD
+    return (Condition(kind, "True", deletions.reason.value, message, observed_generation=generation),)
 
 
 def some(names: Sequence[str]) -> str:

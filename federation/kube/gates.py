@@ -17,7 +17,7 @@ from federation.kube.listing import Budget, Collection, Listing
 from federation.kube.members import PUSH_DEADLINE, MemberWriter
 from federation.kube.reflector import Before, OnChange, OnEnd, Reflector, at_once
 from federation.kube.sinks import Sink
-from federation.model import bounds
+from federation.model import bounds, marks
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType
 from federation.model.resources import NAMESPACES, NODES, SERVICE_ACCOUNTS, ObjectName, Resource
@@ -25,7 +25,7 @@ from federation.runtime.spacing import Spacing
 
 T = TypeVar("T")
 
-AGENT = "federation-controller"
+AGENT = marks.AGENT
 RELIST_DELAY, RELIST_GAP = 1.0, 0.05
 """Seconds after an outage until a collection is listed again, and between two such lists of all members together: a
 thousand members that come back with five types each are listed within some four minutes."""

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 import orjson
 
-from federation.core import classification
+from federation.core import classification, managedfields
+from federation.core.managedfields import Writer
 from federation.kube import decoding
 from federation.kube.connection import JSON, MERGE_PATCH, METADATA, METADATA_LIST, Answer, Connection
 from federation.kube.listing import Collection, Listing
@@ -81,6 +82,12 @@ class HubWriter:
         if isinstance(found, Failure):
             return found
         return [entry.time for entry in found.managed_fields if not entry.subresource]
+
+    async def writers(self, resource: Resource, name: ObjectName) -> Sequence[Writer] | Failure:
+        """Who has written an object, status aside, as its managedFields show it now; the newest first."""
+        answer = await self.connection.request("GET", resource.path(name), accept=METADATA, deadline=PROOF_DEADLINE)
+        found = await _read(answer, decoding.partial, f"the hub's answer is not the metadata of a {resource.kind}")
+        return found if isinstance(found, Failure) else managedfields.writers(found.managed_fields)
 
     async def read_metadata(self, resource: Resource, name: ObjectName) -> Metadata | Failure:
         """One object's metadata as it is now, within the time that a removal waits for its proof."""

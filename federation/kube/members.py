@@ -14,7 +14,7 @@ import orjson
 
 from federation.core.managedfields import PartialMetadata
 from federation.core.proof import Proof
-from federation.kube import decoding
+from federation.kube import decoding, inhabitants
 from federation.kube.connection import APPLY_PATCH, JSON, JSON_PATCH, METADATA, Answer
 from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
@@ -249,6 +249,10 @@ class MemberWriter:
         if not isinstance(content, dict):
             return Failure(FailureKind.UNEXPECTED, "the member's answer is not an object")
         return content
+
+    async def others_in(self, namespace: str, types: Sequence[Resource]) -> str:
+        """What of others is in a namespace, or why that is not known; "" where nothing is (see inhabitants)."""
+        return await inhabitants.others(self.connection, namespace, types)
 
     def _query(self, manager: str, force: bool) -> str:
         query = self._queries.get((manager, force))

@@ -20,6 +20,19 @@ class HubRestoredReason(enum.StrEnum):
     """They went on after the time that spec.recovery.holdDuration sets."""
 
 
+class DeletionsHeldReason(enum.StrEnum):
+    """Why the condition DeletionsHeld of a federated object or of the KubeFedConfig is as it is."""
+
+    BUDGET = "OverBudget"
+    """The deletions that follow from a change are more than the KubeFedConfig lets go by themselves."""
+    REJECTED = "Rejected"
+    """A person has rejected them: they are not done for this change."""
+    PROTECTED = "Protected"
+    """An annotation protects the object, or its namespace."""
+    NONE = "NoneHeld"
+    """Of the KubeFedConfig alone: what was held has been approved, or is not asked for any more."""
+
+
 class ConditionType(enum.StrEnum):
     """The conditions that the controller writes on a federated object, and Ready on a FederatedTypeConfig.
 
@@ -31,6 +44,8 @@ class ConditionType(enum.StrEnum):
     """Ours, as kstatus, `kubectl wait` and Argo CD understand it."""
     STALLED = "Stalled"
     """Ours, as kstatus understands it: only a change of the object can help. Present only while it is True."""
+    DELETIONS_HELD = "DeletionsHeld"
+    """Ours: copies are not removed until a person says so (core.deletions). Present only while it is True."""
 
 
 class ClusterConditionType(enum.StrEnum):

@@ -40,6 +40,14 @@ It is written with the creation or never."""
 DELETE_ADOPTED_ANNOTATION = "kubefed.io/delete-adopted"
 """Ours, on a federated object: "true" has copies with contents of others deleted though others created them."""
 
+PROTECTION_ANNOTATION = "kubefed.io/delete-protection"
+"""Ours, on a federated object or a FederatedNamespace: nothing is removed from any member, whatever its value but
+"false" (core.holds). On a FederatedNamespace this holds for all that is federated in the namespace, too."""
+
+DELETIONS_APPROVED_ANNOTATION = "kubefed.io/deletions-approved"
+DELETIONS_REJECTED_ANNOTATION = "kubefed.io/deletions-rejected"
+"""Ours, on the KubeFedConfig: the groups of deletions that a person lets go, or keeps from going; comma-separated."""
+
 TAKEOVER_ANNOTATION = "kubefed.io/takeover"
 DRIFT_ANNOTATION = "kubefed.io/drift"
 DELETION_ANNOTATION = "kubefed.io/deletion"
@@ -76,6 +84,9 @@ _HUBS = re.compile(r"kubefed-[0-9a-f]{8}(-[a-z]+)?")
 FIELD_MANAGER = "kubefed"
 """Prefix of our server-side apply field manager; the full name carries the hub's identity (see `field_manager`)."""
 
+AGENT = "federation-controller"
+"""What the controller's requests call themselves, and so the manager of what it writes at the hub."""
+
 EQUIVALENT_ANNOTATION = "types.kubefed.io/equivalent-versions"
 """Ours, on a FederatedTypeConfig: versions of its target, comma-separated, that differ in their name alone."""
 
@@ -84,6 +95,11 @@ CONFIG = "kubefed"
 
 NAMESPACE_TYPE = "namespaces"
 """The name of the FederatedTypeConfig that federates namespaces themselves."""
+
+
+def listed(text: str | None) -> tuple[str, ...]:
+    """The names in an annotation that lists some."""
+    return tuple(filter(None, (part.strip() for part in (text or "").split(","))))
 
 
 def field_manager(hub_uid: str, namespace: str = SYSTEM_NAMESPACE) -> str:

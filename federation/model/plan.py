@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from federation.model.conditions import PropagationStatus, Reason
+from federation.model.conditions import DeletionsHeldReason, PropagationStatus, Reason
 from federation.model.federated import Metadata
 from federation.model.policies import Pointer, Takeover
 
@@ -191,13 +191,15 @@ class Wait:
     """Nothing can be done now; an event will come (cluster ready, namespace there, object gone).
 
     What is only pending keeps its line in the status, unless it is `known` that the cluster does not have the object as
-    it should be. `namespace`: it waits for its namespace, whose own push may have failed.
+    it should be. `namespace`: it waits for its namespace, whose own push may have failed. `hold`: a removal is held,
+    and why, as the condition DeletionsHeld says it.
     """
 
     status: PropagationStatus
     message: str = ""
     known: bool = field(default=False, compare=False)
     namespace: bool = field(default=False, compare=False)
+    hold: DeletionsHeldReason | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

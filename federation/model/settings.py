@@ -31,6 +31,23 @@ class LeaderElection:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletionBudget:
+    """spec.deletionBudget: how many deletions go on by themselves (core.deletions).
+
+    `percent` is of the placements of a type or of a namespace, and never fewer than `minimum` go; `window` in seconds.
+    `by_name`: federated objects that are deleted together count, too. `in_use`: a Namespace that has objects of others
+    in it is deleted only when a person says so. With `enabled` False nothing is held that is not held already.
+    """
+
+    enabled: bool = True
+    percent: int = 10
+    minimum: int = 5
+    window: float = 60.0
+    by_name: bool = True
+    in_use: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """spec of the KubeFedConfig named `kubefed`, within our limits; an absent object means these defaults.
 
@@ -50,6 +67,7 @@ class Settings:
     status_concurrency: int = 16
     features: frozenset[str] = frozenset({"PushReconciler"})
     policies: Policies = NOTHING_SAID
+    deletion_budget: DeletionBudget = DeletionBudget()
     cautious: bool = False
     recovery_hold: float | None = None
     """Seconds after which removals that are held because the hub was restored go on; None: when a person says so."""

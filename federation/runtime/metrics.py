@@ -76,6 +76,12 @@ HUB_RESTORED = Gauge("federation_hub_restored", "1 while removals are held becau
 HUB_RESTORATIONS = Counter(
     "federation_hub_restorations_total", "How often the hub was recognised to have gone back to an earlier state."
 )
+DELETIONS_HELD = Gauge(
+    "federation_deletions_held", "Deletions that wait for a person, because too much would be deleted."
+)
+DELETION_HOLDS = Counter(
+    "federation_deletion_holds_total", "Groups of deletions that were held, by what they follow from.", ["cause"]
+)
 HUB_REFUSALS = Counter(
     "federation_hub_refusals_total", "Writes that the hub refused, by what: finalizer, status, event.", ["type", "what"]
 )

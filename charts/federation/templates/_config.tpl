@@ -18,12 +18,13 @@
     "timeout" $values.clusterHealthCheckTimeout)
   "syncController" $values.syncController
   "statusController" $values.statusController
+  "deletionBudget" $values.deletionBudget
   "recovery" $values.recovery -}}
 {{- range $block, $fields := $blocks -}}
   {{- $set := dict -}}
   {{- range $field, $value := $fields -}}
     {{- if ne (toString $value) "" -}}
-      {{- $_ := set $set $field (ternary (int $value) $value (or (hasSuffix "Threshold" $field) (hasSuffix "Reconciles" $field))) -}}
+      {{- $_ := set $set $field (ternary (int $value) $value (or (hasSuffix "Threshold" $field) (hasSuffix "Reconciles" $field) (has $field (list "percent" "minimum")))) -}}
     {{- end -}}
   {{- end -}}
   {{- if $set -}}{{- $_ := set $spec $block $set -}}{{- end -}}

@@ -1,0 +1,411 @@
+"""Deletions that are more than go by themselves: held by the sync controller, approved, rejected, forgotten."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from federation.controllers.deletionrecords import DeletionRecords
+from federation.controllers.deletions import Deletions
+from federation.controllers.triggers import StoredSink
+from federation.kube import decoding
+from federation.model import marks
+from federation.model.federated import FederatedType, Metadata, StoredObject
+from federation.model.resources import KUBEFED_CONFIGS, ObjectName
+from federation.runtime.store import Store
+from federation.runtime.tasks import Tasks
+from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, Rig
+from tests.unit.virtualtime import virtual
+
+CONFIG = ObjectName(marks.SYSTEM_NAMESPACE, marks.CONFIG)
+TARGET = CONFIGMAPS.target
+NOW = "2026-01-01T10:00:00Z"
+BOTH = (CONFIGMAPS, FEDERATED_NAMESPACES)
+
+
+@dataclass
+class Budgeted:
+    """A rig whose deletions are counted."""
+
+    rig: Rig
+    deletions: Deletions
+    records: DeletionRecords
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """Of the KubeFedConfig."""
+        stored = self.rig.hub.get(KUBEFED_CONFIGS, CONFIG)
+        return dict((stored or {}).get("status") or {})
+
+    @property
+    def groups(self) -> list[dict[str, Any]]:
+        """Those that the KubeFedConfig's status shows."""
+        return list((self.status.get("deletions") or {}).get("groups") or [])
+
+    def say(self, annotation: str, group: str) -> None:
+        """A person says it of a group."""
+        self.rig.hub.put(KUBEFED_CONFIGS, CONFIG, metadata={"annotations": {annotation: group}})
+
+    def copies(self, member: str, kind: FederatedType = CONFIGMAPS) -> int:
+        """How many a member has."""
+        return sum(1 for what, _ in self.rig.members[member].objects if what == kind.target.qualified)
+
+    async def held(self) -> dict[str, Any]:
+        """The one group, once it is told of."""
+        for _ in range(100):
+            await asyncio.sleep(0.5)
+            if self.groups:
+                [group] = self.groups
+                return group
+        pytest.fail("nothing is held")
+
+
+@asynccontextmanager
+async def budgeted(
+    *members: str, types: tuple[FederatedType, ...] = (CONFIGMAPS,), after: Rig | None = None
+) -> AsyncIterator[Budgeted]:
+    rig = Rig(*members, types=types, after=after)
+    hub = rig.hub
+    if after is None:
+        hub.put(KUBEFED_CONFIGS, CONFIG)
+    configs: Store[StoredObject] = Store()
+    deletions = Deletions(rig.world, rig.sync.changed)
+    records = DeletionRecords(rig.world, hub, configs, deletions, events=rig.events, where=CONFIG, now=lambda: NOW)
+    hub.follow(KUBEFED_CONFIGS, StoredSink(configs, records.observed), decoding.stored)
+    records.begin()
+    rig.sync.hold_deletions(deletions)
+    tasks = Tasks()
+    tasks.keep(deletions.serve, "deletions")
+    try:
+        async with rig:
+            yield Budgeted(rig, deletions, records)
+    finally:
+        await tasks.cancel()
+
+
+def name(number: int, namespace: str = "ns") -> ObjectName:
+    return ObjectName(namespace, f"o{number}")
+
+
+async def filled(made: Budgeted, number: int, selector: Mapping[str, Any] | None = None) -> None:
+    """So many objects, in all members, or by labels."""
+    for each in range(number):
+        if selector is None:
+            made.rig.put(name(each))
+        else:
+            made.rig.put_selected(name(each), dict(selector))
+    await asyncio.sleep(10)
+    made.rig.quiet()
+
+
+@virtual
+async def test_a_single_removal_does_not_wait_and_costs_no_write_more() -> None:
+    async with budgeted("m1", "m2") as made:
+        await filled(made, 3)
+        made.rig.put(name(0), clusters=("m1",))
+        await asyncio.sleep(0.2)
+        assert made.copies("m2") == 2
+        await asyncio.sleep(30)
+        assert made.rig.hub.writes == [f"status {name(0)}", "create events"], "the event says where it was removed"
+        assert made.status == {}
+
+
+@virtual
+async def test_a_few_together_go_after_a_moment() -> None:
+    async with budgeted("m1", "m2") as made:
+        await filled(made, 5)
+        for each in range(5):
+            made.rig.put(name(each), clusters=("m1",))
+        await asyncio.sleep(3)
+        assert made.copies("m2") == 0
+        await asyncio.sleep(30)
+        assert made.status == {}
+
+
+@virtual
+async def test_a_label_that_goes_empties_no_member() -> None:
+    async with budgeted("m1", "m2") as made:
+        for each in ("m1", "m2"):
+            made.rig.see(each, labels={"stage": "prod"})
+        await filled(made, 40, {"matchLabels": {"stage": "prod"}})
+        made.rig.see("m1", labels={"stage": None})
+        group = await made.held()
+        assert (group["cause"], group["subject"], group["deletions"]) == ("ClusterLabels", "m1", 40)
+        assert made.copies("m1") == 40
+        assert not any("delete" in call for call in made.rig.members["m1"].calls)
+        condition = made.rig.condition("DeletionsHeld", name(7))
+        assert (condition["status"], condition["reason"]) == ("True", "OverBudget")
+        assert group["id"] in condition["message"]
+        assert made.rig.lines(name(7)) == {"m1": "WaitingForRemoval", "m2": ""}
+        assert [each["reason"] for each in made.rig.hub.events].count("DeletionsHeld") == 1
+        # Everything else goes on.
+        made.rig.hub.put(CONFIGMAPS.federated, name(7), spec={"template": {"data": {"a": "new"}}})
+        await asyncio.sleep(5)
+        assert made.rig.data("m2", name=name(7)) == "new"
+        # A revert leaves no trace.
+        made.rig.see("m1", labels={"stage": "prod"})
+        await asyncio.sleep(30)
+        assert made.status == {"conditions": []}
+        assert made.rig.condition("DeletionsHeld", name(7)) == {}
+        assert made.rig.data("m1", name=name(7)) == "new"
+        assert made.copies("m1") == 40
+
+
+@virtual
+async def test_at_rest_a_hold_costs_nothing() -> None:
+    async with budgeted("m1", "m2") as made:
+        await filled(made, 40)
+        for each in range(40):
+            made.rig.put(name(each), clusters=("m1",))
+        await made.held()
+        await asyncio.sleep(60)
+        made.rig.quiet()
+        await asyncio.sleep(3600)
+        assert made.rig.hub.writes == []
+        assert made.rig.asked == {}
+
+
+@virtual
+async def test_approved_removals_go_and_others_do_not() -> None:
+    async with budgeted("m1", "m2") as made:
+        await filled(made, 40)
+        for each in range(30):
+            made.rig.put(name(each), clusters=("m1",))
+        group = await made.held()
+        assert group["cause"] == "Placements"
+        assert made.copies("m2") >= 39, "at most the one that came alone has gone"
+        made.say(marks.DELETIONS_APPROVED_ANNOTATION, "another")
+        await asyncio.sleep(30)
+        assert made.copies("m2") >= 39
+        made.say(marks.DELETIONS_APPROVED_ANNOTATION, group["id"])
+        await asyncio.sleep(30)
+        assert made.copies("m2") == 10
+        assert made.status == {"conditions": []}
+        assert made.rig.condition("DeletionsHeld", name(7)) == {}
+        assert made.rig.lines(name(7)) == {"m1": ""}
+
+
+@virtual
+async def test_rejected_removals_are_never_done() -> None:
+    async with budgeted("m1", "m2") as made:
+        await filled(made, 40)
+        for each in range(30):
+            made.rig.put(name(each), clusters=("m1",))
+        group = await made.held()
+        left = made.copies("m2")
+        made.say(marks.DELETIONS_REJECTED_ANNOTATION, group["id"])
+        await asyncio.sleep(600)
+        assert made.copies("m2") == left
+        assert made.rig.condition("DeletionsHeld", name(7))["reason"] == "Rejected"
+        assert [each["state"] for each in made.groups] == ["Rejected"]
+        made.say(marks.DELETIONS_APPROVED_ANNOTATION, group["id"])
+        await asyncio.sleep(30)
+        assert made.copies("m2") == 10
+
+
+@virtual
+async def test_many_deleted_by_name_wait_and_a_rejection_lets_copies_stay() -> None:
+    async with budgeted("m1") as made:
+        await filled(made, 40)
+        for each in range(12):
+            made.rig.delete(name(each))
+        group = await made.held()
+        assert (group["cause"], group["by"]) == ("DeletedByName", [])
+        left = made.copies("m1")
+        assert left >= 39
+        held = [each for each in range(12) if made.rig.stored(name(each)) is not None]
+        assert len(held) >= 11
+        assert made.rig.condition("DeletionsHeld", name(held[0]))["status"] == "True"
+        made.say(marks.DELETIONS_REJECTED_ANNOTATION, group["id"])
+        await asyncio.sleep(60)
+        assert [each for each in held if made.rig.stored(name(each)) is not None] == []
+        assert made.copies("m1") == left
+        assert made.rig.members["m1"].value(TARGET, name(held[0]), "metadata", "labels", marks.MANAGED_LABEL) is None
+        assert made.groups == []
+
+
+@virtual
+async def test_a_namespace_that_is_deleted_at_the_hub_is_one_change() -> None:
+    async with budgeted("m1") as made:
+        await filled(made, 12)
+        made.rig.host_namespaces.upsert(Metadata(name="ns", uid="u", deletion_timestamp=NOW))
+        for each in range(12):
+            made.rig.delete(name(each))
+        group = await made.held()
+        assert (group["cause"], group["subject"]) == ("NamespaceDeleted", "ns")
+        assert made.copies("m1") == 12
+        made.say(marks.DELETIONS_APPROVED_ANNOTATION, group["id"])
+        await asyncio.sleep(30)
+        assert made.copies("m1") == 0
+
+
+@pytest.mark.parametrize("told", [True, False])
+@virtual
+async def test_a_restart_keeps_the_hold_of_what_is_left(told: bool) -> None:
+    """Fewer are left than go by themselves: they are held all the same, also where no status says so."""
+    async with budgeted("m1", "m2") as made:
+        await filled(made, 40)
+        for each in range(12):
+            made.rig.put(name(each), clusters=("m1",))
+        group = await made.held()
+        await asyncio.sleep(15)
+        kept = [each for each in range(12) if made.rig.members["m2"].value(TARGET, name(each), "data", "a")]
+        for each in kept[3:]:
+            made.rig.put(name(each), clusters=("m1", "m2"))
+        await asyncio.sleep(15)
+        before = made.rig
+    if not told:
+        for each in kept[:3]:
+            before.hub.objects[CONFIGMAPS.federated.qualified, name(each)]["status"]["conditions"] = []
+    copies = made.copies("m2")
+    async with budgeted("m1", "m2", after=before) as made:
+        await asyncio.sleep(100)
+        assert made.copies("m2") == copies
+        assert [each["id"] for each in made.groups] == [group["id"]]
+        made.say(marks.DELETIONS_APPROVED_ANNOTATION, group["id"])
+        await asyncio.sleep(700)
+        assert made.copies("m2") == copies - 3
+        assert made.groups == []
+
+
+@virtual
+async def test_a_lost_record_does_not_let_go_what_statuses_name() -> None:
+    async with budgeted("m1", "m2") as made:
+        await filled(made, 40)
+        for each in range(12):
+            made.rig.put(name(each), clusters=("m1",))
+        await made.held()
+        await asyncio.sleep(15)
+        kept = [each for each in range(12) if made.rig.members["m2"].value(TARGET, name(each), "data", "a")]
+        for each in kept[3:]:
+            made.rig.put(name(each), clusters=("m1", "m2"))
+        await asyncio.sleep(15)
+        before = made.rig
+    del before.hub.objects[KUBEFED_CONFIGS.qualified, CONFIG]["status"]
+    copies = made.copies("m2")
+    async with budgeted("m1", "m2", after=before) as made:
+        await asyncio.sleep(100)
+        assert made.copies("m2") == copies
+        assert [each["deletions"] for each in made.groups] == [3]
+
+
+@virtual
+async def test_what_is_held_stays_held_while_its_cluster_is_away() -> None:
+    async with budgeted("m1", "m2") as made:
+        await filled(made, 40)
+        for each in range(12):
+            made.rig.put(name(each), clusters=("m1",))
+        group = await made.held()
+        copies = made.copies("m2")
+        made.rig.see("m2", ready=False, message="away")
+        await asyncio.sleep(30)
+        made.rig.see("m2", ready=True, message="")
+        await asyncio.sleep(300)
+        assert made.copies("m2") == copies
+        assert [each["id"] for each in made.groups] == [group["id"]]
+
+
+# --- namespaces -------------------------------------------------------------------------------------------------------
+
+
+async def namespace(made: Budgeted, objects: int) -> None:
+    """A FederatedNamespace in m1 and m2, with so many objects in it."""
+    made.rig.put(NS, enabled=FEDERATED_NAMESPACES)
+    await asyncio.sleep(3)
+    await filled(made, objects)
+
+
+@virtual
+async def test_the_placement_of_a_namespace_is_one_change_with_all_that_is_in_it() -> None:
+    async with budgeted("m1", "m2", types=BOTH) as made:
+        await namespace(made, 20)
+        made.rig.put(NS, enabled=FEDERATED_NAMESPACES, clusters=("m2",))
+        group = await made.held()
+        assert (group["cause"], group["subject"], group["deletions"]) == ("FederatedNamespace", "ns", 21)
+        assert (made.copies("m1"), made.copies("m1", FEDERATED_NAMESPACES)) == (20, 1)
+        assert not any("others" in call for call in made.rig.members["m1"].calls), "it is not looked into"
+        made.rig.put(NS, enabled=FEDERATED_NAMESPACES, clusters=("m1", "m2"))
+        await asyncio.sleep(30)
+        assert made.groups == []
+
+
+@virtual
+async def test_a_namespace_with_objects_of_others_is_held() -> None:
+    async with budgeted("m1", "m2", types=BOTH) as made:
+        await namespace(made, 1)
+        made.rig.members["m1"].others["ns"] = 'has Pod "db" in it'
+        made.rig.put(NS, enabled=FEDERATED_NAMESPACES, clusters=("m2",))
+        group = await made.held()
+        assert "has Pod" in group["message"]
+        assert (made.copies("m1"), made.copies("m1", FEDERATED_NAMESPACES)) == (1, 1)
+
+
+@virtual
+async def test_a_namespace_that_has_nothing_of_others_goes() -> None:
+    async with budgeted("m1", "m2", types=BOTH) as made:
+        await namespace(made, 1)
+        made.rig.put(NS, enabled=FEDERATED_NAMESPACES, clusters=("m2",))
+        await asyncio.sleep(30)
+        assert (made.copies("m1"), made.copies("m1", FEDERATED_NAMESPACES)) == (0, 0)
+        assert made.rig.members["m1"].calls.count("others ns") == 1
+        assert made.status == {}
+
+
+@virtual
+async def test_a_namespace_that_is_deleted_by_name_goes_with_all_that_is_in_it() -> None:
+    async with budgeted("m1", "m2", types=BOTH) as made:
+        await namespace(made, 20)
+        made.rig.members["m1"].others["ns"] = 'has Pod "db" in it'
+        made.rig.delete(NS, FEDERATED_NAMESPACES)
+        await asyncio.sleep(30)
+        assert (made.copies("m1"), made.copies("m1", FEDERATED_NAMESPACES)) == (0, 0)
+        assert made.status == {}
+        assert made.rig.condition("DeletionsHeld", name(3)) == {}
+
+
+# --- protection -------------------------------------------------------------------------------------------------------
+
+
+@virtual
+async def test_a_protected_object_is_removed_from_nowhere() -> None:
+    protect = {"annotations": {marks.PROTECTION_ANNOTATION: "true"}}
+    async with budgeted("m1", "m2") as made:
+        made.rig.put(name(0), metadata=protect)
+        await asyncio.sleep(5)
+        made.rig.put(name(0), clusters=("m1",))
+        await asyncio.sleep(10)
+        assert made.copies("m2") == 1
+        condition = made.rig.condition("DeletionsHeld", name(0))
+        assert condition["reason"] == "Protected"
+        assert marks.PROTECTION_ANNOTATION in condition["message"]
+        made.rig.delete(name(0))
+        await asyncio.sleep(60)
+        assert (made.copies("m1"), made.copies("m2")) == (1, 1)
+        assert made.rig.stored(name(0)) is not None
+        made.rig.hub.put(CONFIGMAPS.federated, name(0), metadata={"annotations": {marks.PROTECTION_ANNOTATION: None}})
+        await asyncio.sleep(10)
+        assert made.rig.stored(name(0)) is None
+        assert (made.copies("m1"), made.copies("m2")) == (0, 0)
+
+
+@virtual
+async def test_a_protected_namespace_protects_what_is_in_it() -> None:
+    protect = {"annotations": {marks.PROTECTION_ANNOTATION: "yes"}}
+    async with budgeted("m1", "m2", types=BOTH) as made:
+        made.rig.put(NS, enabled=FEDERATED_NAMESPACES, metadata=protect)
+        await asyncio.sleep(3)
+        await filled(made, 2)
+        made.rig.put(name(0), clusters=("m1",))
+        made.rig.put(NS, enabled=FEDERATED_NAMESPACES, clusters=("m2",))
+        made.rig.delete(name(1))
+        await asyncio.sleep(30)
+        assert (made.copies("m1"), made.copies("m2"), made.copies("m1", FEDERATED_NAMESPACES)) == (2, 2, 1)
+        assert "FederatedNamespace 'ns'" in made.rig.condition("DeletionsHeld", name(0))["message"]
+        made.rig.hub.put(
+            FEDERATED_NAMESPACES.federated, NS, metadata={"annotations": {marks.PROTECTION_ANNOTATION: "false"}}
+        )
+        await asyncio.sleep(30)
+        assert (made.copies("m1"), made.copies("m2"), made.copies("m1", FEDERATED_NAMESPACES)) == (0, 0, 0)

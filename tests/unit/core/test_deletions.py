@@ -1,0 +1,330 @@
+"""Deletions that follow from changes: what goes by itself, and that no more than the budget does, in whatever order."""
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from federation.core.deletiongroups import Change, Kind, Place, State, Wish
+from federation.core.deletions import LONGEST, RESUMED, SETTLE, SPENT, Ledger, Look
+from federation.model.resources import Key
+from federation.model.settings import DeletionBudget
+
+LABELS = Change(Kind.LABELS, "m1", "a")
+EDITS, BY_NAME = Change(Kind.EDITS), Change(Kind.BY_NAME)
+SHOP = Change(Kind.NAMESPACE, "shop", "u/2")
+WINDOW = DeletionBudget().window
+
+
+def ledger(placements: int = 100, *, budget: DeletionBudget | None = None, objects: int | None = None) -> Ledger:
+    """One that knows of so many copies, and federated objects, of any type and in any namespace."""
+    names = map(str, itertools.count(1))
+    there = placements if objects is None else objects
+    made = Ledger(lambda by_name, name, namespace: there if by_name else placements, lambda: f"g{next(names)}")
+    made.budget = budget or DeletionBudget()
+    return made
+
+
+def key(number: int, namespace: str = "", kind: str = "configmaps") -> Key:
+    """One federated object; in a namespace of its own unless one is given."""
+    return Key(kind, namespace or f"ns-{number}", f"o{number}")
+
+
+def wish(made: Ledger, numbers: range, change: Change, now: float, cluster: str = "m1") -> None:
+    """Wishes of so many objects, one after the other."""
+    for number in numbers:
+        made.wish(key(number), {cluster: Wish(change)}, now)
+
+
+def gone(made: Ledger, numbers: range, cluster: str = "m1") -> list[int]:
+    """Those that may go."""
+    return [number for number in numbers if made.goes(key(number), cluster)]
+
+
+def only(made: Ledger) -> tuple[str, State]:
+    """The one group, and how it stands."""
+    [group] = made.groups.values()
+    return group.id, group.state
+
+
+def test_a_deletion_that_comes_alone_goes_at_once() -> None:
+    made = ledger()
+    for change in (EDITS, BY_NAME):
+        cluster = "" if change.kind.by_name else "m1"
+        made.wish(key(1), {cluster: Wish(change)}, 0.0)
+        assert made.goes(key(1), cluster)
+        made.keep(key(1), ())
+    assert not made
+    assert not made.changed, "nobody is told"
+
+
+def test_several_wait_a_moment_and_go_together() -> None:
+    made = ledger()
+    wish(made, range(5), EDITS, 0.0)
+    assert gone(made, range(5)) == [0], "the first had come alone"
+    assert made.next() == SETTLE
+    assert made.turn(SETTLE).wake == {key(number) for number in range(1, 5)}
+    assert gone(made, range(5)) == list(range(5))
+
+
+@pytest.mark.parametrize(("placements", "most"), [(10, 5), (100, 10), (1000, 100)])
+def test_more_than_the_budget_is_held_whole(placements: int, most: int) -> None:
+    made = ledger(placements)
+    wish(made, range(most), LABELS, 0.0)
+    assert only(made)[1] is State.COUNTING
+    wish(made, range(most, most + 1), LABELS, 0.5)
+    assert only(made)[1] is State.HELD
+    assert made.changed
+    made.turn(1000.0)
+    assert gone(made, range(most + 1)) == []
+
+
+def test_what_a_namespace_has_is_counted_apart_from_what_its_type_has() -> None:
+    made = Ledger(lambda by_name, name, namespace: 10_000 if name else 20, lambda: "g")
+    for number in range(6):
+        made.wish(key(number, "shop"), {"m1": Wish(LABELS)}, 0.0)
+    assert only(made) == ("g", State.HELD)
+    assert "6 of 20 copies in namespace 'shop'" in made.groups["g"].why
+
+
+def test_one_object_in_many_clusters_is_known_at_once() -> None:
+    made = ledger()
+    made.wish(key(1), {f"m{number}": Wish(EDITS) for number in range(40)}, 0.0)
+    assert only(made)[1] is State.HELD
+    assert not any(made.goes(key(1), f"m{number}") for number in range(40))
+
+
+def test_what_a_namespace_has_in_it_counts_before_it_is_wanted_itself() -> None:
+    """A FederatedNamespace is planned before its objects: its Namespace must not go alone, with all that is in it."""
+    made = ledger()
+    namespace = Key("namespaces", "shop", "shop")
+    made.wish(namespace, {"m1": Wish(SHOP, {"configmaps": 300})}, 0.0)
+    assert only(made)[1] is State.HELD
+
+
+def test_a_small_namespace_is_looked_into_before_it_goes() -> None:
+    made = ledger()
+    namespace, inside = Key("namespaces", "shop", "shop"), Key("configmaps", "shop", "web")
+    made.wish(namespace, {"m1": Wish(SHOP, {"configmaps": 1})}, 0.0)
+    made.wish(inside, {"m1": Wish(SHOP)}, 0.1)
+    look = Look("g1", Place("m1", "shop"))
+    assert made.turn(5.0).looks == (look,)
+    assert not made.goes(namespace, "m1")
+    assert made.looked(look, "", 5.5).wake == {namespace, inside}
+    assert made.goes(namespace, "m1")
+
+
+def test_a_namespace_with_something_of_others_holds_its_group() -> None:
+    made = ledger()
+    namespace = Key("namespaces", "shop", "shop")
+    made.wish(namespace, {"m1": Wish(SHOP, {})}, 0.0)
+    [look] = made.turn(5.0).looks
+    made.looked(look, "has Pod 'db'", 5.5)
+    assert only(made) == ("g1", State.HELD)
+    assert "namespace 'shop' in m1 has Pod 'db'" in made.groups["g1"].why
+
+
+def test_a_namespace_that_is_deleted_by_name_is_not_looked_into() -> None:
+    made = ledger()
+    made.wish(Key("namespaces", "shop", "shop"), {"": Wish(BY_NAME)}, 0.0)
+    assert made.goes(Key("namespaces", "shop", "shop"), "")
+
+
+def test_approval_lets_the_group_go_and_what_follows_from_the_same_change() -> None:
+    made = ledger()
+    wish(made, range(20), LABELS, 0.0)
+    name, _ = only(made)
+    assert made.approve(name, 10.0) == {key(number) for number in range(20)}
+    wish(made, range(20, 25), LABELS, 11.0)
+    assert gone(made, range(25)) == list(range(25))
+    other = Change(Kind.LABELS, "m1", "b")
+    wish(made, range(30, 50), other, 12.0)
+    assert gone(made, range(30, 50)) == [], "another change was not approved"
+
+
+def test_rejected_ones_stay_until_another_change() -> None:
+    made = ledger()
+    wish(made, range(20), SHOP, 0.0)
+    name, _ = only(made)
+    assert made.reject(name) == {key(number) for number in range(20)}
+    made.turn(500.0)
+    wish(made, range(20, 21), SHOP, 500.0)
+    assert gone(made, range(21)) == []
+    assert made.approve(name, 600.0), "a person may think better of it"
+
+
+def test_a_change_that_is_taken_back_leaves_no_trace() -> None:
+    made = ledger()
+    wish(made, range(20), LABELS, 0.0)
+    made.changed = False
+    for number in range(20):
+        made.keep(key(number), ())
+    assert not made
+    assert made.changed
+    assert made.next() == float("inf")
+
+
+def test_a_held_deletion_stays_held_when_its_object_is_edited() -> None:
+    made = ledger()
+    wish(made, range(20), EDITS, 0.0)
+    for number in range(20):
+        made.wish(key(number), {"m1": Wish(EDITS)}, 1000.0 + number)
+    assert gone(made, range(1, 20)) == []
+    assert len(made.groups) == 1
+
+
+def test_what_comes_a_window_later_is_another_group() -> None:
+    made = ledger()
+    wish(made, range(20), EDITS, 0.0)
+    made.wish(key(99), {"m1": Wish(EDITS)}, WINDOW + 0.1)
+    assert made.goes(key(99), "m1"), "the one that had gone before is out of the window"
+    assert len(made.groups) == 2
+
+
+def test_a_change_that_goes_on_for_long_is_counted_whole() -> None:
+    """Members come back one after the other: what follows from one change is one change."""
+    made = ledger()
+    for number in range(20):
+        now = number * 2 * WINDOW
+        made.wish(key(number), {"m1": Wish(LABELS)}, now)
+        made.turn(now + LONGEST)
+        if made.goes(key(number), "m1"):
+            made.keep(key(number), ())  # it is gone
+    assert sum(1 for group in made.groups.values() for _ in group.waiting) == 10
+    made.wish(key(50), {"m1": Wish(LABELS)}, 20 * 2 * WINDOW + SPENT)
+    assert not made.goes(key(50), "m1"), "it is held with the others"
+
+
+def test_nothing_waits_where_it_is_switched_off() -> None:
+    made = ledger(budget=DeletionBudget(enabled=False))
+    wish(made, range(100), LABELS, 0.0)
+    assert gone(made, range(100)) == list(range(100))
+
+
+def test_deletions_by_name_can_be_left_out() -> None:
+    made = ledger(budget=DeletionBudget(by_name=False))
+    wish(made, range(100), BY_NAME, 0.0, cluster="")
+    assert gone(made, range(100), "") == list(range(100))
+    wish(made, range(100), LABELS, 0.0)
+    assert gone(made, range(100)) == []
+
+
+def test_what_is_held_stays_held_when_it_is_switched_off() -> None:
+    made = ledger()
+    wish(made, range(100), LABELS, 0.0)
+    made.budget = DeletionBudget(enabled=False)
+    wish(made, range(100), LABELS, 10.0)
+    made.turn(20.0)
+    assert gone(made, range(100)) == []
+
+
+@pytest.mark.parametrize("state", [State.HELD, State.REJECTED])
+def test_an_earlier_controller_held_it(state: State) -> None:
+    """What is left of a group may be fewer than the budget lets go: it is held all the same."""
+    made = ledger()
+    made.resume("old", EDITS, state, "why", 0.0)
+    made.wish(key(1), {"m1": Wish(EDITS)}, 400.0, named="old", first={"m1"})
+    made.turn(590.0)
+    assert gone(made, range(2)) == []
+    assert only(made) == ("old", state)
+
+
+def test_an_earlier_controller_held_it_and_no_status_says_so() -> None:
+    made = ledger()
+    made.resume("old", EDITS, State.HELD, "why", 0.0)
+    made.resume("labels", LABELS, State.HELD, "why", 0.0)
+    made.wish(key(1), {"m1": Wish(EDITS)}, 200.0, first={"m1"})
+    made.wish(key(2), {"m1": Wish(LABELS)}, 200.0)
+    made.wish(key(3), {"m1": Wish(EDITS)}, 201.0 + WINDOW)
+    made.turn(300.0)
+    assert gone(made, range(4)) == [3], "this was edited now"
+
+
+def test_what_nobody_wants_any_more_of_an_earlier_hold_ends_after_a_while() -> None:
+    made = ledger()
+    made.resume("old", LABELS, State.HELD, "why", 0.0)
+    assert made.next() == RESUMED
+    made.turn(RESUMED - 1)
+    assert made
+    made.turn(RESUMED)
+    assert not made
+
+
+def test_what_was_left_behind_always_asks() -> None:
+    made = ledger()
+    made.wish(key(1), {"m1": Wish(Change(Kind.DEBT, "uid"))}, 0.0)
+    assert only(made)[1] is State.HELD
+
+
+CHANGES = [
+    LABELS,
+    Change(Kind.LABELS, "m2", "a"),
+    EDITS,
+    BY_NAME,
+    SHOP,
+    Change(Kind.HUB_NAMESPACE, "shop", "u"),
+    Change(Kind.RETURNED),
+]
+
+
+@given(
+    placements=st.integers(0, 200),
+    percent=st.integers(0, 100),
+    minimum=st.integers(0, 12),
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from(["wish", "wish", "wish", "turn", "gone", "look", "edit"]),
+            st.integers(0, 40),
+            st.sampled_from(CHANGES),
+            st.floats(0, 40),
+            st.booleans(),
+        ),
+        max_size=120,
+    ),
+)
+def test_never_more_than_the_budget_goes_in_a_window_or_of_a_change(
+    placements: int, percent: int, minimum: int, steps: list[tuple[str, int, Change, float, bool]]
+) -> None:
+    """Whatever comes in whatever order, with looks that find something or nothing."""
+    budget = DeletionBudget(percent=percent, minimum=minimum)
+    made = ledger(placements, budget=budget)
+    most, now = max(minimum, placements * percent // 100), 0.0
+    went: list[tuple[float, Change, Key, str]] = []
+    looks: list[Look] = []
+    wanted: dict[tuple[Key, str], Change] = {}
+
+    def note() -> None:
+        for (each, cluster), change in wanted.items():
+            known = any(entry[2:] == (each, cluster) for entry in went)
+            if made.goes(each, cluster) and not known:
+                went.append((now, change, each, cluster))
+
+    for what, number, change, pause, found in steps:
+        now += pause
+        each = Key("configmaps", "ns", f"o{number}")
+        cluster = "" if change.kind.by_name else "m1"
+        if what == "turn":
+            looks += made.turn(now).looks
+        elif what == "look" and looks:
+            made.looked(looks.pop(), "has a Pod" if found else "", now)
+        elif what == "gone":
+            made.keep(each, ())
+            wanted = {place: why for place, why in wanted.items() if place[0] != each}
+        elif not any(entry[2] == each for entry in went):
+            if what == "wish" and found:
+                each = Key("namespaces", f"n{number}", f"n{number}")
+            inside: Mapping[str, int] | None = {"configmaps": number % 3} if each.type == "namespaces" else None
+            made.wish(each, {cluster: Wish(change, inside)}, now)
+            wanted = {place: why for place, why in wanted.items() if place[0] != each}
+            wanted[each, cluster] = change
+        note()
+    for scope, name in itertools.product((False, True), ("configmaps", "namespaces")):
+        mine = [entry for entry in went if entry[1].kind.by_name is scope and entry[2].type == name]
+        for at, *_ in mine:
+            assert sum(1 for other in mine if at <= other[0] <= at + WINDOW) <= most
+        for change, number in Counter(entry[1] for entry in mine).items():
+            spread = max(entry[0] for entry in mine if entry[1] == change) - mine[0][0]
+            assert number <= most or change.kind.burst or spread > SPENT
