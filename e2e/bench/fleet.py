@@ -46,7 +46,9 @@ class Fleet:
         """Start the host and these members, unless they run already; install and join."""
         self.playground = Playground.up(self._directory / "playground", (HOST, *members), report=report)
         self.members = tuple(members)
-        asyncio.run(setup.everything(str(self.playground.kubeconfig), HOST, members, TYPES))
+        asyncio.run(
+            setup.everything(str(self.playground.kubeconfig), HOST, members, TYPES, settings=setup.NOTHING_HELD)
+        )
 
     def start_controller(self) -> None:
         """As its users run it: `fedctl controller run`, JSON log to a file; returns when /readyz answers ok."""

@@ -23,6 +23,7 @@ VERBS = {
     "get": "List clusters, types or federated objects.",
     "status": "Show what became of one federated object, cluster by cluster.",
     "rollout": "Show a staged rollout, and pause, resume, approve or undo it.",
+    "deletions": "Show deletions that are held, and let them go or reject them.",
     "recovery": "After the hub was restored from a backup: what it means, and how it goes on.",
     "version": "Show the versions of fedctl, the controller and the members.",
     "completion": "Print the shell's completion script.",

@@ -7,8 +7,8 @@ Of each group a few objects and clusters are named; the condition DeletionsHeld 
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 import structlog
@@ -44,6 +44,13 @@ _KIND = ConditionType.DELETIONS_HELD
 log = structlog.get_logger()
 
 
+class RecordHub(HubPort, Protocol):
+    """The hub, as far as it tells who changed something."""
+
+    async def writers(self, resource: Resource, name: ObjectName) -> Sequence[Writer] | Failure:
+        """Who has written an object, status aside, as its managedFields show it now; the newest first."""
+
+
 class _Told(NamedTuple):
     """What is known of a group beside what it is: since when it is held (RFC 3339), and who changed what."""
 
@@ -58,7 +65,7 @@ class DeletionRecords:
     def __init__(
         self,
         world: World,
-        hub: HubPort,
+        hub: RecordHub,
         configs: Store[StoredObject],
         deletions: Deletions,
         *,
@@ -100,12 +107,13 @@ class DeletionRecords:
         stored, ledger = self._configs.get(self._where), self._deletions.ledger
         if name != self._where.name or stored is None or not ledger:
             return
-        annotations = stored.metadata.annotations
-        for group in marks.listed(annotations.get(marks.DELETIONS_APPROVED_ANNOTATION)):
-            if group in ledger.groups:
+        for annotation, word in stored.metadata.annotations.items():
+            group = annotation.removeprefix(marks.DELETIONS_PREFIX)
+            if group == annotation or group not in ledger.groups:
+                continue
+            if word == marks.APPROVED:
                 self._deletions.approve(group)
-        for group in marks.listed(annotations.get(marks.DELETIONS_REJECTED_ANNOTATION)):
-            if group in ledger.groups:
+            elif word == marks.REJECTED:
                 self._deletions.reject(group)
 
     # --- what is told -------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ thousand members) is another MemberPort and nothing else.
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from federation.core.managedfields import PartialMetadata, Writer
+from federation.core.managedfields import PartialMetadata
 from federation.core.proof import Proof
 from federation.model.failures import Failure
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
@@ -145,9 +145,6 @@ class HubPort(Protocol):
 
     async def written(self, resource: Resource, name: ObjectName) -> Sequence[str] | Failure:
         """When an object was written, status aside: the times of its managedFields as it is now."""
-
-    async def writers(self, resource: Resource, name: ObjectName) -> Sequence[Writer] | Failure:
-        """Who has written an object, status aside, as its managedFields show it now; the newest first."""
 
     async def read_metadata(self, resource: Resource, name: ObjectName) -> Metadata | Failure:
         """One object's metadata as it is now: asked before a removal, so that it waits for its answer only briefly."""

@@ -44,9 +44,10 @@ PROTECTION_ANNOTATION = "kubefed.io/delete-protection"
 """Ours, on a federated object or a FederatedNamespace: nothing is removed from any member, whatever its value but
 "false" (core.holds). On a FederatedNamespace this holds for all that is federated in the namespace, too."""
 
-DELETIONS_APPROVED_ANNOTATION = "kubefed.io/deletions-approved"
-DELETIONS_REJECTED_ANNOTATION = "kubefed.io/deletions-rejected"
-"""Ours, on the KubeFedConfig: the groups of deletions that a person lets go, or keeps from going; comma-separated."""
+DELETIONS_PREFIX = "deletions.kubefed.io/"
+"""Ours, on the KubeFedConfig: annotations by which a person decides on groups of deletions. Each has the name of its
+group, and the value APPROVED or REJECTED."""
+APPROVED, REJECTED = "approved", "rejected"
 
 TAKEOVER_ANNOTATION = "kubefed.io/takeover"
 DRIFT_ANNOTATION = "kubefed.io/drift"
@@ -95,11 +96,6 @@ CONFIG = "kubefed"
 
 NAMESPACE_TYPE = "namespaces"
 """The name of the FederatedTypeConfig that federates namespaces themselves."""
-
-
-def listed(text: str | None) -> tuple[str, ...]:
-    """The names in an annotation that lists some."""
-    return tuple(filter(None, (part.strip() for part in (text or "").split(","))))
 
 
 def field_manager(hub_uid: str, namespace: str = SYSTEM_NAMESPACE) -> str:

@@ -33,7 +33,8 @@ class Fleet:
 
     async def set_up(self) -> None:
         """Install, join and enable as a user would, and log the controller in as its own service account."""
-        await setup.everything(str(self.playground.kubeconfig), "host", self.members, ENABLED)
+        kubeconfig = str(self.playground.kubeconfig)
+        await setup.everything(kubeconfig, "host", self.members, ENABLED, settings=setup.NOTHING_HELD)
         async with Contexts(str(self.playground.kubeconfig)) as contexts:
             account = ObjectName(SYSTEM_NAMESPACE, "kubefed-controller")
             token = (await tokens.request(await contexts.open("host"), account)).token

@@ -169,7 +169,8 @@ class Restorable:
         # One certificate authority for each: a context names its own.
         self.kubeconfig.touch(mode=0o600)
         self.kubeconfig.write_bytes(access.kubeconfig(clusters))
-        await setup.everything(str(self.kubeconfig), "hub", ["m1", "m2"], ENABLED)
+        everything_goes = setup.NOTHING_HELD
+        await setup.everything(str(self.kubeconfig), "hub", ["m1", "m2"], ENABLED, settings=everything_goes)
         async with Contexts(str(self.kubeconfig)) as contexts:
             account = ObjectName(SYSTEM_NAMESPACE, "kubefed-controller")
             token = (await tokens.request(await contexts.open("hub"), account)).token

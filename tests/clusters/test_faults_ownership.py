@@ -189,7 +189,7 @@ async def second_hub(faulty: Faulty, namespace: str, directory: Path) -> AsyncIt
     """m3 as another hub, with m1 joined to it as well, and its own controller; m1 has left it afterwards."""
     kubeconfig = str(faulty.playground.kubeconfig)
     controller = Controller(faulty.playground.kubeconfig, directory, context="m3")
-    await setup.everything(kubeconfig, "m3", ("m1",), ("namespaces", "configmaps"))
+    await setup.everything(kubeconfig, "m3", ("m1",), ("namespaces", "configmaps"), settings=setup.NOTHING_HELD)
     await asyncio.to_thread(controller.start)
     try:
         async with faulty.fleet.api("m3") as other:

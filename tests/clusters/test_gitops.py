@@ -49,7 +49,10 @@ def federation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Playground]
     with sessions.directory() as directory:
         # Its own kube-controller-manager puts the controller's role together from those that types bring.
         made = Playground.up(directory, ("host", *MEMBERS), controller_manager=["host"], report=lambda _: None)
-        asyncio.run(setup.everything(str(made.kubeconfig), "host", MEMBERS, (), service_account="kubefed-controller"))
+        account, settings = "kubefed-controller", setup.NOTHING_HELD
+        asyncio.run(
+            setup.everything(str(made.kubeconfig), "host", MEMBERS, (), service_account=account, settings=settings)
+        )
         yield made
 
 

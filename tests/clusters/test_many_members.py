@@ -41,7 +41,8 @@ def simulated() -> Iterator[Playground]:
 @pytest.fixture(scope="module")
 def controller(simulated: Playground, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Controller]:
     kubeconfig = str(simulated.kubeconfig)
-    asyncio.run(setup.everything(kubeconfig, "host", (), ("namespaces", "configmaps")))
+    types = ("namespaces", "configmaps")
+    asyncio.run(setup.everything(kubeconfig, "host", (), types, settings=setup.NOTHING_HELD))
     made = Controller(simulated.kubeconfig, tmp_path_factory.mktemp("controller"))
     made.start()
     try:

@@ -27,7 +27,7 @@ class ScaleFleet(Fleet):
         """Start the host and so many simulated members, and install the federation; nobody joins yet."""
         self.members = tuple(f"m{number}" for number in range(1, members + 1))
         self.playground = Playground.up(self._directory / "playground", (HOST,), simulated=self.members, report=report)
-        asyncio.run(setup.everything(str(self.playground.kubeconfig), HOST, (), TYPES))
+        asyncio.run(setup.everything(str(self.playground.kubeconfig), HOST, (), TYPES, settings=setup.NOTHING_HELD))
 
     @cached_property
     def clusters(self) -> Mapping[str, LocalCluster]:

@@ -45,9 +45,9 @@ class Budgeted:
         """Those that the KubeFedConfig's status shows."""
         return list((self.status.get("deletions") or {}).get("groups") or [])
 
-    def say(self, annotation: str, group: str) -> None:
+    def say(self, word: str, group: str) -> None:
         """A person says it of a group."""
-        self.rig.hub.put(KUBEFED_CONFIGS, CONFIG, metadata={"annotations": {annotation: group}})
+        self.rig.hub.put(KUBEFED_CONFIGS, CONFIG, metadata={"annotations": {f"{marks.DELETIONS_PREFIX}{group}": word}})
 
     def copies(self, member: str, kind: FederatedType = CONFIGMAPS) -> int:
         """How many a member has."""
@@ -177,10 +177,10 @@ async def test_approved_removals_go_and_others_do_not() -> None:
         group = await made.held()
         assert group["cause"] == "Placements"
         assert made.copies("m2") >= 39, "at most the one that came alone has gone"
-        made.say(marks.DELETIONS_APPROVED_ANNOTATION, "another")
+        made.say(marks.APPROVED, "another")
         await asyncio.sleep(30)
         assert made.copies("m2") >= 39
-        made.say(marks.DELETIONS_APPROVED_ANNOTATION, group["id"])
+        made.say(marks.APPROVED, group["id"])
         await asyncio.sleep(30)
         assert made.copies("m2") == 10
         assert made.status == {"conditions": []}
@@ -196,12 +196,12 @@ async def test_rejected_removals_are_never_done() -> None:
             made.rig.put(name(each), clusters=("m1",))
         group = await made.held()
         left = made.copies("m2")
-        made.say(marks.DELETIONS_REJECTED_ANNOTATION, group["id"])
+        made.say(marks.REJECTED, group["id"])
         await asyncio.sleep(600)
         assert made.copies("m2") == left
         assert made.rig.condition("DeletionsHeld", name(7))["reason"] == "Rejected"
         assert [each["state"] for each in made.groups] == ["Rejected"]
-        made.say(marks.DELETIONS_APPROVED_ANNOTATION, group["id"])
+        made.say(marks.APPROVED, group["id"])
         await asyncio.sleep(30)
         assert made.copies("m2") == 10
 
@@ -219,7 +219,7 @@ async def test_many_deleted_by_name_wait_and_a_rejection_lets_copies_stay() -> N
         held = [each for each in range(12) if made.rig.stored(name(each)) is not None]
         assert len(held) >= 11
         assert made.rig.condition("DeletionsHeld", name(held[0]))["status"] == "True"
-        made.say(marks.DELETIONS_REJECTED_ANNOTATION, group["id"])
+        made.say(marks.REJECTED, group["id"])
         await asyncio.sleep(60)
         assert [each for each in held if made.rig.stored(name(each)) is not None] == []
         assert made.copies("m1") == left
@@ -237,7 +237,7 @@ async def test_a_namespace_that_is_deleted_at_the_hub_is_one_change() -> None:
         group = await made.held()
         assert (group["cause"], group["subject"]) == ("NamespaceDeleted", "ns")
         assert made.copies("m1") == 12
-        made.say(marks.DELETIONS_APPROVED_ANNOTATION, group["id"])
+        made.say(marks.APPROVED, group["id"])
         await asyncio.sleep(30)
         assert made.copies("m1") == 0
 
@@ -265,7 +265,7 @@ async def test_a_restart_keeps_the_hold_of_what_is_left(told: bool) -> None:
         await asyncio.sleep(100)
         assert made.copies("m2") == copies
         assert [each["id"] for each in made.groups] == [group["id"]]
-        made.say(marks.DELETIONS_APPROVED_ANNOTATION, group["id"])
+        made.say(marks.APPROVED, group["id"])
         await asyncio.sleep(700)
         assert made.copies("m2") == copies - 3
         assert made.groups == []
