@@ -170,6 +170,8 @@ class Controller:
             now=_now,
         )
         self.sync.hold_deletions(self.deletions)
+        self.clusters.leaves = self.deletion_records.leaves
+        self.deletion_records.debts.identity = self.clusters.identity
         self.sync.prover.confirmed = self.continuity.confirmed
         self.sync.prover.contradicted = self.continuity.contradicted
         self.sync.report_overwritten(self.recovery.overwritten)

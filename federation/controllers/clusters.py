@@ -6,7 +6,7 @@ the same place go into the living connection, anything else opens a new Gate.
 
 import asyncio
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from operator import attrgetter
 from typing import Any
 
@@ -21,6 +21,7 @@ from federation.controllers.ports import EventPoster, Gatekeeper, HubPort
 from federation.controllers.sync import Sync
 from federation.controllers.world import Member, TypeState, World
 from federation.core import binding, checks
+from federation.model import marks
 from federation.model.conditions import HostRefusesReason
 from federation.model.errors import Unusable
 from federation.model.failures import Failure
@@ -79,6 +80,8 @@ class Clusters:
         self._credentials = ClusterSecrets(hub, self.secrets, self.queue, self._refused)
         self._left: set[str] = set()
         self._pushing = Tasks()
+        self.leaves: Callable[[str, str, bool], None] = lambda name, identity, silent: None
+        """Debts.leaves."""
         sync.ask_of_clusters(self.left)
 
     # --- what was observed --------------------------------------------------------------------------------------------
@@ -100,6 +103,11 @@ class Clusters:
             return True
         self.queue.add(name)
         return False
+
+    def identity(self, name: str) -> str:
+        """The recorded identity of a joined cluster; "" where there is none."""
+        stored = self.objects.get(ObjectName(self._namespace, name))
+        return stored.metadata.annotations.get(marks.IDENTITY_ANNOTATION, "") if stored is not None else ""
 
     def secret_observed(self, name: str) -> None:
         """A Secret of the system namespace changed: process the KubeFedClusters that refer to it, in a moment."""
@@ -281,6 +289,9 @@ class Clusters:
         self._identities.forget(name)
         if joined is None:
             return
+        recorded = joined.object.metadata.annotations.get(marks.IDENTITY_ANNOTATION, "") if joined.object else ""
+        silent = joined.gate is not None and self._world.members[name].cluster.ready is not True
+        self.leaves(name, recorded, silent)
         await joined.close()
         member = self._world.members.pop(name)
         self._world.left += 1

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple, Protocol
 import orjson
 import structlog
 
+from federation.controllers import debts
+from federation.controllers.debts import Debts
 from federation.controllers.deletions import Deletions
 from federation.controllers.ports import EventPoster, HubPort
 from federation.controllers.world import World
@@ -85,11 +87,13 @@ class DeletionRecords:
         self._written = float("-inf")
         self._last: tuple[Any, ...] = ((), ())
         self._due = False
-        deletions.records = self
+        self.debts = Debts(world, now)
+        deletions.records, deletions.debts = self, self.debts
 
     def begin(self) -> None:
         """Hold what an earlier controller held. The KubeFedConfig is known."""
         stored = self._configs.get(self._where)
+        self.debts.resume(_deletions(stored).get("leftBehind"))
         for each in _entries(stored):
             change = deletiongroups.Change(Kind(each["cause"]), each.get("subject", ""), each.get("version", ""))
             by = tuple(Writer(str(who.get("manager")), str(who.get("time"))) for who in each.get("by") or ())
@@ -116,24 +120,30 @@ class DeletionRecords:
             elif word == marks.REJECTED:
                 self._deletions.reject(group)
 
+    def leaves(self, cluster: str, identity: str, silent: bool) -> None:
+        """A cluster is taken out."""
+        self.debts.leaves(cluster, identity, silent=silent)
+        self._deletions.notice()
+
     # --- what is told -------------------------------------------------------------------------------------------------
 
     async def turn(self) -> float:
         """Do what is due; seconds until there may be more."""
         ledger = self._deletions.ledger
-        if ledger.changed:
-            ledger.changed = False
+        settled = self.debts.turn(ledger)
+        if ledger.changed or self.debts.changed:
+            ledger.changed = self.debts.changed = False
             self._due = True
             self.observed(self._where.name)  # an object's status may name what was approved long ago
             self._follow()
         if not self._due:
-            return float("inf")
+            return settled
         wait = self._written + AGAIN - time.monotonic()
         if wait > 0:
             return wait
         await self._ask()
         await self._tell()
-        return AGAIN if self._due else float("inf")
+        return AGAIN if self._due else settled
 
     def _follow(self) -> None:
         """Log and emit what has become of groups."""
@@ -222,7 +232,8 @@ class DeletionRecords:
                 return f"Namespace {change.subject!r} is being deleted at the hub"
             case Kind.RETURNED:
                 return "copies that were deleted before, and are back: their cluster was restored"
-        return f"copies that were left behind when a cluster was taken out (its identity is {change.subject})"
+        name = debts.described(self.debts.entries, change.subject)
+        return f"copies that were left behind when cluster {name!r} was taken out"
 
     # --- the KubeFedConfig's status -----------------------------------------------------------------------------------
 
@@ -233,7 +244,8 @@ class DeletionRecords:
             return  # there is no object to tell it on; the log and each federated object say it
         self._written = time.monotonic()
         status = self._status(stored)
-        if (status["deletions"], status["conditions"]) == self._stored(stored):
+        shown = {name: each for name, each in (status["deletions"] or {}).items() if each is not None}
+        if (shown, status["conditions"]) == (_deletions(stored), stored.conditions):
             return
         version = {"resourceVersion": stored.metadata.resource_version}
         body = orjson.dumps({"metadata": version, "status": status})
@@ -242,20 +254,19 @@ class DeletionRecords:
             self._due = answer.kind not in _GIVEN_UP
             log.warning("deletions that are held are not shown in the KubeFedConfig", reason=answer.message)
 
-    def _stored(self, stored: StoredObject) -> tuple[Any, Any]:
-        return stored.status.get("deletions"), stored.conditions
-
     def _status(self, stored: StoredObject) -> dict[str, Any]:
         told = self._told()
         entries = [self._entry(group) for group in list(told.values())[:MOST_GROUPS]]
         others = [each for each in stored.conditions if each.get("type") != _KIND]
         held = [each for each in told.values() if each.state is not State.APPROVED]
         conditions = [*others, self._condition(held, stored)] if held else others
-        more = max(0, len(told) - MOST_GROUPS)
-        return {
-            "conditions": conditions,
-            "deletions": {"groups": entries, **({"moreGroups": more} if more else {})} if entries else None,
+        shown = {
+            "groups": entries,
+            "moreGroups": max(0, len(told) - MOST_GROUPS),
+            "leftBehind": self.debts.entries,
         }
+        deletions = {name: each for name, each in shown.items() if each}
+        return {"conditions": conditions, "deletions": {**dict.fromkeys(shown), **deletions} if deletions else None}
 
     def _condition(self, held: Iterable[Group], stored: StoredObject) -> dict[str, Any]:
         groups = list(held)
@@ -301,14 +312,20 @@ def _named(key: Key) -> dict[str, str]:
     return {"type": key.type, "namespace": key.namespace, "name": key.name}
 
 
+def _deletions(stored: StoredObject | None) -> Mapping[str, Any]:
+    found = stored.status.get("deletions") if stored is not None else None
+    return found if isinstance(found, dict) else {}
+
+
 def _entries(stored: StoredObject | None) -> Iterator[Mapping[str, Any]]:
     """The groups of a stored status, as far as they are some."""
-    deletions = stored.status.get("deletions") if stored is not None else None
-    found = deletions.get("groups") if isinstance(deletions, dict) else None
+    found = _deletions(stored).get("groups")
     for each in found if isinstance(found, list) else ():
         if not isinstance(each, dict) or not isinstance(each.get("id"), str):
             continue
-        if each.get("cause") in {kind.value for kind in Kind} and each.get("state") in {
-            state.value for state in State if state.told
-        }:
+        if each.get("cause") in _KINDS and each.get("state") in _STATES:
             yield each
+
+
+_KINDS = {kind.value for kind in Kind}
+_STATES = {state.value for state in State if state.told}

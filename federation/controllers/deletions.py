@@ -16,15 +16,16 @@ import msgspec
 import orjson
 import structlog
 
+from federation.controllers.debts import Debts
 from federation.controllers.fanout import Wake, wake_gradually
 from federation.controllers.world import NOBODY, Track, TypeState, World
-from federation.core import digests, holds
+from federation.core import digests, holds, removal
 from federation.core.deletiongroups import Change, Group, Kind, State, Wish
 from federation.core.deletions import Due, Ledger, Look
 from federation.model.federated import FederatedObject
 from federation.model.marks import NAMESPACE_TYPE
 from federation.model.observations import Missing, Observed
-from federation.model.plan import Action, Delete, Plan, RemovalCause, RemovalReason, Wait
+from federation.model.plan import Action, Delete, Plan, Release, RemovalCause, RemovalReason, Wait
 from federation.model.resources import Key, ObjectName
 from federation.runtime.tasks import Tasks
 
@@ -51,6 +52,7 @@ class Deletions:
     def __init__(self, world: World, wake: Wake) -> None:
         self.ledger = Ledger(self._count, lambda: uuid.uuid4().hex[:8])
         self.records: Records | None = None
+        self.debts: Debts | None = None
         self._world = world
         self._wake = wake
         self._counted: dict[tuple[bool, str, str], tuple[float, int]] = {}
@@ -87,10 +89,23 @@ class Deletions:
             found |= self._asked(key, track, plan, wishes)
         return msgspec.structs.replace(plan, actions={**plan.actions, **found}) if found else plan
 
-    def may_go(self, key: Key, cluster: str, change: Change) -> Group | None:
-        """The group that holds the deletion of a copy that no federated object stands behind; None: it may go."""
-        group = self._wish(key, {cluster: Wish(change)})[cluster]
-        return None if self.ledger.goes(key, cluster) else group
+    def stray(self, key: Key, cluster: str, action: Delete | Release, observed: Observed) -> Delete | Release | None:
+        """What becomes of a copy that no federated object stands behind; None: its deletion waits.
+
+        One that was left behind when its cluster was taken out is deleted where a person approves it, if it is nothing
+        that has contents of others, or was created by this hub; where he rejects it, it is let go of.
+        """
+        debt = self.debts.of(cluster, observed) if self.debts is not None else None
+        if debt is None and isinstance(action, Release):
+            return action
+        group = self._wish(key, {cluster: Wish(debt or Change(Kind.RETURNED))})[cluster]
+        if group.state is State.REJECTED and debt is not None:
+            return action if isinstance(action, Release) else Release(action.uid, reason=action.reason)
+        if not self.ledger.goes(key, cluster):
+            return None
+        state = self._world.types[key.type]
+        keeps = debt is not None and removal.has_contents(state.type) and not observed.created
+        return Delete(action.uid, reason=action.reason) if debt is not None and not keeps else action
 
     def forget(self, key: Key) -> None:
         """The object is gone, with all that was wanted of it."""

@@ -15,7 +15,6 @@ from federation.controllers.absences import Absences
 from federation.controllers.deletions import Deletions
 from federation.controllers.world import Track, TypeState, World
 from federation.core import removal
-from federation.core.deletiongroups import Change, Kind
 from federation.model.federated import Metadata
 from federation.model.observations import Observed
 from federation.model.plan import Basis, Delete, Plan, Release, RemovalCause, RemovalReason
@@ -73,20 +72,16 @@ class Strays:
             return True  # there is one: it is planned
         track = state.tracks[name] = Track(uid="", status=Status(), applied={}, stale=False)
         track.plan = Plan(0)
-        track.actions = {
-            cluster: action
-            for cluster, seen in self._found(state, name)
-            if not self._held(key, cluster, action := _removal(state, seen))
-        }
+        actions = {cluster: self._action(key, cluster, state, seen) for cluster, seen in self._found(state, name)}
+        track.actions = {cluster: action for cluster, action in actions.items() if action is not None}
         queue.add_after(key, self._pause(key) if track.actions else LATER)
         dispatch(key, track)
         return True
 
-    def _held(self, key: Key, cluster: str, action: Delete | Release) -> bool:
-        """Whether a copy is not deleted yet, because many others would be: the key comes again when it may go."""
-        if self.deletions is None or isinstance(action, Release):
-            return False
-        return self.deletions.may_go(key, cluster, Change(Kind.RETURNED)) is not None
+    def _action(self, key: Key, cluster: str, state: TypeState, observed: Observed) -> Delete | Release | None:
+        """What is done about a copy now; None: its deletion waits, and the key comes again when it may go."""
+        action = _removal(state, observed)
+        return action if self.deletions is None else self.deletions.stray(key, cluster, action, observed)
 
     def _pause(self, key: Key) -> float:
         """Seconds until it may be released again, longer each time."""

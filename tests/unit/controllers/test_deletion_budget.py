@@ -409,3 +409,75 @@ async def test_a_protected_namespace_protects_what_is_in_it() -> None:
         )
         await asyncio.sleep(30)
         assert (made.copies("m1"), made.copies("m2"), made.copies("m1", FEDERATED_NAMESPACES)) == (0, 0, 0)
+
+
+# --- copies that were left behind -------------------------------------------------------------------------------------
+
+
+async def taken_out(made: Budgeted) -> None:
+    """m1 is away, objects go meanwhile, and m1 is taken out."""
+    await namespace(made, 3)
+    made.rig.see("m1", ready=False, message="away")
+    await asyncio.sleep(3)
+    made.rig.delete(name(0))
+    made.rig.put(name(1), clusters=("m2",))
+    await asyncio.sleep(20)
+    made.records.leaves("m1", "uid-1", True)
+    made.rig.leave("m1")
+    await asyncio.sleep(20)
+
+
+async def back(made: Budgeted) -> None:
+    """The cluster is back, under another name."""
+    made.rig.members["again"] = made.rig.members["m1"]
+    made.records.debts.identity = {"again": "uid-1"}.get  # type: ignore[assignment]
+    made.rig.join("again")
+    await asyncio.sleep(60)
+
+
+def there(made: Budgeted) -> list[int]:
+    """What is in the cluster that was taken out."""
+    return [each for each in range(3) if made.rig.members["m1"].value(TARGET, name(each), "data", "a")]
+
+
+@virtual
+async def test_what_was_left_behind_is_offered_when_the_cluster_is_back() -> None:
+    async with budgeted("m1", "m2", types=BOTH) as made:
+        await taken_out(made)
+        [left] = made.status["deletions"]["leftBehind"]
+        assert (left["uid"], left["cluster"], left["count"]) == ("uid-1", "m1", 2)
+        assert made.rig.stored(name(0)) is None
+        await back(made)
+        assert there(made) == [0], "what has a federated object is removed as ever"
+        [group] = made.groups
+        assert (group["cause"], group["subject"], group["deletions"]) == ("LeftBehind", "uid-1", 1)
+        made.say(marks.APPROVED, group["id"])
+        await asyncio.sleep(60)
+        assert there(made) == []
+        await asyncio.sleep(1300)
+        assert "deletions" not in made.status
+
+
+@virtual
+async def test_what_was_left_behind_may_stay_and_a_restart_knows_of_it() -> None:
+    async with budgeted("m1", "m2", types=BOTH) as made:
+        await taken_out(made)
+        before = made.rig
+    async with budgeted("m2", types=BOTH, after=before) as made:
+        await back(made)
+        [group] = made.groups
+        made.say(marks.REJECTED, group["id"])
+        await asyncio.sleep(120)
+        assert 0 in there(made)
+        assert made.rig.members["m1"].value(TARGET, name(0), "metadata", "labels", marks.MANAGED_LABEL) is None
+        assert made.groups == []
+
+
+@virtual
+async def test_a_cluster_that_is_unjoined_in_peace_leaves_no_debt() -> None:
+    async with budgeted("m1", "m2", types=BOTH) as made:
+        await filled(made, 3)
+        made.records.leaves("m1", "uid-1", False)
+        made.rig.leave("m1")
+        await asyncio.sleep(30)
+        assert made.status == {}
