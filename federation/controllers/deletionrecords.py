@@ -107,9 +107,14 @@ class DeletionRecords:
         self.observed(self._where.name)
 
     def observed(self, name: str) -> None:
-        """The KubeFedConfig has changed: a person may have approved or rejected groups."""
+        """The KubeFedConfig has changed: a person may have approved or rejected groups, or written over its status."""
         stored, ledger = self._configs.get(self._where), self._deletions.ledger
-        if name != self._where.name or stored is None or not ledger:
+        if name != self._where.name or stored is None:
+            return
+        if not self._due and (self._states or self.debts.entries or "deletions" in stored.status):
+            self._due = True
+            self._deletions.notice()
+        if not ledger:
             return
         for annotation, word in stored.metadata.annotations.items():
             group = annotation.removeprefix(marks.DELETIONS_PREFIX)

@@ -172,8 +172,7 @@ class Recovery:
             return  # there is no object to tell it on; the log and our Lease say it
         self._written = time.monotonic()
         self._told = True
-        version = {"resourceVersion": stored.metadata.resource_version}  # others write conditions there, too
-        body = orjson.dumps({"metadata": version, "status": self._status(stored)})
+        body = orjson.dumps({"status": self._status(stored)})
         answer = await self._hub.set_status(KUBEFED_CONFIGS, self._where, body)
         if isinstance(answer, Failure):
             self._told = answer.kind in _SETTLED

@@ -45,6 +45,7 @@ _NOT_PROPAGATED = frozenset(
         marks.TAKEOVER_ANNOTATION,
         marks.DRIFT_ANNOTATION,
         marks.DELETION_ANNOTATION,
+        marks.PROTECTION_ANNOTATION,
         marks.IGNORE_FIELDS_ANNOTATION,
         "kubectl.kubernetes.io/last-applied-configuration",
     }

@@ -35,6 +35,7 @@ _FOR_CONTROLLER = frozenset(
         marks.TAKEOVER_ANNOTATION,
         marks.DRIFT_ANNOTATION,
         marks.DELETION_ANNOTATION,
+        marks.PROTECTION_ANNOTATION,
         marks.IGNORE_FIELDS_ANNOTATION,
     }
 )
