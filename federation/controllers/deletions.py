@@ -50,7 +50,7 @@ class Deletions:
     """All deletions that are wanted and have not come to pass. `wake` is Sync.changed."""
 
     def __init__(self, world: World, wake: Wake) -> None:
-        self.ledger = Ledger(self._count, lambda: uuid.uuid4().hex[:8])
+        self.ledger = Ledger(self._count, lambda: uuid.uuid4().hex[:8], began=time.monotonic())
         self.records: Records | None = None
         self.debts: Debts | None = None
         self._world = world
@@ -271,6 +271,7 @@ class Deletions:
                 rest = await self.turn()
         finally:
             await self._looks.cancel()
+            self.ledger.look_again()
 
     async def turn(self) -> float:
         """Do what is due; seconds until there may be more."""

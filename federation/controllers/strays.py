@@ -17,7 +17,7 @@ from federation.controllers.world import Track, TypeState, World
 from federation.core import removal
 from federation.model.federated import Metadata
 from federation.model.observations import Observed
-from federation.model.plan import Basis, Delete, Plan, Release, RemovalCause, RemovalReason
+from federation.model.plan import Action, Basis, Delete, Plan, Release, RemovalCause, RemovalReason
 from federation.model.resources import Key, ObjectName
 from federation.model.status import Status
 from federation.runtime.keyqueue import KeyQueue
@@ -67,21 +67,29 @@ class Strays:
         if wait > 0:
             queue.add_after(key, wait)
             return True
+        if not self._actions(key, state, name):
+            queue.add_after(key, LATER)
+            return True
         if not await self._absences.confirmed(state, name):
             queue.add(key)
             return True  # there is one: it is planned
         track = state.tracks[name] = Track(uid="", status=Status(), applied={}, stale=False)
         track.plan = Plan(0)
-        actions = {cluster: self._action(key, cluster, state, seen) for cluster, seen in self._found(state, name)}
-        track.actions = {cluster: action for cluster, action in actions.items() if action is not None}
-        queue.add_after(key, self._pause(key) if track.actions else LATER)
+        track.actions = self._actions(key, state, name)
+        queue.add_after(key, self._pause(key))
         dispatch(key, track)
         return True
 
-    def _action(self, key: Key, cluster: str, state: TypeState, observed: Observed) -> Delete | Release | None:
-        """What is done about a copy now; None: its deletion waits, and the key comes again when it may go."""
-        action = _removal(state, observed)
-        return action if self.deletions is None else self.deletions.stray(key, cluster, action, observed)
+    def _actions(self, key: Key, state: TypeState, name: ObjectName) -> dict[str, Action]:
+        """What is done about its copies now, by cluster. Where a deletion waits, the key comes when it may go."""
+        found: dict[str, Action] = {}
+        for cluster, observed in self._found(state, name):
+            action: Delete | Release | None = _removal(state, observed)
+            if self.deletions is not None and action is not None:
+                action = self.deletions.stray(key, cluster, action, observed)
+            if action is not None:
+                found[cluster] = action
+        return found
 
     def _pause(self, key: Key) -> float:
         """Seconds until it may be released again, longer each time."""

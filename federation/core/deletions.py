@@ -4,7 +4,8 @@ Deletions that follow from one change are a Group. Small ones go. Where a group 
 placements of a type or of a namespace, all of it that has not gone yet is held: nothing goes, until a person approves
 the group, or the change is taken back and nobody wants it any more. Objects are planned one at a time, so a group is
 counted for a moment before it goes; only a deletion that comes alone does not wait. At no time has more than the budget
-gone that nobody has approved, in whatever order the wishes come.
+gone that nobody has approved, in whatever order the wishes come. What went before this process began is not known:
+for one window nothing is decided, and only what comes alone goes.
 
 What follows from a change is counted in copies. Federated objects that are deleted by name are counted in objects,
 because a person has named each; many at once are a change all the same.
@@ -48,10 +49,10 @@ Count = Callable[[bool, str, str], int]
 class Ledger:
     """All groups. `count` is asked only where more than the minimum would go; `new_id` gives a name that is not used.
 
-    All times are monotonic seconds.
+    `began` is when this process did. All times are monotonic seconds.
     """
 
-    def __init__(self, count: Count, new_id: Callable[[], str]) -> None:
+    def __init__(self, count: Count, new_id: Callable[[], str], began: float = float("-inf")) -> None:
         self.budget = DeletionBudget()
         self.groups: dict[str, Group] = {}
         self.changed = False
@@ -60,6 +61,7 @@ class Ledger:
         """Groups that have just been found to be more than may go, for the caller to take out."""
         self._count = count
         self._new_id = new_id
+        self._began = began
         self._open: dict[Change, Group] = {}
         self._entries: dict[Key, dict[str, Group]] = {}
         self._recent: deque[tuple[float, bool, Key]] = deque()
@@ -126,7 +128,7 @@ class Ledger:
         wake: set[Key] = set()
         looks: list[Look] = []
         for group in list(self.groups.values()):
-            if group.state is State.COUNTING and group.waiting and _due(group) <= now:
+            if group.state is State.COUNTING and group.waiting and self._due(group) <= now:
                 due = self._decide(group, now)
                 wake |= due.wake
                 looks += due.looks
@@ -135,9 +137,15 @@ class Ledger:
 
     def next(self) -> float:
         """When the next turn is due; infinite: when somebody wants something."""
-        counted = (_due(each) for each in self.groups.values() if each.state is State.COUNTING and each.waiting)
+        counted = (self._due(each) for each in self.groups.values() if each.state is State.COUNTING and each.waiting)
         resumed = (each.expires for each in self.groups.values() if each.expires)
         return min((*counted, *resumed), default=float("inf"))
+
+    def look_again(self) -> None:
+        """Nobody is looking into Namespaces any more."""
+        for group in self.groups.values():
+            if group.state is State.LOOKING:
+                group.state = State.COUNTING
 
     def looked(self, look: Look, others: str, now: float) -> Due:
         """A Namespace was looked into: `others` says what of others is in it, or why that is not known; "": nothing."""
@@ -228,6 +236,9 @@ class Ledger:
 
     # --- deciding -----------------------------------------------------------------------------------------------------
 
+    def _due(self, group: Group) -> float:
+        return max(self._began + self.budget.window, min(group.last + SETTLE, group.first + LONGEST))
+
     def _decide_at_once(self, group: Group, key: Key, now: float) -> None:
         """Hold a group that is over the budget already, and let a deletion go that comes alone."""
         if group.state not in {State.COUNTING, State.LOOKING} or not group.waiting:
@@ -240,7 +251,9 @@ class Ledger:
         elif not self._holds(group.change.kind):
             self._release(group, now, counted=False)
         elif why := self._over(group, now, concerned):
-            self._hold(group, why)
+            # At the start lists are missing, by which it may seem to be more of all than it is.
+            if now >= self._began + self.budget.window:
+                self._hold(group, why)
         elif group.change.kind.burst and self._alone(group, key):
             self._release(group, now)
 
@@ -321,10 +334,6 @@ class Ledger:
                     self._base.pop((by_name, part), None)
         for change in [each for each, (at, _) in self._spent.items() if now - at > SPENT]:
             del self._spent[change]
-
-
-def _due(group: Group) -> float:
-    return min(group.last + SETTLE, group.first + LONGEST)
 
 
 def _fits(group: Group, change: Change) -> bool:

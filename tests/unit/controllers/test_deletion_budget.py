@@ -97,7 +97,7 @@ async def filled(made: Budgeted, number: int, selector: Mapping[str, Any] | None
             made.rig.put(name(each))
         else:
             made.rig.put_selected(name(each), dict(selector))
-    await asyncio.sleep(10)
+    await asyncio.sleep(70)  # within a window of the start nothing goes that does not come alone
     made.rig.quiet()
 
 

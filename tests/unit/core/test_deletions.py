@@ -259,6 +259,28 @@ def test_what_was_left_behind_always_asks() -> None:
     assert only(made)[1] is State.HELD
 
 
+def test_a_process_that_begins_lets_go_only_what_comes_alone_for_one_window() -> None:
+    """What the one before has let go is not known, and lists are missing by which it is judged."""
+    made = Ledger(lambda by_name, name, namespace: 10, lambda: "g", began=0.0)
+    wish(made, range(5), EDITS, 1.0)
+    assert gone(made, range(5)) == [0]
+    assert made.next() == WINDOW
+    made.turn(WINDOW - 1)
+    assert gone(made, range(5)) == [0]
+    made.turn(WINDOW)
+    assert gone(made, range(5)) == list(range(5))
+
+
+def test_nothing_is_held_for_what_lists_do_not_show_yet() -> None:
+    there = [0]
+    made = Ledger(lambda by_name, name, namespace: there[0], lambda: "g", began=0.0)
+    wish(made, range(20), LABELS, 1.0)
+    assert only(made)[1] is State.COUNTING
+    there[0] = 1000
+    made.turn(WINDOW)
+    assert gone(made, range(20)) == list(range(20))
+
+
 CHANGES = [
     LABELS,
     Change(Kind.LABELS, "m2", "a"),
