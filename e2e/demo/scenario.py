@@ -197,6 +197,22 @@ async def wrong_override(stage: Stage) -> None:
     await _status_names(stage, FEDERATED_CONFIGMAPS, "banner", {"paris": "/data/colour"})
 
 
+async def empty_tokyo(stage: Stage) -> None:
+    """A bad commit takes the namespace away from tokyo: that is held and shown, and its revert leaves no trace."""
+    before = stage.observer.objects[f"Namespace {NAMESPACE}", "tokyo"]["metadata"]["uid"]
+    await stage.edit("changes/emptied.yaml")
+    await _condition(stage, FEDERATED_NAMESPACES, NAMESPACE, "DeletionsHeld", there=True)
+    result = await stage.fedctl("deletions")
+    _names_all(result.out, "Held", "tokyo", f"FederatedNamespace '{NAMESPACE}'")
+    for shown in result.out.splitlines():
+        stage.report(f"  {shown}")
+    await stage.edit("changes/reverted.yaml")
+    await _condition(stage, FEDERATED_NAMESPACES, NAMESPACE, "DeletionsHeld", there=False)
+    after = stage.observer.objects[f"Namespace {NAMESPACE}", "tokyo"]["metadata"]["uid"]
+    if after != before:
+        raise DemoError("the namespace in tokyo to be the same one as before", "it was made anew")
+
+
 async def remove(stage: Stage) -> None:
     """The banner is deleted; news is taken out of paris."""
     await stage.delete("wrong/override.yaml")
@@ -225,6 +241,7 @@ STEPS = (
     Step("tokyo comes back and catches up, nothing is lost", resume_tokyo, RELEASED, within=60.0),
     Step("wrong templates are refused: by the host, or by the members", wrong_templates, RELEASED),
     Step("a wrong override is refused for its cluster alone", wrong_override, BANNERED),
+    Step("a bad commit would have emptied tokyo: it is held, shown and reverted", empty_tokyo, BANNERED, within=60.0),
     Step("removal from placement", remove, REMOVED),
     Step("deletion", delete_all, {}, after=host_is_clean, within=45.0),
 )
@@ -254,6 +271,15 @@ async def _status_names(stage: Stage, resource: Resource, name: str, clusters: d
     _names_all(result.out, name, *clusters, *clusters.values())
     for shown in result.out.splitlines():
         stage.report(f"  {shown}")
+
+
+async def _condition(stage: Stage, resource: Resource, name: str, kind: str, *, there: bool) -> None:
+    """Wait until an object at the host has a condition, or has it no more."""
+    ends = time.monotonic() + 40.0
+    while (kind in await stage.conditions(resource, name)) is not there:
+        if time.monotonic() > ends:
+            raise DemoError(f"condition {kind} of {name} to be {'there' if there else 'gone'}", "it is not")
+        await asyncio.sleep(0.1)
 
 
 def _names_all(text: str, *words: str) -> None:

@@ -119,6 +119,11 @@ class Stage:
         lines = (stored.get("status") or {}).get("clusters") or []
         return next((each for each in lines if each["name"] == cluster), {})
 
+    async def conditions(self, resource: Resource, name: str) -> set[str]:
+        """The types of an object's conditions at the host."""
+        stored = await self.host.read(resource.path(ObjectName(NAMESPACE, name)))
+        return {each["type"] for each in (stored.get("status") or {}).get("conditions") or []}
+
     async def exists(self, resource: Resource, name: str) -> bool:
         """Whether the host has this object in the demo's namespace."""
         answer = await self.host.request("GET", resource.path(ObjectName(NAMESPACE, name)))

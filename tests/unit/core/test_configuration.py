@@ -10,7 +10,14 @@ from federation.core import configuration
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
 from federation.model.resources import Resource
-from federation.model.settings import MOST_RECONCILES, SHORTEST_PERIOD, HealthCheck, LeaderElection, Settings
+from federation.model.settings import (
+    MOST_RECONCILES,
+    SHORTEST_PERIOD,
+    DeletionBudget,
+    HealthCheck,
+    LeaderElection,
+    Settings,
+)
 
 
 @pytest.mark.parametrize(
@@ -77,6 +84,14 @@ def test_a_whole_config_of_kubefeds() -> None:
             "syncController": {"maxConcurrentReconciles": 4, "adoptResources": "Disabled"},
             "statusController": {"maxConcurrentReconciles": 5},
             "recovery": {"holdDuration": "24h"},
+            "deletionBudget": {
+                "enforcement": "Disabled",
+                "percent": 0,
+                "minimum": 1,
+                "window": "2m",
+                "deletionsByName": "Disabled",
+                "namespacesInUse": "Disabled",
+            },
         }
     ) == Settings(
         namespaced=True,
@@ -90,6 +105,7 @@ def test_a_whole_config_of_kubefeds() -> None:
         status_concurrency=5,
         features=frozenset({"SchedulerPreferences"}),
         recovery_hold=86_400.0,
+        deletion_budget=DeletionBudget(enabled=False, percent=0, minimum=1, window=120.0, by_name=False, in_use=False),
     )
 
 
@@ -128,6 +144,12 @@ def test_settings_stay_within_our_limits() -> None:
             "spec.statusController.maxConcurrentReconciles",
             id="string-number",
         ),
+        pytest.param({"deletionBudget": {"percent": 101}}, "spec.deletionBudget.percent", id="budget-percent"),
+        pytest.param({"deletionBudget": {"percent": "10"}}, "spec.deletionBudget.percent", id="budget-text"),
+        pytest.param({"deletionBudget": {"minimum": -1}}, "spec.deletionBudget.minimum", id="budget-minimum"),
+        pytest.param({"deletionBudget": {"window": "0s"}}, "spec.deletionBudget.window", id="budget-window"),
+        pytest.param({"deletionBudget": {"enforcement": "Off"}}, "spec.deletionBudget.enforcement", id="budget-word"),
+        pytest.param({"deletionBudget": {"byName": "Disabled"}}, "spec.deletionBudget.byName", id="budget-field"),
         pytest.param({"recovery": {"holdDuration": "0s"}}, "spec.recovery.holdDuration", id="no-hold"),
         pytest.param({"featureGates": [{"name": "Magic"}]}, "spec.featureGates[0].name", id="gate"),
         pytest.param(
