@@ -18,11 +18,11 @@ import structlog
 
 from federation.controllers.debts import Debts
 from federation.controllers.fanout import Wake, wake_gradually
-from federation.controllers.world import NOBODY, Track, TypeState, World
+from federation.controllers.world import NOBODY, Track, World
 from federation.core import digests, holds, removal
 from federation.core.deletiongroups import Change, Group, Kind, State, Wish
 from federation.core.deletions import Due, Ledger, Look
-from federation.model.federated import FederatedObject
+from federation.model.federated import FederatedType
 from federation.model.marks import NAMESPACE_TYPE
 from federation.model.observations import Missing, Observed
 from federation.model.plan import Action, Delete, Plan, Release, RemovalCause, RemovalReason, Wait
@@ -65,13 +65,13 @@ class Deletions:
 
     # --- plans --------------------------------------------------------------------------------------------------------
 
-    def restrain(  # noqa: PLR0917 - one place to call it
-        self, key: Key, state: TypeState, federated: FederatedObject, track: Track, plan: Plan, only: Set[str] = NOBODY
-    ) -> Plan:
+    def restrain(self, key: Key, enabled: FederatedType, track: Track, plan: Plan, only: Set[str] = NOBODY) -> Plan:
         """The plan with waits in the place of deletions that may not go now. `only`: it is of these clusters alone."""
         if plan.undecided or (len(plan.actions) <= len(plan.selected) and key not in self.ledger):
             return plan
-        if plan.deleting and state.type.is_namespace and (track.plan is None or not track.plan.deleting):
+        if not self.ledger and not self._world.settings.deletion_budget.enabled:
+            return plan
+        if plan.deleting and enabled.is_namespace and (track.plan is None or not track.plan.deleting):
             self._wake_inside(key)  # whether its objects go with it is known from now on
         found: dict[str, Action] = {}
         wishes: dict[str, Wish] = {}
@@ -82,7 +82,7 @@ class Deletions:
                 if with_it is not _GOES:
                     found[cluster] = with_it
             elif (change := self._change(key, cluster, action.reason)) is not None:
-                inside = self._inside(cluster, key) if state.type.is_namespace and not plan.deleting else None
+                inside = self._inside(cluster, key) if enabled.is_namespace and not plan.deleting else None
                 wishes["" if change.kind.by_name else cluster] = Wish(change, inside)
         self._keep(key, plan, wishes, only)
         if wishes:

@@ -384,8 +384,7 @@ class Sync:
             plan = holds.restrain(plan, federated.metadata, restraints)
         if self._deletions is None:
             return plan
-        key = Key(enabled.name, *federated.where)
-        return self._deletions.restrain(key, self._world.types[enabled.name], federated, track, plan, only)
+        return self._deletions.restrain(Key(enabled.name, *federated.where), enabled, track, plan, only)
 
     async def _read_whole(self, key: Key, state: TypeState, federated: FederatedObject) -> None:
         """What is needed of an object was not kept (its spec, its status): read it, and plan it then."""

@@ -2,7 +2,7 @@
 
 import enum
 from collections import Counter
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -121,25 +121,29 @@ class Group:
     def add(self, key: Key, cluster: str, inside: Mapping[str, int] | None) -> None:
         """A copy is to be deleted."""
         place = Place(cluster, key.namespace)
-        self._expect(place, -1)
+        if self.inside:
+            self._expect(place, -1)
         self.waiting.add((key, cluster))
         self._count(key, place, 1)
         if inside is not None:
             self.inside[place] = inside
-        self._expect(place, 1)
+        if self.inside:
+            self._expect(place, 1)
 
     def remove(self, key: Key, cluster: str) -> None:
         """It is not to be, or it may go."""
         if (key, cluster) not in self.waiting:
             return
         place = Place(cluster, key.namespace)
-        self._expect(place, -1)
+        if self.inside:
+            self._expect(place, -1)
         self.waiting.discard((key, cluster))
         self._count(key, place, -1)
         if key.type == NAMESPACE_TYPE:
             self.inside.pop(place, None)
             self.seen_empty.discard(place)
-        self._expect(place, 1)
+        if self.inside:
+            self._expect(place, 1)
 
     def unseen(self) -> list[Place]:
         """The Namespaces that were not looked into."""
@@ -158,8 +162,6 @@ class Group:
             self.wanted["", place.namespace] += more
 
 
-def parts(key: Key) -> Iterator[Part]:
+def parts(key: Key) -> tuple[Part, ...]:
     """What an object is counted for."""
-    yield key.type, ""
-    if key.namespace:
-        yield "", key.namespace
+    return ((key.type, ""), ("", key.namespace)) if key.namespace else ((key.type, ""),)

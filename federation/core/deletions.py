@@ -243,9 +243,9 @@ class Ledger:
         """Hold a group that is over the budget already, and let a deletion go that comes alone."""
         if group.state not in {State.COUNTING, State.LOOKING} or not group.waiting:
             return
-        concerned = set(parts(key))
+        concerned = parts(key)
         for place, types in group.inside.items() if key.type == NAMESPACE_TYPE else ():
-            concerned |= {(name, "") for name in types} if place.namespace == key.namespace else set()
+            concerned += tuple((name, "") for name in types) if place.namespace == key.namespace else ()
         if group.change.kind is Kind.DEBT:
             self._hold(group, "")
         elif not self._holds(group.change.kind):
@@ -282,23 +282,25 @@ class Ledger:
         return Due(group.keys)
 
     def _release(self, group: Group, now: float, *, counted: bool = True) -> Due:
-        keys = {key for key, _ in group.waiting}
-        for key, cluster in list(group.waiting):
+        waited = list(group.waiting)
+        for key, cluster in waited:
             if counted:
                 self._spend(group.change, key, now)
             group.remove(key, cluster)
-            group.going.add((key, cluster))
-        return Due(keys)
+        group.going.update(waited)
+        return Due({key for key, _ in waited})
 
     def _spend(self, change: Change, key: Key, now: float) -> None:
         by_name = change.kind.by_name
         self._recent.append((now, by_name, key))
         for part in parts(key):
-            self._base[by_name, part] = self._there(part, by_name=by_name)
+            if not self._gone[by_name, part]:
+                self._base[by_name, part] = self._count(by_name, *part)
             self._gone[by_name, part] += 1
         if not change.kind.burst:
             spent = self._spent_of(change, now)
-            spent.update(parts(key))
+            for part in parts(key):
+                spent[part] += 1
             self._spent[change] = now, spent
 
     def _spent_of(self, change: Change, now: float) -> Counter[Part]:

@@ -14,7 +14,8 @@ from federation.controllers.triggers import StoredSink
 from federation.kube import decoding
 from federation.model import marks
 from federation.model.federated import FederatedType, Metadata, StoredObject
-from federation.model.resources import KUBEFED_CONFIGS, ObjectName
+from federation.model.resources import KUBEFED_CLUSTERS, KUBEFED_CONFIGS, ObjectName
+from federation.model.settings import DeletionBudget, Settings
 from federation.runtime.store import Store
 from federation.runtime.tasks import Tasks
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, NS, Rig
@@ -409,6 +410,111 @@ async def test_a_protected_namespace_protects_what_is_in_it() -> None:
         )
         await asyncio.sleep(30)
         assert (made.copies("m1"), made.copies("m2"), made.copies("m1", FEDERATED_NAMESPACES)) == (0, 0, 0)
+
+
+# --- who did it, and other ends ---------------------------------------------------------------------------------------
+
+
+def written(manager: str, at: str, subresource: str = "") -> dict[str, Any]:
+    entry = {"manager": manager, "operation": "Update", "apiVersion": "v1", "time": at, "fieldsV1": {"f:metadata": {}}}
+    return {**entry, "subresource": subresource} if subresource else entry
+
+
+@virtual
+async def test_it_names_who_was_last_to_change_what_it_follows_from() -> None:
+    async with budgeted("m1", "m2") as made:
+        made.rig.see("m1", labels={"stage": "prod"})
+        await filled(made, 10, {"matchLabels": {"stage": "prod"}})
+        entries = [
+            written("argocd", "2026-01-01T09:00:00Z"),
+            written("kubectl-label", "2026-01-01T09:59:00Z"),
+            written("federation-controller", "2026-01-01T09:59:30Z"),
+            written("kubelet", "2026-01-01T09:59:59Z", "status"),
+        ]
+        where = ObjectName(made.rig.world.namespace, "m1")
+        made.rig.hub.put(KUBEFED_CLUSTERS, where, metadata={"managedFields": entries})
+        made.rig.see("m1", labels={"stage": None})
+        group = await made.held()
+        assert group["by"] == [{"manager": "kubectl-label", "time": "2026-01-01T09:59:00Z"}]
+
+
+@virtual
+async def test_nothing_is_held_where_it_is_switched_off() -> None:
+    async with budgeted("m1", "m2", types=BOTH) as made:
+        made.rig.world.settings = Settings(deletion_budget=DeletionBudget(enabled=False))
+        await namespace(made, 20)
+        made.rig.members["m1"].others["ns"] = 'has Pod "db" in it'
+        made.rig.put(NS, enabled=FEDERATED_NAMESPACES, clusters=("m2",))
+        await asyncio.sleep(5)
+        assert (made.copies("m1"), made.copies("m1", FEDERATED_NAMESPACES)) == (0, 0)
+        assert made.status == {}
+
+
+@virtual
+async def test_a_status_that_somebody_has_emptied_is_put_back() -> None:
+    async with budgeted("m1", "m2") as made:
+        await filled(made, 40)
+        for each in range(12):
+            made.rig.put(name(each), clusters=("m1",))
+        group = await made.held()
+        await asyncio.sleep(15)
+        made.rig.hub.put(KUBEFED_CONFIGS, CONFIG, status={"deletions": None, "conditions": None})
+        await asyncio.sleep(15)
+        assert [each["id"] for each in made.groups] == [group["id"]]
+        assert made.status["conditions"][0]["type"] == "DeletionsHeld"
+
+
+@pytest.mark.parametrize("stored", [7, [], {"groups": 3}, {"groups": [4, {"id": 5}, {"id": "x", "cause": "?"}]}])
+@virtual
+async def test_a_status_that_is_none_holds_nothing(stored: Any) -> None:
+    rig = Rig("m1")
+    rig.hub.put(KUBEFED_CONFIGS, CONFIG, status={"deletions": stored})
+    async with budgeted("m1", after=rig) as made:
+        await asyncio.sleep(100)
+        assert not made.deletions.ledger
+
+
+@virtual
+async def test_a_namespace_and_its_objects_that_are_deleted_together_wait_together() -> None:
+    async with budgeted("m1", types=BOTH) as made:
+        await namespace(made, 8)
+        for each in range(8):
+            made.rig.delete(name(each))
+        made.rig.delete(NS, FEDERATED_NAMESPACES)
+        group = await made.held()
+        assert group["cause"] == "DeletedByName"
+        await asyncio.sleep(30)
+        assert made.copies("m1", FEDERATED_NAMESPACES) == 1
+        assert made.copies("m1") >= 7
+        made.say(marks.APPROVED, group["id"])
+        await asyncio.sleep(60)
+        assert (made.copies("m1"), made.copies("m1", FEDERATED_NAMESPACES)) == (0, 0)
+        assert made.rig.stored(NS, FEDERATED_NAMESPACES) is None
+
+
+@virtual
+async def test_many_copies_that_are_back_from_the_dead_ask() -> None:
+    """A member was restored to a backup of before a deletion: few would be deleted again at once, many are held."""
+    async with budgeted("m1", "m2", types=BOTH) as made:
+        made.rig.world.settings = Settings(deletion_budget=DeletionBudget(enabled=False))
+        await namespace(made, 12)
+        member = made.rig.members["m1"]
+        old = {where: stored for where, stored in member.objects.items() if where[0] == TARGET.qualified}
+        for each in range(12):
+            made.rig.delete(name(each))
+        await asyncio.sleep(20)
+        assert made.copies("m1") == 0
+        made.rig.world.settings = Settings()
+        member.objects.update(old)
+        for _, where in old:
+            member.touch(TARGET, where)
+        group = await made.held()
+        assert group["cause"] == "Returned"
+        await asyncio.sleep(120)
+        assert made.copies("m1") >= 11
+        made.say(marks.APPROVED, group["id"])
+        await asyncio.sleep(120)
+        assert made.copies("m1") == 0
 
 
 # --- copies that were left behind -------------------------------------------------------------------------------------
