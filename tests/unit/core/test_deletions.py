@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Mapping
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -19,11 +20,15 @@ SHOP = Change(Kind.NAMESPACE, "shop", "u/2")
 WINDOW = DeletionBudget().window
 
 
-def ledger(placements: int = 100, *, budget: DeletionBudget | None = None, objects: int | None = None) -> Ledger:
+_numbers = itertools.count(1)
+
+
+def ledger(placements: int = 100, *, budget: DeletionBudget | None = None, began: float = float("-inf")) -> Ledger:
     """One that knows of so many copies, and federated objects, of any type and in any namespace."""
-    names = map(str, itertools.count(1))
-    there = placements if objects is None else objects
-    made = Ledger(lambda by_name, name, namespace: there if by_name else placements, lambda: f"g{next(names)}")
+    names = itertools.count(1) if began < 0 else _numbers
+    made = Ledger(
+        lambda by_name, name, namespace: placements, lambda: f"g{next(names)}{'' if began < 0 else 'r'}", began
+    )
     made.budget = budget or DeletionBudget()
     return made
 
@@ -292,61 +297,97 @@ CHANGES = [
 ]
 
 
-@given(
-    placements=st.integers(0, 200),
-    percent=st.integers(0, 100),
-    minimum=st.integers(0, 12),
-    steps=st.lists(
-        st.tuples(
-            st.sampled_from(["wish", "wish", "wish", "turn", "gone", "look", "edit"]),
-            st.integers(0, 40),
-            st.sampled_from(CHANGES),
-            st.floats(0, 40),
-            st.booleans(),
-        ),
-        max_size=120,
-    ),
-)
-def test_never_more_than_the_budget_goes_in_a_window_or_of_a_change(
-    placements: int, percent: int, minimum: int, steps: list[tuple[str, int, Change, float, bool]]
-) -> None:
-    """Whatever comes in whatever order, with looks that find something or nothing."""
-    budget = DeletionBudget(percent=percent, minimum=minimum)
-    made = ledger(placements, budget=budget)
-    most, now = max(minimum, placements * percent // 100), 0.0
-    went: list[tuple[float, Change, Key, str]] = []
-    looks: list[Look] = []
-    wanted: dict[tuple[Key, str], Change] = {}
+class Story:
+    """What happens to deletions in one hub, with several processes one after the other; nobody approves anything."""
 
-    def note() -> None:
-        for (each, cluster), change in wanted.items():
-            known = any(entry[2:] == (each, cluster) for entry in went)
-            if made.goes(each, cluster) and not known:
-                went.append((now, change, each, cluster))
+    def __init__(self, placements: int, budget: DeletionBudget) -> None:
+        self.placements, self.budget = placements, budget
+        self.made = ledger(placements, budget=budget)
+        self.now = 0.0
+        self.went: dict[tuple[Key, str], tuple[float, Change]] = {}
+        self.wanted: dict[tuple[Key, str], Change] = {}
+        self.held: set[tuple[Key, str]] = set()
+        """Held when an earlier process ended."""
+        self.starts: list[float] = []
+        self.looks: list[Look] = []
 
-    for what, number, change, pause, found in steps:
-        now += pause
-        each = Key("configmaps", "ns", f"o{number}")
+    def wish(self, number: int, change: Change, odd: bool) -> None:
+        """A copy of an object, or of a namespace, is to go."""
+        each = Key("namespaces", f"n{number}", f"n{number}") if odd else Key("configmaps", "ns", f"o{number}")
+        if any(key == each for key, _ in self.went):
+            return
+        inside: Mapping[str, int] | None = {"configmaps": number % 3} if odd else None
         cluster = "" if change.kind.by_name else "m1"
-        if what == "turn":
-            looks += made.turn(now).looks
-        elif what == "look" and looks:
-            made.looked(looks.pop(), "has a Pod" if found else "", now)
-        elif what == "gone":
-            made.keep(each, ())
-            wanted = {place: why for place, why in wanted.items() if place[0] != each}
-        elif not any(entry[2] == each for entry in went):
-            if what == "wish" and found:
-                each = Key("namespaces", f"n{number}", f"n{number}")
-            inside: Mapping[str, int] | None = {"configmaps": number % 3} if each.type == "namespaces" else None
-            made.wish(each, {cluster: Wish(change, inside)}, now)
-            wanted = {place: why for place, why in wanted.items() if place[0] != each}
-            wanted[each, cluster] = change
-        note()
-    for scope, name in itertools.product((False, True), ("configmaps", "namespaces")):
-        mine = [entry for entry in went if entry[1].kind.by_name is scope and entry[2].type == name]
-        for at, *_ in mine:
-            assert sum(1 for other in mine if at <= other[0] <= at + WINDOW) <= most
-        for change, number in Counter(entry[1] for entry in mine).items():
-            spread = max(entry[0] for entry in mine if entry[1] == change) - mine[0][0]
-            assert number <= most or change.kind.burst or spread > SPENT
+        before = self.wanted.get((each, cluster))
+        if not change.kind.burst or before != change:
+            self.held = {place for place in self.held if place[0] != each}  # it is another change
+        self.made.keep(each, (cluster,))
+        self.made.wish(each, {cluster: Wish(change, inside)}, self.now)
+        self.wanted = {place: why for place, why in self.wanted.items() if place[0] != each}
+        self.wanted[each, cluster] = change
+
+    def gone(self, number: int, change: Change, odd: bool) -> None:
+        """An object is gone, or placed there again."""
+        each = Key("configmaps", "ns", f"o{number}")
+        self.made.keep(each, ())
+        self.wanted = {place: why for place, why in self.wanted.items() if place[0] != each}
+        self.held = {place for place in self.held if place[0] != each}
+
+    def turn(self, number: int, change: Change, odd: bool) -> None:
+        """What is due is decided."""
+        self.looks += self.made.turn(self.now).looks
+
+    def look(self, number: int, change: Change, odd: bool) -> None:
+        """A namespace was looked into."""
+        if self.looks:
+            self.made.looked(self.looks.pop(), "has a Pod" if odd else "", self.now)
+
+    def restart(self, number: int, change: Change, odd: bool) -> None:
+        """Another process has what was told of groups, and plans everything anew."""
+        before, self.made = self.made, ledger(self.placements, budget=self.budget, began=self.now)
+        self.starts.append(self.now)
+        self.looks.clear()
+        for group in before.groups.values():
+            if group.state.told:
+                self.held |= group.waiting
+                self.made.resume(group.id, group.change, group.state, group.why, self.now)
+        for (each, cluster), why in self.wanted.items():
+            if (each, cluster) not in self.went:
+                self.made.wish(each, {cluster: Wish(why)}, self.now, first={cluster})
+
+    def note(self) -> None:
+        """What may go now has gone."""
+        for (each, cluster), change in self.wanted.items():
+            if (each, cluster) not in self.went and self.made.goes(each, cluster):
+                self.went[each, cluster] = (self.now, change)
+
+
+STEPS = ("wish",) * 10 + ("turn",) * 4 + ("gone", "look", "look", "restart")
+PAUSES = (0.0, 0.0, 0.1, 0.5, 2.0, 6.0, 20.0, 61.0)
+
+
+@given(chance=st.randoms(use_true_random=False))
+def test_never_more_than_the_budget_goes_in_a_window_or_of_a_change(chance: Random) -> None:
+    """Whatever comes in whatever order, with looks that find something or nothing, and restarts.
+
+    Each start may let one deletion go that comes alone. What is held when a process ends never goes.
+    """
+    placements, percent, minimum = chance.randint(0, 100), chance.choice((0, 5, 10, 50)), chance.randint(0, 6)
+    story = Story(placements, DeletionBudget(percent=percent, minimum=minimum))
+    most = max(minimum, placements * percent // 100)
+    changes = chance.sample(CHANGES, chance.randint(1, len(CHANGES)))
+    steps = STEPS if chance.random() < 0.5 else STEPS[:-1]
+    for _ in range(100):
+        story.now += chance.choice(PAUSES)
+        happens = getattr(story, chance.choice(steps))
+        happens(chance.randint(0, 60), chance.choice(changes), chance.random() < 0.1)
+        story.note()
+        assert not story.held & story.went.keys()
+    for by_name, kind in itertools.product((False, True), ("configmaps", "namespaces")):
+        mine = [each for (key, _), each in story.went.items() if each[1].kind.by_name is by_name and key.type == kind]
+        for at, _ in mine:
+            alone = sum(1 for start in story.starts if at - WINDOW <= start <= at + WINDOW)
+            assert sum(1 for other, _ in mine if at <= other <= at + WINDOW) <= most + alone
+        for change, number in Counter(change for _, change in mine).items():
+            times = [at for at, each in mine if each == change]
+            assert number <= most or change.kind.burst or max(times) - min(times) > SPENT or story.starts
