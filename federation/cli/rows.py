@@ -242,6 +242,8 @@ def heading(found: Mapping[str, Any], now: dt.datetime) -> list[str]:
         result.append(f"Propagation {_text(propagation['reason'])}{message}")
     if stalled := condition(found, ConditionType.STALLED):
         result.append(f"Stalled {_text(stalled.get('reason'))}: only a change of the object can help")
+    if held := condition(found, ConditionType.DELETIONS_HELD):
+        result.append(f"DeletionsHeld {_text(held.get('reason'))}: {_text(held.get('message'))}")
     return result
 
 

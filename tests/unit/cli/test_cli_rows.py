@@ -147,6 +147,17 @@ def test_heading_says_when_only_the_user_can_go_on() -> None:
     assert reported[-1] == "Stalled ApplyOverridesFailed: only a change of the object can help"
 
 
+def test_deletions_that_are_held_are_reported_with_their_group() -> None:
+    held = {
+        "type": "DeletionsHeld",
+        "status": "True",
+        "reason": "OverBudget",
+        "message": "not removed from west: held as 1f",
+    }
+    reported = rows.heading(federated(observedGeneration=4, conditions=[READY, held], clusters=LINES), NOW)
+    assert reported[-1] == "DeletionsHeld OverBudget: not removed from west: held as 1f"
+
+
 def test_a_failing_cluster_holds_what_its_fingerprint_is_of() -> None:
     away = {"name": "north", "status": "ClusterNotReady", "fingerprint": "a.b"}
     never = {"name": "south", "status": "ClusterNotReady"}
