@@ -95,7 +95,7 @@ class Group:
 
     `waiting` have not gone, `going` may go and are still to be seen gone. `inside` are the Namespaces that wait, with
     what of ours is in each; `seen_empty` are those that were seen to have nothing of others in them. `expires`: an
-    earlier controller held it, and until then it is kept though nothing is wanted.
+    earlier controller held it, and until then it is kept though nothing of it has been wanted (`joined`).
     """
 
     id: str
@@ -105,6 +105,7 @@ class Group:
     state: State = State.COUNTING
     why: str = ""
     expires: float = 0.0
+    joined: bool = False
     waiting: set[tuple[Key, str]] = field(default_factory=set)
     going: set[tuple[Key, str]] = field(default_factory=set)
     inside: dict[Place, Mapping[str, int]] = field(default_factory=dict)
@@ -120,7 +121,7 @@ class Group:
 
     def add(self, key: Key, cluster: str, inside: Mapping[str, int] | None) -> None:
         """A copy is to be deleted."""
-        place = Place(cluster, key.namespace)
+        place, self.joined = Place(cluster, key.namespace), True
         if self.inside:
             self._expect(place, -1)
         self.waiting.add((key, cluster))

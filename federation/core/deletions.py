@@ -138,7 +138,7 @@ class Ledger:
     def next(self) -> float:
         """When the next turn is due; infinite: when somebody wants something."""
         counted = (self._due(each) for each in self.groups.values() if each.state is State.COUNTING and each.waiting)
-        resumed = (each.expires for each in self.groups.values() if each.expires)
+        resumed = (each.expires for each in self.groups.values() if each.expires and not each.joined)
         return min((*counted, *resumed), default=float("inf"))
 
     def look_again(self) -> None:
@@ -227,7 +227,8 @@ class Ledger:
 
     def _dissolve(self, group: Group, now: float | None) -> None:
         """A group of which nothing is wanted any more leaves no trace."""
-        if group.waiting or group.going or (group.expires and (now is None or now < group.expires)):
+        awaited = group.expires and not group.joined and (now is None or now < group.expires)
+        if group.waiting or group.going or awaited:
             return
         if self.groups.pop(group.id, None) is not None:
             self.changed = self.changed or group.state.told

@@ -258,6 +258,16 @@ def test_what_nobody_wants_any_more_of_an_earlier_hold_ends_after_a_while() -> N
     assert not made
 
 
+def test_what_is_taken_back_after_a_restart_leaves_no_trace_either() -> None:
+    made = ledger()
+    made.resume("old", LABELS, State.HELD, "why", 0.0)
+    made.wish(key(1), {"m1": Wish(LABELS)}, 1.0)
+    made.keep(key(1), ())
+    assert not made
+    made.wish(key(2), {"m1": Wish(LABELS)}, 2.0, named="old", first={"m1"})
+    assert only(made) == ("old", State.HELD), "its status says so: another member was not listed before"
+
+
 def test_what_was_left_behind_always_asks() -> None:
     made = ledger()
     made.wish(key(1), {"m1": Wish(Change(Kind.DEBT, "uid"))}, 0.0)
