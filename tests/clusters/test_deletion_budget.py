@@ -24,7 +24,7 @@ from tests.clusters.harness import (
     line,
     never,
 )
-from tests.clusters.steps import Federated, configure, create, gone, holds, make
+from tests.clusters.steps import Federated, cluster_condition, configure, create, gone, holds, make
 
 DATA = {"data": {"a": "b"}}
 WINDOW = 5.0
@@ -252,3 +252,32 @@ async def test_a_protected_object_goes_nowhere(host: Api, m1: Api, m2: Api, name
     await web.annotate(**{"delete-protection": None})
     await web.gone()
     await gone(m2, CONFIGMAPS, namespace, "web")
+
+
+async def test_what_is_left_in_a_cluster_that_is_taken_out_is_offered_when_it_is_back(
+    fleet: Fleet, host: Api, m2: Api, namespace: str, run: Run
+) -> None:
+    """m2 does not answer, an object goes meanwhile, and m2 is taken out by force; it joins again later."""
+    await federated_namespace(host, namespace, ["m1", "m2"])
+    web = await make(host, FEDERATED_CONFIGMAPS, namespace, "web", DATA, clusters=["m1", "m2"])
+    stored = await host.get(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m2")
+    assert stored is not None
+    identity = stored["metadata"]["annotations"][marks.IDENTITY_ANNOTATION]
+    fleet.playground.pause("m2")
+    try:
+        await cluster_condition(host, "m2", "Ready", "False")
+        await web.delete()
+        await web.reports("m2", "WaitingForRemoval")
+        await host.delete(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m2")
+        await web.gone()
+    finally:
+        fleet.playground.resume("m2")
+        await fleet.join("m2")
+    await cluster_condition(host, "m2", "Ready", "True")
+    group = await group_of(host, "LeftBehind", identity)
+    assert [each["name"] for each in group["examples"] if each["namespace"] == namespace] == ["web"]
+    assert "copies that were left behind when cluster 'm2' was taken out" in (await run("deletions")).out
+    await holds(m2, CONFIGMAPS, namespace, "web")
+    assert (await run("deletions", "approve", group["id"])).code == 0
+    await gone(m2, CONFIGMAPS, namespace, "web")
+    await ended(host, group["id"])
