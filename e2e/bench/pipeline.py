@@ -14,7 +14,7 @@ import orjson
 from e2e.bench.phases import PAD
 from federation.controllers.events import Events
 from federation.controllers.fanout import Fanout
-from federation.controllers.ports import HubPort, MemberPort
+from federation.controllers.ports import HubPort, JoinedPort
 from federation.controllers.sync import Sync
 from federation.controllers.triggers import CopiesSink, FederatedSink
 from federation.controllers.world import Copies, Member, TypeState, World
@@ -74,7 +74,7 @@ class Pipeline:
                 limit=limit,
             )
             self.world.members[name] = Member(
-                Cluster(name, ready=True), port=cast("MemberPort", _Member(sink)), lane=lane
+                Cluster(name, ready=True), port=cast("JoinedPort", _Member(sink)), lane=lane
             )
         self.world.clusters_version += 1
 
@@ -165,7 +165,7 @@ class _Hub:
 class _Member:
     """Answers every apply with the metadata that a server would return, and notifies the sink.
 
-    It has only that method of controllers.ports.MemberPort that is called here: nothing is deleted or recreated.
+    It has only that method of controllers.ports.JoinedPort that is called here: nothing is deleted or recreated.
     """
 
     manager = MANAGER

@@ -114,6 +114,10 @@ class MemberPort(Protocol):
     ) -> Mapping[str, Any] | Failure:
         """What a JSON patch would make of it, by a dry run."""
 
+
+class JoinedPort(MemberPort, Protocol):
+    """The way to a joined member: beside writes, what is asked of all that is there."""
+
     async def others_in(self, namespace: str, types: Sequence[Resource]) -> str:
         """What of others is in a namespace, as `has Pod "db" in it`, or why that is not known; "" where nothing is."""
 
@@ -256,7 +260,7 @@ class Gate(Protocol):
     """The way to one member with its current credentials; see kube.gates."""
 
     @property
-    def writer(self) -> MemberPort:
+    def writer(self) -> JoinedPort:
         """Writes."""
 
     @property

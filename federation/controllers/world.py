@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from federation.controllers.ports import Intake, Live, MemberPort, Watch
+from federation.controllers.ports import Intake, JoinedPort, Live, Watch
 from federation.controllers.rolloutindex import RolloutIndex
 from federation.controllers.tombstones import Tombstones
 from federation.core import budget, drops, fingerprints, holds, sharing, summary, versions
@@ -431,7 +431,7 @@ class Member:
     """
 
     cluster: Cluster
-    port: MemberPort | None = None
+    port: JoinedPort | None = None
     lane: Lane[Key] | None = None
     troubles: dict[str, tuple[str, str]] = field(default_factory=dict)
     live: Live | None = None
