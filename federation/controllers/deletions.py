@@ -24,13 +24,15 @@ from federation.core.deletiongroups import Change, Group, Kind, State, Wish
 from federation.core.deletions import Due, Ledger, Look
 from federation.model.federated import FederatedType
 from federation.model.marks import NAMESPACE_TYPE
-from federation.model.observations import Missing, Observed
+from federation.model.observations import Observed
 from federation.model.plan import Action, Delete, Plan, Release, RemovalCause, RemovalReason, Wait
 from federation.model.resources import Key, ObjectName
 from federation.runtime.tasks import Tasks
 
 FRESH = 1.0
 """Seconds for which a count of placements is good."""
+REMEMBERED = 10_000
+"""Namespaces that were deleted by name."""
 SHORTEST = 0.05
 """Seconds between two turns of which nobody has asked for the second."""
 LOOKING = 30.0
@@ -58,6 +60,10 @@ class Deletions:
         self._counted: dict[tuple[bool, str, str], tuple[float, int]] = {}
         self._news = asyncio.Event()
         self._looks = Tasks()
+        self._leaving: dict[str, set[str]] = {}
+        """Clusters from which a namespace goes because its FederatedNamespace was deleted by name."""
+        self._staying: set[str] = set()
+        """Namespaces whose deletion by name a person has rejected: what is in them stays, too."""
 
     def notice(self) -> None:
         """Something is to be told, or to be decided sooner than it was thought."""
@@ -67,6 +73,9 @@ class Deletions:
 
     def restrain(self, key: Key, enabled: FederatedType, track: Track, plan: Plan, only: Set[str] = NOBODY) -> Plan:
         """The plan with waits in the place of deletions that may not go now. `only`: it is of these clusters alone."""
+        if enabled.is_namespace and not plan.deleting:
+            self._staying.discard(key.name)
+            self._leaving.pop(key.name, None)
         if plan.undecided or (len(plan.actions) <= len(plan.selected) and key not in self.ledger):
             return plan
         if not self.ledger and not self._world.settings.deletion_budget.enabled:
@@ -78,7 +87,9 @@ class Deletions:
         for cluster, action in plan.actions.items():
             if not isinstance(action, Delete) or action.reason is None:
                 continue
-            if action.reason.cause is RemovalCause.NO_NAMESPACE and (with_it := self._with_namespace(key, cluster)):
+            if action.reason.cause is RemovalCause.NO_NAMESPACE and (
+                with_it := self._with_namespace(key, cluster, action)
+            ):
                 if with_it is not _GOES:
                     found[cluster] = with_it
             elif (change := self._change(key, cluster, action.reason)) is not None:
@@ -209,26 +220,34 @@ class Deletions:
         counts = {name: each.objects.count(key.name) for name, each in copies.items() if each is not None}
         return {name: number for name, number in counts.items() if number}
 
-    def _with_namespace(self, key: Key, cluster: str) -> Action | None:
+    def _with_namespace(self, key: Key, cluster: str, deletion: Delete) -> Action | None:
         """What becomes of a copy whose FederatedNamespace is gone, or being deleted.
 
-        It goes with its Namespace (_GOES), or waits as that does. None: its Namespace stays, and it is counted.
+        It goes with its Namespace (_GOES), or waits as that does, or stays where a person has rejected that deletion.
+        None: its Namespace stays, and it is counted.
         """
         around, where = self._world.types.get(NAMESPACE_TYPE), ObjectName(key.namespace, key.namespace)
         if around is None:
             return None
         copies, federated, track = around.copies.get(cluster), around.objects.get(where), around.tracks.get(where)
-        observed = copies.observe(ObjectName("", key.namespace)) if copies is not None else Missing.UNKNOWN
-        if observed is Missing.ABSENT or (isinstance(observed, Observed) and observed.deleting):
-            return _GOES
+        ended = federated is None or federated.metadata.deletion_timestamp is not None
+        if ended and key.namespace in self._staying:
+            return holds.rejected("", deletion, by_name=True)
+        observed = copies.objects.get(ObjectName("", key.namespace)) if copies is not None else None
+        if (observed is not None and observed.deleting) or (ended and cluster in self._leaving.get(key.namespace, ())):
+            return _GOES  # one that is not observed may be there without our label
         if federated is None:
             return None
         if track is None or track.plan is None or not track.plan.deleting:
             return holds.counted()  # it is planned anew when its namespace is
         action, namespace = track.actions.get(cluster), Key(NAMESPACE_TYPE, *where)
         if isinstance(action, Delete) or (isinstance(action, Wait) and self.ledger.goes(namespace, "")):
+            while len(self._leaving) >= REMEMBERED:
+                self._leaving.pop(next(iter(self._leaving)))
+            self._leaving.setdefault(key.namespace, set()).add(cluster)
             return _GOES
-        return action if isinstance(action, Wait) and "" in self.ledger.clusters(namespace) else None
+        waits = isinstance(action, Wait) and self.ledger.group(namespace, "") is not None
+        return action if waits else None
 
     # --- counting -----------------------------------------------------------------------------------------------------
 
@@ -307,7 +326,10 @@ class Deletions:
 
     def reject(self, group: str) -> None:
         """A person wants that a group does not go."""
-        self._wake_all(self.ledger.reject(group))
+        keys = self.ledger.reject(group)
+        if keys and self.ledger.groups[group].change.kind.by_name:
+            self._staying |= {key.name for key in keys if key.type == NAMESPACE_TYPE}
+        self._wake_all(keys)
         self._told()
 
     def _wake_all(self, keys: Iterable[Key]) -> None:

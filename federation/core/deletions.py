@@ -106,9 +106,13 @@ class Ledger:
             self._decide_at_once(group, key, now)
         return found
 
+    def group(self, key: Key, cluster: str) -> Group | None:
+        """The group of a deletion that is wanted; None where it is not."""
+        return self._entries.get(key, {}).get(cluster)
+
     def goes(self, key: Key, cluster: str) -> bool:
         """Whether a copy may be deleted now."""
-        group = self._entries.get(key, {}).get(cluster)
+        group = self.group(key, cluster)
         return group is not None and (key, cluster) in group.going
 
     def keep(self, key: Key, kept: Iterable[str]) -> None:

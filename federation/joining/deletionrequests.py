@@ -1,5 +1,6 @@
 """What `fedctl deletions` reads and asks for: the groups in the KubeFedConfig's status, and its annotations."""
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ from federation.model import marks
 from federation.model.resources import KUBEFED_CONFIGS, ObjectName
 
 Group = Mapping[str, Any]
-HELD, APPROVED, REJECTED = "Held", "Approved", "Rejected"
+APPROVED = "Approved"
+_ID = re.compile(r"[0-9a-f]{8}")
 
 
 async def read(host: Connection, namespace: str) -> Mapping[str, Any]:
@@ -39,9 +41,12 @@ async def decide(host: Connection, namespace: str, names: Sequence[str], *, appr
 
 def changes(stored: Mapping[str, Any], names: Sequence[str], *, approve: bool) -> dict[str, str | None]:
     """The annotations that say so, and, to be removed, those of groups that are no more. Raises Refused."""
-    groups = {str(each.get("id")): each for each in document(stored.get("status") or {})["groups"]}
+    told = document(stored.get("status") or {})
+    groups = {str(each.get("id")): each for each in told["groups"]}
     for name in names:
         group = groups.get(name)
+        if group is None and told["moreGroups"] and _ID.fullmatch(name):
+            continue  # the conditions of federated objects name groups for which the status has no room
         if group is None:
             known = f"there are: {', '.join(groups)}" if groups else "nothing is held"
             raise Refused(f"no group {name} of deletions is held", f"{known}; fedctl deletions shows them")
@@ -51,7 +56,9 @@ def changes(stored: Mapping[str, Any], names: Sequence[str], *, approve: bool) -
     ended: dict[str, str | None] = {
         each: None
         for each in annotations
-        if each.startswith(marks.DELETIONS_PREFIX) and each.removeprefix(marks.DELETIONS_PREFIX) not in groups
+        if each.startswith(marks.DELETIONS_PREFIX)
+        and each.removeprefix(marks.DELETIONS_PREFIX) not in groups
+        and not told["moreGroups"]
     }
     word = marks.APPROVED if approve else marks.REJECTED
     return ended | {f"{marks.DELETIONS_PREFIX}{name}": word for name in names}

@@ -89,3 +89,11 @@ def test_a_group_that_is_not_there_is_refused_with_those_that_are() -> None:
 def test_what_was_approved_is_not_rejected() -> None:
     with pytest.raises(Refused, match="was approved"):
         deletionrequests.changes(config({**GROUP, "state": "Approved"}), ["1f3a9c04"], approve=False)
+
+
+def test_a_group_that_the_status_has_no_room_for_can_be_named() -> None:
+    stored = config(GROUP, annotations={"deletions.kubefed.io/0a0a0a0a": "approved"})
+    stored["status"]["deletions"]["moreGroups"] = 7
+    assert deletionrequests.changes(stored, ["deadbeef"], approve=True) == {"deletions.kubefed.io/deadbeef": "approved"}
+    with pytest.raises(Refused):
+        deletionrequests.changes(stored, ["nobody"], approve=True)

@@ -493,6 +493,24 @@ async def test_a_namespace_and_its_objects_that_are_deleted_together_wait_togeth
 
 
 @virtual
+async def test_a_rejected_deletion_of_a_namespace_lets_all_that_is_in_it_stay() -> None:
+    """Also objects that nobody has deleted: they lose their federation only."""
+    async with budgeted("m1", types=BOTH) as made:
+        await namespace(made, 8)
+        for each in range(6):
+            made.rig.delete(name(each))
+        made.rig.delete(NS, FEDERATED_NAMESPACES)
+        group = await made.held()
+        left = made.copies("m1")
+        made.say(marks.REJECTED, group["id"])
+        await asyncio.sleep(120)
+        assert made.rig.stored(NS, FEDERATED_NAMESPACES) is None
+        assert (made.copies("m1"), made.copies("m1", FEDERATED_NAMESPACES)) == (left, 1)
+        assert made.rig.members["m1"].value(TARGET, name(7), "metadata", "labels", marks.MANAGED_LABEL) is None
+        assert made.groups == []
+
+
+@virtual
 async def test_many_copies_that_are_back_from_the_dead_ask() -> None:
     """A member was restored to a backup of before a deletion: few would be deleted again at once, many are held."""
     async with budgeted("m1", "m2", types=BOTH) as made:
