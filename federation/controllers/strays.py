@@ -58,6 +58,8 @@ class Strays:
             return True
         if not any(self._seen(state, name)):
             self._due.pop(key, None)
+            if self.deletions is not None:
+                self.deletions.forget(key)
             return False
         protected = self._world.protection(state.type, Metadata(name.name, name.namespace))
         if protected or self._world.restraints or not any(self._found(state, name)):

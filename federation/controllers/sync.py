@@ -229,7 +229,6 @@ class Sync:
             self._forget(key, state)
         if not await self._strays.take(key, state, self._queue, self._dispatch):
             self._forget(key, state)
-            self._forget_deletions(key)
 
     async def _plan(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
         news = partial.concerned(state, federated, track, self._gatherer.clusters())
@@ -444,11 +443,8 @@ class Sync:
     def _forget(self, key: Key, state: TypeState | None) -> None:
         self._reporter.forget(key)
         track = state.tracks.pop(ObjectName(key.namespace, key.name), None) if state is not None else None
+        if track is not None and self._deletions is not None:
+            self._deletions.forget(key)
         if track is not None:
-            self._forget_deletions(key)
             for cluster in list(track.pending):
                 self._withdraw(key, track, cluster)
-
-    def _forget_deletions(self, key: Key) -> None:
-        if self._deletions is not None:
-            self._deletions.forget(key)
