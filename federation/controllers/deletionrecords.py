@@ -85,7 +85,6 @@ class DeletionRecords:
         self._groups: dict[str, _Told] = {}
         self._states: dict[str, State] = {}
         self._written = float("-inf")
-        self._last: tuple[Any, ...] = ((), ())
         self._due = False
         self.debts = Debts(world, now)
         deletions.records, deletions.debts = self, self.debts
@@ -95,8 +94,9 @@ class DeletionRecords:
         stored = self._configs.get(self._where)
         self.debts.resume(_deletions(stored).get("leftBehind"))
         for each in _entries(stored):
-            change = deletiongroups.Change(Kind(each["cause"]), each.get("subject", ""), each.get("version", ""))
-            by = tuple(Writer(str(who.get("manager")), str(who.get("time"))) for who in each.get("by") or ())
+            subject, version = str(each.get("subject", "")), str(each.get("version", ""))
+            change = deletiongroups.Change(Kind(each["cause"]), subject, version)
+            by = tuple(_writers(each.get("by")))
             state, now = State(each["state"]), time.monotonic()
             self._deletions.ledger.resume(each["id"], change, state, str(each.get("message", "")), now)
             self._groups[each["id"]] = _Told(str(each.get("since", "")), by, asked=True)
@@ -289,8 +289,7 @@ class DeletionRecords:
         }
 
     def _entry(self, group: Group) -> dict[str, Any]:
-        told = self._groups[group.id]
-        change = group.change
+        told, change = self._groups.setdefault(group.id, _Told(self._now())), group.change
         all_of_it = group.waiting | group.going
         keys, clusters = sorted({key for key, _ in all_of_it}), sorted({name for _, name in all_of_it if name})
         types = Counter(key.type for key, _ in all_of_it)
@@ -315,6 +314,12 @@ class DeletionRecords:
 
 def _named(key: Key) -> dict[str, str]:
     return {"type": key.type, "namespace": key.namespace, "name": key.name}
+
+
+def _writers(stored: object) -> Iterator[Writer]:
+    for each in stored if isinstance(stored, list) else ():
+        if isinstance(each, dict):
+            yield Writer(str(each.get("manager")), str(each.get("time")))
 
 
 def _deletions(stored: StoredObject | None) -> Mapping[str, Any]:

@@ -464,7 +464,15 @@ async def test_a_status_that_somebody_has_emptied_is_put_back() -> None:
         assert made.status["conditions"][0]["type"] == "DeletionsHeld"
 
 
-@pytest.mark.parametrize("stored", [7, [], {"groups": 3}, {"groups": [4, {"id": 5}, {"id": "x", "cause": "?"}]}])
+@pytest.mark.parametrize(
+    "stored",
+    [
+        7,
+        [],
+        {"groups": 3, "leftBehind": {"uid": 3}},
+        {"groups": [4, {"id": 5}, {"id": "x", "cause": "?"}], "leftBehind": [4, {"uid": 3}, {"uid": ""}]},
+    ],
+)
 @virtual
 async def test_a_status_that_is_none_holds_nothing(stored: Any) -> None:
     rig = Rig("m1")
@@ -472,6 +480,28 @@ async def test_a_status_that_is_none_holds_nothing(stored: Any) -> None:
     async with budgeted("m1", after=rig) as made:
         await asyncio.sleep(100)
         assert not made.deletions.ledger
+
+
+@virtual
+async def test_a_group_with_odd_fields_is_held_all_the_same() -> None:
+    odd = {
+        "id": "0a0a0a0a",
+        "cause": "Placements",
+        "state": "Held",
+        "by": [3, {}],
+        "subject": 3,
+        "since": [],
+        "message": {},
+    }
+    rig = Rig("m1")
+    rig.hub.put(
+        KUBEFED_CONFIGS, CONFIG, status={"deletions": {"groups": [odd], "leftBehind": [{"uid": "u", "count": "?"}]}}
+    )
+    async with budgeted("m1", after=rig) as made:
+        await asyncio.sleep(100)
+        assert [each["id"] for each in made.groups] == ["0a0a0a0a"]
+        await asyncio.sleep(700)
+        assert made.groups == [], "nobody wants it"
 
 
 @virtual
