@@ -9,6 +9,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -38,6 +39,7 @@ ALIKE = {
     Kind.RELEASE: {"release", "delete"},
 }
 """What may be expected of a member that does not answer where this is done in the end."""
+ANOTHER_HUB = "kubefed-ffffffff"
 REFUSED = Failure(FailureKind.DENIED, "no more than five of them", 403)
 
 State = dict[tuple[str, ObjectName, str], Stored]
@@ -52,21 +54,32 @@ PLACES = st.one_of(
         lambda region: {"clusters": None, "clusterSelector": {"matchLabels": {"region": region}}}
     ),
 )
-CONTENTS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"), max_size=3)
-NOTES = st.dictionaries(
-    st.sampled_from([marks.ORPHAN_ANNOTATION, marks.RECREATE_ANNOTATION, marks.TAKEOVER_ANNOTATION]),
-    st.just("true"),
+CONTENTS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("xyz"), min_size=1, max_size=3)
+NOTES = st.lists(
+    st.sampled_from(
+        [
+            (marks.ORPHAN_ANNOTATION, "true"),
+            (marks.RECREATE_ANNOTATION, "true"),
+            (marks.TAKEOVER_ANNOTATION, "IfNoDiff"),
+            (marks.TAKEOVER_ANNOTATION, "Never"),
+            (marks.DRIFT_ANNOTATION, "Report"),
+            (marks.DELETION_ANNOTATION, "Orphan"),
+            (marks.DELETION_ANNOTATION, "Never"),  # which is none
+        ]
+    ),
     max_size=2,
-).map(lambda notes: {key: "IfNoDiff" if key == marks.TAKEOVER_ANNOTATION else value for key, value in notes.items()})
+).map(dict)
 OBJECTS = st.fixed_dictionaries({"place": PLACES, "data": CONTENTS, "immutable": st.booleans(), "notes": NOTES})
 ONE_OR_NONE = st.sampled_from([None, *MEMBERS])
+PLACE = st.tuples(st.sampled_from(NAMES), st.sampled_from(MEMBERS))
 OVERRIDES = st.sampled_from([None, "m1", "m2"])
 FLEETS = st.fixed_dictionaries(
     {
         "regions": st.tuples(*[st.sampled_from(["eu", "us"]) for _ in MEMBERS]),
         "space": PLACES,
         "objects": st.dictionaries(st.sampled_from(NAMES), OBJECTS, min_size=1, max_size=2),
-        "strangers": st.dictionaries(st.tuples(st.sampled_from(NAMES), st.sampled_from(MEMBERS)), CONTENTS, max_size=3),
+        "strangers": st.dictionaries(PLACE, st.tuples(CONTENTS, st.booleans()), max_size=3),
+        "drifts": st.dictionaries(PLACE, CONTENTS, max_size=2),
     }
 )
 CHANGES = st.lists(
@@ -212,12 +225,22 @@ async def begin(rig: Rig, fleet: Mapping[str, Any]) -> None:
     for name, region in zip(MEMBERS, fleet["regions"], strict=True):
         rig.see(name, labels={"region": region})
     rig.hub.put(FEDERATED_NAMESPACES.federated, NS, spec={"placement": fleet["space"]})
-    for (name, member), data in fleet["strangers"].items():
+    for (name, member), (data, of_another_hub) in fleet["strangers"].items():
         rig.members[member].namespaces.add("ns")
-        rig.members[member].post(CONFIGMAPS.target, name, {"data": data})
+        if of_another_hub:
+            labels = {"metadata": {"labels": {marks.MANAGED_LABEL: "true"}}, "data": data}
+            await rig.members[member].apply(
+                CONFIGMAPS.target, name, orjson.dumps(labels), force=True, manager=ANOTHER_HUB
+            )
+        else:
+            rig.members[member].post(CONFIGMAPS.target, name, {"data": data})
     for name, wanted in fleet["objects"].items():
         put(rig.hub, name, wanted)
     await settle()
+    await asyncio.sleep(LONG)
+    for (name, member), data in fleet["drifts"].items():
+        if (CONFIGMAPS.target.qualified, name) in rig.members[member].objects:
+            rig.members[member].post(CONFIGMAPS.target, name, {"data": data})
     await asyncio.sleep(LONG)
 
 
