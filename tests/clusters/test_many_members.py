@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
+import orjson
 import pytest
 
 from federation.joining import setup
@@ -55,7 +57,7 @@ def controller(simulated: Playground, tmp_path_factory: pytest.TempPathFactory) 
 
 
 async def test_an_object_reaches_every_member_and_leaves_it_again(
-    simulated: Playground, controller: Controller
+    simulated: Playground, controller: Controller, tmp_path: Path
 ) -> None:
     async with AsyncExitStack() as stack:
         apis = {name: await stack.enter_async_context(Api(each)) for name, each in simulated.clusters.items()}
@@ -81,8 +83,14 @@ async def test_an_object_reaches_every_member_and_leaves_it_again(
         assert stored is not None
         assert {each["name"] for each in stored["status"]["clusters"]} == set(MEMBERS)
 
-        # A change, a member's drift, and a member that is left out.
+        # A change, which is one line beforehand, a member's drift, and a member that is left out.
         body["spec"]["template"]["data"]["a"] = "two"
+        file = tmp_path / "web.json"
+        file.write_bytes(orjson.dumps(body))
+        at = ("--kubeconfig", str(simulated.kubeconfig), "--host-cluster-context", "host")
+        planned = await asyncio.to_thread(fedctl, "plan", "-f", str(file), *at)
+        assert planned.code == 1, planned.err
+        assert f"  ~ change in {len(MEMBERS)} clusters (real, s1, ...)" in planned.out.splitlines()
         await host.apply(FEDERATED_CONFIGMAPS, body)
         await eventually(lambda: holding("two"), within=60)
         await apis["s7"].patch(CONFIGMAPS, "shop", "web", {"data": {"a": "theirs"}})
