@@ -77,6 +77,8 @@ def _change(change: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         parts.append(f"because {change['because']}")
     if change.get("message"):
         parts.append(change["message"])
+    if change.get("held"):
+        parts.append(f"held until `fedctl deletions approve`: {change['held']}")
     text = ": ".join(parts)
     yield text + (" (under way already, without this change)" if change.get("pending") else ""), colour
     yield from _fields(change, "      ")

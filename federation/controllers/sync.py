@@ -32,7 +32,7 @@ from federation.controllers.ports import EventRecorder, HubPort
 from federation.controllers.proofs import Prover
 from federation.controllers.strays import Strays
 from federation.controllers.world import NOBODY, Track, TypeState, World, including, without, without_status
-from federation.core import budget, cadence, holds, planning, summary
+from federation.core import budget, cadence, planning, summary
 from federation.core.facts import Facts
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
@@ -377,10 +377,7 @@ class Sync:
     def _restrained(self, plan: Plan, facts: Facts, track: Track, only: Set[str] = NOBODY) -> Plan:
         """The plan without the removals that are held now; it is of all clusters, or `only` of these."""
         federated, enabled = facts.object, facts.type
-        if why := self._world.protection(enabled, federated.metadata):
-            plan = holds.protect(plan, why)
-        if restraints := self._world.restraints:
-            plan = holds.restrain(plan, federated.metadata, restraints)
+        plan = self._world.restrained(enabled, federated.metadata, plan)
         if self._deletions is None:
             return plan
         return self._deletions.restrain(Key(enabled.name, *federated.where), enabled, track, plan, only)

@@ -486,6 +486,13 @@ class World:
         found = around.objects.get(ObjectName(namespace, namespace)) if around is not None else None
         return holds.protection(federated, found.metadata if found is not None else None)
 
+    def restrained(self, enabled: FederatedType, federated: Metadata, plan: Plan) -> Plan:
+        """The plan without the removals that its object's protection, or anything else but the budget, holds now."""
+        if why := self.protection(enabled, federated):
+            plan = holds.protect(plan, why)
+        restraints = self.restraints
+        return holds.restrain(plan, federated, restraints) if restraints else plan
+
     def suspect(self, witness: Witness) -> None:
         """The hub has shown an object older than it is known to be."""
         self.suspected.add(witness)

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import orjson
@@ -57,6 +57,7 @@ class Change:
 
     `because` is what it follows from, where that is not the object's own content. `expected`: of an unknown one, what
     it would be by what the hub has on record. `pending`: it is under way already, without the change that is planned.
+    `held`: why the controller lets it go only when a person says so.
     """
 
     kind: Kind
@@ -65,6 +66,7 @@ class Change:
     because: str = ""
     expected: str = ""
     pending: bool = False
+    held: str = ""
 
 
 @dataclass(slots=True)
@@ -76,6 +78,16 @@ class Findings:
     def add(self, key: Key, cluster: str, change: Change) -> None:
         """One more."""
         self.objects.setdefault(key, {}).setdefault(change, []).append(cluster)
+
+    def hold(self, key: Key, why: Mapping[str, str]) -> None:
+        """In these clusters the object's deletion is held."""
+        groups = self.objects.get(key, {})
+        for change, clusters in list(groups.items()):
+            if Kind.DELETE not in {change.kind, change.expected}:
+                continue
+            del groups[change]
+            for cluster in clusters:
+                self.add(key, cluster, replace(change, held=why.get(cluster, "")))
 
     def __iter__(self) -> Iterator[tuple[Key, Change, list[str]]]:
         for key in sorted(self.objects):

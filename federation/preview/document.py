@@ -73,7 +73,7 @@ def _change(change: Change, clusters: list[str]) -> dict[str, Any]:
     record: dict[str, Any] = {"change": str(change.kind), "clusters": clusters}
     if change.fields:
         record["fields"] = [_field(each) for each in change.fields]
-    for name in ("message", "because", "expected"):
+    for name in ("message", "because", "expected", "held"):
         if text := getattr(change, name):
             record[name] = scrubbing.line(str(text))
     if change.pending:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from federation.core import summary
 from federation.joining import applying, fleet
 from federation.kube.connection import Connection
 from federation.model import marks
@@ -22,6 +23,7 @@ from federation.model.resources import (
 )
 from federation.preview import hub as hubs
 from federation.preview import wishes
+from federation.preview.held import Counts, Wanted
 from federation.preview.hub import Hub
 from federation.preview.scope import Scope
 
@@ -56,6 +58,23 @@ async def objects(host: Connection, hub: Hub, scope: Scope, types: Iterable[Fede
     )
 
 
+async def counts(host: Connection, hub: Hub, wanted: Wanted, types: Iterable[FederatedType]) -> Counts:
+    """How many objects and placements there are of the types, and in the namespaces, that something would go of."""
+    of_types = {key.type for key in wanted.actions}
+    namespaces = {key.namespace for key in wanted.actions if key.namespace}
+    found: dict[tuple[str, str], tuple[int, int]] = {}
+    reader = _Reader(host, hub)
+    for each in types:
+        reader.objects[each.name] = {}
+        for namespace in [""] if each.name in of_types else sorted(namespaces):
+            await reader.read_list(each, namespace)
+        for where, item in reader.objects.pop(each.name).items():
+            objects, placements = found.get((each.name, where.namespace), (0, 0))
+            placed = len(summary.parse(item.status).clusters)
+            found[each.name, where.namespace] = objects + 1, placements + placed
+    return Counts(found)
+
+
 class _Reader:
     def __init__(self, host: Connection, hub: Hub) -> None:
         self._host = host
@@ -69,10 +88,10 @@ class _Reader:
         """What the scope has of one type: listed where it is much, else asked for by name."""
         found = self.objects.setdefault(enabled.name, {})
         if scope.lists_all or enabled.name in scope.types:
-            await self._list(enabled, "")
+            await self.read_list(enabled, "")
             return
         for namespace in sorted(scope.namespaces):
-            await self._list(enabled, namespace)
+            await self.read_list(enabled, namespace)
         wanted = [
             ObjectName(key.namespace, key.name)
             for key in scope.named
@@ -103,7 +122,8 @@ class _Reader:
             if item is not None:
                 self.namespaces[where.name] = hubs.stored(item).metadata
 
-    async def _list(self, enabled: FederatedType, namespace: str) -> None:
+    async def read_list(self, enabled: FederatedType, namespace: str) -> None:
+        """All of a type, or what a namespace has of it."""
         if namespace and not enabled.federated.namespaced:
             return
         try:

@@ -24,6 +24,7 @@ from federation.preview import hub as hubs
 from federation.preview import lookup, wishes
 from federation.preview import scope as scopes
 from federation.preview.changes import Findings
+from federation.preview.held import Counts
 from federation.preview.hub import Hub
 from federation.preview.scope import Parts
 from federation.preview.sightings import Observer, Seen
@@ -87,6 +88,9 @@ async def make(reach: Reach, given: Sequence[Given], how: How, report: Report) -
     keys.sort(key=lambda key: (key.type != marks.NAMESPACE_TYPE, key))
     visitor = Visitor(now_world, then_world, scope, keys, values=how.values)
     await _Tour(reach, then, visitor, how).run(report)
+    if visitor.wanted.actions and then_world.settings.deletion_budget.enabled:
+        few = visitor.wanted.copies <= then_world.settings.deletion_budget.minimum  # which nobody counts
+        visitor.hold(Counts() if few else await lookup.counts(reach.host, hub, visitor.wanted, types.values()))
     notes = _notes(asked, parts, then_world)
     return Made(hub, asked, visitor.findings, notes, problems, visitor.silent, visitor.seen)
 

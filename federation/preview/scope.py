@@ -8,6 +8,8 @@ KubeFedConfig, everything. Of what is not named itself, only what the change mak
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from federation.controllers.world import World
 from federation.core.times import rfc3339
 from federation.model import marks
@@ -142,8 +144,12 @@ def after(hub: Hub, found: Parts, now: float) -> Hub:
         _empty(objects, namespace, rfc3339(now))
     namespaces = dict(hub.namespaces)
     for wish in found.namespaces:
-        if wish.after is not None:
-            namespaces[wish.where.name] = hubs.stored(wish.after).metadata
+        stored = wish.before if wish.delete else wish.after
+        if stored is not None:
+            namespaces[wish.where.name] = hubs.stored(stored).metadata
+        if stored is not None and wish.delete:
+            going = msgspec.structs.replace(namespaces[wish.where.name], deletion_timestamp=rfc3339(now))
+            namespaces[wish.where.name] = going
     federated_again = {wish.where.namespace for name, wish in found.federated if wish.after is not None}
     return replace(
         hub,

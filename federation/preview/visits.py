@@ -11,16 +11,18 @@ from typing import Protocol
 
 from federation.controllers import gathering
 from federation.controllers.gathering import Gatherer
-from federation.controllers.ports import MemberPort
+from federation.controllers.ports import JoinedPort
 from federation.controllers.world import Copies, TypeState, World
-from federation.core import holds, planning
+from federation.core import planning
+from federation.core.deletiongroups import Place
 from federation.model import marks
 from federation.model.federated import FederatedType
 from federation.model.observations import Observed
 from federation.model.plan import Action, Apply, Claim, Delete, Keep, Refuse, Release, Wait
 from federation.model.resources import Key, ObjectName
-from federation.preview import rehearsing, sightings
+from federation.preview import held, rehearsing, sightings
 from federation.preview.changes import Change, Findings, Kind
+from federation.preview.held import Counts, Wanted
 from federation.preview.rehearsing import Stage
 from federation.preview.scope import Scope
 from federation.preview.sightings import Seen, Sighting
@@ -63,7 +65,7 @@ class Side:
         facts = self.gatherer.gather(state, federated, state.tracks[name], only=clusters)
         # A staged rollout releases the same change, cluster after cluster: what is shown is all of it.
         plan = planning.plan(replace(facts, staged=None))
-        return holds.restrain(plan, federated.metadata, self.world.restraints).actions
+        return self.world.restrained(state.type, federated.metadata, plan).actions
 
     def show(self, cluster: str, copies: Mapping[str, Copies]) -> None:
         """The cluster has these copies."""
@@ -85,6 +87,7 @@ class Visitor:
         self.silent: dict[str, str] = {}
         """Members that do not answer, with the reason."""
         self.seen: dict[str, Seen] = {}
+        self.wanted = Wanted()
         self._now, self._then = Side.of(now), Side.of(then)
         self._scope = scope
         self._keys = keys
@@ -109,8 +112,18 @@ class Visitor:
             self._forget(name)
         return found
 
+    def hold(self, counts: Counts) -> None:
+        """Say of deletions that they are held, where they are more than go by themselves."""
+        clusters = {cluster for actions in self.wanted.actions.values() for cluster in actions}
+        for cluster in clusters:
+            self._by_record(self._keys, cluster)
+        for key, why in held.reasons(self._then.world, self.wanted, counts).items():
+            self.findings.hold(key, why)
+        for cluster in clusters:
+            self._forget(cluster)
+
     async def visit(
-        self, cluster: str, keys: Sequence[Key], observer: Observing, dry: MemberPort, *, own: bool
+        self, cluster: str, keys: Sequence[Key], observer: Observing, dry: JoinedPort, *, own: bool
     ) -> None:
         """Ask a member that answers. `own`: with the user's own rights there, not the controller's. Raises Silent."""
         types = {name: state.type for name, state in self._states().items()}
@@ -119,6 +132,7 @@ class Visitor:
         try:
             stage = Stage(cluster, dry, own=own, values=self._values)
             await self._rehearse(stage, keys, sighting)
+            await self._look_inside(cluster, dry)
         finally:
             self._forget(cluster)
         if stage.silent:
@@ -169,7 +183,22 @@ class Visitor:
         if change.kind is Kind.CREATE and key.type == marks.NAMESPACE_TYPE:
             stage.made.add(key.name)
         self._foresee(stage.cluster, key, change.kind)
-        self.findings.add(key, stage.cluster, replace(change, pending=now == then))
+        change = replace(change, pending=now == then)
+        self.findings.add(key, stage.cluster, change)
+        if Kind.DELETE in {change.kind, change.expected} and not change.pending:
+            self.wanted.add(key, stage.cluster, then)
+
+    async def _look_inside(self, cluster: str, dry: JoinedPort) -> None:
+        """What of others is in the namespaces that would go: such a one goes only when a person says so."""
+        going = [
+            key.name
+            for key, found in self.wanted.actions.items()
+            if key.type == marks.NAMESPACE_TYPE and cluster in found
+        ]
+        states = self._states().values()
+        types = [state.target_in(cluster) for state in states if state.type.target.namespaced] if going else []
+        for name in going:
+            self.wanted.others[Place(cluster, name)] = await dry.others_in(name, types)
 
     def _foresee(self, cluster: str, key: Key, kind: str) -> None:
         """A namespace that is made, or becomes ours: what is inside goes on from there."""
@@ -184,6 +213,8 @@ class Visitor:
         if self._of_interest(key, (now, then)) and (expected := _expected(then)):
             self._foresee(cluster, key, expected)
             self.findings.add(key, cluster, Change(Kind.UNKNOWN, message=why, expected=expected, pending=now == then))
+            if now != then:
+                self.wanted.add(key, cluster, then)
 
     def _pair(self, key: Key, cluster: str) -> _Pair:
         return self._now.action(key, cluster), self._then.action(key, cluster)

@@ -11,8 +11,9 @@ import orjson
 import pytest
 import yaml
 
+from federation.joining.setup import NOTHING_HELD
 from federation.model.failures import Failure
-from federation.model.marks import MANAGED_LABEL, RECREATE_ANNOTATION, SYSTEM_NAMESPACE
+from federation.model.marks import MANAGED_LABEL, PROTECTION_ANNOTATION, RECREATE_ANNOTATION, SYSTEM_NAMESPACE
 from federation.model.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
@@ -37,7 +38,7 @@ from tests.clusters.harness import (
     federated,
     federated_namespace,
 )
-from tests.clusters.steps import Federated, gone, holds, make
+from tests.clusters.steps import Federated, configure, gone, holds, make
 
 DATA = {"data": {"a": "b"}}
 BOTH = ["m1", "m2"]
@@ -465,3 +466,28 @@ async def test_a_whole_repository_with_types_and_clusters_that_are_new(planner: 
     found = {(change["change"], change.get("expected")) for each in expected for change in each["changes"]}
     assert found == {("unknown", "create"), ("wait", None)}, "clusters that are away, and those without the type"
     assert not [each for each in plan["hub"] if each["kind"] == "Kustomization"]
+
+
+async def test_deletions_that_would_be_held_are_said_to_be(
+    planner: Planner, host: Api, m1: Api, namespace: str
+) -> None:
+    await federated_namespace(host, namespace, BOTH)
+    await make(host, FEDERATED_CONFIGMAPS, namespace, "web", DATA, clusters=BOTH)
+    await m1.create(CONFIGMAPS, {"metadata": {"name": "own", "namespace": namespace}, "data": {"a": "x"}}, namespace)
+    space = federated(FEDERATED_NAMESPACES, namespace, namespace, None, clusters=["m2"])
+    plan = await planner.plan(space)
+    assert not [change for change in changes(plan, namespace) if "held" in change], "no budget is in force"
+    await configure(host, {"deletionBudget": {"enforcement": "Enabled"}})
+    try:
+        plan = await planner.plan(space)
+        (change,) = changes(plan, namespace)
+        assert (change["change"], change["clusters"]) == ("delete", ["m1"])
+        assert f"namespace '{namespace}' in m1 has ConfigMap \"own\" in it" in change["held"]
+        web = wrapped(namespace, "web", DATA, ["m1"])
+        web["metadata"]["annotations"] = {PROTECTION_ANNOTATION: "true"}
+        (change,) = changes(await planner.plan(web), "web")
+        assert (change["change"], change["clusters"]) == ("wait", ["m2"])
+        assert "protected" in change["message"]
+    finally:
+        await configure(host, NOTHING_HELD)
+    assert await m1.get(CONFIGMAPS, namespace, "web") is not None

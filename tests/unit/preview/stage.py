@@ -94,6 +94,9 @@ class DryFake:
     async def read_whole(self, resource: Resource, name: ObjectName) -> Whole | Failure:
         return await self._copy(resource, name).read_whole(resource, name)
 
+    async def others_in(self, namespace: str, types: Sequence[Resource]) -> str:
+        return await self._member.others_in(namespace, types)
+
     async def would_become(
         self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]]
     ) -> Mapping[str, Any] | Failure:
