@@ -33,11 +33,11 @@ def command(*, file: str, timeout: float, host: Host) -> None:
 
 
 async def _apply(host: Host, file: str, timeout: float) -> None:
-    from federation.cli import plan  # noqa: PLC0415
+    from federation.cli import plan, planned, printing  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
     from federation.joining.errors import Refused  # noqa: PLC0415
     from federation.joining.reaching import Reach  # noqa: PLC0415
-    from federation.preview import carrying, making, saved  # noqa: PLC0415
+    from federation.preview import carrying, document, making, saved  # noqa: PLC0415
 
     kept = _read(file)
     if kept.system_namespace != host.namespace:
@@ -49,6 +49,8 @@ async def _apply(host: Host, file: str, timeout: float) -> None:
         made = await making.make(reach, given, kept.how(timeout), options.report)
         if (moved := saved.moved(kept, made)).what:
             raise Refused(f"nothing was written, because this has moved since: {moved.message}", "plan again")
+        for line in planned.summary(document.of(made)):
+            options.report(printing.plain(line))
         written = await carrying.write(connection, made, options.report)
     if written:
         options.report("next: the controller brings it to the members; fedctl status KIND NAME shows how far it is")

@@ -113,6 +113,7 @@ def _keep(out: str, content: bytes) -> None:
     try:
         file = pathlib.Path(out)
         file.touch(mode=0o600)
+        file.chmod(0o600)  # one that was there before, too
         file.write_bytes(content)
     except OSError as error:
         raise Invalid("--out", f"{out} cannot be written: {error.strerror}") from None

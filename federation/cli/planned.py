@@ -1,11 +1,12 @@
 """How a plan is shown: for people, as a summary, or for programs."""
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from federation.cli import options, printing
+from federation.cli import options, printing, visible
 
 if TYPE_CHECKING:
     from federation.preview.making import Made
@@ -40,9 +41,13 @@ def show(made: "Made", output: str | None, *, values: bool) -> None:
         printing.emit([found], output, single=True)
         return
     if output != "summary":
+        coloured = printing.coloured()
         for line, colour in _lines(found):
-            click.secho(printing.plain(line), fg=colour or None, color=printing.coloured())
-    for line in _summary(found):
+            if coloured and colour:
+                click.secho(printing.plain(line), fg=colour, color=True, file=visible.raw(sys.stdout))
+            else:
+                click.echo(printing.plain(line))
+    for line in summary(found):
         click.echo(printing.plain(line))
     for problem in found["problems"]:
         options.report(f"warning: {printing.plain(problem)}")
@@ -99,7 +104,8 @@ def _fields(record: Mapping[str, Any], indent: str) -> Iterator[tuple[str, str]]
         yield f"{indent}and {len(fields) - FIELDS} more fields", ""
 
 
-def _summary(found: Mapping[str, Any]) -> Iterator[str]:
+def summary(found: Mapping[str, Any]) -> Iterator[str]:
+    """How much a plan's document changes, and who does not answer."""
     hub = [each for each in found["hub"] if each["change"] != "none"]
     counts = found["summary"]
     if not found["changes"]:
@@ -108,11 +114,12 @@ def _summary(found: Mapping[str, Any]) -> Iterator[str]:
         parts = [f"{count} to {name}" for name, count in counts.items() if name not in ("refuse", "wait", "unknown")]
         parts += [f"{counts[name]} {_WORDS[name]}" for name in ("refuse", "wait", "unknown") if name in counts]
         yield f"{len(hub)} at the hub; in members: {', '.join(parts) or 'nothing'}"
-    by_reason: dict[str, list[str]] = {}
-    for cluster, why in found["unknown"].items():
-        by_reason.setdefault(why, []).append(cluster)
-    for why, clusters in by_reason.items():
-        yield f"unknown: {_clusters(clusters)}: {why}"
+    for word, section in (("unknown", "unknown"), ("done once the controller reaches it", "unready")):
+        by_reason: dict[str, list[str]] = {}
+        for cluster, why in found[section].items():
+            by_reason.setdefault(why, []).append(cluster)
+        for why, clusters in by_reason.items():
+            yield f"{word}: {_clusters(clusters)}: {why}"
 
 
 def _clusters(names: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ def of(made: Made, *, values: bool = True) -> dict[str, Any]:
         "hub": hub,
         "objects": _objects(made),
         "unknown": dict(sorted(made.silent.items())),
+        "unready": {name: scrubbing.line(why) for name, why in sorted(made.unready.items())},
         "problems": list(made.problems),
     }
 

@@ -17,6 +17,7 @@ from federation.joining.reaching import Reach
 from federation.kube import dryruns
 from federation.kube.connection import Connection
 from federation.model import marks
+from federation.model.conditions import ClusterConditionType
 from federation.model.errors import FederationError, Invalid
 from federation.model.federated import FederatedType, StoredObject
 from federation.model.resources import ROLLOUTS, SECRETS, TYPE_CONFIGS, Key, ObjectName
@@ -54,7 +55,7 @@ class How:
 @dataclass(frozen=True, slots=True)
 class Made:
     """A plan. `notes` are about a wish, by its place; `problems` say what could not be read. `silent` are members that
-    do not answer, with the reason; `seen` is what of each member's objects the plan rests on."""
+    do not answer, with the reason; `unready` those that answer here, and the controller not; `seen` is what of each member's objects the plan rests on."""
 
     hub: Hub
     wishes: Sequence[Wish]
@@ -62,6 +63,7 @@ class Made:
     notes: Mapping[int, Sequence[str]] = field(default_factory=dict)
     problems: Sequence[str] = ()
     silent: Mapping[str, str] = field(default_factory=dict)
+    unready: Mapping[str, str] = field(default_factory=dict)
     seen: Mapping[str, Seen] = field(default_factory=dict)
 
     @property
@@ -92,7 +94,8 @@ async def make(reach: Reach, given: Sequence[Given], how: How, report: Report) -
         few = visitor.wanted.copies <= then_world.settings.deletion_budget.minimum  # which nobody counts
         visitor.hold(Counts() if few else await lookup.counts(reach.host, hub, visitor.wanted, types.values()))
     notes = _notes(asked, parts, then_world)
-    return Made(hub, asked, visitor.findings, notes, problems, visitor.silent, visitor.seen)
+    unready = {name: why for name in visitor.seen if name not in visitor.silent and (why := _unready(then, name))}
+    return Made(hub, asked, visitor.findings, notes, problems, visitor.silent, unready, visitor.seen)
 
 
 async def _asked(host: Connection, base: Hub, given: Sequence[Given], how: How) -> Sequence[Wish]:
@@ -163,6 +166,13 @@ class _Tour:
             connection = own if own is not None else await self._reach.stored(member, lent)
             await self._reach.verified(member, connection)
         return connection, own is not None
+
+
+def _unready(hub: Hub, cluster: str) -> str:
+    """Why the controller does not reach a cluster, as it last reported; "" where it does."""
+    conditions = hub.clusters[cluster].conditions
+    ready = next((each for each in conditions if each.get("type") == ClusterConditionType.READY), {})
+    return "" if ready.get("status") in {"True", None} else str(ready.get("message") or "it is not ready")
 
 
 def _member(found: StoredObject) -> Member:

@@ -1,11 +1,12 @@
 """How a plan is shown to people and to programs, and the exit code."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
 
-from federation.cli import plan, planned
+from federation.cli import plan, planned, visible
 from federation.model.resources import Key, ObjectName, Resource
 from federation.preview.changes import Change, Field, Findings, Kind
 from federation.preview.hub import Hub
@@ -47,6 +48,7 @@ PLAN = made(
     wishes=(wish({"a": 1}, {"a": 2}), wish({"a": 1}, {"a": 1})),
     notes={1: ["its placement names m9: no such cluster has joined"]},
     silent={"m3": "does not answer"},
+    unready={"m2": "no route to host"},
 )
 
 
@@ -68,12 +70,26 @@ def test_equal_clusters_are_one_line(capsys: pytest.CaptureFixture[str]) -> None
         "  ? unknown, as far as the hub knows: change in m3: does not answer",
         "1 at the hub; in members: 997 to change, 2 to delete, 1 refused, 1 unknown",
         "unknown: m3: does not answer",
+        "done once the controller reaches it: m2: no route to host",
     ]
+
+
+def test_colour_only_where_it_is_asked_for(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what a member says cannot make any."""
+    told = made((Change(Kind.REFUSE, message="no \x1b[31m red"), ["m1"]))
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    planned.show(told, None, values=True)
+    assert "\x1b" not in capsys.readouterr().out
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("sys.stdout", visible.Stream(sys.stdout))
+    planned.show(told, None, values=True)
+    assert "\x1b[31m  ! refused in m1: no [31m red\x1b[0m" in capsys.readouterr().out
 
 
 def test_the_summary_alone(capsys: pytest.CaptureFixture[str]) -> None:
     planned.show(PLAN, "summary", values=True)
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert len(capsys.readouterr().out.splitlines()) == 3
 
 
 def test_as_a_document(capsys: pytest.CaptureFixture[str]) -> None:
