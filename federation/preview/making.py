@@ -55,7 +55,9 @@ class How:
 @dataclass(frozen=True, slots=True)
 class Made:
     """A plan. `notes` are about a wish, by its place; `problems` say what could not be read. `silent` are members that
-    do not answer, with the reason; `unready` those that answer here, and the controller not; `seen` is what of each member's objects the plan rests on."""
+    do not answer, with the reason; `unready` those that answer here, and not the controller; `seen` is what of each
+    member's objects the plan rests on.
+    """
 
     hub: Hub
     wishes: Sequence[Wish]
