@@ -176,7 +176,7 @@ class DeletionRecords:
         what = self._described(group)
         if group.state is State.HELD:
             metrics.DELETION_HOLDS.labels(group.change.kind.value).inc()
-            log.error("deletions held", group=group.id, change=what, reason=group.why, held=len(group.waiting))
+            log.warning("deletions held", group=group.id, change=what, reason=group.why, held=len(group.waiting))
             message = f"{group.id}: {what}: {group.why or 'they wait for a person'}. Nothing of it is deleted"
             self._event("Warning", f"{message}: fedctl deletions")
             return
