@@ -79,6 +79,7 @@ def lines(stored: dict[str, Any], word: str) -> list[dict[str, Any]]:
     return [each for each in found if each.get("status", "") == word]
 
 
+@pytest.mark.timeout(300)
 async def test_hundreds_of_long_messages_fit_count_right_and_hold_nobody_up(
     crowd: Crowd, host: Api, m1: Api, namespace: str
 ) -> None:

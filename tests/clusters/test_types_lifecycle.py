@@ -68,8 +68,12 @@ async def test_a_type_that_is_enabled_starts_at_once(
     fleet: Fleet, host: Api, m1: Api, namespace: str, limits: None
 ) -> None:
     """Running in its status with our finalizer on it, and objects are pushed."""
-    stored = await host.get(TYPE_CONFIGS, SYSTEM_NAMESPACE, "limitranges")
-    assert stored is not None
+
+    async def following() -> object:
+        found = await host.get(TYPE_CONFIGS, SYSTEM_NAMESPACE, "limitranges")
+        return found if condition(found, "Ready").get("status") == "True" else None
+
+    stored = await eventually(following)  # it runs before the hub's list of its objects has ended
     assert stored["metadata"]["finalizers"] == [TYPE_FINALIZER]
     reported = dict(stored["status"])
     (ready,) = reported.pop("conditions")
