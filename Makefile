@@ -35,7 +35,7 @@ bench: $(READY) ## measure a controller from outside, beside a bare client and K
 	@QUICK='$(QUICK)' $(PY) -m e2e.bench
 
 bench-scale: $(READY) ## the same with MEMBERS (default 100) simulated members, OBJECTS (default 50) on each; PARTS chooses
-	@$(foreach each,MEMBERS OBJECTS IDLE PARTS,$(each)='$($(each))') $(PY) -m e2e.bench.scale
+	@$(foreach each,MEMBERS OBJECTS IDLE SHARDS PARTS,$(each)='$($(each))') $(PY) -m e2e.bench.scale
 
 bench-scale-all: $(READY) ## bench-scale for each of FLEETS (default "10 30 100 300 1000"), and its plot and table in docs; ADD=1 keeps other sizes
 	@$(foreach each,FLEETS OBJECTS IDLE PARTS ADD,$(each)='$($(each))') $(PY) -m e2e.bench.scale.series

@@ -32,6 +32,8 @@ Snapshot = tuple[dict[tuple[str, ObjectName], dict[str, Any]], int]
 class Contact:
     """A hub's watch, as far as its contact goes: `lose` and `regain` it."""
 
+    version = ""
+
     def __init__(self) -> None:
         self.failure: Failure | None = None
         self.synced = True
@@ -65,6 +67,7 @@ class FakeHub:
     def __init__(self) -> None:
         self.objects: dict[tuple[str, ObjectName], dict[str, Any]] = {}
         self.sinks: dict[str, tuple[Sink[Any], Callable[[bytes], Any]]] = {}
+        self.applied: dict[tuple[str, ObjectName, str], dict[str, Any]] = {}
         self.writes: list[str] = []
         self.reads: list[str] = []
         self.events: list[dict[str, Any]] = []
@@ -93,6 +96,20 @@ class FakeHub:
         self, resource: Resource, name: ObjectName, body: bytes, *, subresource: str = ""
     ) -> Metadata | Failure:
         return await self._write(subresource or "merge", resource, name, orjson.loads(body))
+
+    async def apply(self, resource: Resource, name: ObjectName, body: bytes, manager: str) -> Metadata | Failure:
+        """Server-side apply to a federated object whose overrides are lists with keys."""
+        wanted = orjson.loads(body)
+        stored = self.objects.get((resource.qualified, name))
+        spec = copy.deepcopy(stored["spec"]) if stored is not None else {}
+        before = self.applied.get((resource.qualified, name, manager), {})
+        spec["overrides"] = _keyed(spec.get("overrides", []), before.get("overrides", []), wanted["spec"]["overrides"])
+        spec["placement"] = {**spec.get("placement", {}), **wanted["spec"]["placement"]}
+        patch = {"metadata": {"uid": wanted["metadata"]["uid"]}, "spec": spec}
+        answer = await self._write(f"apply as {manager}", resource, name, patch)
+        if not isinstance(answer, Failure):
+            self.applied[resource.qualified, name, manager] = wanted["spec"]
+        return answer
 
     async def create(self, resource: Resource, namespace: str, body: Any) -> Failure | None:
         self.writes.append(f"create {resource.plural}")
@@ -127,6 +144,9 @@ class FakeHub:
     async def writers(self, resource: Resource, name: ObjectName) -> Sequence[Writer] | Failure:
         found = await self._read(resource, name, decoding.partial)
         return found if isinstance(found, Failure) else managedfields.writers(found.managed_fields)
+
+    async def published(self, resource: Resource) -> object | Failure:
+        return Failure(FailureKind.NOT_FOUND, "nothing is published here")
 
     async def read_federated(self, resource: Resource, name: ObjectName) -> FederatedObject | Failure:
         return await self._read(resource, name, decoding.federated)
@@ -248,6 +268,19 @@ class FakeHub:
         if not self.delay_events:
             self.deliver()
         return decoding.metadata(orjson.dumps(body))
+
+
+def _keyed(stored: list[Any], before: list[Any], wanted: list[Any]) -> list[Any]:
+    """Overrides by cluster and path, without what the manager had applied before and does not any more."""
+    found = {each["clusterName"]: {one["path"]: one for one in each.get("clusterOverrides", [])} for each in stored}
+    for each in before:
+        for one in each["clusterOverrides"]:
+            found.get(each["clusterName"], {}).pop(one["path"], None)
+    for each in wanted:
+        for one in each["clusterOverrides"]:
+            mine = found.setdefault(each["clusterName"], {})
+            mine[one["path"]] = {**mine.get(one["path"], {}), **one}
+    return [{"clusterName": name, "clusterOverrides": list(each.values())} for name, each in found.items() if each]
 
 
 def merged(body: Any, patch: Any) -> Any:

@@ -42,7 +42,9 @@ class FakeMember:
         self.manager = manager
         self.namespaces = set(namespaces)
         self.objects: dict[tuple[str, ObjectName], Stored] = {}
-        self.sinks: dict[str, Sink[PartialMetadata]] = {}
+        self.sinks: dict[str, Sink[Any]] = {}
+        self.wholes: dict[str, Callable[[bytes], Any]] = {}
+        """How objects are read of types that are followed whole, for their statuses."""
         self.calls: list[str] = []
         self.deleted_with: list[dict[str, Any]] = []
         self.proven: list[tuple[str, Proof]] = []
@@ -55,8 +57,10 @@ class FakeMember:
         self.rewrites: dict[Path, Any] = {}
         self.others: dict[str, str] = {}
         """What of others is in a namespace."""
+        self.stuck: list[float] | Failure = []
+        """Since when pods have been unschedulable."""
         self._shown: set[tuple[str, ObjectName]] = set()
-        self._delayed: list[tuple[str, str, PartialMetadata]] = []
+        self._delayed: list[tuple[str, str, Any]] = []
         self._versions = itertools.count(2)
         self._uids = itertools.count(1)
 
@@ -201,6 +205,10 @@ class FakeMember:
             return f"is not known to be empty: {failure.message}"
         return self.others.get(namespace, "")
 
+    async def unschedulable(self, namespace: str, selector: str) -> Sequence[float] | Failure:
+        failure = await self._asked("pods", ObjectName(namespace, selector))
+        return failure or (self.stuck if isinstance(self.stuck, Failure) else list(self.stuck))
+
     # --- somebody in the member
 
     def post(self, resource: Resource, name: ObjectName, body: Mapping[str, Any], manager: str = "human") -> Stored:
@@ -226,6 +234,13 @@ class FakeMember:
         stored.entries = [entry for entry in stored.entries if entry.subresource != "status"]
         paths: set[Path] = {("status", field) for field in fields}
         stored.entries.append(Entry("kube-controller-manager", "Update", paths, "status"))
+        self._changed(resource, stored)
+
+    def set_status(self, resource: Resource, name: ObjectName, status: Mapping[str, Any]) -> None:
+        """A controller there writes the whole status."""
+        stored = self.objects[resource.qualified, name]
+        stored.values = {path: value for path, value in stored.values.items() if path[0] != "status"}
+        stored.values.update({("status", field): value for field, value in status.items()})
         self._changed(resource, stored)
 
     def unset(self, resource: Resource, name: ObjectName, path: Path) -> None:
@@ -258,12 +273,21 @@ class FakeMember:
         stored = self.objects.get((resource.qualified, name))
         return None if stored is None else stored.values.get(path)
 
-    def follow(self, resource: Resource, sink: Sink[PartialMetadata]) -> None:
-        """List by the existence of our label, then watch."""
+    def follow(self, resource: Resource, sink: Sink[Any], whole: Callable[[bytes], Any] | None = None) -> None:
+        """List by the existence of our label, then watch; `whole` reads whole objects, for their statuses."""
         self.sinks[resource.qualified] = sink
-        sink.replace(
-            [self.objects[where].metadata() for where in sorted(self._shown) if where[0] == resource.qualified]
-        )
+        self.wholes.pop(resource.qualified, None)
+        if whole is not None:
+            self.wholes[resource.qualified] = whole
+        shown = [self.objects[where] for where in sorted(self._shown) if where[0] == resource.qualified]
+        sink.replace([self._seen(resource.qualified, each) for each in shown])
+
+    def _seen(self, what: str, stored: Stored) -> Any:
+        """As a watch shows it."""
+        whole = self.wholes.get(what)
+        if whole is None:
+            return stored.metadata()
+        return whole(orjson.dumps({**self._content(stored), "metadata": stored.metadata_json()}))
 
     def deliver(self) -> None:
         """Deliver the delayed events to the sinks."""
@@ -381,6 +405,6 @@ class FakeMember:
             return
         kind = ("MODIFIED" if where in self._shown else "ADDED") if labelled else "DELETED"
         (self._shown.add if labelled else self._shown.discard)(where)
-        self._delayed.append((kind, resource.qualified, stored.metadata()))
+        self._delayed.append((kind, resource.qualified, self._seen(resource.qualified, stored)))
         if not self.delay_events:
             self.deliver()

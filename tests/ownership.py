@@ -36,8 +36,12 @@ class Stored:
     values: dict[Path, Any] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     deleting: bool = False
+    generation: int = 0
 
     def metadata(self, api_version: str = "v1") -> PartialMetadata:
+        return decoding.partial(orjson.dumps({"metadata": self.metadata_json(api_version)}))
+
+    def metadata_json(self, api_version: str = "v1") -> dict[str, Any]:
         labels = {path[2]: value for path, value in self.values.items() if path[:2] == LABEL[:2] and len(path) > 2}
         fields = [
             {
@@ -54,7 +58,9 @@ class Stored:
         meta |= {"resourceVersion": str(self.version), "labels": labels, "managedFields": fields}
         if self.deleting:
             meta["deletionTimestamp"] = DELETED_AT
-        return decoding.partial(orjson.dumps({"metadata": meta}))
+        if self.generation:
+            meta["generation"] = self.generation
+        return meta
 
 
 def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

@@ -26,7 +26,9 @@ def files(made: tuple[Piece, ...], options: Options) -> dict[str, str]:
     if not made:
         return {}
     types = {f"{piece.target.qualified}.yaml": piece.text for piece in made}
-    member = rights.member_role(made, options.system_namespace, options.member_account, options.templates)
+    member = rights.member_role(
+        made, options.system_namespace, options.member_account, options.templates, namespaced=bool(options.within)
+    )
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -43,8 +45,8 @@ def files(made: tuple[Piece, ...], options: Options) -> dict[str, str]:
 
 
 def host_rbac(made: tuple[Piece, ...], options: Options) -> str:
-    """The hub's ClusterRoles for these types."""
-    roles = [role for piece in made for role in rights.host_roles(piece, options.templates)]
+    """The hub's roles for these types."""
+    roles = [role for piece in made for role in rights.host_roles(piece, options.templates, within=options.within)]
     return writing.header("The hub's rights on the federated types of this folder.", ()) + writing.dump(roles)
 
 

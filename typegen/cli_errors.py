@@ -46,11 +46,15 @@ class PlainGroup(click.Group):
         return super().resolve_command(ctx, args)
 
 
-def unknown_command(name: str, known: Collection[str], ctx: click.Context) -> click.UsageError:
+class UnknownCommand(click.UsageError):
+    """There is no command of this name."""
+
+
+def unknown_command(name: str, known: Collection[str], ctx: click.Context) -> UnknownCommand:
     """The usage error for a command that does not exist, with the nearest one, or all, in its message."""
     near = difflib.get_close_matches(name, known, n=1)
     after = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}"
-    return click.UsageError(f"no such command {name!r}; {after}", ctx)
+    return UnknownCommand(f"no such command {name!r}; {after}", ctx)
 
 
 def report(error: click.ClickException) -> None:

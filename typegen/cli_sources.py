@@ -51,6 +51,12 @@ _OPTIONS = (
         metavar="NAME",
         help="The controller's service account in members.  [default: kubefed-controller]",
     ),
+    click.option(
+        "--scope",
+        type=click.Choice(["Cluster", "Namespaced"]),
+        default=None,
+        help="The KubeFedConfig's; with Namespaced the controller has rights in the system namespace alone.",
+    ),
     click.option("--templates", default="", metavar="DIR", help="Your own templates, used instead of typegen's."),
     click.option("--config", default="", metavar="FILE", help="Default without SOURCE: typegen.yaml, if there."),
 )
@@ -63,6 +69,7 @@ _DIRECT = (
     "optional",
     "templates",
     "member_account",
+    "scope",
 )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 RBAC_GROUP = "rbac.authorization.k8s.io"
+_SCHEDULED = {("apps", "deployments"), ("apps", "replicasets")}
 _VERBS = ("create", "delete", "get", "list", "patch", "watch")
 
 
@@ -34,7 +35,18 @@ def rules(targets: Iterable[tuple[str, str]], *, escalate: bool = False) -> list
 
 def identity_rules() -> list[dict[str, Any]]:
     """Rules for what is read in every member: kube-system's uid (its identity) and nodes (its region and zones)."""
+    return [*_reading("kube-system"), {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]}]
+
+
+def namespace_rules(namespace: str, targets: Iterable[tuple[str, str]]) -> list[dict[str, Any]]:
+    """What is read there with scope Namespaced: the uid of the federation's own namespace, which is the member's
+    identity, and the pods of what can be scheduled."""
+    scheduled = any(target in _SCHEDULED for target in targets)
     return [
-        {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
-        {"apiGroups": [""], "resources": ["nodes"], "verbs": ["list"]},
+        *_reading(namespace),
+        *([{"apiGroups": [""], "resources": ["pods"], "verbs": ["list"]}] if scheduled else []),
     ]
+
+
+def _reading(namespace: str) -> list[dict[str, Any]]:
+    return [{"apiGroups": [""], "resources": ["namespaces"], "resourceNames": [namespace], "verbs": ["get"]}]

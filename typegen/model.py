@@ -39,7 +39,8 @@ class Options:
     `descriptions` "auto" keeps, shortens or drops them so that the CRD fits kubectl apply's annotation. `templates` is
     a folder whose files replace typegen's own of the same name ("" = none). `aggregate_to` are those of Kubernetes'
     roles view, edit and admin that get rights on the federated type (None = as on the target, see userroles).
-    `member_account` is the controller's service account in members, to which their role is bound.
+    `member_account` is the controller's service account in members, to which their role is bound. `scope` is the
+    KubeFedConfig's: with Namespaced the controller's rights are bound to the system namespace, here and in members.
     """
 
     version: str = ""
@@ -54,6 +55,12 @@ class Options:
     templates: str = ""
     aggregate_to: tuple[str, ...] | None = None
     member_account: str = "kubefed-controller"
+    scope: str = "Cluster"
+
+    @property
+    def within(self) -> str:
+        """The only namespace that the controller has rights in; "" where it has them everywhere."""
+        return self.system_namespace if self.scope == "Namespaced" else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ _OPTIONS = {
     "federatedVersion": "federated_version",
     "systemNamespace": "system_namespace",
     "memberAccount": "member_account",
+    "scope": "scope",
     "aggregateTo": "aggregate_to",
     "descriptions": "descriptions",
     "templates": "templates",

@@ -30,6 +30,14 @@ CORE_CRDS = (
     "crds/scheduling.kubefed.io_replicaschedulingpreferences.yaml",
 )
 """The API's own types; these templates need no values."""
+KUBEFEDS_CRDS = (
+    "crds/core.kubefed.io_clusterpropagatedversions.yaml",
+    "crds/core.kubefed.io_propagatedversions.yaml",
+)
+"""Types that KubeFed wrote for itself: served for its tools and backups, and nothing else."""
+HUB_WORK_CRDS = ("work/work.open-cluster-management.io_manifestworks.yaml",)
+MEMBER_WORK_CRDS = ("work/work.open-cluster-management.io_appliedmanifestworks.yaml",)
+"""Open Cluster Management's types: what a hub with pull clusters serves, and what a member with an agent does."""
 
 
 def render(name: str, /, overlay: str = "", **values: Any) -> str:
@@ -55,6 +63,16 @@ def load(text: str) -> list[Document]:
 def core_crds() -> list[Document]:
     """The CustomResourceDefinitions of core.kubefed.io and scheduling.kubefed.io."""
     return [document for name in CORE_CRDS for document in documents(name)]
+
+
+def kubefeds_crds() -> list[Document]:
+    """The CustomResourceDefinitions of types that only KubeFed used."""
+    return [document for name in KUBEFEDS_CRDS for document in documents(name)]
+
+
+def work_crds(*, hub: bool) -> list[Document]:
+    """The CustomResourceDefinition of ManifestWork, for a hub; else that of AppliedManifestWork, for a member."""
+    return [document for name in (HUB_WORK_CRDS if hub else MEMBER_WORK_CRDS) for document in documents(name)]
 
 
 def names() -> list[str]:

@@ -29,9 +29,10 @@ class Fleet:
 
     def __init__(self) -> None:
         self._directory = Path(tempfile.mkdtemp(prefix="federation-bench-"))
-        self._controller: subprocess.Popen[bytes] | None = None
+        self._controllers: list[subprocess.Popen[bytes]] = []
         self._log: IO[bytes] | None = None
         self.members: tuple[str, ...] = ()
+        self.shards = 1
         self.metrics_url = ""
 
     def __enter__(self) -> Self:
@@ -51,40 +52,52 @@ class Fleet:
         )
 
     def start_controller(self) -> None:
-        """As its users run it: `fedctl controller run`, JSON log to a file; returns when /readyz answers ok."""
-        health, metrics = processes.free_port(set()), processes.free_port(set())
-        self.metrics_url = f"http://127.0.0.1:{metrics}/metrics"
+        """As its users run it: `fedctl controller run`, JSON log to a file; returns when /readyz answers ok.
+
+        With several shards, as many processes, which share them; of these `controller` and `metrics_url` are the first.
+        """
         self._log = (self._directory / "controller.log").open("ab")
-        self._controller = subprocess.Popen(  # noqa: S603 - our own command
-            [
-                FEDCTL,
-                "controller",
-                "run",
-                f"--health-probe-bind-address=127.0.0.1:{health}",
-                f"--metrics-bind-address=127.0.0.1:{metrics}",
-            ],
+        ports = [(processes.free_port(set()), processes.free_port(set())) for _ in range(self.shards)]
+        self.metrics_url = f"http://127.0.0.1:{ports[0][1]}/metrics"
+        for health, metrics in ports:
+            self._controllers.append(self._run(health, metrics, self._log))
+        ends = time.monotonic() + 60
+        for each, (health, _) in zip(self._controllers, ports, strict=True):
+            while not access.reachable(f"http://127.0.0.1:{health}/readyz"):
+                if each.poll() is not None or time.monotonic() > ends:
+                    raise RuntimeError(f"the controller does not become ready:\n{self.log_tail()}")
+                time.sleep(0.1)
+
+    def _run(self, health: int, metrics: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+        command = [
+            str(FEDCTL),
+            "controller",
+            "run",
+            f"--health-probe-bind-address=127.0.0.1:{health}",
+            f"--metrics-bind-address=127.0.0.1:{metrics}",
+        ]
+        if self.shards > 1:
+            command.append(f"--shards={self.shards}")
+        return subprocess.Popen(  # noqa: S603 - our own command
+            command,
             env={**os.environ, "KUBECONFIG": str(self.playground.kubeconfig)},
             stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
+            stdout=log,
+            stderr=log,
             start_new_session=True,
         )
-        ends = time.monotonic() + 60
-        while not access.reachable(f"http://127.0.0.1:{health}/readyz"):
-            if self._controller.poll() is not None or time.monotonic() > ends:
-                raise RuntimeError(f"the controller does not become ready:\n{self.log_tail()}")
-            time.sleep(0.1)
 
     def stop_controller(self) -> None:
-        """SIGTERM, and SIGKILL if it has not ended within 15 s."""
-        if self._controller is not None:
-            self._controller.terminate()
+        """SIGTERM to each, and SIGKILL to those that have not ended within 15 s."""
+        for each in self._controllers:
+            each.terminate()
+        for each in self._controllers:
             try:
-                self._controller.wait(15)
+                each.wait(15)
             except subprocess.TimeoutExpired:
-                self._controller.kill()
-                self._controller.wait()
-            self._controller = None
+                each.kill()
+                each.wait()
+        self._controllers.clear()
         if self._log is not None:
             self._log.close()
             self._log = None
@@ -96,13 +109,17 @@ class Fleet:
     @property
     def runs(self) -> bool:
         """Whether the controller was started."""
-        return self._controller is not None
+        return bool(self._controllers)
+
+    @property
+    def controllers(self) -> list[int]:
+        """The pid of each controller process; they are started before anything is measured."""
+        return [each.pid for each in self._controllers]
 
     @property
     def controller(self) -> int:
-        """The controller's pid."""
-        assert self._controller is not None  # started before anything is measured
-        return self._controller.pid
+        """The controller's pid; of several, the first one's."""
+        return self.controllers[0]
 
     def cluster(self, name: str) -> LocalCluster:
         """One cluster as it is now."""

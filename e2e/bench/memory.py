@@ -58,6 +58,7 @@ async def keep(objects: int, members: int, *, traced: bool) -> dict[str, Any]:
     if traced:
         tracemalloc.start()
     await pipeline.place(objects)
+    pipeline.forget()
     if pipeline.placed() != objects * members:
         raise RuntimeError(f"{pipeline.placed()} of {objects * members} placements were made")
     gc.collect()

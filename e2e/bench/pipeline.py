@@ -1,23 +1,30 @@
-"""The controller's own sinks, stores, planning, lanes and status, without API servers. For `memory`.
+"""The controller's own sinks, stores, planning, lanes and status, without API servers. For `memory` and
+`statuses`.
 
 What a server would answer is made from the request, as the same JSON, and decoded by the same decoders, so that the
-same objects stay in memory as in a controller.
+same objects stay in memory as in a controller. With a type whose statuses are collected, members show objects whole.
 """
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import orjson
 
 from e2e.bench.phases import PAD
+from federation.controllers import collecting
+from federation.controllers.collecting import StatusSink
+from federation.controllers.copies import Copies
 from federation.controllers.events import Events
 from federation.controllers.fanout import Fanout
+from federation.controllers.membertriggers import CopiesSink
 from federation.controllers.ports import HubPort, JoinedPort
+from federation.controllers.push import Pusher
 from federation.controllers.sync import Sync
-from federation.controllers.triggers import CopiesSink, FederatedSink
-from federation.controllers.world import Copies, Member, TypeState, World
+from federation.controllers.triggers import FederatedSink
+from federation.controllers.world import Member, TypeState, World
 from federation.core import sharing
 from federation.kube import decoding
 from federation.kube.members import Written
@@ -47,16 +54,19 @@ STAMP = "2026-01-01T00:00:00Z"
 class Pipeline:
     """One type, so many members, and a controller that has never seen an object."""
 
-    def __init__(self, members: int) -> None:
+    def __init__(self, members: int, enabled: FederatedType = TYPE) -> None:
         self.names = [f"member-{number}" for number in range(members)]
-        self.world = World(settings=Settings(namespaced=True), types={TYPE.name: TypeState(TYPE)})
+        self.world = World(settings=Settings(namespaced=True), types={enabled.name: TypeState(enabled)})
+        self.status_writes = 0
+        self.watches: dict[str, Callable[[bytes], None]] = {}
+        """By member, what takes in an object as its watch shows it."""
         self._queue: KeyQueue[Key] = KeyQueue()
         self._hub = _Hub(self)
         hub = cast("HubPort", self._hub)
         self._sync = Sync(self.world, hub, self._queue, now=lambda: STAMP, events=Events(self.world, hub))
         self._tasks = Tasks()
         fanout = Fanout(self.world, self._sync.changed)
-        self._state = self.world.types[TYPE.name]
+        self._state = self.world.types[enabled.name]
         self.sink = FederatedSink(self._state, self._sync.changed, fanout, self.world)
         self.sink.replace(())
         limit = FleetLimit()
@@ -64,6 +74,7 @@ class Pipeline:
             copies = self._state.copies[name] = Copies()
             sink = CopiesSink(name, MANAGER, self._state, copies, wake=self._sync.changed, fanout=fanout)
             sink.replace(())
+            self.watches[name] = _taking(name, self.world, self._state, copies, sink)
             lane = Lane(
                 name,
                 self._sync.lane_runner(name),
@@ -73,9 +84,8 @@ class Pipeline:
                 flow=lambda key: key.namespace,
                 limit=limit,
             )
-            self.world.members[name] = Member(
-                Cluster(name, ready=True), port=cast("JoinedPort", _Member(sink)), lane=lane
-            )
+            port = cast("JoinedPort", _Member(self.watches[name]))
+            self.world.members[name] = Member(Cluster(name, ready=True), carrier=Pusher(port), port=port, lane=lane)
         self.world.clusters_version += 1
 
     async def place(self, objects: int) -> None:
@@ -84,7 +94,16 @@ class Pipeline:
             for number in range(start, min(start + BATCH, objects)):
                 self._hub.made(f"item-{number}", self.names)
             await self._work()
+
+    def forget(self) -> None:
+        """Drop the hub's objects: what a server keeps is not part of the controller's memory."""
         self._hub.forget()
+
+    async def report(self) -> None:
+        """Report what members' statuses are due now, and work until that is done."""
+        for key in collecting.due(self.world, time.monotonic()):
+            self._queue.add(key)
+        await self._work()
 
     async def _work(self) -> None:
         while len(self._queue) or len(self._tasks):
@@ -104,6 +123,16 @@ class Pipeline:
             for track in self._state.tracks.values()
             for line in track.status.clusters
         )
+
+
+def _taking(name: str, world: World, state: TypeState, copies: Copies, sink: CopiesSink) -> Callable[[bytes], None]:
+    wanted = state.type.collection
+    if wanted is None:
+        return lambda content: sink.upsert(decoding.partial(content))
+    statuses = StatusSink(name, world, state, copies, sink)
+    statuses.replace(())
+    whole = decoding.whole(state.type.target, wanted)
+    return lambda content: statuses.upsert(whole(content))
 
 
 class _Hub:
@@ -150,6 +179,7 @@ class _Hub:
 
     async def set_status(self, _: Resource, name: ObjectName, body: bytes) -> Metadata | Failure:
         """As kube.hub does, by a merge patch."""
+        self._pipeline.status_writes += 1
         status = self._objects[name.name].setdefault("status", {})
         status.update(orjson.loads(body)["status"])
         return self._notify(name.name)
@@ -170,8 +200,8 @@ class _Member:
 
     manager = MANAGER
 
-    def __init__(self, sink: CopiesSink) -> None:
-        self._sink = sink
+    def __init__(self, watch: Callable[[bytes], None]) -> None:
+        self._watch = watch
         self._versions = itertools.count(1000)
 
     async def apply(
@@ -206,5 +236,5 @@ class _Member:
         }
         content = orjson.dumps(answer)
         await asyncio.sleep(0)
-        asyncio.get_running_loop().call_soon(self._sink.upsert, decoding.partial(content))
+        asyncio.get_running_loop().call_soon(self._watch, content)
         return Written(True, decoding.partial(content))

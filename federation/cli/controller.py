@@ -16,6 +16,7 @@ EXAMPLES = """
   fedctl controller run --host-cluster-context host --log-format console
   fedctl controller run --host-cluster-context host --log-file controller.log
   fedctl controller run --metrics-bind-address 127.0.0.1:0 --log-level debug
+  fedctl controller run --shards 3                    # one of several that share the clusters
   fedctl controller run                               # in a pod: with the pod's own service account
 """
 
@@ -38,11 +39,15 @@ EXAMPLES = """
     metavar="HOST:PORT",
     help="/livez and /readyz; 0: nowhere.",
 )
-@click.option("--log-file", default="", metavar="PATH", help="Append the log to this file; default: stderr.")
-@click.option("--log-format", type=click.Choice(["json", "console"]), default="json", show_default=True)
 @click.option(
-    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info", show_default=True
+    "--shards",
+    type=options.SHARDS,
+    default=1,
+    show_default=True,
+    metavar="NUMBER",
+    help="Into how many shards the clusters are divided; the same for all controllers of the hub (docs/shards.md).",
 )
+@options.log
 def run(
     *,
     kubeconfig: str | None,
@@ -50,6 +55,7 @@ def run(
     kubefed_namespace: str,
     metrics_bind_address: str,
     health_probe_bind_address: str,
+    shards: int,
     log_file: str,
     log_format: str,
     log_level: str,
@@ -57,7 +63,7 @@ def run(
     """Run the controller until SIGTERM or Ctrl-C."""
     from federation import app  # noqa: PLC0415
 
-    with _logging_to(log_file):
+    with logging_to(log_file):
         code = app.main(
             app.Options(
                 kubeconfig=kubeconfig,
@@ -67,6 +73,7 @@ def run(
                 health_address=health_probe_bind_address,
                 log_format=log_format,
                 log_level=log_level,
+                shards=shards,
             )
         )
     if code and log_file:
@@ -75,7 +82,7 @@ def run(
 
 
 @contextlib.contextmanager
-def _logging_to(path: str) -> Iterator[None]:
+def logging_to(path: str) -> Iterator[None]:
     """Everything that would go to stderr goes to the end of this file instead: the log, and what a crash prints."""
     if not path:
         yield

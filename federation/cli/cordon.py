@@ -1,5 +1,7 @@
 """`fedctl cordon`: nothing is created, changed or removed in these members until `fedctl uncordon`."""
 
+from collections.abc import Mapping
+
 import click
 
 from federation.cli import completing, options
@@ -25,17 +27,19 @@ def command(*, names: tuple[str, ...], reason: str, host: Host, dry_run: str) ->
     Nothing is moved away: placements stay as they are. It is annotation kubefed.io/cordon of the KubeFedCluster, so
     that git can have it, too.
     """
-    options.run(annotate(host, names, " ".join(reason.split()) or "true", dry_run=dry_run))
+    from federation.model.marks import CORDON_ANNOTATION  # noqa: PLC0415
+
+    mark = {CORDON_ANNOTATION: " ".join(reason.split()) or "true"}
+    options.run(annotate(host, names, mark, dry_run=dry_run))
     done = "would be cordoned (dry run)" if dry_run else "cordoned"
     for name in dict.fromkeys(names):
         options.report(f"cluster {name} {done}")
 
 
-async def annotate(host: Host, names: tuple[str, ...], value: str | None, *, dry_run: str) -> None:
-    """Set the annotation of every one of these clusters (None removes it), or of none where one does not exist."""
+async def annotate(host: Host, names: tuple[str, ...], mark: Mapping[str, str | None], *, dry_run: str) -> None:
+    """Set annotations of every one of these clusters (None removes one), or of none where one does not exist."""
     from federation.joining import lookups  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
-    from federation.model.marks import CORDON_ANNOTATION  # noqa: PLC0415
     from federation.model.resources import KUBEFED_CLUSTERS  # noqa: PLC0415
 
     async with Contexts(host.kubeconfig) as contexts:
@@ -43,7 +47,6 @@ async def annotate(host: Host, names: tuple[str, ...], value: str | None, *, dry
         for name in names:
             await lookups.one(connection, KUBEFED_CLUSTERS, host.namespace, name)
         for name in dict.fromkeys(names) if dry_run != "client" else ():
-            mark = {CORDON_ANNOTATION: value}
             await lookups.annotate(
                 connection, KUBEFED_CLUSTERS, host.namespace, name, mark, dry_run=dry_run == "server"
             )

@@ -71,23 +71,23 @@ async def _disable(
             )
             for each in found:
                 if not each.crd:
-                    options.report(disabling.absent(connection, host.namespace, each))
+                    options.progress(disabling.absent(connection, host.namespace, each))
                     continue
                 if delete_crd:
                     await disabling.refuse_objects(connection, each.name, each.crd)
                 also = f" and customresourcedefinition {each.crd}" if delete_crd else ""
-                options.report(f"{connection.name}: federatedtypeconfig {each.name}{also} would be deleted (dry run)")
+                options.progress(f"{connection.name}: federatedtypeconfig {each.name}{also} would be deleted (dry run)")
             return 0
         done = await disabling.disable(
             contexts,
             connection,
             host.namespace,
             names,
-            options.report,
+            options.progress,
             delete_crd=delete_crd,
             left=disabling.Left(*left),
             timeout=timeout,
         )
     for name in done.types:
-        options.report(f"{name} is no longer federated")
+        options.progress(f"{name} is no longer federated")
     return rolling.report(done.members)

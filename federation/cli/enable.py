@@ -133,14 +133,17 @@ async def _enable(host: Host, requests: Sequence["Request"], dry_run: str, outpu
             for generated in made:
                 for caution in generated.cautions:
                     options.report(f"warning: {generated.target.qualified}: {caution}")
-            _show([each for generated in made for each in enabling.manifests(generated)], connection.name, output)
+            bound = await enabling.within(connection, host.namespace)
+            _show(
+                [each for generated in made for each in enabling.manifests(generated, bound)], connection.name, output
+            )
             return 0
         if dry_run:
-            done = await enabling.rehearse(contexts, connection, host.namespace, requests, options.report)
+            done = await enabling.rehearse(contexts, connection, host.namespace, requests, options.progress)
             return rolling.report(done.members)
-        done = await enabling.enable(contexts, connection, host.namespace, requests, options.report)
+        done = await enabling.enable(contexts, connection, host.namespace, requests, options.progress)
     for each in done.types:
-        options.report(f"{each.target.qualified} is federated as {each.federated.kind} ({each.federated.qualified})")
+        options.progress(f"{each.target.qualified} is federated as {each.federated.kind} ({each.federated.qualified})")
     return rolling.report(done.members)
 
 
@@ -153,4 +156,4 @@ def _show(manifests: list[dict[str, Any]], host: str, output: str | None) -> Non
         return
     for manifest in manifests:
         label = applying.label(applying.resource_of(manifest), applying.name_of(manifest))
-        options.report(f"{host}: {label} (dry run)")
+        options.progress(f"{host}: {label} (dry run)")

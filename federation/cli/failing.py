@@ -9,8 +9,13 @@ import traceback
 import click
 
 from federation.cli.verbs import TRACEBACKS
+from typegen import cli_errors
 
 FAILED, USAGE, PARTIAL, INTERRUPTED = 1, 2, 3, 130
+KUBEFEDCTL = "kubefedctl"
+"""The name by which scripts that were written for KubeFed may call fedctl."""
+_NO_SUCH_FLAG, _FATAL = 1, 255
+"""kubefedctl's exit codes: it does not understand a flag or has no such command, and everything else."""
 
 
 class Partly(click.ClickException):
@@ -20,7 +25,25 @@ class Partly(click.ClickException):
 
 
 def report(error: BaseException, *, name: str, verbose: int) -> int:
-    """Print the error, with its traceback only if -v asks for it; the exit code."""
+    """Print the error, with its traceback only if -v asks for it; the exit code, as kubefedctl's if that is `name`."""
+    if name == KUBEFEDCTL and isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message())
+        return 0
+    code = _report(error, name=name, verbose=verbose)
+    return _kubefedctls(error, code) if name == KUBEFEDCTL else code
+
+
+def _kubefedctls(error: BaseException, code: int) -> int:
+    if code in {0, PARTIAL, INTERRUPTED}:
+        return code
+    if isinstance(error, click.BadParameter):
+        understood = not isinstance(error.param, click.Option) or error.param.name == "output"
+    else:
+        understood = not isinstance(error, click.NoSuchOption | click.BadOptionUsage | cli_errors.UnknownCommand)
+    return _FATAL if understood else _NO_SUCH_FLAG
+
+
+def _report(error: BaseException, *, name: str, verbose: int) -> int:
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, KeyboardInterrupt | click.Abort):

@@ -102,15 +102,14 @@ def _files(
 ) -> int:
     from federation.cli import offline, printing  # noqa: PLC0415
 
-    if kind or rest["namespace"]:
-        raise click.UsageError("with -f everything comes from the files: leave out KIND, NAME and -n")
-    given = {"--contents": rest["contents"], "--skip-api-resources": rest["skip"]}
+    if kind:
+        raise click.UsageError("with -f everything comes from the files: leave out KIND and NAME")
+    given = {"--namespace": rest["namespace"], "--contents": rest["contents"], "--skip-api-resources": rest["skip"]}
     options.ignored(given, "with -f: everything is in the files")
     made = offline.federate(files, types, wish, enable=rest["enable_type"], namespace=rest["host"].namespace)
     for line in made.remarks:
         options.report(line)
-    if not rest["dry_run"] or output:
-        printing.emit(made.documents, output or "yaml")
+    printing.emit(made.documents, output or "yaml")
     return 0
 
 

@@ -1,14 +1,14 @@
 """`fedctl get`: list clusters, types and federated objects of the host."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from federation.cli import completing, options
-from federation.cli.options import Host
+from federation.cli import completing, controllers, listing, options, registrations
+from federation.cli.listing import Item, Table, View
+from federation.cli.options import Function, Host
 from federation.cli.verbs import LazyGroup, Verb
 
 if TYPE_CHECKING:
@@ -16,38 +16,26 @@ if TYPE_CHECKING:
     from federation.kube.connection import Connection
     from federation.model.federated import FederatedType
     from federation.model.resources import Resource
+    from federation.seeing.watching import Watching
 
-Function = Callable[..., Any]
 Object = dict[str, Any]
+_ALL = "everything is as it should be"
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What to list and how to show it."""
-
-    selector: str
-    output: str | None
-    headers: bool
-
-    @property
-    def wide(self) -> bool:
-        """Whether the table has all columns."""
-        return self.output == "wide"
-
-
-def _listing(function: Function) -> Function:
-    def wrapped(*, selector: str, output: str | None, no_headers: bool, **rest: Any) -> Any:
-        return function(view=View(selector, output, not no_headers), **rest)
-
-    wrapped.__doc__ = function.__doc__
+def _namespaced(function: Function) -> Function:
+    """Add -n and -A."""
     for add in (
-        options.host,
-        click.option("-l", "--selector", default="", metavar="SELECTOR", help="Label selector, as kubectl's."),
-        options.output("wide", "json", "yaml", "name"),
-        options.switch("--no-headers", text="Leave out the first line."),
+        options.switch("-A", "--all-namespaces", text="Every namespace."),
+        click.option(
+            "-n",
+            "--namespace",
+            metavar="NAME",
+            shell_complete=completing.namespaces,
+            help="Default: the context's namespace, else default.",
+        ),
     ):
-        wrapped = add(wrapped)
-    return wrapped
+        function = add(function)
+    return function
 
 
 @click.command(
@@ -56,13 +44,15 @@ def _listing(function: Function) -> Function:
     examples="""
   fedctl get clusters
   fedctl get clusters -l region=eu -o wide
+  fedctl get clusters --not-ready -w                  # what goes, and comes back
+  fedctl get clusters -o jsonpath={.items[*].metadata.name}
   fedctl get clusters east -o yaml
 """,
 )
 @click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=completing.clusters)
-@_listing
+@listing.flags
 def clusters(*, names: tuple[str, ...], host: Host, view: View) -> None:
-    """List the members."""
+    """List the members; where some are in pull mode, with each one's mode and how long ago its agent was heard."""
     from federation.model.resources import KUBEFED_CLUSTERS  # noqa: PLC0415
 
     options.run(_named(host, view, KUBEFED_CLUSTERS, names))
@@ -78,12 +68,31 @@ def clusters(*, names: tuple[str, ...], host: Host, view: View) -> None:
 """,
 )
 @click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=completing.types)
-@_listing
+@listing.flags
 def types(*, names: tuple[str, ...], host: Host, view: View) -> None:
     """List the enabled types."""
     from federation.model.resources import TYPE_CONFIGS  # noqa: PLC0415
 
     options.run(_named(host, view, TYPE_CONFIGS, names))
+
+
+@click.command(
+    "preferences",
+    cls=Verb,
+    examples="""
+  fedctl get preferences -n shop
+  fedctl get preferences -A -o wide                   # what each cluster has, and why
+  fedctl get preferences web -n shop -o yaml
+""",
+)
+@click.argument("names", nargs=-1, metavar="[NAME...]")
+@_namespaced
+@listing.flags
+def preferences(*, names: tuple[str, ...], namespace: str | None, all_namespaces: bool, host: Host, view: View) -> None:
+    """List ReplicaSchedulingPreferences: how replicas are spread over the members."""
+    if all_namespaces and (names or namespace):
+        raise click.UsageError("-A cannot be used with names or -n")
+    options.run(_preferences(host, view, names, namespace=None if all_namespaces else namespace or ""))
 
 
 @click.command(
@@ -93,21 +102,19 @@ def types(*, names: tuple[str, ...], host: Host, view: View) -> None:
   fedctl get federated -n shop                        # of every enabled type
   fedctl get federated deploy -A -o wide
   fedctl get federated configmaps settings -n shop -o yaml
+  fedctl get federated -A --not-ready -o custom-columns=NAME:.metadata.name,GENERATION:.metadata.generation
 """,
 )
 @click.argument("kind", required=False, shell_complete=completing.types)
-@click.argument("names", nargs=-1, metavar="[NAME...]")
-@click.option("-n", "--namespace", metavar="NAME", help="Default: the context's namespace, else default.")
-@options.switch("--all-namespaces", text="Every namespace; -A for short.")
-@click.option("-A", "everywhere", is_flag=True, hidden=True)
-@_listing
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=completing.objects)
+@_namespaced
+@listing.flags
 def federated(
     *,
     kind: str | None,
     names: tuple[str, ...],
     namespace: str | None,
     all_namespaces: bool,
-    everywhere: bool,
     host: Host,
     view: View,
 ) -> None:
@@ -115,51 +122,70 @@ def federated(
 
     KIND is any name of the target or of its federated type: kind, plural, short name or plural.group.
     """
-    wide = all_namespaces or everywhere
-    if wide and (names or namespace):
+    if all_namespaces and (names or namespace):
         raise click.UsageError("-A cannot be used with names or -n")
-    options.run(_federated(host, view, kind, names, namespace=None if wide else namespace or ""))
+    options.run(_federated(host, view, kind, names, namespace=None if all_namespaces else namespace or ""))
 
 
 async def _named(host: Host, view: View, resource: "Resource", names: Sequence[str]) -> None:
-    from federation.cli import rows, silence  # noqa: PLC0415
-    from federation.joining import fleet, heartbeat  # noqa: PLC0415
+    from federation.cli import silence  # noqa: PLC0415
+    from federation.joining import fleet, heartbeat, requests  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
     from federation.model.resources import KUBEFED_CLUSTERS  # noqa: PLC0415
+    from federation.seeing.watching import Watching  # noqa: PLC0415
 
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
-        found = await _objects(connection, resource, host.namespace, names, view)
-        now = heartbeat.now(connection)
+        watching = Watching(connection, resource, host.namespace, view.selector)
+        found = await _objects(watching, names)
         if not found:
             await fleet.expect_namespace(connection, host.namespace)
-        limit, stale = 0.0, False
-        if resource.plural == "kubefedclusters":
+        if resource == KUBEFED_CLUSTERS:
             limit = await heartbeat.limit(connection, host.namespace)
-            await silence.warn(connection, host.namespace, found)
-        elif found:
-            members = await fleet.listing(connection, KUBEFED_CLUSTERS, host.namespace)
-            stale = await silence.warn(connection, host.namespace, members)
-    header: Sequence[str]
-    if limit:
-        header = _with_probed(rows.CLUSTERS_WIDE if view.wide else rows.CLUSTERS, "PROBED")
-        table = [_cluster(each, now, limit, wide=view.wide) for each in found]
-        empty = "no clusters have joined; next: fedctl join NAME"
-    else:
-        header = rows.TYPES_WIDE if view.wide else rows.TYPES
-        table = [rows.type_config(each, now, wide=view.wide, stale=stale) for each in found]
-        empty = "no types are enabled; next: fedctl enable TYPE"
-    _show([(resource, each) for each in found], view, header, table, single=len(names) == 1, empty=empty)
+            led = not await silence.warn(connection, host.namespace, found)
+            pulled = any(fleet.member(each).pulls for each in found)
+            beats = await requests.heartbeats(connection) if pulled else None
+            table = _clusters(connection, view, limit, beats, led=led)
+        else:
+            stale = False
+            if found:
+                members = await fleet.listing(connection, KUBEFED_CLUSTERS, host.namespace)
+                stale = await silence.warn(connection, host.namespace, members)
+            table = _types(connection, view, stale=stale)
+        items = [Item(resource, each) for each in found]
+        widths = listing.show(items, view, table, named=bool(names), single=len(names) == 1)
+        if view.watch:
+            await listing.follow([(watching, "")], names, view, table, widths)
 
 
-def _cluster(found: Object, now: dt.datetime, limit: float, *, wide: bool) -> Sequence[str]:
-    """A cluster's row; READY is Unknown when the last probe is older than a running controller would let it get."""
+def _clusters(
+    connection: "Connection", view: View, limit: float, beats: Mapping[str, str] | None, *, led: bool
+) -> Table:
+    """The table of members. READY is Unknown if nobody leads, or the last probe is older than a leader lets it be.
+
+    `beats` are the heartbeats of those in pull mode, where there are any: then each has its mode, too.
+    """
     from federation.cli import rows  # noqa: PLC0415
-    from federation.joining import heartbeat  # noqa: PLC0415
+    from federation.joining import fleet, heartbeat  # noqa: PLC0415
 
-    last = heartbeat.probed(found)
-    stale = last is not None and (now - last).total_seconds() > limit
-    return _with_probed(rows.cluster(found, now, wide=wide, stale=stale), rows.probed(found, now))
+    def with_mode(cells: Sequence[str], item: Item, now: dt.datetime) -> Sequence[str]:
+        if beats is None:
+            return cells
+        pulls = fleet.member(item.found).pulls
+        heard = rows.age(beats.get(str(item.found["metadata"]["name"]), ""), now) if pulls else ""
+        return (*cells[:3], "Pull" if pulls else "Push", heard or "<none>", *cells[3:])
+
+    def row(item: Item) -> Sequence[str]:
+        now, last = heartbeat.now(connection), heartbeat.probed(item.found)
+        stale = last is not None and (not led or (now - last).total_seconds() > limit)
+        cells = rows.cluster(item.found, now, wide=view.wide, stale=stale)
+        return with_mode(_with_probed(cells, rows.probed(item.found, now)), item, now)
+
+    header = _with_probed(rows.CLUSTERS_WIDE if view.wide else rows.CLUSTERS, "PROBED")
+    if beats is not None:
+        header = (*header[:3], "MODE", "HEARTBEAT", *header[3:])
+    empty = _ALL if view.not_ready else "no clusters have joined; next: fedctl join NAME"
+    return Table(header, row, lambda item: row(item)[1].partition(",")[0] == "True", empty)
 
 
 def _with_probed(cells: Sequence[str], probed: str) -> Sequence[str]:
@@ -167,42 +193,115 @@ def _with_probed(cells: Sequence[str], probed: str) -> Sequence[str]:
     return (*cells[:2], probed, *cells[2:])
 
 
+def _types(connection: "Connection", view: View, *, stale: bool) -> Table:
+    from federation.cli import rows  # noqa: PLC0415
+    from federation.joining import heartbeat  # noqa: PLC0415
+
+    def row(item: Item) -> Sequence[str]:
+        return rows.type_config(item.found, heartbeat.now(connection), wide=view.wide, stale=stale)
+
+    header = rows.TYPES_WIDE if view.wide else rows.TYPES
+    empty = _ALL if view.not_ready else "no types are enabled; next: fedctl enable TYPE"
+    return Table(header, row, lambda item: rows.is_type_ready(item.found, stale=stale), empty)
+
+
 async def _federated(host: Host, view: View, kind: str | None, names: Sequence[str], *, namespace: str | None) -> None:
-    from federation.cli import rows, silence  # noqa: PLC0415
-    from federation.joining import fleet, heartbeat, kinds  # noqa: PLC0415
+    from federation.cli import silence  # noqa: PLC0415
+    from federation.joining import fleet, kinds  # noqa: PLC0415
     from federation.joining.contexts import Contexts  # noqa: PLC0415
-    from federation.model.errors import ApiFailure  # noqa: PLC0415
-    from federation.model.failures import FailureKind  # noqa: PLC0415
 
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
         known = await fleet.read(connection, host.namespace)
-        now = heartbeat.now(connection)
         chosen: Sequence[FederatedType] = known.types
         if kind:
             chosen = [kinds.resolve(known.types, await kinds.served(connection), kind)]
         where = _where(contexts, host, namespace)
-        found: list[tuple[FederatedType, Object]] = []
-        for each in chosen:
-            at = where if each.federated.namespaced else ""
-            try:
-                found += [(each, one) for one in await _objects(connection, each.federated, at, names, view)]
-            except ApiFailure as error:
-                if error.failure.kind is not FailureKind.TYPE_MISSING:
-                    raise
-                options.report(
-                    f"warning: {connection.name}: {each.federated.qualified} is not served: its CRD is missing; "
-                    f"next: fedctl enable {each.name}"
-                )
-        if found:
+        items, watched = await _of_types(connection, chosen, where, names, view)
+        if items:
             await silence.warn(connection, host.namespace, known.clusters)
+        table = _objects_table(connection, view, where)
+        widths = listing.show(items, view, table, named=bool(names), single=len(names) == 1)
+        if view.watch:
+            await listing.follow(watched, names, view, table, widths)
+
+
+async def _of_types(
+    connection: "Connection", chosen: "Sequence[FederatedType]", where: str, names: Sequence[str], view: View
+) -> "tuple[list[Item], list[tuple[Watching, str]]]":
+    """The federated objects of these types, and what is watched of them. A type whose CRD is missing is warned of."""
+    from federation.model.errors import ApiFailure  # noqa: PLC0415
+    from federation.model.failures import FailureKind  # noqa: PLC0415
+    from federation.seeing.watching import Watching  # noqa: PLC0415
+
+    items: list[Item] = []
+    watched: list[tuple[Watching, str]] = []
+    for each in chosen:
+        watching = Watching(connection, each.federated, where if each.federated.namespaced else "", view.selector)
+        try:
+            items += [Item(each.federated, found, each.name) for found in await _objects(watching, names)]
+            watched.append((watching, each.name))
+        except ApiFailure as error:
+            if error.failure.kind is not FailureKind.TYPE_MISSING:
+                raise
+            options.report(
+                f"warning: {connection.name}: {each.federated.qualified} is not served: its CRD is missing; "
+                f"next: fedctl enable {each.name}"
+            )
+    return items, watched
+
+
+def _objects_table(connection: "Connection", view: View, where: str) -> Table:
+    from federation.cli import rows  # noqa: PLC0415
+    from federation.joining import heartbeat  # noqa: PLC0415
+
+    def row(item: Item) -> Sequence[str]:
+        cells = rows.federated(item.found, item.type, heartbeat.now(connection), wide=view.wide)
+        return cells if where else (item.order[0], *cells)
+
     header: Sequence[str] = rows.FEDERATED_WIDE if view.wide else rows.FEDERATED
-    table: list[tuple[str, ...]] = [rows.federated(one, each.name, now, wide=view.wide) for each, one in found]
-    if not where:
-        header = ("NAMESPACE", *header)
-        table = [(one["metadata"].get("namespace", ""), *row) for (_, one), row in zip(found, table, strict=True)]
     empty = f"no federated objects in namespace {where}" if where else "no federated objects"
-    _show([(each.federated, one) for each, one in found], view, header, table, single=len(names) == 1, empty=empty)
+    return Table(
+        header if where else ("NAMESPACE", *header),
+        row,
+        lambda item: rows.is_federated_ready(item.found),
+        _ALL if view.not_ready else empty,
+    )
+
+
+async def _preferences(host: Host, view: View, names: Sequence[str], *, namespace: str | None) -> None:
+    from federation.cli import rows, silence  # noqa: PLC0415
+    from federation.joining import fleet, heartbeat  # noqa: PLC0415
+    from federation.joining.contexts import Contexts  # noqa: PLC0415
+    from federation.model.conditions import ConditionType  # noqa: PLC0415
+    from federation.model.resources import KUBEFED_CLUSTERS, PREFERENCES  # noqa: PLC0415
+    from federation.seeing.watching import Watching  # noqa: PLC0415
+
+    async with Contexts(host.kubeconfig) as contexts:
+        connection = await contexts.open(host.context)
+        where = _where(contexts, host, namespace)
+        watching = Watching(connection, PREFERENCES, where, view.selector)
+        found = await _objects(watching, names)
+        if found:
+            members = await fleet.listing(connection, KUBEFED_CLUSTERS, host.namespace)
+            await silence.warn(connection, host.namespace, members)
+
+        def row(item: Item) -> Sequence[str]:
+            cells = rows.preference(item.found, heartbeat.now(connection), wide=view.wide)
+            return cells if where else (item.order[0], *cells)
+
+        header: Sequence[str] = rows.PREFERENCES_WIDE if view.wide else rows.PREFERENCES
+        empty = f"no preferences in namespace {where}" if where else "no preferences"
+        table = Table(
+            header if where else ("NAMESPACE", *header),
+            row,
+            lambda item: rows.condition(item.found, ConditionType.READY).get("status") == "True",
+            _ALL if view.not_ready else empty,
+        )
+        items = [Item(PREFERENCES, each) for each in found]
+        widths = listing.show(items, view, table, named=bool(names), single=len(names) == 1)
+        if view.watch:
+            await listing.follow([(watching, "")], names, view, table, widths)
 
 
 def _where(contexts: "Contexts", host: Host, namespace: str | None) -> str:
@@ -212,48 +311,27 @@ def _where(contexts: "Contexts", host: Host, namespace: str | None) -> str:
     return namespace or contexts.namespace(host.context)
 
 
-async def _objects(
-    connection: "Connection", resource: "Resource", namespace: str, names: Sequence[str], view: View
-) -> list[Object]:
-    from federation.joining import fleet, lookups  # noqa: PLC0415
+async def _objects(watching: "Watching", names: Sequence[str]) -> list[Object]:
+    """The objects of a collection, or those that are named. What is shown of it counts as known to the watch."""
+    from federation.joining import lookups  # noqa: PLC0415
 
-    if not names:
-        return [
-            {"apiVersion": resource.api_version, "kind": resource.kind} | each
-            for each in await fleet.listing(connection, resource, namespace, selector=view.selector)
-        ]
-    return [await lookups.one(connection, resource, namespace, name) for name in names]
-
-
-def _show(
-    found: Sequence[tuple["Resource", Mapping[str, Any]]],
-    view: View,
-    header: Sequence[str],
-    table: Sequence[Sequence[str]],
-    *,
-    single: bool,
-    empty: str,
-) -> None:
-    from federation.cli import printing  # noqa: PLC0415
-
-    if view.output in ("json", "yaml"):
-        printing.emit([printing.readable(each) for _, each in found], view.output, single=single)
-    elif view.output == "name":
-        for resource, each in found:
-            click.echo(f"{resource.kind.lower()}.{resource.group}/{each['metadata']['name']}")
-    elif found:
-        printing.table(header, table, headers=view.headers)
+    if names:
+        found = [await lookups.one(watching.connection, watching.resource, watching.namespace, name) for name in names]
     else:
-        options.report(empty)
+        found = await watching.read()
+    for each in found:
+        watching.passed(each)
+    return found
 
 
 command = LazyGroup(
     name="get",
-    commands=[clusters, types, federated],
-    help="List clusters, types or federated objects.",
+    commands=[clusters, types, federated, preferences, controllers.command, registrations.command],
+    help="List clusters, types, federated objects, scheduling preferences, controllers or registrations.",
     examples="""
   fedctl get clusters
   fedctl get types
   fedctl get federated -A
+  fedctl get controllers
 """,
 )

@@ -1,8 +1,9 @@
 """Flags as Go's programs accept them (kubefedctl, kubectl), rewritten for click.
 
 `--name value`, `--name=value`, `-n value`, `-n=value`, `-nvalue` and, for flags that need no value, `-ct`, `--flag`,
-`--flag=false`; `_` in a name is `-`; flags may stand before the verb. Click reads some of these otherwise (`-n=shop` is
-the namespace `=shop`), so every command line is rewritten with `--name=value` before click gets it.
+`--flag=false`; `_` in a name is `-`; a long name may have one dash (`-kubeconfig=FILE`, as in Go's own package); flags
+may stand before the verb. Click reads some of these otherwise (`-n=shop` is the namespace `=shop`), so every command
+line is rewritten with `--name=value` before click gets it.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ KLOG: Mapping[str, str | None] = {
     "--log-dir": None,
     "--log-file": None,
     "--log-file-max-size": None,
+    "--log-flush-frequency": None,
     "--logtostderr": "true",
     "--one-output": "true",
     "--skip-headers": "true",
@@ -27,6 +29,22 @@ KLOG: Mapping[str, str | None] = {
 }
 """Flags of the logging library in kubefedctl, each with its value when none is given (None: it needs one)."""
 
+_VALUED = frozenset(
+    f"--{name}"
+    for name in (
+        "cluster-context",
+        "federated-group",
+        "federated-version",
+        "filename",
+        "host-cluster-name",
+        "namespace",
+        "output",
+        "secret-name",
+        "skip-api-resources",
+        "version",
+    )
+)
+"""More flags of kubefedctl whose value may be the next word: by these, one with one dash before the verb is found."""
 _GLOBAL = frozenset({"--kubeconfig", "--host-cluster-context", "--context", "--kubefed-namespace"}) | {
     name for name, bare in KLOG.items() if bare is None
 }
@@ -110,6 +128,11 @@ class _Rewriter:
             self._made.flags.append(name if value is None else f"{name}={value}")
 
     def _short(self, word: str) -> None:
+        name, equals, value = word[1:].partition("=")
+        long = _normal(f"--{name}")
+        if len(name) > 1 and (long in self._known or long in KLOG):
+            self._long(long, value if equals else None)
+            return
         letters = word[1:]
         while letters:
             name, letters = f"-{letters[0]}", letters[1:]
@@ -158,6 +181,12 @@ def _normal(name: str) -> str:
     return f"--{name[2:].replace('_', '-')}"
 
 
+def _with_one_dash(word: str) -> str:
+    """The name of a long flag that is written with one dash; the word as it is where it is none that has a value."""
+    long = _normal(f"-{word}")
+    return long if len(word) > 2 and (long in _GLOBAL or long in _VALUED) else word
+
+
 def verb_first(arguments: Sequence[str], verbs: Collection[str]) -> list[str]:
     """The line with the verb moved before the flags that stand before it: they are the verb's, as in cobra.
 
@@ -174,8 +203,8 @@ def verb_first(arguments: Sequence[str], verbs: Collection[str]) -> list[str]:
         if word in ("-h", "--help") or (word == "--version" and (not rest or rest[0] in verbs)):
             break
         before.append(word)
-        name = _normal(word) if word.startswith("--") else word
-        alone = "=" in word or KLOG.get(name) is not None or (not word.startswith("--") and len(word) > 2)
+        name = _normal(word) if word.startswith("--") else _with_one_dash(word)
+        alone = "=" in word or KLOG.get(name) is not None or (not name.startswith("--") and len(word) > 2)
         if word == "-v" or name in ("--v", "--verbose"):
             alone = not (rest and rest[0].isdecimal())
         if not alone and rest and (name in _GLOBAL or (rest[0] not in verbs and not rest[0].startswith("-"))):

@@ -9,9 +9,12 @@ import click
 
 from federation.cli import completing
 from federation.cli.goflags import GoFlag
+from federation.cli.verbs import as_kubefedctl
 from federation.model.errors import Invalid
 
 SYSTEM_NAMESPACE = "kube-federation-system"
+SHARDS = click.IntRange(1, 16)
+"""core.shards.MOST: help does without that module."""
 
 Function = Callable[..., Any]
 
@@ -102,6 +105,18 @@ def dry_run(function: Function) -> Function:
     )(function)
 
 
+def log(function: Function) -> Function:
+    """Where the log of a process that runs on goes, and what is in it."""
+    levels = click.Choice(["debug", "info", "warning", "error"])
+    for add in (
+        click.option("--log-level", type=levels, default="info", show_default=True),
+        click.option("--log-format", type=click.Choice(["json", "console"]), default="json", show_default=True),
+        click.option("--log-file", default="", metavar="PATH", help="Append the log to this file; default: stderr."),
+    ):
+        function = add(function)
+    return function
+
+
 def switch(*names: str, default: bool = False, text: str) -> Callable[[Function], Function]:
     """A boolean flag in Go's manner."""
     return click.option(
@@ -146,6 +161,11 @@ def ignored(given: Mapping[str, object], why: str) -> None:
     """Report which of these flags have no effect here; kubefedctl accepts them, so they are no error."""
     if names := [name for name, value in given.items() if value]:
         report(f"note: {', '.join(names)}: no effect {why}")
+
+
+def progress(line: str) -> None:
+    """What was done, where kubefedctl prints it as its output: on stderr, on stdout where that is the name."""
+    click.echo(line, err=not as_kubefedctl() or line.startswith(("warning: ", "note: ")))
 
 
 def report(line: str) -> None:

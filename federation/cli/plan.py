@@ -1,7 +1,6 @@
 """`fedctl plan`: what a change of the hub would do in every member, before it is applied."""
 
 import pathlib
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,12 +11,14 @@ from federation.cli.verbs import State, Verb
 
 if TYPE_CHECKING:
     from federation.preview.making import How, Made
+    from federation.preview.saved import Sources
     from federation.preview.wishes import Given
 
 EXAMPLES = """
   fedctl plan -f apps/                                # folders with all that is below
   fedctl plan -f web.yaml --delete
-  kustomize build overlays/prod | fedctl plan -f - -o summary
+  fedctl plan -k overlays/prod                        # as kustomize builds it
+  kustomize build --enable-helm . | fedctl plan -f - -o summary
   fedctl plan -f apps/ --out change.plan              # then: fedctl apply --plan change.plan
 """
 NOTHING, CHANGES, REFUSED = 0, 1, 3
@@ -38,9 +39,8 @@ def how(function: Function) -> Function:
 
 
 @click.command("plan", cls=Verb, examples=EXAMPLES)
-@click.option(
-    "-f", "--filename", "files", multiple=True, required=True, metavar="PATH", help="Files or folders; - is stdin."
-)
+@click.option("-f", "--filename", "files", multiple=True, metavar="PATH", help="Files or folders; - is stdin.")
+@click.option("-k", "--kustomize", "kustomization", default="", metavar="DIR", help="What kustomize makes of a folder.")
 @click.option("-R", "--recursive", is_flag=True, help="Accepted as by kubectl: folders are always read so.")
 @click.option("-n", "--namespace", default="", metavar="NAME", help="Default: the context's namespace, else default.")
 @click.option("--delete", is_flag=True, help="Plan the deletion of these objects at the hub.")
@@ -52,6 +52,7 @@ def how(function: Function) -> Function:
 def command(
     *,
     files: tuple[str, ...],
+    kustomization: str,
     namespace: str,
     delete: bool,
     values: bool,
@@ -67,15 +68,20 @@ def command(
 
     The hub and each member check the change by dry runs: what is created, changed, adopted, recreated, deleted and
     refused there, in the member's own words. Of a FederatedNamespace, KubeFedCluster, FederatedTypeConfig or
-    KubeFedConfig everything is shown that moves. Members are asked by the contexts of your kubeconfig, or with the
-    credentials that the hub has stored, if you may read them; one that does not answer is unknown. Exit code 0: nothing
-    changes, 1: something does, 2 and above: it cannot be planned, or (3) a member refuses it.
+    KubeFedConfig everything is shown that moves; of an object under a FederatedRollout what is released now, and which
+    clusters wait for which stage. -k builds with the kustomize, else the kubectl, in your PATH. Members are asked by
+    the contexts of your kubeconfig, or with the credentials that the hub has stored, if you may read them; one that
+    does not answer is unknown. Exit code 0: nothing changes, 1: something does, 2 and above: it cannot be planned, or
+    (3) a member refuses it.
     """
     from federation.preview.making import How  # noqa: PLC0415
+    from federation.preview.saved import Sources  # noqa: PLC0415
 
+    if bool(files) == bool(kustomization):
+        raise click.UsageError("give either -f or -k")
     wanted = How(namespace, field_manager, delete, values, stored_credentials, timeout)
     try:
-        code: int = options.run(_plan(host, files, wanted, output, out))
+        code: int = options.run(_plan(host, Sources(files, kustomization), wanted, output, out))
     except click.ClickException:
         raise
     except Exception as error:
@@ -87,7 +93,7 @@ def command(
     return code
 
 
-async def _plan(host: Host, files: Sequence[str], how: "How", output: str | None, out: str) -> int:
+async def _plan(host: Host, sources: "Sources", how: "How", output: str | None, out: str) -> int:
     from dataclasses import replace  # noqa: PLC0415
 
     from federation.cli import planned  # noqa: PLC0415
@@ -95,13 +101,13 @@ async def _plan(host: Host, files: Sequence[str], how: "How", output: str | None
     from federation.joining.reaching import Reach  # noqa: PLC0415
     from federation.preview import making, saved  # noqa: PLC0415
 
-    given = documents(files)
+    given = documents(sources)
     async with Contexts(host.kubeconfig) as contexts:
         connection = await contexts.open(host.context)
         how = replace(how, namespace=how.namespace or contexts.namespace(host.context))
         made = await making.make(Reach(contexts, connection, host.namespace), given, how, options.report)
     if out:
-        _keep(out, saved.encode(made, how, files))
+        _keep(out, saved.encode(made, how, sources))
     planned.show(made, output, values=how.values)
     return exit_code(made)
 
@@ -119,15 +125,16 @@ def _keep(out: str, content: bytes) -> None:
         raise Invalid("--out", f"{out} cannot be written: {error.strerror}") from None
 
 
-def documents(files: Sequence[str]) -> list["Given"]:
-    """The documents of files and folders. Raises Invalid."""
-    from federation.cli import reading  # noqa: PLC0415
+def documents(sources: "Sources") -> list["Given"]:
+    """The documents of files and folders, or of a kustomization. Raises Invalid."""
+    from federation.cli import kustomizing, reading  # noqa: PLC0415
     from federation.model.errors import Invalid  # noqa: PLC0415
     from federation.preview.wishes import Given  # noqa: PLC0415
 
-    found = reading.every(files)
+    folder = sources.kustomization
+    found = kustomizing.documents(folder) if folder else reading.every(sources.files)
     if not found:
-        raise Invalid("-f", "the files hold no document")
+        raise Invalid(kustomizing.FLAG if folder else "-f", "there is no document in what was given")
     return [Given(each.at(), each.value) for each in found]
 
 

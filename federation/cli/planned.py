@@ -77,6 +77,8 @@ def _change(change: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     word = _WORDS.get(kind, kind)
     if kind == "unknown" and change.get("expected"):
         word = f"unknown, as far as the hub knows: {change['expected']}"
+    if kind == "wait" and change.get("expected"):
+        word = f"later: {change['expected']}"
     parts = [f"  {sign} {word} in {_clusters(change['clusters'])}"]
     if change.get("because"):
         parts.append(f"because {change['because']}")

@@ -1,19 +1,34 @@
-"""What `fedctl recovery` looks at and does: the hold, what it holds, and what the hub has lost and a member still has.
+"""What `fedctl recovery` looks at and does: the hold, what it holds, and what members have that the hub has lost.
 
 A copy that our controller has applied and that no federated object stands behind is what a restored hub has lost. Its
-federated object is made anew of the fields that the controller owns there, which are those that its template had.
+federated object is made anew of the fields that the controller owns there, which are those that its template had. A
+copy that was applied later than the hub records, and than the federated object was written, has newer content than
+the hub: core.restoration.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
 
-from federation.core import budget, fieldvalues, holds, managedfields, restoration, summary
+from federation.core import (
+    budget,
+    fieldvalues,
+    holds,
+    managedfields,
+    parsing,
+    placement,
+    restoration,
+    sharing,
+    summary,
+    times,
+)
+from federation.core.holds import Restored
 from federation.core.managedfields import PartialMetadata
+from federation.core.restoration import Hold
 from federation.federating import wrapping
 from federation.federating.wishes import Wish
 from federation.joining import applying, contents, fleet, lookups, visiting
@@ -25,24 +40,34 @@ from federation.kube import connection as http
 from federation.kube.connection import Connection
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
-from federation.model.errors import ApiFailure, FederationError
+from federation.model.errors import ApiFailure, FederationError, Invalid
 from federation.model.failures import FailureKind
-from federation.model.federated import FederatedType
+from federation.model.federated import FederatedType, Metadata, Placement
+from federation.model.observations import Applied, Cluster
 from federation.model.resources import KUBEFED_CONFIGS, NAMESPACES, ObjectName, Resource
+from federation.model.status import Status
 
 CONFIGURATION = "kubefed"
 _OWN = ("name", "namespace", "labels", "annotations")
 
 Document = dict[str, Any]
+_Which = tuple[str, ObjectName]
+"""The name of a type, and a federated object of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A federated object, or one that was, and clusters."""
+    """A federated object, or one that was, and clusters.
+
+    Where these have, or had, newer content than the hub: `applied` is when that was applied, in the last of them, and
+    `written` when the hub's own was written. Both are RFC 3339, "" where that is not known.
+    """
 
     type: str
     where: ObjectName
     clusters: tuple[str, ...]
+    applied: str = ""
+    written: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +84,12 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All of it. `unread` gives, for members that could not be asked for what the hub has lost, why."""
+    """All of it. `newer` is what has newer content than the hub, and has not been overwritten yet. `unread` gives, for
+    members that could not be asked for what they have, why."""
 
     state: State
     removals: tuple[Placed, ...] = ()
+    newer: tuple[Placed, ...] = ()
     lost: tuple[Placed, ...] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
 
@@ -71,17 +98,20 @@ async def state(host: Connection, namespace: str) -> State:
     """The hold. Raises ApiFailure."""
     found = await applying.find(host, KUBEFED_CONFIGS, ObjectName(namespace, CONFIGURATION))
     recovery = ((found or {}).get("status") or {}).get("recovery") or {}
-    overwritten: dict[tuple[str, ObjectName], list[str]] = {}
-    for each in recovery.get("overwritten") or ():
-        where = ObjectName(str(each.get("namespace", "")), str(each.get("name", "")))
-        overwritten.setdefault((str(each.get("type", "")), where), []).append(str(each.get("cluster", "")))
+    told = restoration.told(recovery)
+    overwritten: dict[_Which, dict[str, str]] = {}
+    for each in told.named:
+        overwritten.setdefault((each.type, each.where), {})[each.cluster] = each.applied
     return State(
         id=str(recovery.get("id", "")),
         since=str(recovery.get("since", "")),
         message=str(recovery.get("message", "")),
         held=recovery.get("held") is True,
-        overwritten=_placed(overwritten),
-        overwritten_copies=int(recovery.get("overwrittenCopies") or 0),
+        overwritten=tuple(
+            Placed(kind, where, tuple(sorted(applied)), applied=max(applied.values()))
+            for (kind, where), applied in sorted(overwritten.items())
+        ),
+        overwritten_copies=told.copies,
     )
 
 
@@ -89,22 +119,31 @@ async def look(reach: Reach, report: Report) -> Findings:
     """Everything. A member that cannot be asked is `unread`."""
     host = reach.host
     known = await fleet.read(host, reach.namespace)
-    at_hub: dict[str, set[ObjectName]] = {}
-    held: dict[tuple[str, ObjectName], list[str]] = {}
-    for each in known.enabled:
-        at_hub[each.name] = names = set()
-        for found in await fleet.listing(host, each.federated, ""):
-            where = ObjectName(found["metadata"].get("namespace", ""), found["metadata"]["name"])
-            names.add(where)
+    listed = {each.name: await fleet.listing(host, each.federated, "") for each in known.enabled}
+    shown = await state(host, reach.namespace)
+    restored = Restored(Hold(shown.id, shown.since, shown.message)) if shown.held else None
+    held: dict[_Which, set[str]] = {}
+    for name, documents in listed.items():
+        for found in documents:
             if waiting := _held(found):
-                held[each.name, where] = waiting
-    lost, unread = await _lost(reach, known, at_hub, report)
-    return Findings(await state(host, reach.namespace), _placed(held), lost, unread)
+                held[name, _where(found)] = set(waiting)
+    kept, unread = await _visited(reach, known, hub_objects(known, listed), report)
+    lost: dict[_Which, set[str]] = {}
+    newer: dict[_Which, list[Kept]] = {}
+    for each in kept:
+        if each.hub is None:
+            lost.setdefault(each.which, set()).add(each.cluster)
+        elif not each.leaves:
+            newer.setdefault(each.which, []).append(each)
+        elif restored is not None and restored.why(each.hub.meta):
+            held.setdefault(each.which, set()).add(each.cluster)
+    return Findings(shown, _placed(held), _newer(newer), _placed(lost), unread)
 
 
 def _held(found: Mapping[str, Any]) -> list[str]:
-    """The clusters whose copies of an object are not removed because the hub was restored."""
-    lines = summary.parse(orjson.dumps(found.get("status") or {})).clusters
+    """The clusters whose copies of an object are not removed because the hub was restored, as far as its status has
+    room to say so."""
+    lines = _status(found).clusters
     named = budget.by_name(lines)
     return [
         line.name
@@ -114,32 +153,115 @@ def _held(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-async def _lost(
-    reach: Reach, known: Fleet, at_hub: Mapping[str, set[ObjectName]], report: Report
-) -> tuple[tuple[Placed, ...], Mapping[str, str]]:
-    manager = marks.field_manager(known.uid, reach.namespace)
+# --- what members have ------------------------------------------------------------------------------------------------
 
-    async def one(member: Member) -> tuple[str, list[tuple[str, ObjectName]], str]:
+
+@dataclass(frozen=True, slots=True)
+class AtHub:
+    """A federated object as the hub has it: what its status records of each cluster, whether that is all (`complete`),
+    the placements that decide where it is (none: its spec cannot be read), and when its content was written (RFC
+    3339)."""
+
+    meta: Metadata
+    recorded: Mapping[str, Applied]
+    complete: bool
+    placements: tuple[Placement, ...]
+    written: tuple[str, ...]
+
+    def places(self, cluster: Cluster) -> bool:
+        """Whether it is to be in a cluster."""
+        return all(placement.select(each, {cluster.name: cluster}) for each in self.placements)
+
+
+class Kept(NamedTuple):
+    """A copy in a member that is not as the hub wants it: `hub` is the federated object, None where it has none. It
+    `leaves` the member where that is not to have it; else its content is newer than the hub's."""
+
+    which: _Which
+    cluster: str
+    applied_at: int
+    hub: AtHub | None
+    leaves: bool = False
+
+
+Hub = Mapping[_Which, AtHub]
+
+
+def hub_objects(known: Fleet, listed: Mapping[str, Sequence[Mapping[str, Any]]]) -> Hub:
+    """All federated objects, `listed` by the name of their type."""
+    spaces = {_where(each): _placement(each) for each in listed.get(marks.NAMESPACE_TYPE, ())}
+    objects: dict[_Which, AtHub] = {}
+    for each in known.enabled:
+        for found in listed[each.name]:
+            where, status, placements = _where(found), _status(found), [_placement(found)]
+            if each.target.namespaced and marks.NAMESPACE_TYPE in listed:
+                placements.append(spaces.get(ObjectName(where.namespace, where.namespace), Placement()))
+            readable = tuple(one for one in placements if one is not None)
+            objects[each.name, where] = AtHub(
+                _identity(found),
+                sharing.recorded(status),
+                not budget.full(status.clusters),
+                readable if len(readable) == len(placements) else (),
+                _written(found),
+            )
+    return objects
+
+
+def _identity(found: Mapping[str, Any]) -> Metadata:
+    """What of an object's metadata says whether its removals are held."""
+    meta, where = found["metadata"], _where(found)
+    annotations, deletion = meta.get("annotations") or {}, meta.get("deletionTimestamp")
+    return Metadata(where.name, where.namespace, annotations=annotations, deletion_timestamp=deletion)
+
+
+def _placement(found: Mapping[str, Any]) -> Placement | None:
+    """Where an object is to be; None where its spec cannot be read: then nothing of it is touched."""
+    if found["metadata"].get("deletionTimestamp"):
+        return Placement()
+    try:
+        return parsing.spec(orjson.dumps(found.get("spec")), namespaces=True).placement
+    except Invalid:
+        return None
+
+
+def _written(found: Mapping[str, Any]) -> tuple[str, ...]:
+    """When the spec of an object was written: the times of its managedFields that are about it."""
+    entries = found["metadata"].get("managedFields") or ()
+    return tuple(str(each.get("time", "")) for each in entries if "f:spec" in (each.get("fieldsV1") or {}))
+
+
+def _status(found: Mapping[str, Any]) -> Status:
+    return summary.parse(orjson.dumps(found.get("status") or {}))
+
+
+def _where(found: Mapping[str, Any]) -> ObjectName:
+    return ObjectName(found["metadata"].get("namespace", ""), found["metadata"]["name"])
+
+
+async def _visited(reach: Reach, known: Fleet, hub: Hub, report: Report) -> tuple[list[Kept], Mapping[str, str]]:
+    """What all members have of it, and why some could not be asked."""
+    manager = marks.field_manager(known.uid, reach.namespace)
+    labels = {each["metadata"]["name"]: each["metadata"].get("labels") or {} for each in known.clusters}
+
+    async def one(member: Member) -> tuple[str, list[Kept], str]:
+        cluster = Cluster(member.name, labels.get(member.name, {}))
         try:
             async with AsyncExitStack() as lent:
                 connection = await reach.member(member, lent)
-                return member.name, await _without_object(connection, known.enabled, at_hub, manager), ""
+                return member.name, await _in_member(connection, cluster, known.enabled, hub, manager), ""
         except FederationError as error:
             return member.name, [], str(error)
 
     visited = await visiting.visit(known.members, one, report, "asked for what the hub has lost")
-    lost: dict[tuple[str, ObjectName], list[str]] = {}
-    for cluster, found, _ in visited:
-        for key in found:
-            lost.setdefault(key, []).append(cluster)
-    return _placed(lost), {cluster: why for cluster, _, why in visited if why}
+    kept = [each for _, found, _ in visited for each in found]
+    return kept, {cluster: why for cluster, _, why in visited if why}
 
 
-async def _without_object(
-    connection: Connection, types: Iterable[FederatedType], at_hub: Mapping[str, set[ObjectName]], manager: str
-) -> list[tuple[str, ObjectName]]:
-    """Copies in a member that our controller has applied, and that the hub has no federated object for."""
-    lost = []
+async def _in_member(
+    connection: Connection, cluster: Cluster, types: Iterable[FederatedType], hub: Hub, manager: str
+) -> list[Kept]:
+    """Copies in a member that our controller has applied, and that are not as the hub wants them."""
+    kept: list[Kept] = []
     for each in types:
         try:
             copies = await applying.listing(
@@ -149,12 +271,39 @@ async def _without_object(
             if error.failure.kind is not FailureKind.TYPE_MISSING:
                 raise
             continue  # it has none
-        for copy in copies:
-            meta = _metadata(copy)
-            where = _federated_name(each, meta)
-            if where not in at_hub[each.name] and meta.deletion_timestamp is None and _fields(meta, manager):
-                lost.append((each.name, where))
-    return lost
+        found = (compared(each, _metadata(copy), cluster, hub, manager) for copy in copies)
+        kept += [copy for copy in found if copy is not None]
+    return kept
+
+
+def compared(enabled: FederatedType, meta: PartialMetadata, cluster: Cluster, hub: Hub, manager: str) -> Kept | None:
+    """A copy that the hub has lost, or has older, or elsewhere; None for every other one."""
+    observed = managedfields.observe(meta, manager)
+    if observed.deleting or not observed.owned_digest:
+        return None
+    which = enabled.name, _federated_name(enabled, meta)
+    known = hub.get(which)
+    kept = Kept(which, cluster.name, observed.applied_at, known)
+    if known is None:
+        return kept
+    if not known.placements:
+        return None
+    if not known.places(cluster):
+        return kept._replace(leaves=True)
+    recorded = known.recorded.get(cluster.name)
+    if not restoration.newer(recorded, observed) or (recorded is None and not known.complete):
+        return None
+    return kept if not known.written or restoration.outlives(observed.applied_at, known.written) else None
+
+
+def _newer(found: Mapping[_Which, Sequence[Kept]]) -> tuple[Placed, ...]:
+    placed = []
+    for (kind, where), copies in sorted(found.items()):
+        at = max(each.applied_at for each in copies)
+        written = max((time for each in copies if each.hub for time in each.hub.written), default="")
+        clusters = tuple(sorted(each.cluster for each in copies))
+        placed.append(Placed(kind, where, clusters, times.rfc3339(at) if at else "", written))
+    return tuple(placed)
 
 
 def _metadata(found: Mapping[str, Any]) -> PartialMetadata:
@@ -171,7 +320,7 @@ def _federated_name(enabled: FederatedType, meta: PartialMetadata) -> ObjectName
     return ObjectName(meta.name, meta.name) if enabled.is_namespace else ObjectName(meta.namespace, meta.name)
 
 
-def _placed(found: Mapping[tuple[str, ObjectName], Sequence[str]]) -> tuple[Placed, ...]:
+def _placed(found: Mapping[_Which, Iterable[str]]) -> tuple[Placed, ...]:
     return tuple(Placed(kind, where, tuple(sorted(clusters))) for (kind, where), clusters in sorted(found.items()))
 
 

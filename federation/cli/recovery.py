@@ -22,8 +22,10 @@ EXAMPLES = """
   fedctl recovery approve deployment web -n shop
   fedctl recovery approve --all
 """
-HELD, OVERWRITTEN, LOST = "held", "overwritten", "lost"
+HELD, NEWER, OVERWRITTEN, LOST = "held", "newer", "overwritten", "lost"
 _HEADER = ("WHAT", "TYPE", "NAMESPACE", "NAME", "CLUSTERS")
+_TIMES = ("APPLIED", "AT THE HUB")
+"""With -o wide: when the newer content was applied in the members, and when the hub's was written."""
 _NAMED = 3
 """Clusters that a row names; with -o wide all."""
 
@@ -45,10 +47,11 @@ def _about(function: Function) -> Function:
 def status(*, host: Host, output: str | None, no_headers: bool) -> int:
     """Show whether removals are held because the hub was restored from a backup, and what it means.
 
-    held: copies that would be removed, because the restored hub does not place them there. overwritten: copies that had
-    newer content than the hub, and have the hub's now. lost: copies in members whose federated object the hub does not
-    have; `fedctl recovery adopt` makes it anew. Members are asked by the contexts of your kubeconfig, or with the
-    credentials that the hub has stored.
+    held: copies that would be removed, because the restored hub does not place them there. newer: copies that have
+    newer content than the hub, and would be overwritten with the hub's older content; what it was is in the members
+    until then. overwritten: those that have been. lost: copies in members whose federated object the hub does not have;
+    `fedctl recovery adopt` makes it anew. Members are asked by the contexts of your kubeconfig, or with the credentials
+    that the hub has stored; one that does not answer may have more of all but the first.
     """
     code: int = options.run(_status(host, output, headers=not no_headers))
     return code
@@ -100,7 +103,7 @@ def adopt(
 command = LazyGroup(
     name="recovery",
     verbs={
-        "status": "Show what is held, overwritten and lost.",
+        "status": "Show what is held, newer than the hub, overwritten and lost.",
         "approve": "Let removals go on.",
         "adopt": "Make lost federated objects anew from members' copies.",
     },
@@ -141,21 +144,25 @@ def show(found: "Findings", *, wide: bool, headers: bool) -> None:
         options.report(f"no removals are held; the hub was last restored at {state.since}")
     else:
         options.report("no removals are held: the hub was never seen to be restored")
-    rows = [
-        (what, each.type, each.where.namespace, each.where.name, _clusters(each.clusters, wide=wide))
-        for what, several in ((HELD, found.removals), (OVERWRITTEN, state.overwritten), (LOST, found.lost))
-        for each in several
-    ]
+    lists = (HELD, found.removals), (NEWER, found.newer), (OVERWRITTEN, state.overwritten), (LOST, found.lost)
+    rows = [_row(what, each, wide=wide) for what, several in lists for each in several]
     if rows:
-        printing.table(_HEADER, rows, headers=headers)
+        printing.table(_HEADER + _TIMES if wide else _HEADER, rows, headers=headers)
     if (more := state.overwritten_copies - sum(len(each.clusters) for each in state.overwritten)) > 0:
         options.report(f"{more} more copies were overwritten: the controller's log names them")
     for cluster, why in found.unread.items():
-        options.report(f"warning: {cluster}: not asked for what the hub has lost: {printing.plain(why)}")
+        options.report(f"warning: {cluster}: not asked for what the hub has lost or has older: {printing.plain(why)}")
+    if found.newer:
+        options.report("next: apply what is newer to the hub; fedctl cordon keeps a cluster as it is till then")
     if found.lost:
         options.report("next: fedctl recovery adopt --all makes what is lost anew")
     if state.held:
         options.report("next: fedctl recovery approve --all lets removals go on")
+
+
+def _row(what: str, each: "Placed", *, wide: bool) -> tuple[str, ...]:
+    row = (what, each.type, each.where.namespace, each.where.name, _clusters(each.clusters, wide=wide))
+    return (*row, each.applied, each.written) if wide else row
 
 
 def _clusters(names: Sequence[str], *, wide: bool) -> str:
@@ -175,6 +182,7 @@ def _document(found: "Findings") -> Mapping[str, Any]:
                 "name": each.where.name,
                 "clusters": list(each.clusters),
             }
+            | {name: time for name, time in (("applied", each.applied), ("written", each.written)) if time}
             for each in several
         ]
 
@@ -184,6 +192,7 @@ def _document(found: "Findings") -> Mapping[str, Any]:
         "since": state.since,
         "message": state.message,
         "removals": listed(found.removals),
+        "newer": listed(found.newer),
         "overwritten": listed(state.overwritten),
         "overwrittenCopies": state.overwritten_copies,
         "lost": listed(found.lost),

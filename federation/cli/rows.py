@@ -7,6 +7,7 @@ from typing import Any
 from federation.core import cordons, summary, times
 from federation.joining.fleet import RIGHTS_ANNOTATION
 from federation.model.conditions import ClusterConditionType, ConditionType, PropagationStatus, Reason
+from federation.model.marks import DRAIN_ANNOTATION
 
 Row = tuple[str, ...]
 
@@ -16,8 +17,12 @@ TYPES = ("NAME", "FEDERATED", "PROPAGATION", "CONTROLLER", "AGE")
 TYPES_WIDE = (*TYPES, "TARGET", "SCOPE", "STATUS-COLLECTION", "MESSAGE")
 FEDERATED = ("TYPE", "NAME", "CLUSTERS", "APPLIED", "REASON", "AGE")
 """APPLIED and not READY: whether the applied object works in the member is not checked."""
-FEDERATED_WIDE = (*FEDERATED, "GENERATION", "MESSAGE")
+FEDERATED_WIDE = (*FEDERATED, "READY", "GENERATION", "MESSAGE")
+"""READY counts replicas, or objects, of types whose members' statuses are collected."""
+PREFERENCES = ("NAME", "KIND", "TOTAL", "SCHEDULED", "READY", "REASON", "AGE")
+PREFERENCES_WIDE = (*PREFERENCES, "REPLICAS", "MESSAGE")
 STATUS = ("CLUSTER", "STATE", "GENERATION", "AGE", "MESSAGE")
+STATUS_COLLECTED = ("CLUSTER", "STATE", "READY", "GENERATION", "AGE", "MESSAGE")
 
 _REFERENCE = "same as "
 """How a stored status refers to the message of a line above (core.budget)."""
@@ -91,11 +96,55 @@ def cluster(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False, s
     return (*row, _text(ready.get("reason")), endpoint, rights, message)
 
 
+def preference(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = False) -> Row:
+    """A ReplicaSchedulingPreference."""
+    metadata, spec, status = _map(found, "metadata"), _map(found, "spec"), _map(found, "status")
+    ready, valid = condition(found, ConditionType.READY), condition(found, "Valid")
+    wrong = valid if valid.get("status") == "False" else {}
+    row = (
+        _text(metadata.get("name")),
+        _text(spec.get("targetKind")),
+        _text(spec.get("totalReplicas")),
+        _text(status.get("replicas")),
+        _text(ready.get("status")) or "Unknown",
+        _text(wrong.get("reason")) or _text(ready.get("reason")),
+        age(metadata.get("creationTimestamp"), now),
+    )
+    if not wide:
+        return row
+    messages = dict.fromkeys(_text(each.get("message")) for each in (wrong, ready))
+    return (*row, spread(found), "; ".join(filter(None, messages)))
+
+
+def spread(preference: Mapping[str, Any]) -> str:
+    """The replicas that a ReplicaSchedulingPreference has written, as `m1 3, m2 2`; clusters without any left out."""
+    return ", ".join(
+        f"{_text(line.get('name'))} {line['replicas']}" for line in _clusters(preference) if line.get("replicas")
+    )
+
+
+def scheduled(preference: Mapping[str, Any]) -> list[str]:
+    """The lines of `fedctl status` about the ReplicaSchedulingPreference of an object."""
+    spec = _map(preference, "spec")
+    ready, valid = condition(preference, ConditionType.READY), condition(preference, "Valid")
+    which = spread(preference) or "none yet"
+    total, name = _text(spec.get("totalReplicas")), _text(_map(preference, "metadata").get("name"))
+    lines = [f"Replicas {total} by ReplicaSchedulingPreference {name}: {which}"]
+    if ready.get("status") != "True":
+        said = f"{_text(ready.get('reason'))}: {_text(ready.get('message'))}" if ready else "not looked at yet"
+        lines.append(f"Scheduling {said}")
+    if valid.get("status") == "False" and valid.get("message") != ready.get("message"):
+        lines.append(f"Preference {_text(valid.get('reason'))}: {_text(valid.get('message'))}")
+    return lines
+
+
 def _ready_cell(found: Mapping[str, Any], *, stale: bool) -> str:
     """READY, as kubectl writes a node's: `True,Cordoned`. What is asked for counts, also before it is in force."""
     ready = "Unknown" if stale else _text(condition(found, ClusterConditionType.READY).get("status")) or "Unknown"
-    cordoned = cordons.reason(_map(_map(found, "metadata"), "annotations")) is not None
-    return f"{ready},Cordoned" if cordoned else ready
+    annotations = _map(_map(found, "metadata"), "annotations")
+    drained = annotations.get(DRAIN_ANNOTATION, "false") != "false"
+    marks = ("Cordoned" if cordons.reason(annotations) is not None else "", "Draining" if drained else "")
+    return ",".join(filter(None, (ready, *marks)))
 
 
 def probed(found: Mapping[str, Any], now: dt.datetime) -> str:
@@ -130,6 +179,22 @@ def type_config(found: Mapping[str, Any], now: dt.datetime, *, wide: bool = Fals
     return (*row, f"{version} {_text(target.get('kind'))}", scope, collection, message)
 
 
+def is_type_ready(found: Mapping[str, Any], *, stale: bool = False) -> bool:
+    """Whether a FederatedTypeConfig is as it should be: followed by a controller, or not to be."""
+    if _text(_map(found, "spec").get("propagation")) == "Disabled":
+        return True
+    running = _text(_map(found, "status").get("propagationController")) == "Running" and not stale
+    return running and condition(found, ConditionType.READY).get("status") != "False"
+
+
+def is_federated_ready(found: Mapping[str, Any]) -> bool:
+    """Whether a federated object is as it should be: applied in its present generation wherever it is placed, and well
+    as far as that is known."""
+    if not _is_current(found) or condition(found, ConditionType.HEALTHY).get("status") == "False":
+        return False
+    return condition(found, ConditionType.READY).get("status") == "True"
+
+
 def federated(found: Mapping[str, Any], type_name: str, now: dt.datetime, *, wide: bool = False) -> Row:
     """A federated object: in how many of its clusters it is applied, and whether that is complete.
 
@@ -148,7 +213,21 @@ def federated(found: Mapping[str, Any], type_name: str, now: dt.datetime, *, wid
     )
     if not wide:
         return row
-    return (*row, str(metadata.get("generation", "")), _text(ready.get("message")))
+    healthy = condition(found, ConditionType.HEALTHY)
+    why = _text(healthy.get("message")) if healthy.get("status") == "False" else ""
+    message = "; ".join(filter(None, (_text(ready.get("message")), why)))
+    return (*row, ready_count(found), str(metadata.get("generation", "")), message)
+
+
+def ready_count(found: Mapping[str, Any]) -> str:
+    """How much of a federated object is ready in all clusters together, `298/300`; "" where that is not collected.
+
+    A ? follows where the status of a cluster is not known.
+    """
+    summary_ = _map(_map(found, "status"), "summary")
+    if not summary_:
+        return ""
+    return f"{summary_.get('ready', 0)}/{summary_.get('desired', 0)}" + ("?" if summary_.get("unknownClusters") else "")
 
 
 def _applied(found: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) -> tuple[str, str]:
@@ -188,20 +267,31 @@ def lines(found: Mapping[str, Any]) -> list[dict[str, Any]]:
                 if message.startswith(_REFERENCE)
                 else message,
             }
+            | {key: _text(line[key]) for key in ("ready", "unhealthy") if line.get(key)}
         )
     return result
 
 
+def collected(found: Mapping[str, Any]) -> bool:
+    """Whether it is known how much is ready, so that `status` has a cell for it."""
+    return any(line.get("ready") for line in _clusters(found))
+
+
 def status(found: Mapping[str, Any], now: dt.datetime, shared: Sequence[str] = ()) -> list[Row]:
-    """The rows of `fedctl status`. A message that is one of `shared` is replaced by its number there, from 1."""
+    """The rows of `fedctl status`. A message that is one of `shared` is replaced by its number there, from 1.
+
+    Their header is STATUS, or STATUS_COLLECTED.
+    """
     numbers = {message: f"[{index}]" for index, message in enumerate(shared, 1)}
+    counted = collected(found)
     return [
         (
             line["cluster"],
             line["state"],
+            *((line.get("ready", ""),) if counted else ()),
             str(line["generation"] or ""),
             age(line["since"], now),
-            numbers.get(line["message"], line["message"]),
+            "; ".join(filter(None, (numbers.get(line["message"], line["message"]), line.get("unhealthy")))),
         )
         for line in lines(found)
     ]
@@ -240,6 +330,9 @@ def heading(found: Mapping[str, Any], now: dt.datetime) -> list[str]:
     if propagation.get("reason"):
         message = f": {_text(propagation.get('message'))}" if propagation.get("message") else ""
         result.append(f"Propagation {_text(propagation['reason'])}{message}")
+    if healthy := condition(found, ConditionType.HEALTHY):
+        counts = f" ({ready_count(found)} ready)" if ready_count(found) else ""
+        result.append(f"Healthy {_text(healthy.get('status'))}{counts}: {_text(healthy.get('message'))}")
     if stalled := condition(found, ConditionType.STALLED):
         result.append(f"Stalled {_text(stalled.get('reason'))}: only a change of the object can help")
     if held := condition(found, ConditionType.DELETIONS_HELD):

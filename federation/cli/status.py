@@ -19,8 +19,15 @@ NAMED = 10
 
 @click.command("status", cls=Verb, examples=EXAMPLES)
 @click.argument("kind", shell_complete=completing.types)
-@click.argument("name")
-@click.option("-n", "--namespace", default="", metavar="NAME", help="Default: the context's namespace, else default.")
+@click.argument("name", shell_complete=completing.objects)
+@click.option(
+    "-n",
+    "--namespace",
+    default="",
+    metavar="NAME",
+    shell_complete=completing.namespaces,
+    help="Default: the context's namespace, else default.",
+)
 @options.host
 @options.output("json", "yaml")
 @options.switch("--no-headers", text="Print the rows alone.")
@@ -28,7 +35,8 @@ def command(*, kind: str, name: str, namespace: str, host: Host, output: str | N
     """Show what became of the federated object NAME of KIND: state, generation, age and message in each cluster.
 
     KIND is any name of the target or of its federated type: kind, plural, short name or plural.group. AGE is for how
-    long the cluster has had this state; for Applied it is the least time.
+    long the cluster has had this state; for Applied it is the least time. READY, where members' statuses are collected
+    (statusCollection: Enabled), counts replicas or objects that are ready, of those that there should be.
     """
     options.run(_status(host, kind, name, namespace, output=output, headers=not no_headers))
 
@@ -44,6 +52,7 @@ async def _status(host: Host, kind: str, name: str, namespace: str, *, output: s
         chosen = kinds.resolve(known.types, await kinds.served(connection), kind)
         where = (namespace or contexts.namespace(host.context)) if chosen.federated.namespaced else ""
         found = await lookups.one(connection, chosen.federated, where, name)
+        preference = await lookups.preference(connection, found, where, name)
         await silence.warn(connection, host.namespace, known.clusters)
         now = heartbeat.now(connection)
     if output:
@@ -57,15 +66,20 @@ async def _status(host: Host, kind: str, name: str, namespace: str, *, output: s
             "conditions": (found.get("status") or {}).get("conditions") or [],
             "clusters": rows.lines(found),
         }
+        if preference is not None:
+            facts["preference"] = {"spec": preference.get("spec"), "status": preference.get("status")}
+        if summary := (found.get("status") or {}).get("summary"):
+            facts["summary"] = summary
         printing.emit([facts], output, single=True)
         return
     if headers:
-        for line in rows.heading(found, now):
+        for line in rows.heading(found, now) + (rows.scheduled(preference) if preference is not None else []):
             click.echo(line)
     shared = rows.shared(found)
     table = rows.status(found, now, tuple(shared))
     if table:
-        printing.table(rows.STATUS, table, headers=headers)
+        header = rows.STATUS_COLLECTED if rows.collected(found) else rows.STATUS
+        printing.table(header, table, headers=headers)
     else:
         options.report("no cluster is listed: nothing is placed yet")
     for index, (message, clusters) in enumerate(shared.items(), 1):

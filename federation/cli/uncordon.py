@@ -13,7 +13,9 @@ from federation.cli.verbs import Verb
 @options.dry_run
 def command(*, names: tuple[str, ...], host: Host, dry_run: str) -> None:
     """Write federated objects to the members NAME... again; whatever has waited is done now."""
-    options.run(cordon.annotate(host, names, None, dry_run=dry_run))
+    from federation.model.marks import CORDON_ANNOTATION  # noqa: PLC0415
+
+    options.run(cordon.annotate(host, names, {CORDON_ANNOTATION: None}, dry_run=dry_run))
     done = "would be uncordoned (dry run)" if dry_run else "uncordoned"
     for name in dict.fromkeys(names):
         options.report(f"cluster {name} {done}")

@@ -17,9 +17,13 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 @dataclass(slots=True)
 class State:
-    """The state of one run; -v is set by the verb and read where errors are reported."""
+    """The state of one run; -v is set by the verb and read where errors are reported.
+
+    `kubefedctl`: it was called by that name, and prints and ends as scripts expect of it.
+    """
 
     verbose: int = 0
+    kubefedctl: bool = False
 
 
 TRACEBACKS = 6
@@ -131,6 +135,13 @@ class LazyGroup(_Helped, click.Group):
         """Write the table without importing anything."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self.verbs.items()))
+
+
+def as_kubefedctl() -> bool:
+    """Whether this run was called kubefedctl."""
+    ctx = click.get_current_context(silent=True)
+    state = ctx.find_object(State) if ctx is not None else None
+    return state is not None and state.kubefedctl
 
 
 def _first_line(text: str | None) -> str:

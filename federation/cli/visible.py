@@ -16,6 +16,15 @@ def visible(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+_UNSEEN = re.compile("[\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""What moves or breaks text on a screen without being seen: directions, and line ends that are no newline."""
+
+
+def line(text: str) -> str:
+    """A line of somebody's own making, such as a log's: nothing in it moves the cursor, or what stands around it."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", visible(text))
+
+
 class Stream:
     """A text stream that writes everything `visible`; `raw` is the stream below, for our own colours."""
 

@@ -31,7 +31,10 @@ def needed(members: int, types: int) -> int:
 
 
 class Capacity:
-    """Compares what is needed with what may be open; `most` returns that, `files` how many open files would do."""
+    """Compares what is needed with what may be open; `most` returns that, `files` how many open files would do.
+
+    What the process needs is what all its controllers do (of several shards, each for the members that it serves).
+    """
 
     def __init__(self, world: World, most: Callable[[], int], files: Callable[[int], int]) -> None:
         self._world = world
@@ -39,10 +42,18 @@ class Capacity:
         self._files = files
         self._reported = 0
 
+    @property
+    def needed(self) -> int:
+        """Connections that this controller needs."""
+        return needed(self._served, len(self._world.types))
+
+    @property
+    def _served(self) -> int:
+        return sum(each.cluster.shard is None for each in self._world.members.values())
+
     def count(self) -> int:
         """Count now, and report a lack that was not reported yet. What is needed."""
-        most, count = self._most(), needed(len(self._world.members), len(self._world.types))
-        metrics.CONNECTIONS_NEEDED.set(count)
+        most, count = self._most(), max(self.needed, int(metrics.CONNECTIONS_NEEDED.value() or 0))
         metrics.CONNECTIONS_MOST.set(most)
         if count <= most:
             self._reported = 0
@@ -52,7 +63,7 @@ class Capacity:
                 "members and types need more connections than can be opened: raise the limit of open files",
                 needed=count,
                 most=most,
-                members=len(self._world.members),
+                members=self._served,
                 types=len(self._world.types),
                 open_files_needed=self._files(count),
             )

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 import orjson
 
 from federation.controllers.ports import MemberPort, Whole
-from federation.core import builtin, leftovers, managedfields
+from federation.core import builtin, leftovers, managedfields, ownership
 from federation.core.fieldsets import Fields
-from federation.core.managedfields import PartialMetadata, Patch
+from federation.core.managedfields import PartialMetadata
+from federation.core.ownership import Patch
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import ObjectName, Resource
 
@@ -57,11 +58,11 @@ async def clear(
     take = None
     if taken:
         taking = functools.partial(
-            managedfields.take_patch, meta, member.manager, resource.api_version, taken, adopting=adopting
+            ownership.take_patch, meta, member.manager, resource.api_version, taken, adopting=adopting
         )
         take = await aside(managedfields.size(meta), taking)
     if emptying:
-        written = await member.patch(resource, name, [*emptying, *(take or managedfields.guard(meta))])
+        written = await member.patch(resource, name, [*emptying, *(take or ownership.guard(meta))])
         if not isinstance(written, Failure):
             return defaults
         if written.kind is not FailureKind.INVALID:

@@ -13,14 +13,18 @@ from typing import Any
 import structlog
 
 from federation.controllers import absences, clustersecrets
+from federation.controllers.assignment import Assignment
 from federation.controllers.clustersecrets import ClusterSecrets
 from federation.controllers.fanout import Fanout
 from federation.controllers.identities import Identities
 from federation.controllers.member import JoinedMember
-from federation.controllers.ports import EventPoster, Gatekeeper, HubPort
+from federation.controllers.ports import EventPoster, Gatekeeper, HubPort, MemberPort
+from federation.controllers.pulling import Pulling, Works
+from federation.controllers.shards import Sharding
 from federation.controllers.sync import Sync
 from federation.controllers.world import Member, TypeState, World
-from federation.core import binding, checks
+from federation.core import binding, checks, proof
+from federation.core.proof import Proof
 from federation.model import marks
 from federation.model.conditions import HostRefusesReason
 from federation.model.errors import Unusable
@@ -82,7 +86,22 @@ class Clusters:
         self._pushing = Tasks()
         self.leaves: Callable[[str, str, bool], None] = lambda name, identity, silent: None
         """Debts.leaves."""
+        self.pulling: Pulling | None = None
         sync.ask_of_clusters(self.left)
+        self._assignment: Assignment | None = None
+
+    def serve_shard(self, sharding: Sharding) -> None:
+        """Serve the clusters of one shard alone."""
+        self._assignment = Assignment(
+            self._world,
+            self._hub,
+            sharding,
+            objects=self.objects,
+            queue=self.queue,
+            hand_over=self.hand_over,
+            silent=self._identities.silent,
+            changed=self._fanout.cluster,
+        )
 
     # --- what was observed --------------------------------------------------------------------------------------------
 
@@ -96,7 +115,12 @@ class Clusters:
         where = ObjectName(self._namespace, name)
         if name in self._left or not checks.is_dns_1123(name):
             return True
-        if self.objects.get(where) is None and await absences.gone(self._hub, self.objects, KUBEFED_CLUSTERS, where):
+        if self._assignment is not None and self._assignment.is_foreign(name):
+            return True
+        known = self.objects.get(where)
+        if known is not None and known.pulls and self.pulling is None:
+            return True  # nothing of it is done here
+        if known is None and await absences.gone(self._hub, self.objects, KUBEFED_CLUSTERS, where):
             if len(self._left) >= REMEMBERED:
                 self._left.clear()
             self._left.add(name)
@@ -125,15 +149,21 @@ class Clusters:
 
     def follow(self, state: TypeState) -> None:
         """A type was enabled: watch it in every member that is known to be itself, some at a time."""
-        self._follow(iter(list(self._joined.values())), state)
+        if self.pulling is not None:
+            self.pulling.follow(state)
+        self._each(iter(list(self._joined.values())), lambda joined: joined.enabled(state))
 
-    def _follow(self, members: Iterator[JoinedMember], state: TypeState) -> None:
+    def realign(self) -> None:
+        """Statuses of a type are to be collected, or not any more: watch it so in every member, some at a time."""
+        self._each(iter(list(self._joined.values())), JoinedMember.realign)
+
+    def _each(self, members: Iterator[JoinedMember], step: Callable[[JoinedMember], None]) -> None:
         some = list(itertools.islice(members, FOLLOWED))
         for joined in some:
             if self._joined.get(joined.name) is joined:
-                joined.enabled(state)
+                step(joined)
         if some:
-            asyncio.get_running_loop().call_soon(self._follow, members, state)
+            asyncio.get_running_loop().call_soon(self._each, members, step)
 
     async def unfollow(self, type_name: str) -> None:
         """A type was disabled."""
@@ -145,22 +175,29 @@ class Clusters:
         """Bring one member in line with its KubeFedCluster and Secret."""
         stored = self.objects.get(ObjectName(self._namespace, name))
         if stored is None:
-            where = ObjectName(self._namespace, name)
-            if name not in self._joined or await absences.gone(self._hub, self.objects, KUBEFED_CLUSTERS, where):
-                await self._leave(name)
-            else:
-                self.queue.add(name)
+            await self._absent(name)
             return
+        if stored.pulls:  # its agent fetches: nothing there is probed or written from here (controllers.heartbeats)
+            await self._leave(name, moves=self.pulling is not None)
+            if self.pulling is not None:
+                self.pulling.serve(stored)
+            return
+        await self._stop_pulling(name, moves=True)
+        if self._assignment is not None:
+            served = await self._assignment.served(stored)
+            if served is None:
+                return
+            stored = served
         known = self._joined.get(name)
         if known is not None and known.object is not None and known.object.metadata.uid != stored.metadata.uid:
             await self._leave(name)  # unjoined and joined again between two events: perhaps another cluster
         joined = self._joined.get(name) or self._join(name, stored)
-        joined.observe(stored)
+        joined.presence.observe(stored)
         if stored.broken:
             await self._unreadable(joined, stored.broken)
             await joined.report()
             return
-        joined.take_over(stored.metadata)
+        joined.presence.take_over(stored.metadata)
         secret = self.secrets.get(ObjectName(stored.metadata.namespace, stored.secret_name))
         if await self._credentials.leaves(joined, stored, secret):
             return
@@ -177,6 +214,29 @@ class Clusters:
                 raise
         if joined.gate is None:
             await joined.report()  # one with a Gate reports with every probe
+
+    async def _absent(self, name: str) -> None:
+        """No list or event shows its KubeFedCluster; one that was known is asked for before it counts as gone."""
+        where = ObjectName(self._namespace, name)
+        unknown = name not in self._joined and name not in self._world.members
+        if unknown or await absences.gone(self._hub, self.objects, KUBEFED_CLUSTERS, where):
+            await self._leave(name)
+            await self._stop_pulling(name, moves=False)
+        else:
+            self.queue.add(name)
+
+    async def _stop_pulling(self, name: str, *, moves: bool) -> None:
+        """Nothing more is written for its agent; with `moves` it is written to from now on."""
+        waited = self.pulling.leave(name) if self.pulling is not None else None
+        if waited is None:
+            return
+        self._world.left += 1
+        for _ in self._sync.forget_cluster(name, waited, moves=moves):
+            await asyncio.sleep(0)
+        self._fanout.cluster(name)
+        if self.pulling is not None and moves:
+            self.pulling.release(name)
+        log.info("cluster left", cluster=name, mode="pull")
 
     async def _unreadable(self, joined: JoinedMember, why: str) -> None:
         """Its KubeFedCluster is there and cannot be read: nothing is done there, and its labels stay as they were."""
@@ -225,21 +285,42 @@ class Clusters:
             if member.lane is not None:
                 member.lane.close()
 
+    def pull(self, hub: MemberPort, works: Works) -> None:
+        """Serve clusters in pull mode, too: `hub` writes their works, `works` follows them."""
+        self.pulling = Pulling(
+            self._world,
+            hub,
+            works,
+            sync=self._sync,
+            fanout=self._fanout,
+            pushing=self._pushing,
+            limit=self._limit,
+            proves_push=self._proves_push,
+        )
+
+    async def _proves_push(self, name: str) -> Proof | None:
+        """Proof that a cluster is in push mode; None where the hub does not say so now."""
+        found = await self._hub.read(KUBEFED_CLUSTERS, ObjectName(self._namespace, name))
+        return proof.pushed(found) if isinstance(found, StoredObject) else None
+
     async def finish(self, seconds: float) -> int:
         """Give pushes in flight some seconds; the number of pushes that were abandoned."""
         return await self._pushing.finish(seconds)
 
     async def close(self) -> None:
         """End everything."""
-        for joined in list(self._joined.values()):
+        if self.pulling is not None:
+            await self.pulling.close()
+        for name, joined in list(self._joined.items()):
             await joined.close()
+            metrics.forget_cluster(name)
 
     def _join(self, name: str, stored: StoredObject) -> JoinedMember:
         lane: Lane[Key] = Lane(
             name,
             self._sync.lane_runner(name),
             self._pushing.spawn,
-            concurrency=self._world.settings.sync_concurrency,
+            concurrency=self._world.concurrency,
             kind=attrgetter("type"),
             flow=attrgetter("namespace"),
             limit=self._limit,
@@ -256,12 +337,14 @@ class Clusters:
             wake=self._sync.changed,
             fanout=self._fanout,
             identities=self._identities,
-            retry=self._sync.retry_cluster,
+            retry=self._sync.retries.cluster,
             confirmed=self._record_place,
             secret=self._secret_in_use,
             events=self._events,
         )
         self._joined[name] = self._world.members[name].live = joined
+        if self._assignment is not None:
+            self._assignment.joined(name)
         self._world.clusters_version += 1
         if not stored.conditions:  # no controller has known it
             self._world.joined[name] = self._world.clusters_version
@@ -272,28 +355,48 @@ class Clusters:
         return joined
 
     def resize(self) -> None:
-        """Other settings are in force: allow as many writes at a time as they do."""
+        """Other settings are in force, or there are other types: allow as many writes at a time as that makes."""
         for member in self._world.members.values():
             if member.lane is not None:
-                member.lane.resize(self._world.settings.sync_concurrency)
+                member.lane.resize(self._world.concurrency)
 
     def _request_probe(self, name: str) -> None:
         joined = self._joined.get(name)
         if joined is not None:
-            joined.request_probe()
+            joined.presence.request_look()
 
-    async def _leave(self, name: str) -> None:
+    async def hand_over(self, name: str) -> bool:
+        """Let go of a cluster that another shard is to serve; False while pushes to it have no answer.
+
+        What is there stays, and is remembered by nobody here.
+        """
+        member = self._world.members.get(name)
+        if name not in self._joined or member is None or member.lane is None:
+            return True
+        member.lane.close()
+        if member.lane.active:
+            return False
+        await self._leave(name, another=True)
+        return True
+
+    async def _leave(self, name: str, *, another: bool = False, moves: bool = False) -> None:
+        """It has left; `another` one serves it now. With `moves` it is reached in another way from now on."""
         joined = self._joined.pop(name, None)
         self._configured.pop(name, None)
         self._credentials.forget(name)
         self._identities.forget(name)
         if joined is None:
+            if self._assignment is not None:
+                self._assignment.left(name)
             return
         recorded = joined.object.metadata.annotations.get(marks.IDENTITY_ANNOTATION, "") if joined.object else ""
         silent = joined.gate is not None and self._world.members[name].cluster.ready is not True
-        self.leaves(name, recorded, silent)
+        if not another and not moves:
+            self.leaves(name, recorded, silent)
         await joined.close()
         member = self._world.members.pop(name)
+        if another and self._assignment is not None:
+            self._assignment.replaced(name)
         self._world.left += 1
         for state in self._world.types.values():
             state.copies.pop(name, None)
@@ -301,11 +404,13 @@ class Clusters:
         if member.lane is not None:
             dropped = member.lane.drain()
             member.lane.close()
-            for _ in self._sync.forget_cluster(name, dropped):
+            for _ in self._sync.forget_cluster(name, dropped, moves=moves):
                 await asyncio.sleep(0)
         metrics.forget_cluster(name)
         self._fanout.cluster(name)
-        log.info("cluster left", cluster=name)
+        if self._assignment is not None and not another:
+            self._assignment.left(name)
+        log.info("cluster handed over" if another else "cluster left", cluster=name)
 
     def _secret_in_use(self, name: str) -> StoredObject | None:
         """The Secret that a member's connection was made from; None when it, or its KubeFedCluster, is another now."""
@@ -320,7 +425,7 @@ class Clusters:
         """The hub did not store something of a cluster; None: it did."""
         joined = self._joined.get(name)
         if joined is not None:
-            joined.host_refuses(what, failure)
+            joined.presence.host_refuses(what, failure)
 
     async def _record_place(self, name: str) -> None:
         """The member has answered as itself: bind its credentials to this place."""

@@ -10,7 +10,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import orjson
 import structlog
@@ -35,9 +35,12 @@ CONFIRMATION = 3.0
 """Seconds for the hub to answer before a removal, which holds a place in its member's lane meanwhile."""
 PATIENCE = 20.0
 """Seconds that a controller without the right to the Lease waits for it when it starts."""
-MOST_ASKED = 1_000
 SOON = 60.0
-"""Copies that were overwritten are remembered, so many and so many seconds, until the hub is recognised as restored."""
+"""Seconds that copies which were overwritten are remembered, until the hub is recognised as restored."""
+MOST_REMEMBERED = 20_000
+"""Such copies."""
+MOST_ASKED = 1_000
+"""Of them, those that the hub is asked for, to find out whether it was."""
 _ANOTHER = "another cluster answers at the hub's address"
 _GONE = {FailureKind.NOT_FOUND, FailureKind.NAMESPACE_MISSING}
 _UNREADABLE = {FailureKind.UNEXPECTED, FailureKind.INVALID, FailureKind.TOO_LARGE}
@@ -58,8 +61,17 @@ class Reaction(Protocol):
     def exchanged(self, uid: str) -> None:
         """The hub's address leads to another cluster."""
 
-    def overwritten(self, key: Key, cluster: str) -> None:
-        """A member had newer content than the restored hub, and has the hub's now."""
+    def overwritten(self, key: Key, cluster: str, applied_at: int) -> None:
+        """A member had newer content than the restored hub, applied at this time, and has the hub's now."""
+
+
+class _Overwrote(NamedTuple):
+    """A copy that was overwritten: when what was there had been applied, whether the hub is to be asked, and how long
+    it is remembered (monotonic)."""
+
+    applied_at: int
+    ask: bool
+    until: float
 
 
 class Continuity:
@@ -92,7 +104,7 @@ class Continuity:
         self._lock = asyncio.Lock()
         self._without_right = self._denied = self._exchanged = False
         self._vouched = ""
-        self._overwrote: dict[tuple[Key, str], tuple[int, float]] = {}
+        self._overwrote: dict[tuple[Key, str], _Overwrote] = {}
         self._started = time.time()
 
     async def begin(self) -> None:
@@ -142,22 +154,24 @@ class Continuity:
         Where the hub is recognised as restored soon, that was newer content; where no controller was running then, it
         shows a restored hub (`turn` asks for it).
         """
-        if len(self._overwrote) < MOST_ASKED:
-            self._overwrote[key, cluster] = (applied_at, time.monotonic() + SOON)
+        known = len(self._overwrote)
+        if known < MOST_REMEMBERED:
+            ask = applied_at > 0 and known < MOST_ASKED
+            self._overwrote[key, cluster] = _Overwrote(applied_at, ask, time.monotonic() + SOON)
 
     async def _examine_overwritten(self) -> None:
         """Not with the lock: `contradicted` takes it."""
-        for (key, cluster), (applied_at, until) in list(self._overwrote.items()):
+        for (key, cluster), each in list(self._overwrote.items()):
             state = self._world.types.get(key.type)
-            if applied_at and state is not None and self._world.recovery is None:
+            if each.ask and state is not None and self._world.recovery is None:
                 resource, name = state.type.federated, ObjectName(key.namespace, key.name)
                 what = f"the copy of {resource.kind} {name} in {cluster}"
-                if await self.contradicted(what, [(resource, name)], applied_at):
+                if await self.contradicted(what, [(resource, name)], each.applied_at):
                     return  # the hub is asked again
-                self._overwrote[key, cluster] = (0, until)
+                self._overwrote[key, cluster] = each._replace(ask=False)
             if self._world.recovery is not None:
-                self._reaction.overwritten(key, cluster)
-            if self._world.recovery is not None or time.monotonic() > until:
+                self._reaction.overwritten(key, cluster, each.applied_at)
+            if self._world.recovery is not None or time.monotonic() > each.until:
                 self._overwrote.pop((key, cluster), None)
 
     async def serve(self) -> None:

@@ -6,12 +6,13 @@ and has no federated object when the cluster is back, was left behind. It is off
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import structlog
 
-from federation.controllers.world import Track, TypeState, World
+from federation.controllers.tracks import Track
+from federation.controllers.world import TypeState, World
 from federation.core.deletiongroups import Change, Kind
 from federation.core.deletions import Ledger
 from federation.model import marks
@@ -46,10 +47,10 @@ class Debts:
         """What the KubeFedConfig's status shows of each."""
         return list(self._left.values())
 
-    def resume(self, stored: object) -> None:
-        """What an earlier controller has stored."""
+    def resume(self, stored: object, elsewhere: Collection[object] = ()) -> None:
+        """What an earlier controller has stored, but for what is remembered `elsewhere`."""
         for each in stored if isinstance(stored, list) else ():
-            if isinstance(each, dict) and isinstance(each.get("uid"), str) and each["uid"]:
+            if isinstance(each, dict) and isinstance(each.get("uid"), str) and each["uid"] not in {"", *elsewhere}:
                 self._left[each["uid"]] = each
 
     def leaves(self, cluster: str, identity: str, *, silent: bool) -> None:

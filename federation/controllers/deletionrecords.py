@@ -2,7 +2,8 @@
 
 The status is what survives this process, too: one that starts holds what an earlier one held. It is written when a
 group is held, when another number is, and when it ends, at most every AGAIN; a group that ends leaves nothing behind.
-Of each group a few objects and clusters are named; the condition DeletionsHeld of each object names its group.
+Of each group a few objects and clusters are named. The condition DeletionsHeld of each object names its group once that
+is written, so that whoever reads it there finds it.
 """
 
 import time
@@ -16,6 +17,7 @@ import structlog
 from federation.controllers import debts
 from federation.controllers.debts import Debts
 from federation.controllers.deletions import Deletions
+from federation.controllers.outbox import Outbox
 from federation.controllers.ports import EventPoster, HubPort
 from federation.controllers.world import World
 from federation.core import deletiongroups
@@ -24,7 +26,7 @@ from federation.core.managedfields import Writer
 from federation.model import marks
 from federation.model.conditions import ConditionType, DeletionsHeldReason
 from federation.model.failures import Failure, FailureKind
-from federation.model.federated import StoredObject
+from federation.model.federated import Metadata, StoredObject
 from federation.model.marks import NAMESPACE_TYPE
 from federation.model.resources import KUBEFED_CLUSTERS, KUBEFED_CONFIGS, Key, ObjectName, Resource
 from federation.runtime import metrics
@@ -86,14 +88,26 @@ class DeletionRecords:
         self._states: dict[str, State] = {}
         self._written = float("-inf")
         self._due = False
+        self.elsewhere: Callable[[], Iterable[Mapping[str, Any]]] = list
+        """What other shards tell (shards.Inbox)."""
+        self._outbox = world.sharding.outbox if world.sharding is not None else None
         self.debts = Debts(world, now)
         deletions.records, deletions.debts = self, self.debts
 
+    @property
+    def config(self) -> Metadata | None:
+        """Of the KubeFedConfig, where there is one."""
+        stored = self._configs.get(self._where)
+        return stored.metadata if stored is not None else None
+
     def begin(self) -> None:
         """Hold what an earlier controller held. The KubeFedConfig is known."""
-        stored = self._configs.get(self._where)
-        self.debts.resume(_deletions(stored).get("leftBehind"))
-        for each in _entries(stored):
+        known = self._outbox.began if self._outbox is not None else _deletions(self._configs.get(self._where))
+        elsewhere = {each.get("id") for each in self._told_elsewhere("groups")}
+        self.debts.resume(known.get("leftBehind"), {each.get("uid") for each in self._told_elsewhere("leftBehind")})
+        for each in _entries(known):
+            if each["id"] in elsewhere:
+                continue
             subject, version = str(each.get("subject", "")), str(each.get("version", ""))
             change = deletiongroups.Change(Kind(each["cause"]), subject, version)
             by = tuple(_writers(each.get("by")))
@@ -116,6 +130,8 @@ class DeletionRecords:
             self._deletions.notice()
         if not ledger:
             return
+        if self._outbox is not None:
+            self._look_up()
         for annotation, word in stored.metadata.annotations.items():
             group = annotation.removeprefix(marks.DELETIONS_PREFIX)
             if group == annotation or group not in ledger.groups:
@@ -124,6 +140,11 @@ class DeletionRecords:
                 self._deletions.approve(group)
             elif word == marks.REJECTED:
                 self._deletions.reject(group)
+
+    def told_elsewhere(self) -> None:
+        """Another shard tells of other deletions."""
+        self._due = True
+        self._written = float("-inf") if self._written == float("-inf") else time.monotonic() - AGAIN + SOON
 
     def leaves(self, cluster: str, identity: str, silent: bool) -> None:
         """A cluster is taken out."""
@@ -147,7 +168,10 @@ class DeletionRecords:
         if wait > 0:
             return wait
         await self._ask()
-        await self._tell()
+        if self._outbox is not None:
+            self._tell_coordinator(self._outbox)
+        else:
+            await self._tell()
         return AGAIN if self._due else settled
 
     def _follow(self) -> None:
@@ -166,8 +190,11 @@ class DeletionRecords:
             self._written = float("-inf")
             del self._states[name]
             self._groups.pop(name, None)
-        held = sum(len(group.waiting) for group in told.values())
-        metrics.DELETIONS_HELD.set(held)
+
+    @property
+    def held(self) -> int:
+        """Deletions that wait for a person."""
+        return sum(len(group.waiting) for group in self._told().values())
 
     def _told(self) -> dict[str, Group]:
         return {name: each for name, each in self._deletions.ledger.groups.items() if each.state.told}
@@ -231,6 +258,8 @@ class DeletionRecords:
                 return f"placement of FederatedNamespace {change.subject!r} (generation {generation})"
             case Kind.EDITS:
                 return f"placements that were changed within {window}"
+            case Kind.BY_NAME if change.young:
+                return f"federated objects of namespace {change.version!r} that were deleted within {window}"
             case Kind.BY_NAME:
                 return f"federated objects that were deleted within {window}"
             case Kind.HUB_NAMESPACE:
@@ -245,40 +274,71 @@ class DeletionRecords:
     async def _tell(self) -> None:
         stored = self._configs.get(self._where)
         self._due = False
+        told = list(self._told().values())
         if stored is None:
+            self._deletions.recorded(told)
             return  # there is no object to tell it on; the log and each federated object say it
         self._written = time.monotonic()
         status = self._status(stored)
         shown = {name: each for name, each in (status["deletions"] or {}).items() if each is not None}
         if (shown, status["conditions"]) == (_deletions(stored), stored.conditions):
+            self._deletions.recorded(told)
             return
         version = {"resourceVersion": stored.metadata.resource_version}
         body = orjson.dumps({"metadata": version, "status": status})
         answer = await self._hub.set_status(KUBEFED_CONFIGS, self._where, body)
         if isinstance(answer, Failure):
-            self._due = answer.kind not in _GIVEN_UP
             log.warning("deletions that are held are not shown in the KubeFedConfig", reason=answer.message)
+            if answer.kind not in _GIVEN_UP:
+                self._due = True
+                return
+        self._deletions.recorded(told)
+
+    def _tell_coordinator(self, outbox: Outbox) -> None:
+        """The same to the coordinating shard, which has it in the KubeFedConfig."""
+        self._due = False
+        self._written = time.monotonic()
+        groups = [self._entry(group) for group in list(self._told().values())[:MOST_GROUPS]]
+        shown = {"groups": groups, "leftBehind": self.debts.entries}
+        outbox.tell_deletions({name: each for name, each in shown.items() if each})
+        self._look_up()
+
+    def _look_up(self) -> None:
+        """Objects name a group of another shard than the coordinating one once the KubeFedConfig shows it."""
+        stored = self._configs.get(self._where)
+        shown = {each["id"] for each in _entries(_deletions(stored))}
+        told = self._told().values()
+        self._deletions.recorded([each for each in told if not each.recorded and (stored is None or each.id in shown)])
+
+    def _told_elsewhere(self, what: str) -> list[dict[str, Any]]:
+        """Groups, or what was left behind, of other shards."""
+        found = (each for told in self.elsewhere() for each in told.get(what, ()) if isinstance(each, dict))
+        return list(found)
 
     def _status(self, stored: StoredObject) -> dict[str, Any]:
-        told = self._told()
-        entries = [self._entry(group) for group in list(told.values())[:MOST_GROUPS]]
+        told, others_groups = self._told(), self._told_elsewhere("groups")
+        entries = [*(self._entry(group) for group in told.values()), *others_groups][:MOST_GROUPS]
         others = [each for each in stored.conditions if each.get("type") != _KIND]
         held = [each for each in told.values() if each.state is not State.APPROVED]
-        conditions = [*others, self._condition(held, stored)] if held else others
+        held_elsewhere = [each for each in others_groups if each.get("state") != State.APPROVED]
+        conditions = [*others, self._condition(held, stored, held_elsewhere)] if held or held_elsewhere else others
         shown = {
             "groups": entries,
-            "moreGroups": max(0, len(told) - MOST_GROUPS),
-            "leftBehind": self.debts.entries,
+            "moreGroups": max(0, len(told) + len(others_groups) - MOST_GROUPS),
+            "leftBehind": [*self.debts.entries, *self._told_elsewhere("leftBehind")],
         }
         deletions = {name: each for name, each in shown.items() if each}
         return {"conditions": conditions, "deletions": {**dict.fromkeys(shown), **deletions} if deletions else None}
 
-    def _condition(self, held: Iterable[Group], stored: StoredObject) -> dict[str, Any]:
-        groups = list(held)
-        first = next((each for each in groups if each.state is State.HELD), groups[0])
-        reason = DeletionsHeldReason.BUDGET if first.state is State.HELD else DeletionsHeldReason.REJECTED
+    def _condition(
+        self, held: Iterable[Group], stored: StoredObject, elsewhere: Iterable[Mapping[str, Any]]
+    ) -> dict[str, Any]:
+        groups = [(each.id, each.state.value) for each in held]
+        groups += [(str(each.get("id")), str(each.get("state"))) for each in elsewhere]
+        waits = any(state == State.HELD.value for _, state in groups)
+        reason = DeletionsHeldReason.BUDGET if waits else DeletionsHeldReason.REJECTED
         before = next((each for each in stored.conditions if each.get("type") == _KIND), {})
-        names = ", ".join(each.id for each in groups[:NAMED])
+        names = ", ".join(name for name, _ in groups[:NAMED])
         return {
             "type": _KIND,
             "status": "True",
@@ -327,9 +387,9 @@ def _deletions(stored: StoredObject | None) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _entries(stored: StoredObject | None) -> Iterator[Mapping[str, Any]]:
-    """The groups of a stored status, as far as they are some."""
-    found = _deletions(stored).get("groups")
+def _entries(told: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The groups of what a status tells, as far as they are some."""
+    found = told.get("groups")
     for each in found if isinstance(found, list) else ():
         if not isinstance(each, dict) or not isinstance(each.get("id"), str):
             continue

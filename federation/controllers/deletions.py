@@ -7,9 +7,10 @@ member, and is not counted. Nothing is asked and nothing written while nothing i
 
 import asyncio
 import contextlib
+import functools
 import time
 import uuid
-from collections.abc import Container, Iterable, Mapping, Set
+from collections.abc import Callable, Container, Iterable, Mapping, Set
 from typing import Protocol
 
 import msgspec
@@ -18,11 +19,12 @@ import structlog
 
 from federation.controllers.debts import Debts
 from federation.controllers.fanout import Wake, wake_gradually
-from federation.controllers.world import NOBODY, Track, World
-from federation.core import digests, holds, removal
+from federation.controllers.tracks import NOBODY, Track
+from federation.controllers.world import World
+from federation.core import deletiongroups, digests, holds, removal, times
 from federation.core.deletiongroups import Change, Group, Kind, State, Wish
 from federation.core.deletions import Due, Ledger, Look
-from federation.model.federated import FederatedType
+from federation.model.federated import FederatedType, Metadata
 from federation.model.marks import NAMESPACE_TYPE
 from federation.model.observations import Observed
 from federation.model.plan import Action, Delete, Plan, Release, RemovalCause, RemovalReason, Wait
@@ -43,6 +45,10 @@ log = structlog.get_logger()
 
 class Records(Protocol):
     """Tells people of groups; see deletionrecords."""
+
+    @property
+    def config(self) -> Metadata | None:
+        """Of the KubeFedConfig, where there is one."""
 
     async def turn(self) -> float:
         """Do what is due; seconds until there may be more."""
@@ -84,6 +90,7 @@ class Deletions:
             self._wake_inside(key)  # whether its objects go with it is known from now on
         found: dict[str, Action] = {}
         wishes: dict[str, Wish] = {}
+        oldest = functools.cache(lambda: self._oldest(key, enabled, plan))
         for cluster, action in plan.actions.items():
             if not isinstance(action, Delete) or action.reason is None:
                 continue
@@ -92,7 +99,7 @@ class Deletions:
             ):
                 if with_it is not _GOES:
                     found[cluster] = with_it
-            elif (change := self._change(key, cluster, action.reason)) is not None:
+            elif (change := self._change(key, cluster, action.reason, oldest)) is not None:
                 inside = self._inside(cluster, key) if enabled.is_namespace and not plan.deleting else None
                 wishes["" if change.kind.by_name else cluster] = Wish(change, inside)
         self._keep(key, plan, wishes, only)
@@ -148,8 +155,15 @@ class Deletions:
             where = cluster if cluster in groups else "" if "" in groups else None
             if where is None or not isinstance(action, Delete) or self.ledger.goes(key, where):
                 continue
-            found[cluster] = _instead(groups[where], action)
+            found[cluster] = self._instead(groups[where], action)
         return found
+
+    def _instead(self, group: Group, action: Delete) -> Action:
+        """What becomes of a deletion that may not go. An object names no group before people can look it up."""
+        if group.state is State.REJECTED:
+            return holds.rejected(group.id, action, by_name=group.change.kind.by_name)
+        shown = group.state is State.HELD and (group.recorded or self.records is None)
+        return holds.over_budget(group.id) if shown else holds.counted()
 
     def _wish(
         self, key: Key, wishes: Mapping[str, Wish], *, named: str = "", first: Container[str] = ()
@@ -158,10 +172,15 @@ class Deletions:
         groups = self.ledger.wish(key, wishes, time.monotonic(), named=named, first=first)
         if any(group.state is State.COUNTING and group.waiting for group in groups.values()):
             self._news.set()
-        for group in self.ledger.held:
-            self._wake_all(set(self._late(group)) - {key})
         self._told()
         return groups
+
+    def recorded(self, groups: Iterable[Group]) -> None:
+        """People can look these groups up: objects may name them."""
+        for group in groups:
+            if not group.recorded:
+                group.recorded = True
+                self._wake_all(self._late(group))
 
     def _late(self, group: Group) -> Iterable[Key]:
         """Objects whose plan does not show yet that they are held."""
@@ -174,21 +193,17 @@ class Deletions:
                 yield key
 
     def _told(self) -> None:
-        self.ledger.held.clear()
         if self.ledger.changed:
             self._news.set()
 
     # --- what a deletion follows from ---------------------------------------------------------------------------------
 
-    def _change(self, key: Key, cluster: str, reason: RemovalReason) -> Change | None:
+    def _change(self, key: Key, cluster: str, reason: RemovalReason, oldest: Callable[[], int]) -> Change | None:
         """The change that a deletion follows from; None: it is not counted."""
         basis = reason.basis
         match reason.cause:
             case RemovalCause.DELETION:
-                host = self._world.host_namespaces.get(ObjectName("", key.namespace))
-                if host is not None and host.deletion_timestamp is not None:
-                    return Change(Kind.HUB_NAMESPACE, key.namespace, host.uid)
-                return Change(Kind.BY_NAME)
+                return self._named(key, oldest)
             case RemovalCause.CLUSTER_LABELS:
                 return _labels(cluster, basis.labels)
             case RemovalCause.NAMESPACE if basis.labels is not None and self._by_labels(key.namespace, cluster):
@@ -202,8 +217,35 @@ class Deletions:
                 meta = basis.object
                 return Change(Kind.NAMESPACE, key.namespace, f"{meta.uid}/{meta.generation}")
             case RemovalCause.PLACEMENT:
-                return Change(Kind.EDITS)
+                now = times.rfc3339(time.time())
+                return None if self._tried_out(now, oldest) else Change(Kind.EDITS)
         return None
+
+    def _tried_out(self, when: str | None, oldest: Callable[[], int]) -> bool:
+        """Whether the control plane is for one namespace, which it may not look at, and its KubeFedConfig was young."""
+        config = self.records.config if self.records is not None else None
+        return self._world.settings.namespaced and _young(config, when, oldest)
+
+    def _oldest(self, key: Key, enabled: FederatedType, plan: Plan) -> int:
+        """When we have last changed something in the copy that would go and has been left alone for longest."""
+        target = self._world.types[enabled.name].target_name(ObjectName(key.namespace, key.name))
+        copies = self._world.types[enabled.name].copies
+        going = (copies[name] for name, each in plan.actions.items() if isinstance(each, Delete) and name in copies)
+        found = (each.objects.get(target) for each in going)
+        return min((each.applied_at for each in found if each is not None), default=0)
+
+    def _named(self, key: Key, oldest: Callable[[], int]) -> Change | None:
+        """What the deletion of a federated object by name is counted as; None: its Namespace is young, and it goes."""
+        host = self._world.host_namespaces.get(ObjectName("", key.namespace))
+        if host is not None and host.deletion_timestamp is not None:
+            young = _young(host, host.deletion_timestamp, oldest)
+            return None if young else Change(Kind.HUB_NAMESPACE, key.namespace, host.uid)
+        state = self._world.types.get(key.type)
+        federated = state.objects.get(ObjectName(key.namespace, key.name)) if state is not None else None
+        ended = federated.metadata.deletion_timestamp if federated is not None else None
+        if self._tried_out(ended, oldest):
+            return None
+        return Change(Kind.BY_NAME, version=key.namespace if _young(host, ended, oldest) else "")
 
     def _by_labels(self, namespace: str, cluster: str) -> bool:
         """Whether the FederatedNamespace was applied in the cluster as it is now: then the labels have changed."""
@@ -355,12 +397,12 @@ def _first(track: Track, cluster: str) -> bool:
     return isinstance(before, Wait) and cluster not in plan.selected
 
 
+def _young(within: Metadata | None, when: str | None, oldest: Callable[[], int]) -> bool:
+    """Whether what holds an object was young, and no copy that would go is older than that: what was made anew at the
+    hub, as after its loss, is not young in the members."""
+    return deletiongroups.brief(within, when) and not deletiongroups.before(within, oldest())
+
+
 def _labels(cluster: str, labels: Mapping[str, str] | None) -> Change:
     version = digests.short(orjson.dumps(dict(labels or {}), option=orjson.OPT_SORT_KEYS))
     return Change(Kind.LABELS, cluster, version)
-
-
-def _instead(group: Group, action: Delete) -> Action:
-    if group.state is State.REJECTED:
-        return holds.rejected(group.id, action, by_name=group.change.kind.by_name)
-    return holds.over_budget(group.id) if group.state is State.HELD else holds.counted()

@@ -1,8 +1,8 @@
 """Carry out planned actions, when their turn in a cluster's lane comes, and take in what came of them.
 
 The action is looked up here, not handed over with the key: what was decided during an outage is never carried out late.
-Each answer goes to memory (`learning`), sets the wait before the next try (`pacing`) and brings the key back to `sync`
-when it was the last one, or when there is something new to plan.
+The cluster's Carrier does it, and answers an Outcome. That goes to memory (`learning`), sets the wait before the next
+try (`pacing`) and brings the key back to `sync` when it was the last one, or when there is something new to plan.
 """
 
 import time
@@ -10,19 +10,20 @@ from collections.abc import Callable
 
 import structlog
 
-from federation.controllers import fanout, holdups, learning, pacing, push
+from federation.controllers import answers, fanout, holdups, learning, pacing
 from federation.controllers.fanout import Wake
 from federation.controllers.learning import Turn
 from federation.controllers.outcomes import Outcome
 from federation.controllers.ports import EventRecorder
 from federation.controllers.proofs import Prover
 from federation.controllers.removals import Removals
-from federation.controllers.world import Track, World, including, without
-from federation.core import managedfields
+from federation.controllers.tracks import Track, including, without
+from federation.controllers.world import World
+from federation.core import managedfields, restoration
 from federation.core.proof import Cause
 from federation.model.conditions import Phase, PropagationStatus
 from federation.model.observations import MAY_HAVE_COPY, Observed
-from federation.model.plan import Apply, Claim, Compare, Delete, Push, Release
+from federation.model.plan import PLACES, Aim, Command
 from federation.model.resources import Key, ObjectName
 from federation.runtime import metrics
 from federation.runtime.keyqueue import KeyQueue
@@ -43,7 +44,7 @@ class Executor:
         self._events = events
         self._changed = changed
         self._removals = Removals(events)
-        self.overwritten: Callable[[Key, str], None] = lambda key, cluster: None
+        self.overwritten: Callable[[Key, str, int], None] = lambda key, cluster, applied_at: None
         """Recovery.overwritten."""
         self.overwrote: Callable[[Key, str, int], None] = lambda key, cluster, applied_at: None
         """Continuity.overwrote."""
@@ -54,11 +55,11 @@ class Executor:
         name = ObjectName(key.namespace, key.name)
         track = state.tracks.get(name) if state is not None else None
         member = self._world.members.get(cluster)
-        port = member.port if member is not None else None
-        if state is None or track is None or track.plan is None or cluster not in track.pending or port is None:
+        carrier = member.carrier if member is not None else None
+        if state is None or track is None or track.plan is None or cluster not in track.pending or carrier is None:
             return Evidence.NOTHING, None
         plan, action = track.plan, track.actions.get(cluster)
-        if not isinstance(action, Push):
+        if not isinstance(action, Command):
             track.pending = without(track.pending, cluster)
             return Evidence.NOTHING, None
         if member is not None and member.cluster.cordon is not None:
@@ -68,17 +69,17 @@ class Executor:
             return Evidence.NOTHING, None
         _note(track, cluster)
         unconfirmed = cluster in track.unconfirmed
-        if isinstance(action, Claim) or (isinstance(action, Apply) and not action.uid and not action.restores):
+        if action.leaves_traces:
             track.unconfirmed = including(track.unconfirmed, cluster)
             track.applied.setdefault(cluster, MAY_HAVE_COPY)
         copies = state.copies.get(cluster)
         lists = copies.lists if copies is not None else 0
         before = copies.objects.get(state.target_name(name)) if copies is not None else None
         seen = copies.seen if copies is not None else 0
+        turn = Turn(key, cluster, state, track, action, plan.generation, unconfirmed, lists, before, seen)
         state.in_flight += 1
         try:
-            prove = self._prover.of(action, state, name, cluster)
-            outcome = await push.carry_out(action, learning.target(state, cluster, name, port, prove))
+            outcome = await carrier.carry_out(turn, self._prover.of(action, state, name, cluster))
         except Exception:
             log.exception("push failed", key=str(key), cluster=cluster)
             outcome = Outcome(
@@ -91,18 +92,16 @@ class Executor:
         if member is not None and same:
             holdups.note(member, key, name, outcome.failure)
         if state.tracks.get(name) is track and same:
-            turn = Turn(key, cluster, state, track, action, plan.generation, unconfirmed, lists, before, seen)
-            self._record_outcome(turn, port.manager, outcome)
+            self._record_outcome(turn, carrier.manager, outcome)
         return pacing.evidence(outcome)
 
     def _overwrote(self, turn: Turn, before: Observed) -> None:
         """An apply has changed a copy: what was there may have been newer than what a restored hub says."""
-        applied = turn.track.applied.get(turn.cluster)
-        newer = applied is None or not applied.known or before.applied_at > applied.applied_at
+        newer = restoration.newer(turn.track.applied.get(turn.cluster), before)
         if not before.owned_digest or not (newer or turn.name in turn.state.reverted):
             return
         if self._world.recovery is not None:
-            self.overwritten(turn.key, turn.cluster)
+            self.overwritten(turn.key, turn.cluster, before.applied_at)
         else:
             self.overwrote(turn.key, turn.cluster, before.applied_at)
 
@@ -126,26 +125,9 @@ class Executor:
             track.stale = track.stale or (outcome.doubt is not None and outcome.doubt.cause is Cause.STALE)
             # Somebody else's object: the event that shows it may have come while this was under way.
             track.stale = track.stale or outcome.status.phase is Phase.TAKEN
-        elif outcome.gone and not isinstance(action, Delete | Release):
-            track.setbacks.pop(cluster, None)
-            track.vanished = without(track.vanished, cluster)
-            track.stale = True
-        elif isinstance(action, Compare) and outcome.metadata is not None:
-            track.setbacks.pop(cluster, None)
-            learning.compared(turn, action, managedfields.observe(outcome.metadata, manager))
-        elif isinstance(action, Apply) and outcome.metadata is not None:
-            track.setbacks.pop(cluster, None)
-            observed = managedfields.observe(outcome.metadata, manager)
-            self._compare(turn, observed, outcome)
-            if turn.before is not None and action.uid and turn.before.version < observed.version:
-                self._overwrote(turn, turn.before)
-            learning.applied(turn, action, observed, outcome)
-        elif outcome.metadata is not None:
-            track.setbacks.pop(cluster, None)
-            learning.yielded(turn, manager, managedfields.observe(outcome.metadata, manager))
         else:
             track.setbacks.pop(cluster, None)
-            self._removed(turn, outcome)
+            self._record_success(turn, manager, outcome)
         if learning.conclusive(turn, outcome):
             track.unconfirmed = without(track.unconfirmed, cluster)
         learning.ended(turn)
@@ -153,6 +135,24 @@ class Executor:
             track.stale = True  # it was planned anew while this was under way
         if not track.pending or track.stale:
             self._queue.add(key, urgent=True)
+
+    def _record_success(self, turn: Turn, manager: str, outcome: Outcome) -> None:
+        """The cluster has done it, or it was handed over to whoever does it there."""
+        action, track = turn.action, turn.track
+        if outcome.gone and action.aim is not Aim.REMOVE:
+            track.vanished = without(track.vanished, turn.cluster)
+            track.stale = True
+        elif outcome.handed_over:
+            learning.handed_over(turn)
+        elif outcome.metadata is not None:
+            observed = managedfields.observe(outcome.metadata, manager)
+            if action.aim in PLACES:
+                self._compare(turn, observed, outcome)
+                if turn.before is not None and action.uid and turn.before.version < observed.version:
+                    self._overwrote(turn, turn.before)
+            answers.shown(turn, manager, observed, outcome)
+        else:
+            self._removed(turn, outcome)
 
     def _read_again(self, turn: Turn, outcome: Outcome) -> Outcome:
         """What is recorded is not there: that is believed when the cluster shows it twice, some time apart."""
@@ -170,7 +170,7 @@ class Executor:
         live = member.live if member is not None else None
         if live is None:
             return
-        if learning.went_back(turn, observed, created=outcome.created):
+        if answers.went_back(turn, observed, created=outcome.created):
             live.went_back(f"the versions of its {turn.key.type}")
         elif learning.contradicts(turn) and not outcome.created:
             live.relist(turn.key.type)

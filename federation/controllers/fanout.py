@@ -9,7 +9,8 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from federation.controllers.world import NOBODY, Track, TypeState, World
+from federation.controllers.tracks import NOBODY, Track
+from federation.controllers.world import TypeState, World
 from federation.core.clusterchanges import ClusterChange
 from federation.model.observations import Cluster
 from federation.model.plan import Plan
@@ -45,6 +46,10 @@ class Fanout:
         self._due: set[tuple[str, str]] = set()
         self._changes: list[ClusterChange] = []
         self._listed: dict[str, set[str]] = {}
+        self.also: Callable[[str], None] = lambda cluster: None
+        """Called with each cluster that joined, left or changed."""
+        self.around: Callable[[str], None] = lambda namespace: None
+        """Called with each namespace whose federation changed."""
         self._clusters: dict[str, Cluster] = {}
         """As they were when their changes were observed last."""
 
@@ -68,6 +73,7 @@ class Fanout:
         """Every namespaced federated object in one namespace."""
         if ("namespace", namespace) in self._due:
             return  # as most: one event comes of each cluster
+        self.around(namespace)
         objects = sum(
             state.objects.count(namespace) for state in self._world.types.values() if state.type.target.namespaced
         )
@@ -75,6 +81,7 @@ class Fanout:
 
     def cluster(self, name: str) -> None:
         """A cluster joined, left or changed: every object that may be planned differently for it."""
+        self.also(name)
         member = self._world.members.get(name)
         before, after = self._clusters.pop(name, None), member.cluster if member is not None else None
         if after is not None:

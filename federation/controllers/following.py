@@ -11,14 +11,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from federation.controllers.collecting import StatusSink
+from federation.controllers.copies import Copies
 from federation.controllers.fanout import Fanout, Wake
+from federation.controllers.membertriggers import CopiesSink
 from federation.controllers.ports import Gate, Watch
-from federation.controllers.triggers import CopiesSink
-from federation.controllers.world import Copies, TypeState, World
+from federation.controllers.world import TypeState, World
 from federation.core import health
 from federation.model.conditions import ClusterConditionType, PropagationStatus, SyncedReason
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Wait
+from federation.model.statusrules import StatusCollection
+from federation.runtime import metrics
 from federation.runtime.tasks import Tasks
 
 WATCH_SILENCE = 90.0
@@ -32,7 +36,7 @@ _EXPLAINED = {
 
 
 class Retry(Protocol):
-    """Sync.retry_cluster."""
+    """Retries.cluster."""
 
     def __call__(self, cluster: str, type_name: str = "", *, upgraded: bool = False) -> None:
         """Try again now what waits for the cluster; `upgraded`: what it refused may pass now."""
@@ -60,9 +64,11 @@ class Owner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Followed:
-    """The watch of one type in a member; it lives as long as `state` is that type."""
+    """The watch of one type in a member; it lives as long as `state` is that type, and its statuses are collected in
+    the same way."""
 
     state: TypeState
+    collection: StatusCollection | None
     watch: Watch
     tasks: Tasks
 
@@ -79,13 +85,17 @@ class Following:
         self._retry = retry
         self._followed: dict[str, _Followed] = {}
         self._ending: set[Tasks] = set()
+        self.changes = 0
+        """How often a watch was begun, ended, failed or answered again: what `with_synced` shows depends on these."""
         self._failing: dict[str, float] = {}
         """Since when the watch of a type has had a failure (monotonic seconds)."""
+        metrics.WATCHES_WAITING.labels(name).set_function(lambda: len(self._failing))
 
     def align(self) -> None:
         """Follow exactly the types that are enabled now, once the member's identity is known."""
         for name, followed in list(self._followed.items()):
-            if self._world.types.get(name) is not followed.state:
+            state = followed.state
+            if self._world.types.get(name) is not state or state.type.collection != followed.collection:
                 self._end(name)
         gate = self._owner.verified_gate
         for state in self._world.types.values() if gate is not None else ():
@@ -157,6 +167,7 @@ class Following:
 
         def on_change(watch: Watch) -> None:
             nonlocal restored
+            self.changes += 1
             if watch.restored > restored:
                 restored = watch.restored
                 self._owner.went_back(f"the versions of its {name}")
@@ -168,15 +179,25 @@ class Following:
                 self._owner.listed()
 
         enabled = replace(state.type, target=state.target_in(self._name))
-        watch = gate.watch(enabled, sink, on_change, lambda: self._owner.missing(name))
+        wanted = enabled.collection
+        ended = functools.partial(self._owner.missing, name)
+        watch: Watch
+        if wanted is None:
+            copies.statuses = None
+            watch = gate.watch(enabled, sink, on_change, ended)
+        else:
+            statuses = StatusSink(self._name, self._world, state, copies, sink)
+            watch = gate.watch_whole(enabled, wanted, statuses, on_change, ended)
         tasks = Tasks()
         tasks.keep(watch.run, f"watch:{self._name}:{name}")
-        self._followed[name] = _Followed(state, watch, tasks)
+        self._followed[name] = _Followed(state, wanted, watch, tasks)
+        self.changes += 1
 
     def _end(self, type_name: str) -> None:
         followed = self._followed.pop(type_name, None)
         self._failing.pop(type_name, None)
         if followed is not None:
+            self.changes += 1
             followed.tasks.stop()
             self._ending.add(followed.tasks)
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from federation.controllers.ports import MemberPort
-from federation.controllers.world import Track, TypeState, World
+from federation.controllers.tracks import Track
+from federation.controllers.world import TypeState, World
 from federation.core import expressions, managedfields, workloads
 from federation.model.failures import Failure
 from federation.model.plan import Keep, Refuse, Wait

@@ -13,7 +13,7 @@ from federation.controllers.world import Member, World
 from federation.core import cadence
 from federation.model.failures import Failure
 from federation.model.marks import NAMESPACE_TYPE
-from federation.model.plan import Action, Push, Wait
+from federation.model.plan import Action, Command, Wait
 from federation.model.resources import Key, ObjectName
 from federation.runtime.lane import Hold
 
@@ -37,8 +37,8 @@ def holdup(world: World, key: Key, cluster: str, action: Action) -> Holdup:
     member = world.members.get(cluster)
     if member is None:
         return Holdup()
-    if isinstance(action, Push):
-        return _of_push(member, key)
+    if isinstance(action, Command):
+        return _of_command(member, key)
     if isinstance(action, Wait) and action.namespace:
         return Holdup(_of_namespace(world, member, key.namespace))
     return Holdup()
@@ -59,7 +59,7 @@ def note(member: Member, key: Key, name: ObjectName, failure: Failure | None) ->
         member.troubles[key.type] = failure.kind.value, text
 
 
-def _of_push(member: Member, key: Key) -> Holdup:
+def _of_command(member: Member, key: Key) -> Holdup:
     lane = member.lane
     if lane is None or key not in lane:
         return Holdup()
@@ -85,6 +85,6 @@ def _of_namespace(world: World, member: Member, namespace: str) -> str:
     if setback is not None and setback.message:
         return setback.message
     action = track.actions.get(cluster)
-    if isinstance(action, Push):
-        return _of_push(member, Key(NAMESPACE_TYPE, *where)).reason
+    if isinstance(action, Command):
+        return _of_command(member, Key(NAMESPACE_TYPE, *where)).reason
     return action.message if isinstance(action, Wait) else ""

@@ -48,10 +48,17 @@ class Configuration:
         self._namespace = namespace
         self._changed = changed
         self._reported: dict[str, tuple[str, str, str]] = {}
+        self._scope_refused = ""
 
     def observed(self, name: str) -> None:
         """A KubeFedConfig appeared, changed or went."""
         self.queue.add(name)
+
+    def scope_refused(self, why: str) -> None:
+        """Why the hub does not let us see what is in no namespace, as scope Cluster needs; "" when it does."""
+        if why != self._scope_refused:
+            self._scope_refused = why
+            self.queue.add(NAME)
 
     async def begin(self) -> None:
         """Wait until it is known which settings are in force."""
@@ -99,6 +106,9 @@ class Configuration:
             return
         self._take(settings)
         ignored = configuration.ignored_fields(stored.spec, settings)
+        if self._scope_refused and not settings.namespaced:
+            given = "fedctl init --scope Cluster gives the controller the rights"
+            ignored = (f"spec.scope: Cluster, but {self._scope_refused}: {given}", *ignored)
         if ignored:
             self._report(stored, "NotObeyed", "; ".join(ignored))
         else:

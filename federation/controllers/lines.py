@@ -9,11 +9,11 @@ import msgspec
 
 from federation.controllers import pacing
 from federation.controllers.holdups import Holdup
-from federation.controllers.world import Setback, Track
+from federation.controllers.tracks import Setback, Track
 from federation.core import budget, claims, contention, fingerprints, sharing
 from federation.model.conditions import PropagationStatus
 from federation.model.observations import Applied
-from federation.model.plan import Action, Apply, Claim, Compare, Delete, Keep, KeepOlder, Plan, Refuse, Release, Wait
+from federation.model.plan import PLACES, Action, Aim, Command, Elsewhere, Keep, KeepOlder, Plan, Refuse, Wait
 from federation.model.status import ClusterStatus
 
 ON_ITS_WAY = "no answer from the cluster yet"
@@ -30,7 +30,10 @@ def compose(
     """
     common = sharing.shared(track.status.clusters)
     before = budget.by_name(track.status.clusters)
-    made = [_line(name, action, plan, track, before, common, late, held) for name, action in track.actions.items()]
+    made = [
+        action.line if isinstance(action, Elsewhere) else _line(name, action, plan, track, before, common, late, held)
+        for name, action in track.actions.items()
+    ]
     return [_with_dispute(line, track, now) for line in made] if track.contention else made
 
 
@@ -49,7 +52,9 @@ def stalled(track: Track) -> frozenset[str]:
     return frozenset(
         name
         for name, action in track.actions.items()
-        if isinstance(action, Refuse) or pacing.hopeless(track.setbacks.get(name), action)
+        if isinstance(action, Refuse)
+        or (isinstance(action, Elsewhere) and action.stalled)
+        or pacing.hopeless(track.setbacks.get(name), action)
     )
 
 
@@ -59,9 +64,10 @@ def all_answered(track: Track) -> bool:
         return False
     return not any(
         (isinstance(action, Wait) and action.status is PropagationStatus.PENDING and name not in track.setbacks)
-        or (isinstance(action, Wait | Apply) and _recreating(track.setbacks.get(name)))
-        or (isinstance(action, Delete | Release) and name in track.leaving)
+        or (_places(action) and _recreating(track.setbacks.get(name)))
+        or (isinstance(action, Command) and action.aim is Aim.REMOVE and name in track.leaving)
         or _guessed(name, action, track)
+        or (isinstance(action, Elsewhere) and not action.answered)
         for name, action in track.actions.items()
         if not isinstance(action, Keep)  # as nearly all: 1 ms of every turn of an object in 3,500 clusters
     )
@@ -136,19 +142,19 @@ def _line(  # noqa: PLR0917 - private, called once
             return ClusterStatus(name, status, message, generation, fingerprint)
         case Wait(status=status, message=message) | Refuse(status=status, message=message):
             return ClusterStatus(name, status, message, generation, fingerprint)
-        case Claim(owner=owner):
-            unclaimed = setback.message if setback is not None and setback.digest == pacing.identity(action) else ""
-            message = claims.managed_by(owner) + (f"; our claim could not be written: {unclaimed}" if unclaimed else "")
+        case Command(standing=standing) if standing:
+            unclaimed = setback.message if setback is not None and setback.digest == action.identity else ""
+            message = standing + (f"; our claim could not be written: {unclaimed}" if unclaimed else "")
             return ClusterStatus(name, PropagationStatus.ALREADY_EXISTS, message, generation, fingerprint)
-        case Delete() | Release():
+        case Command(aim=Aim.REMOVE):
             reason, early = held(name, action) if setback is None else Holdup()
             timed_out = late and not early
             message = reason or (ON_ITS_WAY if timed_out else "")
             status = PropagationStatus.DELETION_TIMED_OUT if timed_out else PropagationStatus.WAITING_FOR_REMOVAL
-        case Apply() | Compare():
+        case Command(uid=uid):
             reason, early = held(name, action) if setback is None else Holdup()
             if late and not early:
-                status = PropagationStatus.UPDATE_TIMED_OUT if action.uid else PropagationStatus.CREATION_TIMED_OUT
+                status = PropagationStatus.UPDATE_TIMED_OUT if uid else PropagationStatus.CREATION_TIMED_OUT
             message = reason or ON_ITS_WAY
     if setback is not None:
         status, message = setback.status, setback.message
@@ -165,6 +171,11 @@ def _guessed(name: str, action: Action, track: Track) -> bool:
     """Whether the cluster may have a copy, but only for lack of a list: most show within seconds that there is none."""
     applied = track.applied.get(name)
     return name in track.guessed and isinstance(action, Wait) and applied is not None and not applied.known
+
+
+def _places(action: Action) -> bool:
+    """Whether the cluster is to get what it should hold, now or later."""
+    return isinstance(action, Wait) or (isinstance(action, Command) and action.aim in PLACES)
 
 
 def _recreating(setback: Setback | None) -> bool:

@@ -32,7 +32,8 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     an owner. Both are None when the object was not looked at. `removed`: how our copy was, "deleted" or "released" (it
     stays and is ours no more). `created`: nothing was there before. `gone`: nothing is there, and nothing was created;
     with a status that is not believed yet. `doubt`: the hub has not proven that something may be removed, so that it
-    was not.
+    was not. `handed_over`: whoever acts in the cluster has it; what is observed of the cluster later shows what came of
+    it.
     """
 
     metadata: PartialMetadata | None = None
@@ -47,6 +48,7 @@ class Outcome(msgspec.Struct, frozen=True, gc=False):
     created: bool = False
     gone: bool = False
     doubt: Doubt | None = None
+    handed_over: bool = False
 
 
 Prove = Callable[[], Awaitable[Proof | Doubt]]

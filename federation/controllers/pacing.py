@@ -5,13 +5,12 @@ manifest that is wrong when it changes. A fight with another controller is slowe
 """
 
 from federation.controllers.outcomes import Outcome
-from federation.controllers.world import Leaving, Setback, Track
+from federation.controllers.tracks import Leaving, Setback, Track
 from federation.core import classification, contention
 from federation.core.proof import Cause
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import FailureKind
-from federation.model.observations import Applied
-from federation.model.plan import Action, Apply, Claim, Compare, Delete, Push, Release
+from federation.model.plan import PLACES, Action, Aim, Command
 from federation.runtime.backoff import delay
 from federation.runtime.lane import Evidence
 
@@ -49,10 +48,9 @@ LOOKED_AT = 10.0
 """Seconds after which it is looked at again at the earliest, when the copy changes meanwhile."""
 
 
-def next_setback(before: Setback | None, action: Push, outcome: Outcome, now: float) -> Setback:
+def next_setback(before: Setback | None, action: Command, outcome: Outcome, now: float) -> Setback:
     """The wait after one more answer that was not success; `now` is monotonic."""
-    digest = identity(action)
-    update = isinstance(action, Apply) and bool(action.uid)
+    digest, update = action.identity, action.aim is Aim.UPDATE
     pace = RETRY[classification.retry(outcome.failure, update=update) if outcome.failure is not None else "slow"]
     if outcome.failure is not None and outcome.failure.kind is FailureKind.RIGHT_MISSING:
         pace = RIGHT_MISSING
@@ -79,7 +77,7 @@ def was_read(before: Setback | None, now: float) -> bool:
 def is_over(setback: Setback, action: Action) -> bool:
     """Whether a removal that was not proven is not to be any more."""
     unproven = setback.status is PropagationStatus.WAITING_FOR_REMOVAL and setback.pace != RECREATING
-    return unproven and not isinstance(action, Delete | Release)
+    return unproven and not (isinstance(action, Command) and action.aim is Aim.REMOVE)
 
 
 def retried(track: Track, cluster: str, since: float, *, anew: bool) -> bool:
@@ -108,20 +106,23 @@ def delete_accepted(before: Leaving | None, uid: str, now: float) -> Leaving:
     return Leaving(uid, now, wait)
 
 
-def remaining_delay(action: Push, track: Track, cluster: str, now: float) -> float:
+def remaining_delay(action: Command, track: Track, cluster: str, now: float) -> float:
     """Seconds by which this action is delayed; 0 when it can go. A fight is recorded as a setback."""
     when = _not_before(action, track, cluster)
     if when > now:
         return when - now
     contest = track.contention.get(cluster)
-    if contest is None or not _repeats(action, track.applied.get(cluster)):
+    if contest is None:
+        return 0.0
+    applied = track.applied.get(cluster)
+    if not action.repeats(applied.digest if applied is not None else ""):
         return 0.0
     wait = contest.last + contention.delay(contest) - now
     if wait > 0:
         track.setbacks[cluster] = Setback(
             PropagationStatus.DISPUTED,
             contention.message(contest, now),
-            identity(action),
+            action.identity,
             now + wait,
             contest.count,
             since=now,
@@ -142,16 +143,16 @@ def next_try(track: Track) -> float | None:
     times = (
         _not_before(action, track, cluster, more)
         for cluster, action in track.actions.items()
-        if isinstance(action, Push) and cluster not in track.pending
+        if isinstance(action, Command) and cluster not in track.pending
     )
     return min((when for when in times if when), default=None)
 
 
 def hopeless(setback: Setback | None, action: Action) -> bool:
     """Whether this very action was refused, and will be until its manifest is another."""
-    if setback is None or not isinstance(action, Apply | Delete | Release):
+    if setback is None or setback.pace != RETRY["never"] or not isinstance(action, Command):
         return False
-    return setback.pace == RETRY["never"] and setback.digest == identity(action)
+    return (action.aim in PLACES or action.aim is Aim.REMOVE) and setback.digest == action.identity
 
 
 def evidence(outcome: Outcome) -> tuple[Evidence, float | None]:
@@ -170,38 +171,16 @@ def evidence(outcome: Outcome) -> tuple[Evidence, float | None]:
     return evidence, failure.retry_after
 
 
-def _not_before(action: Push, track: Track, cluster: str, more: float = 0.0) -> float:
+def _not_before(action: Command, track: Track, cluster: str, more: float = 0.0) -> float:
     """When this very action may go again, by what came of it before (monotonic seconds); 0 when nothing did.
 
     `more` is by which share of its wait it waits longer.
     """
     when = 0.0
     left = track.leaving.get(cluster)
-    if left is not None and isinstance(action, Delete | Release) and left.uid == action.uid:
+    if left is not None and action.aim is Aim.REMOVE and left.uid == action.uid:
         when = left.since + left.wait * (1.0 + more)
     setback = track.setbacks.get(cluster)
-    if setback is not None and setback.digest == identity(action):
+    if setback is not None and setback.digest == action.identity:
         when = max(when, setback.not_before + setback.wait * more)
     return when
-
-
-def identity(action: Push) -> str:
-    """What makes two actions the same one, tried again."""
-    match action:
-        case Apply(digest=digest, recreation=leave, create_only=only, takeover=policy):
-            # What the user allows later, to recreate it or to take it over, is worth another try.
-            allowed = "" if leave is None else f" {leave.never or 'or anew'}"
-            return f"{digest}{allowed} {policy}" if only else f"{digest}{allowed}"
-        case Claim(uid=uid):
-            return f"claim {uid}"
-        case Compare(digest=digest, owned_digest=owned):
-            return f"compare {digest} {owned}"
-        case Delete(uid=uid) | Release(uid=uid):
-            return uid
-
-
-def _repeats(action: Push, applied: Applied | None) -> bool:
-    """Whether it only puts back what was written before."""
-    if isinstance(action, Apply):
-        return applied is not None and applied.digest == action.digest
-    return isinstance(action, Claim)

@@ -10,19 +10,21 @@ from collections.abc import Mapping, Set
 
 import msgspec
 
-from federation.controllers.world import NOBODY, Track, TypeState
+from federation.controllers.tracks import NOBODY, Track
+from federation.controllers.world import TypeState
 from federation.model.federated import FederatedObject, ReducedObject
 from federation.model.observations import Cluster
 from federation.model.plan import Plan, Refuse
 
-FEW = 4
-"""A plan for all is made when there is news of more than this part of the fleet (one in FEW)."""
+MOST = 0.75
+"""Of the fleet: where there is news of more, a plan for all is made. A plan costs what its clusters cost, so there is
+little to be saved by one for nearly all of them."""
 
 
 def concerned(state: TypeState, federated: FederatedObject, track: Track, fleet: Mapping[str, Cluster]) -> Set[str]:
     """The clusters that alone are to be planned anew; none: all are."""
     plan, meta = track.plan, federated.metadata
-    if track.stale or track.departed or plan is None or len(track.news) * FEW > len(fleet):
+    if track.stale or track.departed or plan is None or len(track.news) > MOST * len(fleet):
         return NOBODY
     if plan.undecided or plan.reason or plan.deleting or plan.finalizer is False or plan.generation != meta.generation:
         return NOBODY

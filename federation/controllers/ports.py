@@ -1,20 +1,41 @@
 """What the controllers need of the world, as Protocols; `kube` fits them and `app` introduces them.
 
-A lane writes through MemberPort, so that another way to a member (an agent that fetches, one process that plays a
-thousand members) is another MemberPort and nothing else.
+A lane has a cluster's Carrier carry out what is decided. Another way to a cluster (an agent that fetches) is another
+Carrier. That of push writes through a MemberPort, so that another kind of member that is written to (one process that
+plays a thousand) is another MemberPort.
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from federation.core.managedfields import PartialMetadata
 from federation.core.proof import Proof
+from federation.core.remotestatus import WholeCopy
 from federation.model.failures import Failure
 from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.resources import Key, ObjectName, Resource
 from federation.model.status import Status
+from federation.model.statusrules import StatusCollection
+
+if TYPE_CHECKING:
+    from federation.controllers.learning import Turn
+    from federation.controllers.outcomes import Outcome, Prove
 
 T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Carrier(Protocol):
+    """The way by which commands reach one cluster; that of push is push.Pusher."""
+
+    @property
+    def manager(self) -> str:
+        """The field manager as which the cluster's objects are written."""
+
+    async def carry_out(self, turn: "Turn", prove: "Prove | None") -> "Outcome":
+        """Carry out the turn's command. Whatever the cluster, or what is in between, refuses is in the Outcome.
+
+        `prove` is called right before something goes that the hub may want to keep; None: nothing does.
+        """
 
 
 class Written(Protocol):
@@ -118,6 +139,9 @@ class MemberPort(Protocol):
 class JoinedPort(MemberPort, Protocol):
     """The way to a joined member: beside writes, what is asked of all that is there."""
 
+    async def unschedulable(self, namespace: str, selector: str) -> Sequence[float] | Failure:
+        """Since when pods that a label selector selects have been unschedulable: seconds of the epoch, its clock."""
+
     async def others_in(self, namespace: str, types: Sequence[Resource]) -> str:
         """What of others is in a namespace, as `has Pod "db" in it`, or why that is not known; "" where nothing is."""
 
@@ -167,6 +191,10 @@ class Watch(Protocol):
     breaks: int
     since: float
     restored: int
+
+    @property
+    def version(self) -> str:
+        """The resourceVersion up to which the collection was observed; "" where a list is needed."""
 
     async def run(self) -> None:
         """Follow it until cancelled."""
@@ -282,11 +310,21 @@ class Gate(Protocol):
     ) -> Watch:
         """Watch the member's copies of a type; `on_end` is called when the server ends a watch before its time."""
 
+    def watch_whole(
+        self,
+        enabled: FederatedType,
+        wanted: StatusCollection,
+        sink: Sink[WholeCopy],
+        on_change: OnChange,
+        on_end: Callable[[], None],
+    ) -> Watch:
+        """The same, with what the objects' statuses say."""
+
     async def discover(self) -> Discovered | Failure | None:
         """Which types it serves in which versions; None when it is too old to answer."""
 
-    async def identify(self, deadline: float) -> str | Failure:
-        """The UID of its kube-system namespace: the authorised request that health is read from."""
+    async def identify(self, deadline: float, recorded: str = "") -> str | Failure:
+        """Its identity, of the kind that is recorded: the authorised request that health is read from."""
 
     async def version(self) -> str | Failure:
         """Its Kubernetes version, such as `v1.36.3`."""

@@ -25,7 +25,7 @@ from federation.core.restoration import Witness
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata, StoredObject
 from federation.model.marks import NAMESPACE_TYPE
-from federation.model.plan import Apply, Basis, Delete, Push, Release, RemovalCause
+from federation.model.plan import Apply, Basis, Command, Delete, Release, RemovalCause
 from federation.model.resources import KUBEFED_CLUSTERS, KUBEFED_CONFIGS, TYPE_CONFIGS, ObjectName, Resource
 from federation.runtime import metrics
 from federation.runtime.store import Store
@@ -74,7 +74,7 @@ class Prover:
         """Which of the types, the clusters and the settings are known, and whether contact goes on."""
         self._followed[resource] = _Followed(store, watch, notify)
 
-    def of(self, action: Push, state: TypeState, name: ObjectName, cluster: str) -> Prove | None:
+    def of(self, action: Command, state: TypeState, name: ObjectName, cluster: str) -> Prove | None:
         """How to prove what this action may remove; None where it removes nothing."""
         if isinstance(action, Apply):
             if action.recreation is None:

@@ -1,4 +1,6 @@
-"""Carry out one action at one member and return what came of it. An Apply is here, the others are in `releasing`.
+"""Carry out one command at one member and return what came of it. An Apply is here, the others are in `releasing`.
+
+This is the Carrier of clusters that are written to (`Pusher`); its commands are those of model.plan.Push.
 
 It is sent unforced first: a conflict names every field and its manager and costs nothing extra; only after reading it
 (a label somebody set to "false", another hub, anybody else) it is forced. See docs/push.md for the cases.
@@ -11,20 +13,44 @@ import msgspec
 import orjson
 
 from federation.controllers import clearing, comparing, ignoring, inspecting, recreating, releasing, takeover
-from federation.controllers.outcomes import Contest, Outcome, Target, failed
-from federation.controllers.ports import Written
-from federation.core import builtin, claims, classification, conflicts, drops, managedfields, manifest
+from federation.controllers.learning import Turn
+from federation.controllers.outcomes import Contest, Outcome, Prove, Target, failed, unproven
+from federation.controllers.ports import MemberPort, Written
+from federation.controllers.world import TypeState
+from federation.core import builtin, classification, conflicts, drops, managedfields, manifest, ownership
 from federation.core import ignoring as core_ignoring
 from federation.core.fieldsets import Fields
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
-from federation.model.plan import Apply, Claim, Compare, Delete, Push, Release
+from federation.model.plan import Apply, Claim, Command, Compare, Delete, Release, managed_by
 from federation.model.policies import Takeover
-from federation.model.resources import Resource
+from federation.model.resources import ObjectName, Resource
 
 
-async def carry_out(action: Push, target: Target) -> Outcome:
+class Pusher:
+    """Carries out commands by writing to one member (a Carrier)."""
+
+    def __init__(self, member: MemberPort) -> None:
+        self.manager = member.manager
+        self._member = member
+
+    async def carry_out(self, turn: Turn, prove: Prove | None) -> Outcome:
+        """Carrier."""
+        return await carry_out(turn.action, target_of(turn.state, turn.cluster, turn.name, self._member, prove))
+
+
+def target_of(state: TypeState, cluster: str, name: ObjectName, port: MemberPort, prove: Prove | None = None) -> Target:
+    """Where a push of one federated object to one cluster goes, and how it proves what it may remove."""
+    track = state.tracks.get(name)
+    copies = state.copies.get(cluster)
+    fully_owned = track is not None and cluster in track.fully_owned and not (copies is not None and copies.redefined)
+    fields_dropped = track is not None and cluster in track.dropped
+    resource, where = state.target_in(cluster), state.target_name(name)
+    return Target(port, resource, where, fully_owned, fields_dropped, prove or unproven)
+
+
+async def carry_out(action: Command, target: Target) -> Outcome:
     """Do it. A member's failure is in the Outcome; only bugs raise."""
     match action:
         case Apply():
@@ -38,6 +64,8 @@ async def carry_out(action: Push, target: Target) -> Outcome:
             return await releasing.delete(action, target)
         case Release():
             return await releasing.release(action, target)
+        case _:
+            raise TypeError(f"no command of push: {type(action).__name__}")
 
 
 def at_its_version(action: Apply | Compare, target: Target) -> Target:
@@ -160,12 +188,12 @@ async def _after(
         # It was there before us: what we name must be ours alone, or it could never be removed again.
         observed = managedfields.observe(metadata, member.manager)
         if observed.other_hub:
-            release = managedfields.release_patch(metadata, member.manager, keep_label=True)
+            release = ownership.release_patch(metadata, member.manager, keep_label=True)
             if release is not None:
                 await member.patch(resource, name, release)
-            return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=claims.managed_by(observed.other_hub))
+            return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=managed_by(observed.other_hub))
         subtract = functools.partial(
-            managedfields.subtract_patch,
+            ownership.subtract_patch,
             metadata,
             member.manager,
             retain_replicas=action.retain_replicas,
@@ -235,7 +263,7 @@ async def _already_there(action: Apply, target: Target) -> Outcome:
     if isinstance(version, Outcome):
         return version
     if observed.other_hub:
-        return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=claims.managed_by(observed.other_hub))
+        return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=managed_by(observed.other_hub))
     why = takeover.DISABLED if action.takeover is Takeover.ALWAYS else takeover.NEVER
     return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=why)
 
@@ -263,9 +291,7 @@ async def _take_over(action: Apply, target: Target) -> Failure | None:
     metadata = await member.read(resource, name)
     if isinstance(metadata, Failure):
         return metadata
-    union = functools.partial(
-        managedfields.union_patch, metadata, member.manager, retain_replicas=action.retain_replicas
-    )
+    union = functools.partial(ownership.union_patch, metadata, member.manager, retain_replicas=action.retain_replicas)
     operations = await clearing.aside(managedfields.size(metadata), union)
     if operations is None:
         return None

@@ -11,8 +11,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from federation.controllers.world import NOBODY, Member, World
-from federation.model.plan import Action, Apply, Wait
+from federation.controllers.tracks import NOBODY
+from federation.controllers.world import Member, World
+from federation.model.plan import PLACES, Action, Command, Wait
 from federation.model.resources import Key, ObjectName
 
 PERIOD = 8 * 3600.0
@@ -75,4 +76,4 @@ class Reassertion:
 def still_due(action: Action | None, member: Member | None) -> bool:
     """Whether a placement whose turn has come, and that was not sent now, is to keep its turn."""
     away = member is not None and (member.cluster.ready is not True or member.cluster.cordon is not None)
-    return isinstance(action, Apply) or (isinstance(action, Wait) and away)
+    return (isinstance(action, Command) and action.aim in PLACES) or (isinstance(action, Wait) and away)

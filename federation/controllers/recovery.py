@@ -18,8 +18,8 @@ import structlog
 from federation.controllers.fanout import Fanout
 from federation.controllers.ports import EventPoster, HubPort
 from federation.controllers.world import World
-from federation.core import restoration
-from federation.core.restoration import Hold
+from federation.core import restoration, times
+from federation.core.restoration import Hold, Overwritten
 from federation.model.conditions import HubRestoredReason
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import StoredObject
@@ -30,8 +30,8 @@ from federation.runtime.store import Store
 CONDITION = "HubRestored"
 AGAIN = 10.0
 """Seconds between two writes of the status, or two tries."""
-MOST_NAMED = 100
-"""Overwritten copies that the status names; more are counted."""
+MOST_NAMED = 1_000
+"""Overwritten copies that the status names, as many as its schema allows; more are counted."""
 _SETTLED = {FailureKind.NOT_FOUND, FailureKind.RIGHT_MISSING, FailureKind.TYPE_MISSING, FailureKind.INVALID}
 
 log = structlog.get_logger()
@@ -71,8 +71,10 @@ class Recovery:
         self._renew = renew
         self._stop = stop
         self._ended: Ended | None = None
-        self._overwritten: dict[tuple[Key, str], None] = {}
+        self._overwritten: dict[tuple[Key, str], str] = {}
+        """With the time at which the newer content had been applied (RFC 3339)."""
         self._count = 0
+        self._resumes = False
         self._told = True
         self._written = float("-inf")
         self._news = asyncio.Event()
@@ -88,7 +90,7 @@ class Recovery:
         self._ended = None
         self._overwritten.clear()
         self._count = 0
-        metrics.HUB_RESTORED.set(1)
+        self._resumes = known
         log.error("hub restored: removals are held", id=hold.id, since=hold.since, reason=hold.why, known=known)
         if not known:
             metrics.HUB_RESTORATIONS.inc()
@@ -127,7 +129,6 @@ class Recovery:
             return
         self._world.recovery = None
         self._ended = Ended(hold, reason, why)
-        metrics.HUB_RESTORED.set(0)
         for state in self._world.types.values():
             state.reverted.clear()
         log.warning("recovery ended: removals go on", id=hold.id, reason=why)
@@ -138,15 +139,28 @@ class Recovery:
 
     # --- what came of it -------------------------------------------------------------------------------------------
 
-    def overwritten(self, key: Key, cluster: str) -> None:
-        """A member had newer content than the restored hub, and has the hub's now."""
+    def overwritten(self, key: Key, cluster: str, applied_at: int) -> None:
+        """A member had newer content than the restored hub, applied at this time, and has the hub's now."""
         if self._world.recovery is None or (key, cluster) in self._overwritten:
             return
         self._count += 1
-        log.warning("newer content overwritten by that of the restored hub", key=str(key), cluster=cluster)
+        applied = times.rfc3339(applied_at) if applied_at else ""
+        log.warning(
+            "newer content overwritten by that of the restored hub", key=str(key), cluster=cluster, applied_at=applied
+        )
         if len(self._overwritten) < MOST_NAMED:
-            self._overwritten[key, cluster] = None
+            self._overwritten[key, cluster] = applied
         self._told = False
+
+    def _resume(self, hold: Hold, stored: StoredObject) -> None:
+        """Of a hold that an earlier controller began, or another: what that has told stays told."""
+        recovery = stored.status.get("recovery")
+        if not isinstance(recovery, dict) or recovery.get("id") != hold.id:
+            return
+        told = restoration.told(recovery)
+        before = {(Key(each.type, *each.where), each.cluster): each.applied for each in told.named}
+        self._count = told.copies + sum(each not in before for each in self._overwritten)
+        self._overwritten = dict([*before.items(), *self._overwritten.items()][:MOST_NAMED])
 
     async def serve(self) -> None:
         """Tell people, and end the hold when its time is over, until cancelled."""
@@ -172,6 +186,12 @@ class Recovery:
             return  # there is no object to tell it on; the log and our Lease say it
         self._written = time.monotonic()
         self._told = True
+        if self._world.reports:
+            return  # the coordinating shard recognises it, too, and tells
+        hold = self._ended.hold if self._ended is not None else self._world.recovery
+        if self._resumes and hold is not None:
+            self._resume(hold, stored)
+            self._resumes = False
         body = orjson.dumps({"status": self._status(stored)})
         answer = await self._hub.set_status(KUBEFED_CONFIGS, self._where, body)
         if isinstance(answer, Failure):
@@ -200,8 +220,8 @@ class Recovery:
         }
         others = [each for each in stored.conditions if each.get("type") != CONDITION]
         overwritten = [
-            {"type": key.type, "namespace": key.namespace, "name": key.name, "cluster": cluster}
-            for key, cluster in self._overwritten
+            Overwritten(key.type, ObjectName(key.namespace, key.name), cluster, applied).document()
+            for (key, cluster), applied in self._overwritten.items()
         ]
         recovery = {
             "id": about.id,

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from federation.controllers.outcomes import Outcome, Target, doubted, failed
 from federation.controllers.ports import Written
-from federation.core import claims, managedfields
+from federation.core import claims, managedfields, ownership
 from federation.core.managedfields import PartialMetadata
 from federation.core.proof import Doubt
 from federation.model import marks
@@ -82,7 +82,7 @@ async def release(action: Release, target: Target) -> Outcome:
         return Outcome()
     if not action.uid and managedfields.observe(metadata, member.manager).other_hub:
         action = replace(action, keep_label=True)  # what may have been created there is not what is there now
-    operations = managedfields.release_patch(metadata, member.manager, keep_label=action.keep_label)
+    operations = ownership.release_patch(metadata, member.manager, keep_label=action.keep_label)
     if operations is not None:
         patched: Written | Failure
         if action.keep_label:

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from federation.controllers import holdups, lines, pacing, statuswrites
+from federation.controllers import collecting, holdups, lines, pacing, statuswrites
+from federation.controllers.outbox import Outbox
 from federation.controllers.statuswrites import StatusUpdate, StatusWriter
-from federation.controllers.world import Track, TypeState, World, status_hash
+from federation.controllers.tracks import Track, status_hash
+from federation.controllers.world import TypeState, World
 from federation.core import cadence, holds, summary
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure
@@ -44,6 +46,8 @@ class Reporter:
         self._due: dict[Key, float] = {}
         self._refused: dict[Key, _Refused] = {}
         self._backoff: Backoff[Key] = Backoff(base=REFUSED[0], cap=REFUSED[1])
+        self.outbox: Outbox | None = None
+        """Where it is reported to another controller, which writes the status (shards)."""
 
     async def report(self, key: Key, state: TypeState, federated: FederatedObject, track: Track) -> None:
         """Write the status if it is due; else the key comes again. Raises ApiFailure when the hub refuses it."""
@@ -63,18 +67,32 @@ class Reporter:
             return
         late = now >= track.since + cadence.REMIND
         held = functools.partial(holdups.holdup, self._world, key)
-        composed = lines.compose(plan, track, late=late, held=held, now=now)
+        collecting.take(self._world, key, state, track, now)
+        composed = collecting.with_statuses(state, track, lines.compose(plan, track, late=late, held=held, now=now))
         previous, stored = track.status, None
         if statuswrites.altered(track, federated):
             stored = summary.parse(federated.status)
             previous = summary.with_conditions_of_others(previous, stored)
         deletions = holds.held(track.actions) if len(track.actions) > len(plan.selected) else None
-        fold = statuswrites.folding(previous, plan, lines.stalled(track), self._now(), deletions)
+        if self.outbox is not None:
+            stalled = lines.stalled(track)
+            self.outbox.report(key, federated, track, plan, composed, stalled=stalled, deletions=deletions)
+            track.reported = now
+            return
+        deletions = deletions or track.held_elsewhere
+        fold = statuswrites.folding(
+            previous,
+            plan,
+            lines.stalled(track),
+            self._now(),
+            deletions,
+            collecting.together(state, track, previous),
+        )
         wait = statuswrites.wait(track, now)
         if stored is not None and wait > 0 and fold(composed) is previous:
             self._queue.add_after(key, wait)  # nothing new to report: whoever writes over it is not fought
             return
-        update = StatusUpdate(previous, composed, fold, stored)
+        update = StatusUpdate(previous, composed, fold, stored, functools.partial(collecting.refused, track))
         try:
             written = await self._writer.write(key, state, federated, track, update)
         except ApiFailure as error:
@@ -97,6 +115,8 @@ class Reporter:
             now = time.monotonic()
             for key in [key for key, due in self._due.items() if due <= now]:
                 self._queue.add(key)
+            for key in collecting.due(self._world, now) if self._world.status_news else ():
+                self._queue.add(key)
 
     def cancel(self, key: Key) -> None:
         """Bring this key back no more: something else does."""
@@ -108,6 +128,8 @@ class Reporter:
         self._refused.pop(key, None)
         self._backoff.forget(key)
         self._writer.forget(key)
+        if self.outbox is not None:
+            self.outbox.forget(key)
 
     def _pausing(self, key: Key, track: Track, generation: int, failure: Failure) -> Failure:
         """The same failure, with the time until this status is sent again."""
@@ -142,12 +164,15 @@ class Reporter:
             goes = federated.metadata.deletion_timestamp is not None and not track.setbacks
             # A status that names its generation has a line for every cluster that may have a copy. Most of those that
             # are only guessed show within seconds that they have none: the status waits for that.
-            settle = cadence.REMIND if lines.guesses(track) else cadence.settle(clusters, goes=goes)
+            # All shards wait about as long: what one reports early would be a status of the object of its own.
+            parts = 1 if self.outbox is None else self.outbox.shards
+            settle = cadence.REMIND if lines.guesses(track) else cadence.settle(clusters * parts, goes=goes)
             settled = track.since + settle
             due = settled if due is None else min(due, settled)
         if now < due:
             self._due[key] = due
-            return False
+            # Once it is reported who has not answered, what the others report of themselves does not wait for them.
+            return track.reported >= track.since and collecting.is_due(track, now)
         self._due[key] = track.since + cadence.following(now - track.since)
         track.reported = now
         return True

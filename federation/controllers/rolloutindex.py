@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from msgspec import Raw
+
 from federation.core import staging
 from federation.core.staging import Content, Staged
 from federation.model import marks
@@ -40,13 +42,15 @@ class RolloutIndex:
 
     def __init__(self) -> None:
         self.changed: Callable[[ObjectName], None] = lambda where: None
+        self.refused = ""
+        """Why there are no staged rollouts at all; "" where there are."""
         self.home = marks.SYSTEM_NAMESPACE
         """Where the rollouts of federated objects without a namespace are."""
         self.missing: Callable[[ObjectName], str | None] = lambda where: "staged rollouts are not served here"
         """Why there is no rollout of a name; None while that is not known, "" where there is one."""
         self._named: dict[ObjectName, set[Key]] = {}
         self._published: dict[ObjectName, Published] = {}
-        self._digests: dict[Key, tuple[str, int, str]] = {}
+        self._digests: dict[Key, tuple[bytes | Raw, str]] = {}
         self._serials = 0
 
     def rollout_of(self, federated: FederatedObject) -> ObjectName | None:
@@ -86,19 +90,24 @@ class RolloutIndex:
         return self._published.pop(where, None) is not None
 
     def digest(self, key: Key, federated: FederatedObject) -> str:
-        """The digest of an object's present content."""
-        meta = federated.metadata
-        known = self._digests.get(key)
-        if known is None or known[:2] != (meta.uid, meta.generation):
-            known = self._digests[key] = (meta.uid, meta.generation, staging.digest(federated.spec))
-        return known[2]
+        """The digest of an object's present content.
+
+        Not by its generation: after the hub was restored, the same generation may have another content.
+        """
+        spec, known = federated.spec, self._digests.get(key)
+        if known is not None and known[0] is spec:
+            return known[1]
+        same = known is not None and memoryview(known[0]) == memoryview(spec)
+        digest = known[1] if known is not None and same else staging.digest(spec)
+        self._digests[key] = (spec, digest)
+        return digest
 
     def staged(self, state: "TypeState", federated: FederatedObject) -> Staged | None:
         """How an object is held; None where the label names nothing."""
         where = self.rollout_of(federated)
         if where is None:
             return None
-        if refused := staging.refusal(state.type):
+        if refused := staging.refusal(state.type) or self.refused:
             return Staged(refused=refused)
         key = Key(state.type.name, *federated.where)
         named = self._named.setdefault(where, set())

@@ -1,36 +1,35 @@
 """Staged rollouts: whoever is due is released, and nothing before the hub has accepted the record of it.
 
 `process` decides one FederatedRollout (core.rollouts) from the objects that name it and the clusters where they are
-placed. A new record is written to its status first, under optimistic locking, with the revisions that it names; only
-then it is published (`rolloutindex`), and the objects are planned by it. While a rollout is under way it is looked at
-every second, in memory alone; nothing looks at one that rests.
+placed (`rolloutsets`). A new record is written to its status first (`rolloutrecords`), under optimistic locking, with
+the revisions that it names; only then it is published (`rolloutindex`), and the objects are planned by it. While a
+rollout is under way it is looked at every second, in memory alone; nothing looks at one that rests.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
-import msgspec
-import orjson
 import structlog
 
 from federation.controllers.healthchecks import HealthChecks
 from federation.controllers.ports import EventPoster, OnChange, Sink, Watch
-from federation.controllers.revisions import RevisionHub, Revisions
+from federation.controllers.revisions import RevisionHub, Revisions, Stored
 from federation.controllers.rolloutindex import Published, RolloutIndex, What, needs
+from federation.controllers.rolloutrecords import RolloutRecords
+from federation.controllers.rolloutsets import Gates, Named, RolloutSets
 from federation.controllers.world import World
-from federation.core import expressions, rollouts, rolloutspec, rolloutstatus, staging, times
+from federation.core import expressions, rollouts, rolloutspec
 from federation.core.rollouts import Decision, State
 from federation.core.staging import Content
 from federation.model import marks
-from federation.model.errors import ApiFailure, Invalid
-from federation.model.failures import Failure, FailureKind
-from federation.model.federated import FederatedObject, StoredObject
-from federation.model.plan import Action, Keep, KeepOlder
-from federation.model.resources import ROLLOUTS, Key, ObjectName, Resource
-from federation.model.rollouts import Entry, Place, Record, Wish
+from federation.model.errors import Invalid
+from federation.model.federated import StoredObject
+from federation.model.resources import ROLLOUTS, ObjectName, Resource
+from federation.model.rollouts import Record, Wish
+from federation.model.settings import PUSHER
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.store import Store
 from federation.runtime.tasks import Tasks
@@ -39,19 +38,17 @@ LOOK = 1.0
 """Seconds between two looks at a rollout that is under way."""
 SETTLE = 0.25
 """Seconds until objects that are being planned are looked at again."""
-REPORT = 5.0
-"""Seconds, at least, between two writes of a status that only say something else about the same record."""
 _COST = 1e-3
 """Seconds more between two looks for each placement: large sets must not hold the event loop."""
 _CLOSED = 60.0
 """Seconds, at most, between two looks while no window is open."""
 _OVERTAKEN = 60.0
 """Seconds in which a list that was asked for before our last write may still come, and is older than that."""
+SWITCHED_OFF = 5.0
+"""Seconds between two looks at whether feature gate PushReconciler is on again."""
+_REMOVE = "Remove status.record, and it is made anew from what the clusters have"
 
 log = structlog.get_logger()
-
-Named = Mapping[Key, tuple[Entry, FederatedObject]]
-"""The objects that name a rollout."""
 
 
 class RolloutWatches(Protocol):
@@ -80,18 +77,18 @@ class Rollouts:
         self._hub = hub
         self._revisions = Revisions(hub)
         self._watches = watches
-        self._events = events
         self._wake = wake
         self._now = now
         self._index: RolloutIndex = world.rollouts
         self._index.changed = self.queue.add
         self._index.missing = self._missing
         self._checks = HealthChecks(world, self.queue.add)
+        self._sets = RolloutSets(world, self._checks)
+        self._records = RolloutRecords(hub, self.objects, events, now)
         self._watch: Watch | None = None
         self._watched: str | None = None
         self._following = Tasks()
-        self._reported: dict[ObjectName, float] = {}
-        self._told: dict[ObjectName, tuple[str, str]] = {}
+        self._overtaken: set[ObjectName] = set()
         self._problems: tuple[tuple[str, ...], str] = ((), "")
 
     # --- what the hub has
@@ -113,6 +110,10 @@ class Rollouts:
 
     def renew(self) -> None:
         """List all FederatedRollouts again: the hub was restored."""
+        self._records.statuses.forget_writes()
+        self._relist()
+
+    def _relist(self) -> None:
         if self._watch is not None:
             self._watch.renew()
 
@@ -136,15 +137,22 @@ class Rollouts:
         """Remember a FederatedRollout as a watch or a list shows it, unless we have just written something newer.
 
         By an older record clusters would go back to what they had. A hub that went back in time (a backup) shows older
-        ones for longer, and is believed then.
+        ones for longer: it is asked again then, and believed.
         """
-        known, written = self.objects.get(item.where), self._reported.get(item.where)
-        recent = written is not None and time.monotonic() - written < _OVERTAKEN
-        if known is not None and recent and known.metadata.uid == item.metadata.uid and _older(item, known):
-            self.queue.add_after(item.where, _OVERTAKEN)
+        known, where = self.objects.get(item.where), item.where
+        same = known is not None and known.metadata.uid == item.metadata.uid
+        if (
+            known is not None
+            and same
+            and _older(item, known)
+            and self._records.statuses.wrote_within(where, _OVERTAKEN)
+        ):
+            self._overtaken.add(where)
+            self.queue.add_after(where, _OVERTAKEN)
             return
-        self.objects.put(item.where, item)
-        self.queue.add(item.where)
+        self._overtaken.discard(where)
+        self.objects.put(where, item)
+        self.queue.add(where)
 
     def _watch_changed(self, watch: Watch) -> None:
         self._wake_all()
@@ -173,25 +181,31 @@ class Rollouts:
         if stored is None or stored.metadata.deletion_timestamp is not None:
             self._forget(where)
             return
+        if PUSHER not in self._world.settings.features:
+            self.queue.add_after(where, SWITCHED_OFF)  # no object is followed: nothing is known of the set
+            return
+        if where in self._overtaken and not self._records.statuses.wrote_within(where, _OVERTAKEN):
+            self._overtaken.discard(where)
+            self._relist()
         kept = self._kept(stored)
         if isinstance(kept, Invalid):
-            await self._report(stored, None, "InvalidRecord", f"{kept}; nothing is released")
+            await self._report(stored, None, "InvalidRecord", f"{kept}; nothing is released. {_REMOVE}")
             return
         record, lost = kept
-        found = self._objects(where, record)
+        contents: Stored = {}
+        if not record.revisions and self._index.named(where):
+            contents = await self._revisions.stored(where)
+        found = self._sets.objects(where, record, contents)
         if found is None:
             self.queue.add_after(where, LOOK)  # a type is being listed
             return
         published = await self._published(stored, record, found)
         try:
-            wish = rolloutspec.wish(stored, [entry for entry, _ in found.values()])
+            wish = await self._wish(stored, found)
         except Invalid as error:
             await self._report(stored, record, "InvalidSpec", f"{error}; nothing is released")
             return
-        if problem := await self._problem(wish):
-            await self._report(stored, record, "InvalidSpec", f"{problem}; nothing is released")
-            return
-        places = self._places(where, published, found, _gates(wish, record))
+        places = self._sets.places(where, published, found, _gates(wish, record), contents)
         if places is None:
             self.queue.add_after(where, SETTLE)  # its objects are being planned
             return
@@ -200,11 +214,16 @@ class Rollouts:
             await self._take(stored, record, decision, found)
         else:
             await self._report(stored, record, decision.state, decision.message)
-        self._tell(stored, decision)
+        self._records.tell(stored, decision.news)
+        self._look_again(where, decision, len(places) * len(found))
+
+    def _look_again(self, where: ObjectName, decision: Decision, placements: int) -> None:
         if decision.state.rests:
             self._checks.forget(where)
+            if decision.again is not None:
+                self.queue.add_after(where, decision.again)
             return
-        wait = max(LOOK, len(places) * len(found) * _COST)
+        wait = max(LOOK, placements * _COST)
         if decision.state is State.WINDOW and decision.again is not None:
             wait = max(wait, min(_CLOSED, decision.again))
         self.queue.add_after(where, wait)
@@ -224,30 +243,6 @@ class Rollouts:
         if known is not None and known.record.revisions and not record.revisions:
             return known.record, True
         return record, False
-
-    def _objects(self, where: ObjectName, record: Record) -> Named | None:
-        """The objects that name it; None while one that it knows of may be there and was not listed yet."""
-        keys = self._index.named(where)
-        newest = record.revision(record.target or record.good)
-        for entry in newest.objects if newest is not None else ():
-            state = self._world.types.get(entry.type)
-            if state is None:
-                continue
-            if not state.objects.synced:
-                return None
-            namespaced = state.type.federated.namespaced
-            keys.add(Key(entry.type, where.namespace if namespaced else "", entry.name))
-        found: dict[Key, tuple[Entry, FederatedObject]] = {}
-        for key in sorted(keys):
-            state = self._world.types.get(key.type)
-            item = state.objects.get(ObjectName(key.namespace, key.name)) if state is not None else None
-            if state is None or item is None or self._index.rollout_of(item) != where:
-                self._index.forget(where, key)
-            elif item.metadata.deletion_timestamp is None and not item.broken and not staging.refusal(state.type):
-                digest = self._index.digest(key, item)
-                meta = item.metadata
-                found[key] = (Entry(key.type, key.name, meta.uid, digest, meta.generation), item)
-        return {key: each for key, each in found.items() if each[0].content}
 
     async def _published(self, rollout: StoredObject, record: Record, found: Named) -> Published:
         """What planning goes by: this record, with every content that a cluster is held to."""
@@ -282,70 +277,30 @@ class Rollouts:
             self._wake(key, urgent=True)
         return published
 
-    async def _problem(self, wish: Wish) -> str:
-        """Why one of the expressions cannot be used; looked at once for the same expressions."""
+    async def _wish(self, stored: StoredObject, found: Named) -> Wish:
+        """What is asked for. Expressions are looked at once for the same ones. Raises Invalid."""
+        wish = rolloutspec.wish(stored, [entry for entry, _ in found.values()])
         texts = tuple(text for stage in wish.stages for gates in stage.gates.values() for text in gates)
         if texts and texts != self._problems[0]:
             self._problems = texts, await asyncio.to_thread(expressions.problem, texts)
-        return self._problems[1] if texts else ""
-
-    def _places(
-        self, where: ObjectName, published: Published, found: Named, gates: Mapping[str, tuple[str, ...]]
-    ) -> dict[str, Place] | None:
-        """The clusters where the objects are placed, as of what is published; None while one is being planned."""
-        places: dict[str, Place] = {}
-        refused = ""
-        holds, target = published.record.holds, published.record.target
-        for key, (entry, item) in found.items():
-            state = self._world.types[key.type]
-            track = state.tracks.get(item.where)
-            if track is None or track.plan is None or track.stale or track.planning or track.uid != entry.uid:
-                return None
-            plan = track.plan
-            if plan.reason:
-                refused = f"{key.type} {key.name} is refused: {plan.reason.value}"  # its own status reports why
-                continue
-            if plan.staged != published.serial or plan.generation != item.metadata.generation:
-                return None
-            for cluster in plan.selected:
-                member = self._world.members.get(cluster)
-                if member is None:
-                    continue
-                before = places.get(cluster)
-                ready = member.cluster.ready is True
-                released = bool(target) and holds.get(cluster) == target
-                unhealthy = before.unhealthy if before is not None else ""
-                if released and ready and not unhealthy:
-                    unhealthy = self._checks.unhealthy(where, key, cluster, gates.get(key.type, ()))
-                applied = track.applied.get(cluster)
-                action = track.actions.get(cluster)
-                same = _is_present(action) or (
-                    applied is not None and applied.known and applied.generation == plan.generation
-                )
-                older = applied is not None and not same
-                places[cluster] = Place(
-                    cluster,
-                    member.cluster.labels,
-                    ready,
-                    unhealthy,
-                    older=older or (before is not None and before.older),
-                    copies=applied is not None or (before is not None and before.copies),
-                )
-        if refused:  # a set changes together, or not at all
-            return {name: replace(place, unhealthy=place.unhealthy or refused) for name, place in places.items()}
-        return places
+        if texts and self._problems[1]:
+            raise Invalid("", self._problems[1])
+        return wish
 
     # --- what the hub is to have
 
     async def _take(self, stored: StoredObject, before: Record, decision: Decision, found: Named) -> None:
         """Have the hub accept the new record, and only then plan by it."""
         where, record = stored.where, decision.record
-        known = {revision.number for revision in before.revisions}
-        present = {(entry.what, entry.content): item for entry, item in found.values()}
-        for revision in record.revisions:
-            for entry in revision.objects if revision.number not in known else ():
-                await self._revisions.store(stored.metadata, entry, present[entry.what, entry.content])
-        if not await self._write(stored, record, decision.state, decision.message):
+        known = {each.number for each in before.revisions}
+        fresh = [each for each in record.revisions if each.number not in known]
+        present = {(entry.what, entry.content): key for key, (entry, _) in found.items()}
+        for entry in {each for revision in fresh for each in revision.objects}:
+            key = present.get((entry.what, entry.content))
+            if key is not None:  # else the record was lost, and this is what the hub stores already
+                resource = self._world.types[key.type].type.federated
+                await self._revisions.store(where, entry, resource, found[key][1])
+        if not await self._records.write(stored, record, decision.state, decision.message):
             return
         log.info("rollout", rollout=str(where), state=decision.state.value, what=decision.message)
         await self._published(stored, record, found)
@@ -353,54 +308,15 @@ class Rollouts:
         self.queue.add(where)
 
     async def _report(self, stored: StoredObject, record: Record | None, reason: str, message: str) -> None:
-        """Write where it stands, if the hub has it otherwise; rarely while only the words change."""
-        where, ready = stored.where, rolloutstatus.ready(stored)
-        wanted = rolloutstatus.wanted(reason, message)
-        shown = tuple(ready.get(each) for each in ("status", "reason", "message"))
-        if shown == wanted and stored.status.get("observedGeneration") == stored.metadata.generation:
-            return
-        wait = self._reported.get(where, 0.0) + REPORT - time.monotonic()
-        if wait > 0 and shown[:2] == wanted[:2]:
-            self.queue.add_after(where, wait)
-            return
-        await self._write(stored, record, reason, message)
-
-    async def _write(self, stored: StoredObject, record: Record | None, reason: str, message: str) -> bool:
-        """Whether the hub has accepted it; not so when the FederatedRollout is gone."""
-        where, meta = stored.where, stored.metadata
-        status: dict[str, Any] = {
-            **stored.status,
-            "observedGeneration": meta.generation,
-            "conditions": rolloutstatus.conditions(stored, reason, message, times.rfc3339(self._now())),
-        }
-        patch = dict(status)
-        if record is not None:
-            status["record"] = kept = msgspec.to_builtins(record)
-            # A merge patch leaves what it does not name.
-            patch["record"] = dict.fromkeys(stored.status.get("record") or {}) | kept
-        body = {"metadata": {"resourceVersion": meta.resource_version, "uid": meta.uid}, "status": patch}
-        answer = await self._hub.merge(ROLLOUTS, where, orjson.dumps(body), subresource="status")
-        self._reported[where] = time.monotonic()
-        if isinstance(answer, Failure):
-            if answer.kind is FailureKind.NOT_FOUND:
-                return False
-            raise ApiFailure(answer, f"status of FederatedRollout {where}")
-        if self.objects.get(where) is stored:  # else a newer event came meanwhile
-            self.objects.put(where, msgspec.structs.replace(stored, metadata=answer, status=status))
-        return True
-
-    def _tell(self, stored: StoredObject, decision: Decision) -> None:
-        for news in decision.news:
-            told = (news.reason, news.message)
-            if self._told.get(stored.where) != told:
-                self._told[stored.where] = told
-                kind = "Warning" if news.warning else "Normal"
-                self._events.about(ROLLOUTS, stored.metadata, kind, news.reason, news.message)
+        wait = await self._records.report(stored, record, reason, message)
+        if wait > 0:
+            self.queue.add_after(stored.where, wait)
 
     def _forget(self, where: ObjectName) -> None:
         self._checks.forget(where)
-        self._reported.pop(where, None)
-        self._told.pop(where, None)
+        self._records.forget(where)
+        self._revisions.forget(where)
+        self._overtaken.discard(where)
         if self._index.withdraw(where):
             self._wake_objects(where)
 
@@ -409,7 +325,7 @@ class Rollouts:
             self._wake(key)
 
 
-def _gates(wish: Wish, record: Record) -> Mapping[str, tuple[str, ...]]:
+def _gates(wish: Wish, record: Record) -> Gates:
     """The expressions of the stage that the rollout is in, by type."""
     return next((stage.gates for stage in wish.stages if stage.name == record.stage), {})
 
@@ -417,11 +333,6 @@ def _gates(wish: Wish, record: Record) -> Mapping[str, tuple[str, ...]]:
 def _older(one: StoredObject, other: StoredObject) -> bool:
     versions = one.metadata.resource_version, other.metadata.resource_version
     return all(version.isdecimal() for version in versions) and int(versions[0]) < int(versions[1])
-
-
-def _is_present(action: Action | None) -> bool:
-    """Whether a cluster has the present content of an object."""
-    return isinstance(action, Keep) and not isinstance(action, KeepOlder)
 
 
 class _RolloutSink:

@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 import structlog
 
+from federation.controllers.copies import Copies
 from federation.controllers.fanout import Fanout
 from federation.controllers.ports import Gate
-from federation.controllers.world import Copies, World
+from federation.controllers.world import World
 from federation.core import versions
 from federation.model.failures import Failure
 

@@ -1,6 +1,6 @@
 """Write a federated object's status to the hub, and compare what the hub stores with what was written.
 
-One write, and where the hub refuses a cluster's remoteStatus (core.summary.without_remote_status) another without it:
+One write, and where the hub refuses a cluster's remoteStatus (core.summary.refused_statuses) another without it:
 whatever a member calls its status must not keep the object from having one. Each try has fewer of them, so the tries
 end.
 
@@ -10,7 +10,7 @@ fewer fields) is no change by somebody.
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -18,9 +18,11 @@ import structlog
 
 from federation.controllers.ports import EventRecorder, HubPort
 from federation.controllers.refusals import Refusals
-from federation.controllers.world import Overwritten, Track, TypeState, status_hash, without_status
-from federation.core import sharing, summary
+from federation.controllers.tracks import Overwritten, Track, status_hash, without_status
+from federation.controllers.world import TypeState
+from federation.core import sharing, summary, wellbeing
 from federation.core.holds import Held
+from federation.core.wellbeing import NOT_COLLECTED, Wellbeing
 from federation.model import marks
 from federation.model.conditions import Reason
 from federation.model.errors import ApiFailure
@@ -41,16 +43,22 @@ log = structlog.get_logger()
 Fold = Callable[[Sequence[ClusterStatus]], Status]
 
 
+def _nobody(clusters: Mapping[str, str]) -> None:
+    """Nobody remembers what the hub has refused."""
+
+
 class StatusUpdate(NamedTuple):
     """A status to be written: `fold` makes it of the clusters' `lines`.
 
-    `previous` is the status before; `stored` is what the hub stores, where that is not `previous`.
+    `previous` is the status before; `stored` is what the hub stores, where that is not `previous`. `refused` is called
+    with the clusters whose remoteStatus the hub refuses, each with the reason.
     """
 
     previous: Status
     lines: Sequence[ClusterStatus]
     fold: Fold
     stored: Status | None = None
+    refused: Callable[[Mapping[str, str]], None] = _nobody
 
 
 async def write(send: Callable[[bytes], Awaitable[Metadata | Failure]], update: StatusUpdate) -> Status | Failure:
@@ -68,10 +76,13 @@ async def write(send: Callable[[bytes], Awaitable[Metadata | Failure]], update: 
         answer = await send(body)
         if not isinstance(answer, Failure):
             return status
-        shorter = summary.without_remote_status(lines, status, answer)
-        if shorter is None:
+        refused = summary.refused_statuses(lines, status, answer)
+        if not refused:
             return answer
-        lines = shorter
+        update.refused(refused)
+        lines = [
+            summary.without_remote_status(line, refused[line.name]) if line.name in refused else line for line in lines
+        ]
 
 
 class StatusWriter:
@@ -169,6 +180,16 @@ def take_in(state: TypeState, track: Track, item: FederatedObject) -> bool:
     return False
 
 
+def follow(state: TypeState, track: Track, item: FederatedObject) -> FederatedObject:
+    """Take over the status that another controller has written (see shards); the object without its bytes."""
+    if altered(track, item):
+        track.status = summary.parse(item.status)
+        track.written_version, track.written_hash = item.metadata.resource_version, status_hash(item)
+        item = without_status(item)
+        state.objects.put(item.where, item)
+    return item
+
+
 def wait(track: Track, now: float) -> float:
     """Seconds until the status may be written once more only because somebody else wrote over it."""
     return max(0.0, track.overwritten.not_before - now)
@@ -211,12 +232,20 @@ def _without_finalizer(
         message=f"the host refuses {what}: {failure.message}{mend}",
         clusters=lines,
         selected=frozenset(line.name for line in lines),
+        wellbeing=wellbeing.unchanged(before),
         now=now,
     )
 
 
-def folding(previous: Status, plan: Plan, stalled: frozenset[str], now: str, deletions: Held | None = None) -> Fold:
-    """How a plan's lines become a status; `deletions` are those that are held."""
+def folding(  # noqa: PLR0917 - facts of one report
+    previous: Status,
+    plan: Plan,
+    stalled: frozenset[str],
+    now: str,
+    deletions: Held | None = None,
+    statuses: Wellbeing = NOT_COLLECTED,
+) -> Fold:
+    """How a plan's lines become a status; `deletions` are those that are held, `statuses` what the members' say."""
 
     def fold(clusters: Sequence[ClusterStatus]) -> Status:
         return summary.fold(
@@ -233,6 +262,7 @@ def folding(previous: Status, plan: Plan, stalled: frozenset[str], now: str, del
             deleting=plan.deleting,
             held=plan.held,
             deletions=deletions,
+            wellbeing=statuses,
             now=now,
         )
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 
 from federation.controllers.absences import Absences
 from federation.controllers.deletions import Deletions
-from federation.controllers.world import Track, TypeState, World
+from federation.controllers.tracks import Track
+from federation.controllers.world import TypeState, World
 from federation.core import removal
 from federation.model.federated import Metadata
 from federation.model.observations import Observed

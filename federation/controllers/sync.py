@@ -28,18 +28,21 @@ from federation.controllers import (
     thrift,
 )
 from federation.controllers.deletions import Deletions
+from federation.controllers.outbox import Outbox
 from federation.controllers.ports import EventRecorder, HubPort
 from federation.controllers.proofs import Prover
+from federation.controllers.retries import Retries
 from federation.controllers.strays import Strays
-from federation.controllers.world import NOBODY, Track, TypeState, World, including, without, without_status
-from federation.core import budget, cadence, planning, summary
+from federation.controllers.tracks import NOBODY, Track, including, without, without_status
+from federation.controllers.world import TypeState, World
+from federation.core import budget, cadence, elsewhere, planning, proof, summary
 from federation.core.facts import Facts
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, ReducedObject
-from federation.model.plan import Action, Plan, Push, Refuse, Wait
+from federation.model.plan import Action, Command, Plan, Refuse, Wait
 from federation.model.resources import Key, ObjectName
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.lane import Evidence
@@ -78,6 +81,7 @@ class Sync:
         self._executor = executing.Executor(world, queue, events, self.changed, self.prover)
         self._writer = statuswrites.StatusWriter(hub, events, self.changed, now)
         self._reporter = reporting.Reporter(world, queue, self._writer, now)
+        self.retries = Retries(world, queue, self.changed)
         self._selections: dict[frozenset[str], frozenset[str]] = {}
         self._deletions: Deletions | None = None
 
@@ -110,6 +114,8 @@ class Sync:
             state.created.pop(name, None)
             federated = without_status(federated)
             state.objects.put(name, federated)
+        if self._world.reports:
+            federated = statuswrites.follow(state, track, federated)
         if track.stale or track.departed or track.news or track.plan is None:
             rest = track.since + cadence.rest(len(track.actions)) - time.monotonic()
             if rest > 0 and not track.urgent:
@@ -118,13 +124,18 @@ class Sync:
             await self._plan(key, state, federated, track)
         await self._reporter.report(key, state, federated, track)
 
-    def report_overwritten(self, overwritten: Callable[[Key, str], None]) -> None:
-        """`overwritten` is called when newer content in a member gave way to that of a restored hub."""
+    def report_overwritten(self, overwritten: Callable[[Key, str, int], None]) -> None:
+        """`overwritten` is called when newer content in a member gave way to that of a restored hub, with the time at
+        which the newer one was applied."""
         self._executor.overwritten = overwritten
 
     def report_overwrote(self, overwrote: Callable[[Key, str, int], None]) -> None:
         """`overwrote` is called when that may be so, while no hub is known to have been restored (continuity)."""
         self._executor.overwrote = overwrote
+
+    def report_to(self, outbox: Outbox) -> None:
+        """Another controller writes finalizers and statuses: it is told what this one does."""
+        self._reporter.outbox = outbox
 
     def hold_deletions(self, deletions: Deletions) -> None:
         """`deletions` counts those that plans want, and holds them where they are many."""
@@ -154,57 +165,24 @@ class Sync:
         """The lanes have ended: report what is not reported yet."""
         self._executor.finish()
 
-    def forget_cluster(self, cluster: str, withdrawn: list[Key]) -> Iterator[None]:
+    def forget_cluster(self, cluster: str, withdrawn: list[Key], *, moves: bool = False) -> Iterator[None]:
         """A cluster has left: forget it, a step at a time, and plan anew what waited in its lane.
 
         Whoever takes the steps lets other tasks have their turn in between, and no cluster join by this name before the
-        last one. Meanwhile no plan has the cluster any more, and no answer of it counts.
+        last one. Meanwhile no plan has the cluster any more, and no answer of it counts. One that `moves` is reached in
+        another way from now on: what was applied there is there still.
         """
         if self._deletions is not None:
             self._deletions.forget_cluster(cluster)
         for known in list(self._world.types.values()):
             for some in fanout.slices(list(known.tracks.values())):
                 for each in some:
+                    applied = each.applied.get(cluster)
                     each.forget(cluster)
+                    if moves and applied is not None:
+                        each.applied[cluster] = applied
                 yield
         fanout.wake_gradually(iter(withdrawn), self.changed)
-
-    def retry_cluster(self, cluster: str, type_name: str = "", *, upgraded: bool = False) -> None:
-        """A cluster answers again (or one type can be watched there again): try now what failed until now.
-
-        What it would refuse again, because the manifest is wrong, still waits for another manifest, unless the cluster
-        was `upgraded`: another definition of the type may let it pass, or keep the fields that it dropped. Of many
-        objects, the later ones are tried after other tasks have had a turn.
-        """
-        fanout.wake_gradually(self._retried(cluster, type_name, upgraded=upgraded), self._queue.add)
-
-    def _retried(self, cluster: str, type_name: str, *, upgraded: bool) -> Iterator[Key | None]:
-        now = time.monotonic()
-        member = self._world.members.get(cluster)
-        states = [state for name, state in self._world.types.items() if type_name in ("", name)]
-        copies = [state.copies[cluster] for state in states if upgraded and cluster in state.copies]
-        for each in copies:
-            each.redefined += 1
-        try:
-            for state in states:
-                for name in list(state.tracks):
-                    if self._world.members.get(cluster) is not member:
-                        return  # another may join by its name
-                    track = state.tracks.get(name)
-                    key = Key(state.type.name, *name)
-                    if track is not None and upgraded:
-                        self._redefined(key, track, cluster)
-                    yield key if track is not None and pacing.retried(track, cluster, now, anew=upgraded) else None
-        finally:
-            for each in copies:
-                each.redefined -= 1
-
-    def _redefined(self, key: Key, track: Track, cluster: str) -> None:
-        """The type has another definition in a cluster: it may have defaults, and keep the fields that it dropped."""
-        track.fully_owned = without(track.fully_owned, cluster)
-        if cluster in track.dropped:
-            track.recheck = including(track.recheck, cluster)
-            self.changed(key)
 
     async def sweep(self) -> None:
         """Bring back, until cancelled, keys whose status is due though some clusters have not answered."""
@@ -247,7 +225,7 @@ class Sync:
         if made is not None:
             facts, plan = made
             self._adopt(key, state, federated, track, facts=facts, plan=plan)
-            if any(not isinstance(track.actions.get(cluster), Push) for cluster in meanwhile):
+            if any(not isinstance(track.actions.get(cluster), Command) for cluster in meanwhile):
                 self.changed(key)  # a push of the plan before has ended where this one has nothing more to do
 
     async def _made(  # noqa: PLR0917 - private, called once
@@ -281,6 +259,10 @@ class Sync:
             return None  # a copy may have been made since the facts were read
         if plan.finalizer is False and self._in_flight(key, track):
             return None  # a copy may be on its way right now; its answer brings the key back
+        if self._world.sharding is not None and (outbox := self._world.sharding.outbox) is not None:
+            if plan.finalizer is False:
+                self._confirm(outbox, key, state, federated, plan)
+            return facts, elsewhere.worker(plan)
         if plan.finalizer is not None:
             await self._set_finalizer(state, federated, present=plan.finalizer)
             await self._turns.begin()
@@ -311,7 +293,7 @@ class Sync:
         self._wake_inside(key, state, track, not_coming)
         track.since = time.monotonic()
         for cluster in {*track.pending, *track.leaving}:
-            if not isinstance(track.actions.get(cluster), Push):
+            if not isinstance(track.actions.get(cluster), Command):
                 self._withdraw(key, track, cluster)
         learning.planned(track, plan, facts)
         self._dispatch(key, track)
@@ -333,7 +315,7 @@ class Sync:
         """What of the spec is left out, why it is refused, and where a copy is left alone: once, also by the controller
         before us."""
         reported = track.status.observed_generation == plan.generation
-        if plan.warnings and not reported:
+        if plan.warnings and not reported and not self._world.reports:
             self._events.fields_ignored(key, federated, plan.warnings)
         if plan.reason.stalls and not reported:
             log.warning("spec refused", key=str(key), reason=plan.message)
@@ -391,6 +373,15 @@ class Sync:
             state.objects.put(federated.where, found)
         self._queue.add(key, urgent=True)
 
+    def _confirm(self, outbox: Outbox, key: Key, state: TypeState, federated: FederatedObject, plan: Plan) -> None:
+        """Nothing is left of an object in the clusters of this shard. One that is gone at the hub can be forgotten."""
+        if federated.metadata.deletion_timestamp == proof.GONE_UNSEEN:
+            if state.objects.get(federated.where) is federated:
+                state.objects.drop(federated.where)
+                self._queue.add(key)
+            return
+        outbox.confirm(key, federated, plan)
+
     async def _set_finalizer(self, state: TypeState, federated: FederatedObject, *, present: bool) -> None:
         key, meta = Key(state.type.name, *federated.where), federated.metadata
         others = tuple(name for name in meta.finalizers if name != marks.SYNC_FINALIZER)
@@ -412,7 +403,7 @@ class Sync:
     def _dispatch(self, key: Key, track: Track) -> None:
         now = time.monotonic()
         for cluster, action in track.actions.items():
-            if not isinstance(action, Push):
+            if not isinstance(action, Command):
                 continue
             member = self._world.members.get(cluster)
             if member is None or member.lane is None:

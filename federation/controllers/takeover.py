@@ -6,11 +6,12 @@ the version that was compared, so that what somebody writes meanwhile is looked 
 """
 
 from federation.controllers.outcomes import Outcome, Target, failed
-from federation.core import claims, conflicts, differences, manifest
+from federation.core import conflicts, differences, manifest
 from federation.core.managedfields import PartialMetadata
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
+from federation.model.plan import managed_by
 from federation.model.policies import Takeover
 from federation.model.resources import SECRETS
 
@@ -56,7 +57,7 @@ def left_alone(found: conflicts.Conflict, target: Target) -> Outcome:
                 message=f"somebody set {marks.MANAGED_LABEL} to another value",
             )
         case conflicts.OtherHub(manager=manager):
-            return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=claims.managed_by(manager))
+            return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=managed_by(manager))
         case conflicts.Foreign(managers=managers, fields=fields):
             secret = target.resource.qualified == SECRETS.qualified
             who = ", ".join(f'"{each}"' for each in managers[:3])

@@ -20,6 +20,7 @@ from federation.controllers.ports import Gate, HubPort
 from federation.model.failures import Failure
 from federation.model.federated import StoredObject
 from federation.model.resources import SECRETS
+from federation.runtime import metrics
 
 RENEWED_IN_VAIN = 1800.0
 """Seconds before a token is renewed once more when the last renewal has changed nothing."""
@@ -67,6 +68,15 @@ async def _clock(gate: Gate) -> float | None:
     return None if isinstance(there, Failure) else there
 
 
+def _show(name: str, lifetime: tuple[float, float] | None) -> None:
+    """When the token began and ends, as metrics."""
+    for metric, moment in zip((metrics.TOKEN_ISSUED, metrics.TOKEN_EXPIRY), lifetime or (None, None), strict=True):
+        if moment is None:
+            metric.forget(name)
+        else:
+            metric.labels(name).set(moment)
+
+
 class Renewal:
     """The renewal loop of one member.
 
@@ -90,6 +100,7 @@ class Renewal:
         while True:
             self._other_token.clear()
             lifetime = gate.token_lifetime
+            _show(self._name, lifetime)
             if lifetime is None:
                 await self._other_token.wait()
                 continue

@@ -10,12 +10,11 @@ is followed, and if not, what to do; by it the API server knows whose finalizer 
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import orjson
 import structlog
 
-from federation.controllers import absences
+from federation.controllers import absences, typeconfigs
 from federation.controllers.clusters import Clusters
 from federation.controllers.fanout import Fanout
 from federation.controllers.parting import Parting
@@ -23,25 +22,17 @@ from federation.controllers.ports import HubPort, HubWatches, Watch
 from federation.controllers.sync import Sync
 from federation.controllers.triggers import FederatedSink
 from federation.controllers.world import TypeState, World
-from federation.core import configuration
 from federation.model import marks
-from federation.model.conditions import ConditionType, TypeReason
+from federation.model.conditions import TypeReason
 from federation.model.errors import ApiFailure, Invalid
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType, StoredObject
-from federation.model.policies import NOTHING_SAID
 from federation.model.resources import TYPE_CONFIGS, ObjectName
-from federation.model.settings import Settings
 from federation.runtime import metrics
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.store import Store
 from federation.runtime.tasks import Tasks
 
-_NAMESPACED_SCOPE = (
-    "False",
-    "NamespacedScope",
-    "the KubeFedConfig's scope is Namespaced: only namespaced types are federated, in the controller's own namespace",
-)
 LAST_PUSHES = 0.25
 """Seconds between two looks at whether the pushes of a type that was stopped have their answers."""
 
@@ -65,6 +56,8 @@ class Types:
     ) -> None:
         self.queue: KeyQueue[str] = KeyQueue()
         self.objects: Store[StoredObject] = Store()
+        self.counted: Callable[[], None] = lambda: None
+        """Called when there is a type more, or one less."""
         self._world = world
         self._hub = hub
         self._watches = watches
@@ -74,6 +67,8 @@ class Types:
         self._namespace = namespace
         self._now = now
         self._running: dict[str, tuple[FederatedType, Watch, Tasks]] = {}
+        self._shown: dict[str, Callable[[], None]] = {}
+        """What ends the metric of each type that runs."""
         self._ending: dict[str, list[TypeState]] = {}
         self._left: dict[str, TypeState] = {}
         """Types that have stopped, and whose objects may have a finalizer that nobody would take off."""
@@ -120,24 +115,24 @@ class Types:
             await self._stop(name)
             await self._report(stored, running=False, ready=("False", TypeReason.INVALID, str(error)))
             return
-        if marks.TYPE_FINALIZER not in stored.metadata.finalizers:
+        if marks.TYPE_FINALIZER not in stored.metadata.finalizers and not self._world.reports:
             finalizers = (*stored.metadata.finalizers, marks.TYPE_FINALIZER)
             answer = await self._hub.set_finalizers(TYPE_CONFIGS, stored.metadata, finalizers)
             if isinstance(answer, Failure):
                 await self._refused(stored, answer, running=name in self._running)
                 raise ApiFailure(answer, f"finalizer of FederatedTypeConfig {name}")
         running = await self._follows(name, enabled)
-        bound = _out_of_scope(enabled, self._world.settings)
-        if bound or not enabled.propagation:
-            # A scope is not in the type's spec: by the report the API server knows that it is to add no finalizer.
-            if await self._stopped(name) and (self._parted(stored) or bound):
-                await self._report(stored, running=False, ready=_NAMESPACED_SCOPE if bound else None)
+        idle = typeconfigs.idle(enabled, self._world.settings)
+        if idle is not None or not enabled.propagation:
+            # Settings are not in the type's spec: by the report the API server knows that it is to add no finalizer.
+            if await self._stopped(name) and (idle is not None or self._parted(stored)):
+                await self._report(stored, running=False, ready=idle)
             return
         if not running and not await self._begin(stored, enabled):
             return
         watch = self._running[name][1]
         if watch.synced or watch.failure is not None:  # else its first list is still to come, and brings the key back
-            ready = _ready(enabled, watch.failure) or _stored_ready(stored)
+            ready = typeconfigs.ready(stored, enabled, watch.failure) or typeconfigs.stored_ready(stored)
             await self._report(stored, running=ready is None or ready[0] == "True", ready=ready)
 
     async def close(self) -> None:
@@ -145,10 +140,13 @@ class Types:
         await self._parting.cancel()
         for _, _, tasks in list(self._running.values()):
             await tasks.cancel()
+        while self._shown:
+            self._shown.popitem()[1]()
 
     def _read(self, stored: StoredObject) -> FederatedType:
         """The type, bound to our own namespace where the scope is Namespaced. Raises Invalid."""
-        return read(stored, self._world.settings, self._namespace)
+        enabled = typeconfigs.read(stored, self._world.settings, self._namespace)
+        return enabled if self._world.sharding is None else replace(enabled, collection=None)
 
     def rescoped(self) -> None:
         """Other settings are in force: whether a type is followed, and where, may have changed."""
@@ -160,20 +158,24 @@ class Types:
         if name not in self._running:
             return False
         before, watch, tasks = self._running[name]
-        if not _same(before, enabled):
+        if not typeconfigs.same(before, enabled):
             await self._stop(name)
             return False
-        if before.policies != enabled.policies:  # which needs no other watch: its objects are planned anew
+        if (before.policies, before.collection) != (enabled.policies, enabled.collection):
+            # Which needs no other watch of the hub: its objects are planned anew.
             state = self._world.types[name]
-            state.type = replace(state.type, policies=enabled.policies)
+            state.type = replace(state.type, policies=enabled.policies, collection=enabled.collection)
             self._running[name] = (enabled, watch, tasks)
+            if before.collection != enabled.collection:
+                log.info("status collection", type=name, **typeconfigs.collects(enabled))
+                self._clusters.realign()
             self._fanout.whole_type(name)
         return True
 
     def _start(self, enabled: FederatedType) -> None:
         state = TypeState(enabled, self._world.joined_since(self._followed.get(enabled.name, 0)))
         self._world.types[enabled.name] = state
-        metrics.TYPE_PLACEMENTS.labels(enabled.name).set_function(lambda: state.placements)
+        self._shown[enabled.name] = metrics.TYPE_PLACEMENTS.follow(lambda: state.placements, enabled.name)
         watch = self._watches.federated(
             enabled,
             FederatedSink(state, self._sync.changed, self._fanout, self._world),
@@ -184,6 +186,7 @@ class Types:
         tasks.keep(watch.run, f"watch:hub:{enabled.name}")
         self._running[enabled.name] = (enabled, watch, tasks)
         self._clusters.follow(state)
+        self.counted()
         log.info("type started", type=enabled.name)
 
     async def _absent(self, name: str) -> None:
@@ -204,8 +207,14 @@ class Types:
         return not ending
 
     def _parted(self, stored: StoredObject) -> bool:
-        """Whether a type that has stopped needs nothing more; False while finalizers go, and the key comes again."""
+        """Whether a type that has stopped needs nothing more; False while finalizers go, and the key comes again.
+
+        With several shards they stay: nothing shows what the others have under way.
+        """
         name = stored.metadata.name
+        if self._world.sharding is not None:
+            self._left.pop(name, None)
+            return True
         parting = self._partings.get(name)
         if parting is not None:
             return parting.done()
@@ -266,14 +275,15 @@ class Types:
             self._ending.setdefault(name, []).append(state)
         if state is not None:
             self._left[name] = state
-        metrics.TYPE_PLACEMENTS.forget(name)
+        self._shown.pop(name, _nothing)()
         if name == marks.NAMESPACE_TYPE:
             self._fanout.everything()
+        self.counted()
         log.info("type stopped", type=name)
 
     async def _release(self, stored: StoredObject) -> None:
         finalizers = tuple(name for name in stored.metadata.finalizers if name != marks.TYPE_FINALIZER)
-        if finalizers == stored.metadata.finalizers:
+        if finalizers == stored.metadata.finalizers or self._world.reports:
             return
         answer = await self._hub.set_finalizers(TYPE_CONFIGS, stored.metadata, finalizers)
         if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
@@ -292,11 +302,15 @@ class Types:
 
     async def _report(self, stored: StoredObject, *, running: bool, ready: tuple[str, str, str] | None) -> None:
         """Write the status where it differs. `ready` is that condition's status, reason and message; None: none."""
+        if self._world.reports:
+            return  # the coordinating shard does
+        followed = self._running.get(stored.metadata.name) if running else None
+        collects = followed is not None and followed[0].collection is not None
         status = {
             "observedGeneration": stored.metadata.generation,
             "propagationController": "Running" if running else "NotRunning",
-            "statusController": "NotRunning",
-            "conditions": _conditions(stored, ready, self._now()) or None,
+            "statusController": "Running" if collects else "NotRunning",
+            "conditions": typeconfigs.conditions(stored, ready, self._now()) or None,
         }
         if all(stored.status.get(key) == value for key, value in status.items()):
             return
@@ -305,71 +319,5 @@ class Types:
             raise ApiFailure(answer, f"status of FederatedTypeConfig {stored.metadata.name}")
 
 
-def read(stored: StoredObject, settings: Settings, namespace: str) -> FederatedType:
-    """The type that a FederatedTypeConfig enables; with scope Namespaced it is bound to `namespace`. Raises Invalid."""
-    meta = stored.metadata
-    if stored.broken:
-        raise Invalid("", f"cannot be read: {stored.broken}")
-    metadata = {"name": meta.name, "generation": meta.generation, "annotations": meta.annotations}
-    enabled = configuration.type_config({"metadata": metadata, "spec": stored.spec})
-    return replace(enabled, namespace=namespace) if settings.namespaced else enabled
-
-
-def is_followed(stored: StoredObject, enabled: FederatedType, settings: Settings) -> bool:
-    """Whether the objects of a type are pushed: it is enabled, and within the scope."""
-    going = stored.metadata.deletion_timestamp is not None
-    return enabled.propagation and not going and not _out_of_scope(enabled, settings)
-
-
-def _out_of_scope(enabled: FederatedType, settings: Settings) -> bool:
-    return settings.namespaced and not enabled.target.namespaced
-
-
-def _ready(enabled: FederatedType, failure: Failure | None) -> tuple[str, str, str] | None:
-    """Ready's status, reason and message; None when a failure is not the type's own (the hub is away)."""
-    if failure is None:
-        if enabled.namespace:
-            return "True", TypeReason.FOLLOWING_NAMESPACE, f"in namespace {enabled.namespace!r} only"
-        return "True", TypeReason.FOLLOWING, ""
-    federated = enabled.federated
-    match failure.kind:
-        case FailureKind.TYPE_MISSING:
-            what = f"the host does not serve {federated.qualified} in {federated.version}"
-            return (
-                "False",
-                TypeReason.FEDERATED_TYPE_MISSING,
-                f"{what}: apply its CRD, as fedctl enable {enabled.name} does",
-            )
-        case FailureKind.RIGHT_MISSING:
-            return "False", TypeReason.RIGHT_MISSING, f"{failure.message}; fedctl enable {enabled.name} grants it"
-    return None
-
-
-def _stored_ready(stored: StoredObject) -> tuple[str, str, str] | None:
-    found = next((each for each in stored.conditions if each.get("type") == ConditionType.READY), None)
-    return (str(found.get("status")), str(found.get("reason")), str(found.get("message"))) if found else None
-
-
-def _conditions(stored: StoredObject, ready: tuple[str, str, str] | None, now: str) -> list[dict[str, Any]]:
-    """The stored conditions with Ready as it is now; its time moves when its status does."""
-    before = stored.conditions
-    others = [each for each in before if each.get("type") != ConditionType.READY]
-    if ready is None:
-        return others
-    old: dict[str, Any] = next((each for each in before if each.get("type") == ConditionType.READY), {})
-    status, reason, message = ready
-    since = old.get("lastTransitionTime") if old.get("status") == status else None
-    new = {
-        "type": ConditionType.READY,
-        "status": status,
-        "reason": reason,
-        "message": message,
-        "lastTransitionTime": since or now,
-        "observedGeneration": stored.metadata.generation,
-    }
-    return before if new == old else [*others, new]
-
-
-def _same(one: FederatedType, other: FederatedType) -> bool:
-    """Whether it is followed in the same way."""
-    return replace(one, generation=0, policies=NOTHING_SAID) == replace(other, generation=0, policies=NOTHING_SAID)
+def _nothing() -> None:
+    pass

@@ -1,8 +1,9 @@
 """Keep a status within its budget; used by summary.fold.
 
 One status is one etcd value, rewritten at every change: at 400 bytes a cluster 3,500 clusters would come near etcd's
-limit of 1.5 MB. Times give way first, then messages, fingerprints of failing clusters and lines;
-what is left out is counted. What fits depends on the lines alone, so that the same lines always give the same answer.
+limit of 1.5 MB. What members report of themselves gives way first: remoteStatus, then why a copy is not well, then how
+much of it is ready. Then times, messages, fingerprints of failing clusters and lines; what is left out is counted. What
+fits depends on the lines alone, so that the same lines always give the same answer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence, Set
@@ -15,34 +16,109 @@ from federation.model.conditions import PropagationStatus
 from federation.model.status import ClusterStatus
 
 TOTAL = 256 * 1024
-"""Bytes of JSON for a whole status, as the API server stores it. Not counted are remoteStatus, which belongs to the
-member and is kept as it is, and conditions of others beyond what is reserved for all conditions."""
+"""Bytes of JSON for a whole status, as the API server stores it. Not counted are conditions of others beyond what is
+reserved for all conditions."""
 
 MESSAGE = 300
 """Characters of one message."""
 
 _CONDITIONS = 16 * 1024
-_CAPS = (MESSAGE, 120, 40)
+CAPS = (MESSAGE, 120, 40)
+"""What messages are cut to, the first with which all of them fit."""
 _REFERENCE = "same as "
 _SINCE = len(',"since":"2026-01-01T00:00:00Z"')
 _MESSAGE_MEMBER = len(',"message":')
+_REMOTE_MEMBER = len(',"remoteStatus":')
 _WORST_LINE = 253 + 6 * MESSAGE + 200
-_EXAMPLES = len(PropagationStatus) * (_MESSAGE_MEMBER + 6 * _CAPS[1] + 2)
+_EXAMPLES = len(PropagationStatus) * (_MESSAGE_MEMBER + 6 * CAPS[1] + 2)
 """Bytes of a message for each status, at most."""
 _DROPPED = len(',"generation":,"fingerprint":""') + 19 + 32
 """Bytes of a line, without its message, that a schema may drop which does not know our fields."""
 
 
 class Fitted(NamedTuple):
-    """Lines that fit, in the order given; how many did not, and how many of those that did lost their message."""
+    """Lines that fit, in the order given; how many did not, and how many of those that did lost their message, or what
+    the member reports: its status, or all that is reported."""
 
     lines: tuple[ClusterStatus, ...]
     left_out: int = 0
     without_message: int = 0
+    without_remote: int = 0
+    without_report: int = 0
 
 
 def fit(lines: Sequence[ClusterStatus]) -> Fitted:
     """Write equal messages once, cut long ones, and leave out what exceeds the budget. `lines` are sorted by name."""
+    reports = {line.name: line for line in lines if _reports(line)}
+    if not reports:
+        return _fit_timed(lines)
+    fitted = _fit_timed([_bare(line) if line.name in reports else line for line in lines])
+    room = TOTAL - _CONDITIONS - _sizes(fitted.lines)
+    shown, room = _with_readiness(fitted.lines, reports, room)
+    chosen = _remotes([reports[line.name] for line in shown if line.name in reports], room)
+    restored = tuple(
+        _reported(line, remote=reports[line.name].remote_status) if line.name in chosen else line for line in shown
+    )
+    return fitted._replace(
+        lines=restored,
+        without_remote=sum(each.remote_status is not msgspec.UNSET for each in reports.values()) - len(chosen),
+        without_report=sum(bool(reports[line.name].ready and not line.ready) for line in shown if line.name in reports),
+    )
+
+
+def _with_readiness(
+    lines: Sequence[ClusterStatus], reports: Mapping[str, ClusterStatus], room: int
+) -> tuple[Sequence[ClusterStatus], int]:
+    """The lines with how much is ready and why a copy is not well; without the reasons, or both, where they do not
+    fit. And the room that is left."""
+    whole = [_reported(line, reports.get(line.name)) for line in lines]
+    for shown in (whole, [_replaced(line, unhealthy="") for line in whole]):
+        need = _sizes(shown) - _sizes(lines)
+        if need <= room:
+            return shown, room - need
+    return lines, room
+
+
+def _remotes(reports: Sequence[ClusterStatus], room: int) -> Set[str]:
+    """Clusters whose remoteStatus fits: those that are not well go first, then by name; a large one is passed over."""
+    chosen = set()
+    for line in sorted(reports, key=lambda each: not each.unhealthy):
+        if line.remote_status is msgspec.UNSET:
+            continue
+        room -= (size := _REMOTE_MEMBER + _escaped(bytes(line.remote_status)))
+        if room < 0:
+            room += size
+        else:
+            chosen.add(line.name)
+    return chosen
+
+
+def _reports(line: ClusterStatus) -> bool:
+    return bool(line.ready or line.unhealthy) or line.remote_status is not msgspec.UNSET
+
+
+def _bare(line: ClusterStatus) -> ClusterStatus:
+    """The line without what its member reports."""
+    return ClusterStatus(line.name, line.status, line.message, line.generation, line.fingerprint, line.since)
+
+
+def _reported(
+    line: ClusterStatus,
+    report: ClusterStatus | None = None,
+    *,
+    remote: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET,
+) -> ClusterStatus:
+    """The line with the readiness of this `report`, or with this remoteStatus."""
+    if report is None and remote is msgspec.UNSET:
+        return line
+    ready, unhealthy = (line.ready, line.unhealthy) if report is None else (report.ready, report.unhealthy)
+    unhealthy = cut(unhealthy, CAPS[1])
+    return ClusterStatus(
+        line.name, line.status, line.message, line.generation, line.fingerprint, line.since, remote, ready, unhealthy
+    )
+
+
+def _fit_timed(lines: Sequence[ClusterStatus]) -> Fitted:
     times = {line.name: line.since for line in lines if line.since}
     if not times:
         return _fit(lines)
@@ -61,7 +137,7 @@ def _timed(lines: Sequence[ClusterStatus], times: Mapping[str, str]) -> tuple[Cl
 
 def _fit(lines: Sequence[ClusterStatus]) -> Fitted:
     room = TOTAL - _CONDITIONS
-    for cap in _CAPS:
+    for cap in CAPS:
         fitted = _share_messages(lines, cap)
         if len(lines) * _WORST_LINE <= room or _sizes(fitted) <= room:
             return Fitted(tuple(fitted))
@@ -70,7 +146,7 @@ def _fit(lines: Sequence[ClusterStatus]) -> Fitted:
         bare = [_replaced(line, fingerprint="") if line.status else line for line in bare]
     examples = _examples(lines)
     for index in examples:
-        bare[index] = _replaced(bare[index], message=cut(lines[index].message, _CAPS[1]))
+        bare[index] = _replaced(bare[index], message=cut(lines[index].message, CAPS[1]))
     kept, used = _choose(bare, room, examples)
     messages = [line.message for line, keep in zip(lines, kept, strict=True) if keep]
     chosen = [line for line, keep in zip(bare, kept, strict=True) if keep]
@@ -86,6 +162,7 @@ def full(lines: Sequence[ClusterStatus]) -> bool:
     room = TOTAL - _CONDITIONS - _WORST_LINE
     if len(lines) * _WORST_LINE <= room:
         return False
+    lines = [_bare(line) if _reports(line) else line for line in lines]
     size = _sizes([_replaced(line, message="") if line.message else line for line in lines])
     size += min(_sizes(lines) - size, _EXAMPLES)
     if not any(line.fingerprint or line.message or line.generation for line in lines):
@@ -144,14 +221,10 @@ def _examples(lines: Sequence[ClusterStatus]) -> set[int]:
 
 def _choose(lines: Sequence[ClusterStatus], room: int, examples: Set[int]) -> tuple[list[bool], int]:
     """Which lines stay, and the bytes they take: failing ones up to half the room, healthy ones (a restart needs their
-    fingerprints), failing ones again. `examples` stay, a line with a remoteStatus, and one whose fingerprint others
-    share.
+    fingerprints), failing ones again. `examples` stay, and a line whose fingerprint others share.
     """
     sizes = [_line_size(line) for line in lines]
-    kept = [
-        line.remote_status is not msgspec.UNSET or sharing.is_marked(line) or index in examples
-        for index, line in enumerate(lines)
-    ]
+    kept = [sharing.is_marked(line) or index in examples for index, line in enumerate(lines)]
     used = sum(size for size, keep in zip(sizes, kept, strict=True) if keep)
     for failing, limit in ((True, room // 2), (False, room), (True, room)):
         for index, line in enumerate(lines):
@@ -168,7 +241,7 @@ def _restore_messages(lines: list[ClusterStatus], messages: Sequence[str], room:
     for index, line in enumerate(lines):
         if not messages[index] or line.message:
             continue
-        message = _message_or_reference(cut(messages[index], _CAPS[1]), line.name, shown)
+        message = _message_or_reference(cut(messages[index], CAPS[1]), line.name, shown)
         room -= _size(message) + _MESSAGE_MEMBER
         if room < 0:
             break
@@ -178,7 +251,12 @@ def _restore_messages(lines: list[ClusterStatus], messages: Sequence[str], room:
 
 
 def _replaced(
-    line: ClusterStatus, *, message: str | None = None, fingerprint: str | None = None, since: str | None = None
+    line: ClusterStatus,
+    *,
+    message: str | None = None,
+    fingerprint: str | None = None,
+    since: str | None = None,
+    unhealthy: str | None = None,
 ) -> ClusterStatus:
     """The line with other texts; built by hand because this runs thousands of times when it runs."""
     return ClusterStatus(
@@ -189,20 +267,18 @@ def _replaced(
         line.fingerprint if fingerprint is None else fingerprint,
         line.since if since is None else since,
         line.remote_status,
+        line.ready,
+        line.unhealthy if unhealthy is None else unhealthy,
     )
 
 
 def _sizes(lines: Sequence[ClusterStatus]) -> int:
     """Bytes of all lines, as `_line_size` counts them; encoding them at once takes a tenth of the time."""
-    if any(line.remote_status is not msgspec.UNSET for line in lines):
-        return sum(map(_line_size, lines))
     return _size(lines) - 1 if lines else 0
 
 
 def _line_size(line: ClusterStatus) -> int:
-    """Bytes of the line and its comma, without its remoteStatus."""
-    if line.remote_status is not msgspec.UNSET:
-        line = ClusterStatus(line.name, line.status, line.message, line.generation, line.fingerprint, line.since)
+    """Bytes of the line and its comma."""
     return _size(line) + 1
 
 
@@ -210,7 +286,10 @@ def _size(value: ClusterStatus | Sequence[ClusterStatus] | str) -> int:
     """Bytes that the API server takes for it: its JSON, made to stand in HTML, has `<`, `>` and `&` as six bytes each
     (`\\u003c`), and so the two line separators of Unicode. A thousand messages full of `<nil>` are a third more.
     """
-    encoded = msgspec.json.encode(value)
+    return _escaped(msgspec.json.encode(value))
+
+
+def _escaped(encoded: bytes) -> int:
     escaped = encoded.count(b"<") + encoded.count(b">") + encoded.count(b"&")
     separators = encoded.count(b"\xe2\x80\xa8") + encoded.count(b"\xe2\x80\xa9")
     return len(encoded) + 5 * escaped + 3 * separators

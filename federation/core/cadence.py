@@ -15,6 +15,13 @@ RAREST = 120.0
 """Seconds between two reports of an object whose clusters still have not all answered, at most."""
 PAUSE = (0.1, 1.0)
 """Seconds between two writes for every ten clusters, and at most, where each change has all its answers at once."""
+QUIET = 1.0
+"""Seconds without news that members' statuses are waited for before they are reported: most changes settle in several
+steps, which are one write then."""
+LONGEST_NEWS = 5.0
+"""Seconds after which news of members' statuses is reported though there is always more, as in a rolling update."""
+BETWEEN_NEWS = 1.0
+"""Seconds between two writes, the later one for members' statuses."""
 REST = (100, 25e-6)
 """Clusters from which on an object has a rest between two plans, and its seconds for each of them: three times what a
 plan takes."""
@@ -36,6 +43,15 @@ def pause(clusters: int) -> float:
     """Seconds after a write before which no other is made, though every cluster has answered."""
     each, most = PAUSE
     return min(each * (clusters // 10), most)
+
+
+def collect(since: float, last: float, reported: float, *, incomplete: bool) -> float:
+    """When news of members' statuses is reported, which came `since` then and for the `last` time then.
+
+    `reported` is when the status was written before. `incomplete`: more that is known to come is waited for.
+    """
+    longest = REMIND if incomplete else LONGEST_NEWS
+    return max(min(last + QUIET, since + longest), reported + BETWEEN_NEWS)
 
 
 def rest(clusters: int) -> float:

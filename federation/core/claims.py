@@ -13,7 +13,7 @@ import orjson
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.observations import Observation, Observed
-from federation.model.plan import Action, Claim, Keep, Wait
+from federation.model.plan import Action, Claim, Keep, Wait, managed_by
 from federation.model.resources import ObjectName, Resource
 
 
@@ -67,11 +67,6 @@ def body(resource: Resource, name: ObjectName, uid: str, manager: str, *, withdr
     if not withdraw:
         metadata["annotations"] = {marks.claim_annotation(manager): manager}
     return orjson.dumps({"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata})
-
-
-def managed_by(owner: str) -> str:
-    """The message for the second hub's user; `owner` is the first one's field manager."""
-    return f"another hub manages it ({owner})"
 
 
 def rivals_message(names: Sequence[str]) -> str:

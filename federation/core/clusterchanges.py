@@ -25,7 +25,7 @@ class ClusterChange:
     """Whether placements may select it, or no longer: it joined or left, or has other labels."""
     touches_copies: bool = field(init=False)
     """Whether what is to be done there may be something else: it answers now or does not, is cordoned or not, or the
-    reason is another."""
+    reason is another; its agent is heard or not; it is reached in another way."""
     _selection: dict[str, bool] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
@@ -45,8 +45,8 @@ class ClusterChange:
         """Whether the plan's placement selects the cluster now and did not, or the other way round."""
         if not self.moved:
             return False
-        if self.after is None and self.name in plan.selected:
-            return True
+        if self.after is None and (self.name in plan.selected or self.name in plan.excluded):
+            return True  # one that is listed and excluded is unjoined from now on, which the status says
         return self.name in plan.unjoined or (bool(plan.selector) and self._matches(plan.selector))
 
     def _matches(self, selector: str) -> bool:
@@ -62,5 +62,6 @@ class ClusterChange:
         return known
 
 
-def _matters(cluster: Cluster) -> tuple[bool | None, bool, str, str | None]:
-    return cluster.ready, cluster.is_host, "" if cluster.ready else cluster.message, cluster.cordon
+def _matters(cluster: Cluster) -> tuple[bool | None, bool, str, str | None, bool, str]:
+    message = "" if cluster.ready else cluster.message
+    return cluster.ready, cluster.is_host, message, cluster.cordon, cluster.pulls, cluster.silent

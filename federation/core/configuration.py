@@ -8,13 +8,18 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from federation.core import checks, policies
+from federation.core import checks, policies, statusrules
 from federation.model import marks
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
 from federation.model.resources import Resource
 from federation.model.settings import (
+    LONGEST_LEASE,
     MOST_RECONCILES,
+    PUSHER,
+    RAW_STATUS,
+    SCHEDULER,
+    SHORTEST_LEASE,
     SHORTEST_PERIOD,
     DeletionBudget,
     HealthCheck,
@@ -34,9 +39,9 @@ _POLICIES = "policies"
 _BUDGET = ("enforcement", "percent", "minimum", "window", "deletionsByName", "namespacesInUse")
 _MOST_DELETIONS = 1_000_000
 _FEATURES = (
-    "PushReconciler",
-    "RawResourceStatusCollection",
-    "SchedulerPreferences",
+    PUSHER,
+    RAW_STATUS,
+    SCHEDULER,
     "CrossClusterServiceDiscovery",
     "FederatedIngress",
 )
@@ -83,6 +88,13 @@ def settings(spec: Mapping[str, Any] | None) -> Settings:
         unavailable_delay=_delay(delays, "unavailableDelay", default.unavailable_delay),
         cache_sync_timeout=_delay(delays, "cacheSyncTimeout", default.cache_sync_timeout),
         leader_election=_leader_election(checks.mapping(body.get("leaderElect"), "spec.leaderElect")),
+        warm_standby=checks.choice(
+            checks.mapping(body.get("leaderElect"), "spec.leaderElect").get("warmStandby"),
+            "spec.leaderElect.warmStandby",
+            _SWITCH,
+            default="Disabled",
+        )
+        == "Enabled",
         health=_health(checks.mapping(body.get("clusterHealthCheck"), "spec.clusterHealthCheck")),
         sync_concurrency=min(MOST_RECONCILES, _reconciles(sync)),
         adopt_resources=adopt == "Enabled",
@@ -128,23 +140,18 @@ def ignored_fields(spec: Mapping[str, Any], wanted: Settings) -> tuple[str, ...]
             wanted.cache_sync_timeout != default.cache_sync_timeout,
             "a first list may take as long as it takes",
         ),
+        "spec.leaderElect.resourceLock": (
+            elect.get("resourceLock") not in (None, "leases"),
+            "the lock is a Lease",
+        ),
         "spec.leaderElect": (
-            wanted.leader_election != default.leader_election or elect.get("resourceLock") not in (None, "leases"),
-            "no leader is elected: run one controller",
+            _asked_election(elect) != wanted.leader_election,
+            f"leaseDuration is {SHORTEST_LEASE:g}s to {LONGEST_LEASE:g}s; in force are {_told(wanted.leader_election)}",
         ),
         "spec.statusController.maxConcurrentReconciles": (
             wanted.status_concurrency != default.status_concurrency,
-            "members' statuses are not collected",
+            "members' statuses are collected beside the objects, by no workers of their own",
         ),
-        "spec.featureGates[RawResourceStatusCollection]": (
-            "RawResourceStatusCollection" in features,
-            "members' statuses are not collected",
-        ),
-        "spec.featureGates[SchedulerPreferences]": (
-            "SchedulerPreferences" in features,
-            "ReplicaSchedulingPreferences are not acted on",
-        ),
-        "spec.featureGates[PushReconciler]": ("PushReconciler" in features, "objects are pushed all the same"),
         "spec.featureGates[CrossClusterServiceDiscovery]": (
             "CrossClusterServiceDiscovery" in features,
             "services are not discovered across clusters",
@@ -175,7 +182,6 @@ def type_config(obj: Mapping[str, Any]) -> FederatedType:
         raise Invalid("spec.federatedType.group", "must be a domain with at least one dot, such as types.kubefed.io")
     if spec.get("statusType") is not None:
         _resource(spec.get("statusType"), "spec.statusType")
-    checks.choice(spec.get("statusCollection"), "spec.statusCollection", _SWITCH, default="Disabled")
     return FederatedType(
         name=name,
         target=target,
@@ -184,6 +190,7 @@ def type_config(obj: Mapping[str, Any]) -> FederatedType:
         generation=metadata.get("generation") or 0,
         equivalent=_equivalent(metadata.get("annotations")),
         policies=policies.of_spec(spec.get(_POLICIES)),
+        collection=statusrules.collection(spec, target),
     )
 
 
@@ -227,6 +234,20 @@ def _delay(body: Mapping[str, Any], name: str, default: float) -> float:
 
 
 def _leader_election(body: Mapping[str, Any]) -> LeaderElection:
+    """As asked for, within our limits; each is shorter than the one before it."""
+    asked = _asked_election(body)
+    lease = min(max(asked.lease_duration, SHORTEST_LEASE), LONGEST_LEASE)
+    renew = max(asked.renew_deadline, SHORTEST_LEASE / 2)
+    renew = renew if renew < lease else lease * 2 / 3
+    retry = max(asked.retry_period, SHORTEST_LEASE / 8)
+    return LeaderElection(lease, renew, retry if retry < renew else renew / 2)
+
+
+def _told(election: LeaderElection) -> str:
+    return f"{election.lease_duration:g}s, {election.renew_deadline:g}s and {election.retry_period:g}s"
+
+
+def _asked_election(body: Mapping[str, Any]) -> LeaderElection:
     default = LeaderElection()
     where = "spec.leaderElect"
     lease = duration(body.get("leaseDuration"), f"{where}.leaseDuration", default=default.lease_duration)

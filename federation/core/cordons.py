@@ -14,9 +14,16 @@ from federation.core import budget, health
 from federation.model import marks
 from federation.model.conditions import ClusterConditionType, PropagationStatus
 from federation.model.observations import Cluster
-from federation.model.plan import Action, Apply, Claim, Compare, Delete, Keep, Release, Wait
+from federation.model.plan import Action, Aim, Command, Keep, Wait
 
 _LONGEST_REASON = 200
+_WAITS = {
+    Aim.CREATE: "nothing is created there",
+    Aim.UPDATE: "the copy there is not changed, and is not as it should be",
+    Aim.COMPARE: "somebody has changed the copy there, and what is not looked at",
+    Aim.REMOVE: "the copy there is not removed",
+    Aim.CLAIM: "another hub has the object, and no claim is made",
+}
 
 
 def reason(annotations: Mapping[str, str]) -> str | None:
@@ -33,22 +40,11 @@ def reason(annotations: Mapping[str, str]) -> str | None:
 def held(action: Action, cluster: Cluster) -> Action:
     """What is left of an action for a cordoned cluster: whatever would be written waits."""
     why = f"the cluster is cordoned{f' ({cluster.cordon})' if cluster.cordon else ''}"
-    match action:
-        case Keep():
-            return msgspec.structs.replace(action, note="; ".join(filter(None, (action.note, why))))
-        case Apply(uid=""):
-            waits = "nothing is created there"
-        case Apply():
-            waits = "the copy there is not changed, and is not as it should be"
-        case Compare():
-            waits = "somebody has changed the copy there, and what is not looked at"
-        case Delete() | Release():
-            waits = "the copy there is not removed"
-        case Claim():
-            waits = "another hub has the object, and no claim is made"
-        case _:
-            return action
-    return Wait(PropagationStatus.CLUSTER_CORDONED, f"{why}: {waits}", known=True)
+    if isinstance(action, Keep):
+        return msgspec.structs.replace(action, note="; ".join(filter(None, (action.note, why))))
+    if not isinstance(action, Command):
+        return action
+    return Wait(PropagationStatus.CLUSTER_CORDONED, f"{why}: {_WAITS[action.aim]}", known=True)
 
 
 def with_condition(conditions: Sequence[Mapping[str, Any]], cordon: str | None, now: float) -> list[dict[str, Any]]:

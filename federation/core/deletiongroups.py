@@ -6,8 +6,15 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from federation.core import times
+from federation.model.federated import DatedMetadata, Metadata
 from federation.model.marks import NAMESPACE_TYPE
 from federation.model.resources import Key
+
+YOUNG = 600.0
+"""Seconds after its creation in which a Namespace of the hub is one that somebody tries something in, or a test's."""
+ASTRAY = 60.0
+"""Seconds that another clock may be behind the hub's."""
 
 Part = tuple[str, str]
 """What is counted apart: (type, "") or ("", namespace)."""
@@ -48,11 +55,20 @@ _BY_NAME = {Kind.BY_NAME, Kind.HUB_NAMESPACE}
 
 class Change(NamedTuple):
     """Which change it is: of what (`subject`: a cluster, a namespace), and which one of those that came after another
-    (`version`). Both are "" of a burst."""
+    (`version`). Both are "" of a burst, but for deletions by name in a young namespace: it is their `version`."""
 
     kind: Kind
     subject: str = ""
     version: str = ""
+
+    @property
+    def young(self) -> bool:
+        """Whether it is counted for its namespace alone."""
+        return self.kind is Kind.BY_NAME and bool(self.version)
+
+    def parts(self, key: Key) -> "tuple[Part, ...]":
+        """What an object that is deleted because of it is counted for."""
+        return (("", self.version),) if self.young else parts(key)
 
 
 class Wish(NamedTuple):
@@ -95,7 +111,9 @@ class Group:
 
     `waiting` have not gone, `going` may go and are still to be seen gone. `inside` are the Namespaces that wait, with
     what of ours is in each; `seen_empty` are those that were seen to have nothing of others in them. `expires`: an
-    earlier controller held it, and until then it is kept though nothing of it has been wanted (`joined`).
+    earlier controller held it, and until then it is kept though nothing of it has been wanted (`joined`). `patient`: it
+    is decided on only when this process knows all that there is. `recorded`: people can look it up, so that objects may
+    name it.
     """
 
     id: str
@@ -106,6 +124,8 @@ class Group:
     why: str = ""
     expires: float = 0.0
     joined: bool = False
+    patient: bool = False
+    recorded: bool = False
     waiting: set[tuple[Key, str]] = field(default_factory=set)
     going: set[tuple[Key, str]] = field(default_factory=set)
     inside: dict[Place, Mapping[str, int]] = field(default_factory=dict)
@@ -151,7 +171,7 @@ class Group:
         return [place for place in self.inside if place not in self.seen_empty]
 
     def _count(self, key: Key, place: Place, number: int) -> None:
-        for part in parts(key):
+        for part in self.change.parts(key):
             self.wanted[part] += number
         self._places[place, key.type] += number
 
@@ -166,3 +186,21 @@ class Group:
 def parts(key: Key) -> tuple[Part, ...]:
     """What an object is counted for."""
     return ((key.type, ""), ("", key.namespace)) if key.namespace else ((key.type, ""),)
+
+
+def brief(namespace: Metadata | None, deleted: str | None) -> bool:
+    """Whether a Namespace of the hub was young at the time at which it, or what is in it, was deleted.
+
+    Both times are the hub's own; where one is of another clock, that may be no more than ASTRAY behind: a clock that is
+    wrong must not make everything young.
+    """
+    created = times.moment(namespace.creation_timestamp) if isinstance(namespace, DatedMetadata) else None
+    ended = times.moment(deleted)
+    return created is not None and ended is not None and -ASTRAY <= (ended - created).total_seconds() < YOUNG
+
+
+def before(namespace: Metadata | None, applied_at: int) -> bool:
+    """Whether a copy was there before a Namespace of the hub was: we have changed nothing in it since (seconds of the
+    epoch, by the member's clock; 0: never)."""
+    created = times.moment(namespace.creation_timestamp) if isinstance(namespace, DatedMetadata) else None
+    return created is not None and applied_at < created.timestamp() - ASTRAY

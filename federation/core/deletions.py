@@ -57,14 +57,12 @@ class Ledger:
         self.groups: dict[str, Group] = {}
         self.changed = False
         """Something that people are told of is another than before: whoever has told them resets it."""
-        self.held: list[Group] = []
-        """Groups that have just been found to be more than may go, for the caller to take out."""
         self._count = count
         self._new_id = new_id
         self._began = began
         self._open: dict[Change, Group] = {}
         self._entries: dict[Key, dict[str, Group]] = {}
-        self._recent: deque[tuple[float, bool, Key]] = deque()
+        self._recent: deque[tuple[float, bool, tuple[Part, ...]]] = deque()
         self._gone: Counter[tuple[bool, Part]] = Counter()
         self._base: dict[tuple[bool, Part], int] = {}
         self._spent: dict[Change, tuple[float, Counter[Part]]] = {}
@@ -182,7 +180,7 @@ class Ledger:
 
     def resume(self, name: str, change: Change, state: State, why: str, now: float) -> None:
         """An earlier controller held this group."""
-        group = Group(name, change, now, now, state, why, expires=now + RESUMED)
+        group = Group(name, change, now, now, state, why, expires=now + RESUMED, recorded=True)
         self.groups[name] = self._open[change] = group
 
     # --- groups -------------------------------------------------------------------------------------------------------
@@ -242,13 +240,14 @@ class Ledger:
     # --- deciding -----------------------------------------------------------------------------------------------------
 
     def _due(self, group: Group) -> float:
-        return max(self._began + self.budget.window, min(group.last + SETTLE, group.first + LONGEST))
+        settled = min(group.last + SETTLE, group.first + LONGEST)
+        return settled if group.change.young and not group.patient else max(self._began + self.budget.window, settled)
 
     def _decide_at_once(self, group: Group, key: Key, now: float) -> None:
         """Hold a group that is over the budget already, and let a deletion go that comes alone."""
         if group.state not in {State.COUNTING, State.LOOKING} or not group.waiting:
             return
-        concerned = parts(key)
+        concerned = group.change.parts(key)
         for place, types in group.inside.items() if key.type == NAMESPACE_TYPE else ():
             concerned += tuple((name, "") for name in types) if place.namespace == key.namespace else ()
         if group.change.kind is Kind.DEBT:
@@ -257,14 +256,17 @@ class Ledger:
             self._release(group, now, counted=False)
         elif why := self._over(group, now, concerned):
             # At the start lists are missing, by which it may seem to be more of all than it is.
-            if now >= self._began + self.budget.window:
+            group.patient = now < self._began + self.budget.window
+            if not group.patient:
                 self._hold(group, why)
         elif group.change.kind.burst and self._alone(group, key):
             self._release(group, now)
 
     def _alone(self, group: Group, key: Key) -> bool:
-        """Whether nothing but this object's deletion was wanted within the window."""
-        gone = any(by_name is group.change.kind.by_name for by_name, _ in self._gone)
+        """Whether nothing but this object's deletion was wanted within the window; young namespaces are apart."""
+        by_name, young = group.change.kind.by_name, group.change.young
+        parts_gone = [part for counted, part in self._gone if counted is by_name]
+        gone = ("", group.change.version) in parts_gone if young else any(name for name, _ in parts_gone)
         return not gone and all(each == key for each, _ in group.waiting)
 
     def _decide(self, group: Group, now: float) -> Due:
@@ -283,7 +285,6 @@ class Ledger:
 
     def _hold(self, group: Group, why: str) -> Due:
         group.state, group.why, self.changed = State.HELD, why, True
-        self.held.append(group)
         return Due(group.keys)
 
     def _release(self, group: Group, now: float, *, counted: bool = True) -> Due:
@@ -297,8 +298,9 @@ class Ledger:
 
     def _spend(self, change: Change, key: Key, now: float) -> None:
         by_name = change.kind.by_name
-        self._recent.append((now, by_name, key))
-        for part in parts(key):
+        counted = change.parts(key)
+        self._recent.append((now, by_name, counted))
+        for part in counted:
             if not self._gone[by_name, part]:
                 self._base[by_name, part] = self._count(by_name, *part)
             self._gone[by_name, part] += 1
@@ -333,8 +335,8 @@ class Ledger:
 
     def _expire(self, now: float) -> None:
         while self._recent and now - self._recent[0][0] > self.budget.window:
-            _, by_name, key = self._recent.popleft()
-            for part in parts(key):
+            _, by_name, counted = self._recent.popleft()
+            for part in counted:
                 self._gone[by_name, part] -= 1
                 if not self._gone[by_name, part]:
                     del self._gone[by_name, part]

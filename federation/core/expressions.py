@@ -1,4 +1,4 @@
-"""Expressions in a rollout's gates: CEL on a member's object, as `object`. The only module that knows cel-python.
+"""Expressions in gates and works: CEL on an object of a member, as `object`. The only module that knows cel-python.
 
 cel-python is an extra (`pip install 'kubefed-successor[cel]'`); without it an expression is an error that says so.
 Whoever may write a FederatedRollout writes expressions, and the controller evaluates them: so they are short, macros
@@ -44,6 +44,24 @@ def unmet(texts: Sequence[str], item: Object, size: int) -> str:
         if why := _unmet(text, item):
             return f"expression {checks.quote(text, _SHOWN)} {why}"
     return ""
+
+
+def text(expression: str, item: Object, *, result: bool) -> str:
+    """The text that an expression on the object gives, where `result` is what was found of it; "" where it gives none.
+
+    It is shown to people who may not read the object: whoever writes the expression decides what is in it.
+    """
+    try:
+        program = _compiled(expression)
+    except Invalid:
+        return ""
+    import celpy  # noqa: PLC0415 - an extra
+
+    try:
+        found = program.evaluate({"object": celpy.json_to_cel(item), "result": celpy.celtypes.BoolType(result)})
+    except (celpy.CELEvalError, ValueError, TypeError, OverflowError, RecursionError):
+        return ""
+    return str(found) if isinstance(found, str) else ""
 
 
 def _unmet(text: str, item: Object) -> str:

@@ -5,7 +5,7 @@ A set of paths is a tree (structured-merge-diff v4/v6, fieldpath/serialize.go): 
 Nothing here changes its arguments; results may share subtrees with them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 Fields = Mapping[str, Any]
@@ -86,6 +86,27 @@ def contains(fields: Fields, path: Sequence[str]) -> bool:
             return False
         node = node[element]
     return True
+
+
+def covers(fields: Fields, path: Sequence[str]) -> bool:
+    """Whether the path is in the set, leads to something that is, or lies below a leaf: a value that is owned whole."""
+    node: Any = fields
+    for element in path:
+        if not isinstance(node, dict) or not node:
+            return True
+        if element not in node:
+            return False
+        node = node[element]
+    return True
+
+
+def paths(fields: Fields, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The paths of a set, as elements; of a map or list with something below it, those below."""
+    below = {name: child for name, child in fields.items() if name != _SELF}
+    if not below and above:
+        yield above
+    for name, child in below.items():
+        yield from paths(child, (*above, name))
 
 
 def single(*path: str) -> Fields:

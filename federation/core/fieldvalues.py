@@ -12,7 +12,9 @@ import orjson
 
 from federation.core.fieldsets import Fields
 
-_ABSENT: Any = object()
+ABSENT: Any = object()
+"""In place of a value where there is none."""
+_ABSENT = ABSENT
 _LEAF: Fields = {}
 _MOST_KEYS = 8
 """Keys of an associative list: Kubernetes' own have at most three, and a member may name any."""
@@ -81,6 +83,20 @@ def pick(value: Any, fields: Fields) -> Any:
         return [
             _with_keys(name, pick(child, fields[name])) for name, child in _children(value, fields) if name in fields
         ]
+    return value
+
+
+def at(value: Any, path: Sequence[str], naming: Fields) -> Any:
+    """The value at a path; ABSENT where there is none. `naming` names the elements of lists on the way."""
+    for name in path:
+        found = _ABSENT
+        for each, child in _children(value, naming):
+            if each == name or (name.startswith("k:") and isinstance(value, list) and _is_element(child, name)):
+                found = child
+                break
+        if found is _ABSENT:
+            return _ABSENT
+        value, naming = found, naming.get(name, _LEAF)
     return value
 
 

@@ -94,7 +94,7 @@ def malformed(message: str) -> Probe:
 
 
 def assess(health: Health, probe: Probe, check: HealthCheck, now: float) -> Health:
-    """The health after one more probe, at `now` (epoch seconds).
+    """The health after one more probe, at `now` (epoch seconds); `health` itself where that has shown nothing new.
 
     The first probe decides at once, and so does the one after unusable credentials: nobody should wait for a
     threshold to see a cluster that was just joined or mended. Unusable credentials themselves are known at once. But a
@@ -103,6 +103,8 @@ def assess(health: Health, probe: Probe, check: HealthCheck, now: float) -> Heal
     if probe.reason is ClusterReason.MALFORMED:
         since = health.since if health.ready is None and health.reason == probe.reason else now
         return Health(None, health.failures + 1, 0, since, probe.reason, probe.message)
+    if health.ready and probe.ok and health.successes > check.success_threshold and health.message == probe.message:
+        return health  # as nearly always: more of the same successes are no news
     failures = 0 if probe.ok else health.failures + 1
     successes = health.successes + 1 if probe.ok else 0
     decided = (
@@ -135,10 +137,21 @@ def conditions(
     lastTransitionTime moves when a condition's status does, lastProbeTime when anything else in the list does or it is
     so many seconds old as it `lasts`. Conditions of types that are not KubeFed's are kept.
     """
+    return merged(_wanted(health), previous, now, lasts=lasts)
+
+
+Wanted = Sequence[tuple[ClusterConditionType, str, ClusterReason, str]]
+"""Conditions as they should be: type, status, reason, message."""
+
+
+def merged(
+    wanted: Wanted, previous: Sequence[Mapping[str, Any]], now: float, *, lasts: float = PROBE_TIME_LASTS
+) -> list[dict[str, Any]]:
+    """The same, of conditions that were found in another way than by probes (controllers.heartbeats)."""
     stamp = times.rfc3339(now)
     before = {str(condition.get("type")): condition for condition in previous}
     result = [dict(condition) for condition in previous if condition.get("type") not in _OURS]
-    for kind, status, reason, message in _wanted(health):
+    for kind, status, reason, message in wanted:
         old = before.get(kind, {})
         result.append(
             {
@@ -198,7 +211,7 @@ def with_condition(
     return [*(dict(condition) for condition in conditions if condition.get("type") != kind), new]
 
 
-def _wanted(health: Health) -> list[tuple[ClusterConditionType, str, ClusterReason, str]]:
+def _wanted(health: Health) -> Wanted:
     if health.ready is None:
         wanted = [(ClusterConditionType.READY, "Unknown", health.reason, health.message)]
         if health.reason is ClusterReason.MALFORMED:

@@ -124,7 +124,7 @@ _PROTECTED = DeletionsHeldReason.PROTECTED
 
 def counted() -> Wait:
     """A deletion whose group is still being counted."""
-    return Wait(PropagationStatus.PENDING, COUNTED)
+    return Wait(PropagationStatus.PENDING, COUNTED, known=True)
 
 
 def over_budget(group: str) -> Wait:

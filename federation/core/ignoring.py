@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from federation.core import fieldsets, fieldvalues, managedfields
+from federation.core import fieldsets, fieldvalues, managedfields, ownership
 from federation.core.fieldsets import Fields
-from federation.core.managedfields import Entry, PartialMetadata, Patch
+from federation.core.managedfields import Entry, PartialMetadata
+from federation.core.ownership import Patch
 from federation.model import marks
 from federation.model.errors import Invalid
 from federation.model.policies import Pointer
@@ -83,7 +84,7 @@ def leave_patch(
             others.append((entry, left))
     if not changed:
         return None
-    patch = managedfields.split_patch(
+    patch = ownership.split_patch(
         meta, manager, second, left=fieldsets.difference(owned, moved), kept=kept, others=others
     )
     if patch is None:

@@ -14,7 +14,8 @@ from typing import Any
 
 from federation.core import fieldsets, fieldvalues, managedfields, scrubbing
 from federation.core.fieldsets import Fields
-from federation.core.managedfields import PartialMetadata, Patch
+from federation.core.managedfields import PartialMetadata
+from federation.core.ownership import Patch
 
 _NOT_CONTENT = frozenset({"apiVersion", "kind", "metadata", "status"})
 

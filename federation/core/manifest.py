@@ -149,7 +149,7 @@ def finish(base: Base, operations: Sequence[Operation]) -> dict[str, Any]:
         del metadata["annotations"]
     body["metadata"] = metadata
     if "stringData" in body and base.type.target.qualified == "secrets":
-        _fold_string_data(body)
+        fold_string_data(body)
     return body
 
 
@@ -339,7 +339,7 @@ def _without_named(value: Any, path: str, fields: Collection[str], refused: obje
     return value
 
 
-def _fold_string_data(body: dict[str, Any]) -> None:
+def fold_string_data(body: dict[str, Any]) -> None:
     """Write a Secret's stringData as data, as the API server would.
 
     Under apply we would own f:stringData, which no stored object has: a key taken out of the template would stay in the

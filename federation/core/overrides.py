@@ -12,7 +12,7 @@ cluster.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from federation.core import checks
@@ -56,6 +56,46 @@ def tokens(path: str) -> list[str]:
     """The unescaped reference tokens of a JSON pointer (RFC 6901): ~1 is /, then ~0 is ~."""
     parts = path.split("/")[1:]
     return [part.replace("~1", "/").replace("~0", "~") for part in parts] if "~" in path else parts
+
+
+class Step(NamedTuple):
+    """What one operation did: the values at its path before and after, ABSENT where there was none."""
+
+    operation: Operation
+    before: Any
+    after: Any
+
+
+ABSENT: Any = object()
+"""In place of a value where there is none."""
+
+
+def steps(body: dict[str, Any], operations: Sequence[Operation]) -> Iterator[Step]:
+    """What each operation does, in order. Raises Invalid, as `apply` does, at the first that does not fit."""
+    apply(body, operations)  # so that an error names the operation's place among all
+    for operation in operations:
+        after = apply(body, (operation,))
+        inserts = operation.op == "add" and isinstance(_at(body, tokens(operation.path)[:-1]), list)
+        removes = not OPS[operation.op].takes_value
+        place = tokens(operation.path)
+        yield Step(
+            operation,
+            ABSENT if inserts else _at(body, place),
+            ABSENT if removes else _at(after, place, value=operation.value),
+        )
+        body = after
+
+
+def _at(node: Any, path: Sequence[str], *, value: Any = ABSENT) -> Any:
+    """The value at a path; `value` where the path names a place that is not there (past a list's end)."""
+    for name in path:
+        if isinstance(node, dict) and name in node:
+            node = node[name]
+        elif isinstance(node, list) and _INDEX.fullmatch(name) and -len(node) <= int(name) < len(node):
+            node = node[int(name)]
+        else:
+            return value
+    return node
 
 
 def creates(body: dict[str, Any], operations: Sequence[Operation]) -> tuple[int, ...]:

@@ -14,6 +14,8 @@ from federation.model.federated import Placement
 from federation.model.observations import Cluster
 
 NOWHERE: frozenset[str] = frozenset()
+REMEMBERED = 1_000
+"""Selectors whose clusters are remembered, of one fleet."""
 _NAMED = 3
 
 
@@ -31,6 +33,46 @@ def select(placement: Placement, clusters: Mapping[str, Cluster]) -> frozenset[s
     if matches is None:
         return frozenset(clusters)
     return frozenset([name for name, cluster in clusters.items() if matches(cluster.labels)])
+
+
+class Selections:
+    """What placements select of one fleet, as it is at one moment. Objects by the thousand have the same selector: the
+    labels of all clusters are gone through once for it, and not once for each plan.
+    """
+
+    __slots__ = ("_found", "clusters")
+
+    def __init__(self, clusters: Mapping[str, Cluster]) -> None:
+        self.clusters = clusters
+        self._found: dict[str, frozenset[str]] = {}
+
+    def of(self, placement: Placement) -> frozenset[str]:
+        """`select`."""
+        selector = selector_of(placement)
+        if not selector:
+            return select(placement, self.clusters)
+        found = self._found.get(selector)
+        if found is None:
+            if len(self._found) >= REMEMBERED:
+                self._found.clear()
+            found = self._found[selector] = select(placement, self.clusters)
+        return found
+
+
+def because(placement: Placement, cluster: Cluster) -> str:
+    """Why `select` selects this joined cluster, or does not, in words."""
+    names, selector = placement.clusters, placement.selector
+    if names is not None:
+        if not names:
+            return "spec.placement.clusters is an empty list"
+        return f"spec.placement.clusters {'names' if cluster.name in names else 'does not name'} it"
+    if selector is None:
+        return "spec.placement has neither clusters nor clusterSelector"
+    if missing := selectors.unmet(selector, cluster.labels):
+        return f"spec.placement.clusterSelector asks for {'; '.join(missing)}"
+    if selectors.matcher(selector) is None:
+        return "spec.placement.clusterSelector is empty, and selects every cluster"
+    return "spec.placement.clusterSelector matches its labels"
 
 
 def selector_of(placement: Placement) -> str:

@@ -89,6 +89,17 @@ def in_force(annotations: Mapping[str, str], enabled: Policies, everywhere: Poli
     )
 
 
+def sources(annotations: Mapping[str, str], enabled: Policies, everywhere: Policies) -> dict[str, str]:
+    """Which place each policy in force comes from: `object`, `type`, `all`, or `default` where none says it."""
+    own = of_object(annotations)
+    places = {"object": own, "type": enabled, "all": everywhere}
+    fields = {_TAKEOVER: "takeover", _DRIFT: "drift", _DELETION: "deletion", _IGNORE: "ignore_fields"}
+    return {
+        name: next((place for place, said in places.items() if getattr(said, field) is not None), "default")
+        for name, field in fields.items()
+    }
+
+
 def deletion(annotations: Mapping[str, str], enabled: Policies, everywhere: Policies) -> Deletion:
     """The one policy that a removal asks for: another one that is wrong must not hold an object that is to go.
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from federation.core import holds, managedfields
 from federation.model.failures import Failure
-from federation.model.federated import Metadata
+from federation.model.federated import Metadata, StoredObject
 from federation.model.plan import Basis
 from federation.model.resources import ObjectName, Resource
 
@@ -197,3 +197,8 @@ def _older(what: str, live: str, known: str) -> Doubt:
 def _silent(what: str, failure: Failure | None) -> Doubt:
     why = failure.message if failure is not None else "it was not asked"
     return Doubt(Cause.SILENT, f"not removed: the hub, asked whether {what} still says so, does not answer it: {why}")
+
+
+def pushed(cluster: StoredObject) -> Proof | None:
+    """Proof that a cluster is in push mode, so that its agent is to let go; by its KubeFedCluster, as it is now."""
+    return None if cluster.broken or cluster.pulls else Proof(by="spec.syncMode")

@@ -1,18 +1,19 @@
-"""Decide what a selected cluster gets: a manifest applied, a copy kept as it is, or a reason to wait.
+"""Decide what is done in a selected cluster: a manifest applied, a copy kept as it is, or a reason to wait.
 
-Pure, called by planning; the counterpart of removal, which decides how a copy leaves a cluster.
+Pure, called by planning; the counterpart of removal, which decides how a copy leaves a cluster. What must be so before
+anything is done is the same for every cluster; then push goes on here, and `handing` where an agent fetches.
 """
 
 from typing import assert_never
 
-from federation.core import claims, cordons, ignoring, recreation, removal, run_once
-from federation.core.facts import Facts, NamespaceFacts
-from federation.core.variants import Made, Variants, VersionUnavailable
+from federation.core import claims, cordons, handing, recreation, removal, run_once
+from federation.core.desired import Desired
+from federation.core.facts import Facts, NamespaceFacts, unready
+from federation.core.variants import Made
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
-from federation.model.errors import Invalid
 from federation.model.observations import UNKNOWN_DIGEST, Applied, Cluster, Missing, Observed
-from federation.model.plan import Action, Apply, Compare, Keep, Refuse, Release, Wait
+from federation.model.plan import Action, Apply, Compare, HandOver, Keep, KeepOlder, Release, Wait
 from federation.model.policies import Drift, InForce, Takeover
 
 _GONE = (
@@ -21,13 +22,30 @@ _GONE = (
 )
 
 
-def decide(facts: Facts, cluster: Cluster, variants: Variants, in_force: InForce) -> Action:
+def decide(facts: Facts, cluster: Cluster, desired: Desired) -> Action:
     """The action for one cluster that should have the object."""
-    action = _wanted(facts, cluster, variants, in_force)
-    return action if cluster.cordon is None else cordons.held(action, cluster)
+    action = _wanted(facts, cluster, desired)
+    if cluster.cordon is not None:
+        action = cordons.held(action, cluster)
+    if desired.staged is not None and (why := desired.withheld(cluster.name)):
+        return _as_it_is(facts, cluster, action, why)
+    return action
 
 
-def _wanted(facts: Facts, cluster: Cluster, variants: Variants, in_force: InForce) -> Action:
+def _as_it_is(facts: Facts, cluster: Cluster, action: Action, why: str) -> Action:
+    """Nothing is known that the cluster should have: what it has already stays, and is kept as it was applied.
+
+    `action` is what it would get of the present content.
+    """
+    if isinstance(action, Keep | Wait):
+        return action
+    applied = facts.applied.get(cluster.name)
+    if isinstance(action, Apply | Compare | HandOver) and applied is not None and applied.digest == action.digest:
+        return action
+    return Wait(PropagationStatus.HELD, why)
+
+
+def _wanted(facts: Facts, cluster: Cluster, desired: Desired) -> Action:
     name = cluster.name
     if not cluster.ready:
         return unready(cluster)
@@ -36,16 +54,12 @@ def _wanted(facts: Facts, cluster: Cluster, variants: Variants, in_force: InForc
     observed = facts.observe(name)
     if facts.namespace is not None and (waiting := _await_namespace(facts.namespace, name)) is not None:
         return waiting
-    try:
-        made = variants.manifest_for(cluster)
-    except Invalid as error:
-        ignoring_failed = error.field == ignoring.FIELD
-        status = (
-            PropagationStatus.FIELD_RETENTION_FAILED if ignoring_failed else PropagationStatus.APPLY_OVERRIDES_FAILED
-        )
-        return Refuse(status, f"{error.field}: {error.message}")
-    except VersionUnavailable as error:
-        return Wait(PropagationStatus.VERSION_UNAVAILABLE, str(error))
+    made = desired.manifest_for(cluster)
+    if not isinstance(made, Made):
+        return made
+    in_force = desired.in_force
+    if cluster.pulls:
+        return handing.decide(facts, cluster, observed, made, in_force)
     match observed:
         case Missing.UNKNOWN:
             return Wait(PropagationStatus.PENDING, "the cluster's objects have not been listed yet")
@@ -55,13 +69,6 @@ def _wanted(facts: Facts, cluster: Cluster, variants: Variants, in_force: InForc
             return _update(facts, name, observed, made, in_force)
         case _:
             assert_never(observed)
-
-
-def unready(cluster: Cluster) -> Wait:
-    """Why a cluster that is not ready gets nothing."""
-    if cluster.ready is None:
-        return Wait(PropagationStatus.PENDING, "the cluster has not been probed yet")
-    return Wait(PropagationStatus.CLUSTER_NOT_READY, cluster.message)
 
 
 def _await_namespace(namespace: NamespaceFacts, cluster: str) -> Wait | None:
@@ -85,8 +92,15 @@ def _create(facts: Facts, name: str, made: Made, in_force: InForce) -> Action:
     applied = facts.applied.get(name)
     if applied is not None and applied.digest == made.digest and _has_completed(facts, name, made):
         if name in facts.vanished:
-            return Apply(made.content, made.digest, made.api_version, retain_replicas=made.retain, restores=True)
-        return Keep(made.digest, applied.owned_digest, note=run_once.MESSAGE)
+            return Apply(
+                made.content,
+                made.digest,
+                made.api_version,
+                retain_replicas=made.retain,
+                restores=True,
+                generation=made.generation,
+            )
+        return made.kept(applied.owned_digest, note=run_once.MESSAGE)
     if applied is not None and _only_reports(in_force, applied, made):
         return Wait(PropagationStatus.DRIFTED, _GONE, known=True)
     return Apply(
@@ -101,6 +115,7 @@ def _create(facts: Facts, name: str, made: Made, in_force: InForce) -> Action:
         yields=made.yields,
         mark=removal.has_contents(facts.type),
         ignored=made.ignored,
+        generation=made.generation,
     )
 
 
@@ -142,13 +157,21 @@ def _update(facts: Facts, name: str, observed: Observed, made: Made, in_force: I
     if observed.other_hub:
         kept = None
         if same and observed.owned_digest:
-            kept = Keep(made.digest, observed.owned_digest, claims.rivals(observed))
+            kept = made.kept(observed.owned_digest, claims.rivals(observed))
         return claims.decide(observed, kept, ours_before=applied is not None)
     if same and not observed.claimed:
-        return Keep(made.digest, observed.owned_digest, observed.claims)
+        if made.generation:
+            return KeepOlder(made.digest, observed.owned_digest, observed.claims, generation=made.generation)
+        return Keep(made.digest, observed.owned_digest, observed.claims)  # as nearly all
     if not same and applied is not None and _only_reports(in_force, applied, made):
         return Compare(
-            observed.uid, made.content, made.digest, observed.owned_digest, made.api_version, yields=made.yields
+            observed.uid,
+            made.content,
+            made.digest,
+            observed.owned_digest,
+            made.api_version,
+            yields=made.yields,
+            generation=made.generation,
         )
     hand_over = None
     if made.retain and observed.owns_replicas:
@@ -167,6 +190,7 @@ def _update(facts: Facts, name: str, observed: Observed, made: Made, in_force: I
         changed=applied is None or applied.digest != made.digest,
         mark=observed.created,
         ignored=made.ignored,
+        generation=made.generation,
         recreation=recreation.allow(
             facts.object.metadata,
             facts.type,

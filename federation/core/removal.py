@@ -1,4 +1,4 @@
-"""Decide how a copy leaves a member: deleted, released, or waited for; pure, called by planning.
+"""Decide how push takes a copy from a member: deleted, released, or waited for; pure, called by planning.
 
 What has contents of others (a namespace all that is in it, a CRD every object of its type, a volume its data) is
 deleted only where this hub has created it and knows by its own status that it was placed there. Any other such copy
@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple, assert_never
 
-from federation.core import claims, parsing
+from federation.core import claims, cordons, parsing
+from federation.core.facts import Facts, unready
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.errors import Invalid
-from federation.model.federated import FederatedType, Placement
-from federation.model.observations import Missing, Observation, Observed
-from federation.model.plan import Action, Delete, Refuse, Release, RemovalCause, RemovalReason, Wait
+from federation.model.federated import FederatedType
+from federation.model.observations import Cluster, Missing, Observation, Observed
+from federation.model.plan import Action, Delete, Refuse, Release, RemovalReason, Wait
 from federation.model.policies import Deletion
 from federation.model.resources import CRDS, NAMESPACES
 
@@ -67,6 +68,44 @@ def contents_of(enabled: FederatedType) -> str:
     return _CONTENTS.get(enabled.target.qualified, "")
 
 
+def deselected(facts: Facts, cluster: Cluster, rules: Rules) -> Action | None:
+    """The action for a cluster that should not have it, and holds something of its name; None: nothing of ours."""
+    name = cluster.name
+    if not cluster.ready:
+        return _unasked(facts, cluster) if facts.may_have_copy(name) or _was_ours(facts, name) else None
+    observed = facts.observe(name)
+    if observed is Missing.ABSENT and name not in facts.unconfirmed:
+        return None  # gone already: each copy's event brings an object that is being deleted here
+    copy = Copy(
+        placed=name in facts.applied and name not in facts.guessed,
+        may_exist=facts.may_have_copy(name),
+        unconfirmed=name in facts.unconfirmed,
+        in_host=cluster.is_host,
+    )
+    action = decide(observed, copy, rules)
+    return action if cluster.cordon is None or action is None else cordons.held(action, cluster)
+
+
+def deleted(facts: Facts, cluster: Cluster, rules: Rules, *, expected: bool, orphan: bool) -> Action | None:
+    """The action for a cluster while the federated object itself is being deleted; None: nothing of ours is there.
+
+    `expected`: its placement selects the cluster, and a controller may have pushed it there and had no time to note
+    that. `orphan`: its user leaves the copies behind.
+    """
+    name = cluster.name
+    action = deselected(facts, cluster, rules)
+    if action is None and expected and (not cluster.ready or facts.observe(name) is Missing.UNKNOWN):
+        message = cluster.message or "the cluster's objects have not been listed yet"
+        action = Wait(PropagationStatus.WAITING_FOR_REMOVAL, message)
+    if orphan and isinstance(action, Delete | Refuse):
+        observed = facts.observe(name)
+        uid = observed.uid if isinstance(observed, Observed) else ""
+        action = Release(uid, reason=RemovalReason(kept="its user leaves it behind"))
+    if isinstance(action, Wait) and action.status is PropagationStatus.CLUSTER_NOT_READY:
+        action = Wait(PropagationStatus.WAITING_FOR_REMOVAL, action.message)
+    return action
+
+
 def decide(observed: Observation, copy: Copy, rules: Rules) -> Action | None:
     """What to do in a cluster that answers, where the object should not be; None when nothing of ours is there."""
     match observed:
@@ -106,20 +145,6 @@ def with_reason(action: Action, reason: RemovalReason) -> Action:
     return action
 
 
-def deselected(placement: Placement, cluster: str, generation: int, applied: int) -> RemovalReason:
-    """Why an object's own placement does not select a cluster; `applied` is the generation that it has there."""
-    by_labels = placement.clusters is None and placement.selector is not None
-    if by_labels and applied == generation:
-        return RemovalReason(
-            RemovalCause.CLUSTER_LABELS,
-            f"the labels of KubeFedCluster {cluster!r} do not match spec.placement.clusterSelector any more",
-        )
-    field = ".clusters" if placement.clusters is not None else ".clusterSelector" if by_labels else ""
-    return RemovalReason(
-        RemovalCause.PLACEMENT, f"spec.placement{field} of generation {generation} does not select the cluster"
-    )
-
-
 def _delete_or_release(uid: str, copy: Copy, rules: Rules, *, created: bool | None) -> Action:
     """`created`: whether this hub has; None where that is to be seen when the member is asked."""
     if rules.system:
@@ -152,3 +177,17 @@ def _delete_or_release(uid: str, copy: Copy, rules: Rules, *, created: bool | No
 
 def _release(uid: str, kept: str, *, unexpected: bool = False) -> Release:
     return Release(uid, reason=RemovalReason(kept=kept, unexpected=unexpected))
+
+
+def _was_ours(facts: Facts, name: str) -> bool:
+    """Whether the object was last seen with something of ours."""
+    observed = facts.observe(name)
+    return isinstance(observed, Observed) and (observed.claimed or (observed.managed and bool(observed.owned_digest)))
+
+
+def _unasked(facts: Facts, cluster: Cluster) -> Wait:
+    """A cluster that is away has a copy, or may have one."""
+    waiting, applied = unready(cluster), facts.applied.get(cluster.name)
+    if applied is None or applied.known:
+        return waiting
+    return replace(waiting, message=f"{waiting.message}; it may hold a copy and is asked once it answers")

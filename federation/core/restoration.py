@@ -8,16 +8,17 @@ does.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from federation.core import managedfields, times
 from federation.model import marks
 from federation.model.federated import FederatedObject, Metadata, StoredObject
+from federation.model.observations import Applied, Observed
 from federation.model.resources import ObjectName, Resource
 
 COUNT_ANNOTATION = "kubefed.io/writes"
@@ -149,6 +150,54 @@ def outlives(applied_at: int, written: Iterable[str]) -> bool:
     """
     moments = [then.timestamp() for then in map(times.moment, written) if then is not None]
     return bool(moments) and max(moments) + SLACK < applied_at
+
+
+def newer(applied: Applied | None, observed: Observed) -> bool:
+    """Whether a copy of ours has newer content than is recorded as applied there; None: nothing is recorded."""
+    if not observed.owned_digest:
+        return False
+    if applied is None or not applied.known:
+        return True
+    return not applied.shown_by(observed) and observed.applied_at > applied.until
+
+
+class Overwritten(NamedTuple):
+    """A copy whose newer content gave way to that of the restored hub; `applied` is when the newer one was applied
+    (RFC 3339, "" where that is not known)."""
+
+    type: str
+    where: ObjectName
+    cluster: str
+    applied: str = ""
+
+    def document(self) -> dict[str, str]:
+        """As the KubeFedConfig's status has it."""
+        found = {"type": self.type, "namespace": self.where.namespace, "name": self.where.name, "cluster": self.cluster}
+        return {**found, "appliedAt": self.applied} if self.applied else found
+
+
+class Told(NamedTuple):
+    """What a KubeFedConfig's status says was overwritten: the copies that it names, and how many there are."""
+
+    named: Sequence[Overwritten] = ()
+    copies: int = 0
+
+
+def told(recovery: Mapping[str, Any]) -> Told:
+    """The same of status.recovery. What somebody wrote into it that is no such copy counts as nothing."""
+    listed = recovery.get("overwritten")
+    found = [_overwritten(each) for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    named = tuple(each for each in found if each.type and each.where.name and each.cluster)
+    count = recovery.get("overwrittenCopies")
+    return Told(named, max(count, len(named)) if isinstance(count, int) else len(named))
+
+
+def _overwritten(found: Mapping[str, Any]) -> Overwritten:
+    kind, namespace, name, cluster, applied = (
+        value if isinstance(value := found.get(key), str) else ""
+        for key in ("type", "namespace", "name", "cluster", "appliedAt")
+    )
+    return Overwritten(kind, ObjectName(namespace, name), cluster, applied if times.moment(applied) else "")
 
 
 def asked_for_after(deletion_timestamp: str | None, hold: Hold) -> bool:

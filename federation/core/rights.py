@@ -53,6 +53,12 @@ def member_rules(types: Iterable[FederatedType], *, escalate: bool = False) -> l
     return [*memberrights.identity_rules(), *memberrights.rules(targets, escalate=escalate)]
 
 
+def namespace_rules(types: Iterable[FederatedType], namespace: str) -> list[Rule]:
+    """Rules of the member's Role with scope Namespaced, where everything is in this one namespace."""
+    targets = [(each.target.group, each.target.plural) for each in types if each.target.namespaced]
+    return [*memberrights.namespace_rules(namespace, targets), *memberrights.rules(targets)]
+
+
 def account_rules(account: ObjectName) -> list[Rule]:
     """Rules of the Role in the account's own namespace: it may ask for tokens of itself and of nobody else."""
     return [

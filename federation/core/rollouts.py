@@ -11,20 +11,23 @@ the good revision unless the record names another, so nothing is released but by
 - A cluster that joins, or gets other labels, belongs to the first stage that selects it and is not full. One that was
   released stays released. A stage that selects no cluster at all stops the run: a typing error must not skip a canary.
 - While it is paused nothing changes, except that a revision which is taken back goes.
+- A record that was lost is made anew from what the clusters have (lostrecords), and the run begins at the first stage.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
-from federation.core import selectors, times
+from federation.core import lostrecords, selectors, times
 from federation.model.rollouts import NONE, Place, Record, Released, Revision, Stage, Verdict, Window, Wish
 
 REST = Stage("rest")
 """The last stage, which nobody writes: all clusters that no other has taken."""
+BEHIND = 10.0
+"""Seconds between two looks at a rollout that is complete but for clusters that are away or cordoned."""
 _NAMED = 3
 
 
@@ -41,11 +44,12 @@ class State(StrEnum):
     APPROVAL = "WaitingForApproval"
     WINDOW = "OutsideWindow"
     NO_CLUSTER = "NoClusterSelected"
+    LOST = "RecordLost"
 
     @property
     def rests(self) -> bool:
         """Whether nothing goes on until a person changes something."""
-        return self in {State.COMPLETE, State.NO_OBJECT, State.PAUSED, State.UNDONE}
+        return self in {State.COMPLETE, State.NO_OBJECT, State.PAUSED, State.UNDONE, State.LOST}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,21 +76,35 @@ def decide(wish: Wish, record: Record, places: Mapping[str, Place], now: float) 
     """What is next. `places` are the clusters where the set is placed, by name, as of this very record."""
     if not wish.objects:
         return Decision(record, State.NO_OBJECT, "no federated object names it in label kubefed.io/rollout")
+    if not record.revisions:
+        record = Record()  # whatever else it says is about revisions that are not known
+        if not _is_everywhere(places) and (found := lostrecords.made_anew(wish, places, now)) is not None:
+            said = lostrecords.told(found)
+            return Decision(found, State.LOST, said, again=0.0, news=(News("RecordLost", said, warning=True),))
+    decision = _decided(wish, record, places, now)
+    if not decision.record.lost:
+        return decision
+    return replace(decision, message=f"{decision.message}; {lostrecords.note(decision.record)}")
+
+
+def _decided(wish: Wish, record: Record, places: Mapping[str, Place], now: float) -> Decision:
     record, news = _undo(wish, record)
     if wish.paused:
         return Decision(record, State.PAUSED, "spec.paused is true: nothing changes", news=news)
     if _is(record, record.target, wish):
+        if doubt := lostrecords.doubt(wish, record):
+            return Decision(record, State.LOST, doubt, news=news)
         return _with(_advance(wish, record, places, now), news)
     if _is(record, record.good, wish):
-        return _with(_withdrawn(record), news)
+        return _with(_withdrawn(record, places), news)
     undone, newest = record.revision(wish.undone), record.revision(record.newest)
     if undone is not None and undone.verdict is Verdict.REJECTED and _is(record, undone.number, wish):
         return _with(_rejected(record, undone), news)
     if newest is not None and newest.verdict is Verdict.REJECTED and _is(record, newest.number, wish):
         return _with(_started(wish, _judged(record, newest.number, Verdict.RUNNING), newest.number), news)
-    if not record.revisions and places and _is_everywhere(places):
-        return _with(_adopted(wish, now), news)
-    number = record.newest + 1
+    number = lostrecords.unused(wish, record)
+    if not record.revisions and _is_everywhere(places):
+        return _with(_adopted(wish, number, now), news)
     revision = Revision(number, Verdict.RUNNING, times.rfc3339(now), wish.objects)
     known = msgspec.structs.replace(record, revisions=(*record.revisions, revision))
     return _with(_started(wish, known, number), news)
@@ -102,13 +120,13 @@ def _is(record: Record, number: int, wish: Wish) -> bool:
 
 
 def _is_everywhere(places: Mapping[str, Place]) -> bool:
-    """Whether the objects are spread already, and no cluster has anything else: they get a rollout from now on."""
-    return any(each.copies for each in places.values()) and not any(each.older for each in places.values())
+    """Whether every cluster has these objects already, as they are: they get a rollout from now on."""
+    return bool(places) and all(each.copies and not each.older for each in places.values())
 
 
-def _adopted(wish: Wish, now: float) -> Decision:
-    revision = Revision(1, Verdict.GOOD, times.rfc3339(now), wish.objects)
-    return Decision(Record((revision,), good=1), State.COMPLETE, "every cluster has revision 1")
+def _adopted(wish: Wish, number: int, now: float) -> Decision:
+    revision = Revision(number, Verdict.GOOD, times.rfc3339(now), wish.objects)
+    return Decision(Record((revision,), good=number), State.COMPLETE, f"every cluster has revision {number}")
 
 
 def _started(wish: Wish, record: Record, number: int) -> Decision:
@@ -121,22 +139,21 @@ def _started(wish: Wish, record: Record, number: int) -> Decision:
             News("RolloutSuperseded", f"revision {number} supersedes revision {before}: it begins at the first stage")
         ]
     record = msgspec.structs.replace(
-        record, target=number, stage=_stages(wish)[0].name, begun="", healthy_since="", approved=False
+        record, target=number, stage=_stages(wish)[0].name, begun="", healthy_since="", approved=False, lost=""
     )
     return Decision(trimmed(record, wish), State.RELEASED, news[0].message, again=0.0, news=tuple(news))
 
 
-def _withdrawn(record: Record) -> Decision:
+def _withdrawn(record: Record, places: Mapping[str, Place]) -> Decision:
     """The contents are those of the good revision (again)."""
-    message = f"every cluster has revision {record.good}"
     if not record.target and not record.released:
-        return Decision(record, State.COMPLETE, message)
+        return _complete(record, record.good, places)
     news: tuple[News, ...] = ()
     if record.target:
         said = f"the contents are those of revision {record.good} again: revision {record.target} is given up"
         news = (News("RolloutWithdrawn", said),)
         record = _judged(record, record.target, Verdict.SUPERSEDED)
-    return Decision(_ended(record, good=record.good), State.COMPLETE, message, news=news)
+    return replace(_complete(_ended(record, good=record.good), record.good, places), news=news)
 
 
 def _rejected(record: Record, revision: Revision) -> Decision:
@@ -188,19 +205,20 @@ def _advance(wish: Wish, record: Record, places: Mapping[str, Place], now: float
     while True:
         stage = stages[index]
         if not record.begun:
-            return _begin(stage, record, places, now)
+            return _begin(stages[: index + 1], record, places, now)
         waiting = _gates(wish, stage, record, places, now)
         if isinstance(waiting, Decision):
             return waiting
         record = waiting
         if stage is REST:
-            return _completed(record, wish)
+            return _completed(record, wish, places)
         index += 1
         record = _at(record, stages[index])
 
 
-def _begin(stage: Stage, record: Record, places: Mapping[str, Place], now: float) -> Decision:
-    """Release a stage, if now is the time for it."""
+def _begin(stages: Sequence[Stage], record: Record, places: Mapping[str, Place], now: float) -> Decision:
+    """Release the last of these stages, if now is the time for it."""
+    stage = stages[-1]
     selected = _selected(stage, places)
     what = f"stage {stage.name} of revision {record.target}"
     if not selected and stage is not REST:
@@ -209,19 +227,20 @@ def _begin(stage: Stage, record: Record, places: Mapping[str, Place], now: float
     wait = _until_open(stage.windows, now)
     if wait > 0:
         return Decision(record, State.WINDOW, f"{what} waits for its next window", again=wait)
-    chosen = _chosen(stage, selected, record)
+    chosen = _chosen(stages, record, places)
     record = msgspec.structs.replace(
         _release(record, chosen), begun=times.rfc3339(now), healthy_since="", approved=False
     )
-    said = f"{what} is released" + (f": {_some(chosen)}" if chosen else ": earlier stages have all its clusters")
+    said = f"{what} is released" + (f": {_some(chosen)}" if chosen else ": its clusters have it already")
     return Decision(record, State.RELEASED, said, again=0.0, news=(News("StageReleased", said),))
 
 
 def _gates(wish: Wish, stage: Stage, record: Record, places: Mapping[str, Place], now: float) -> Record | Decision:
     """The record once everything is true that has to be before the stage is left; else what it waits for."""
     released = [places[name] for name, revision in sorted(record.holds.items()) if _has(name, revision, record, places)]
-    # Behind the last stage nothing is protected: a cluster that is away would keep the revision from ever being good.
-    counted = [each for each in released if each.ready] if stage is REST else released
+    # Behind the last stage nothing is protected: a cluster that is away, or cordoned, would keep the revision from ever
+    # being good. It gets it when it is back.
+    counted = [each for each in released if each.ready and not each.cordoned] if stage is REST else released
     unhealthy = [each for each in counted if each.unhealthy or not each.ready]
     what = f"stage {stage.name} of revision {record.target}"
     if not released and stage is not REST:
@@ -245,10 +264,20 @@ def _gates(wish: Wish, stage: Stage, record: Record, places: Mapping[str, Place]
     return record
 
 
-def _completed(record: Record, wish: Wish) -> Decision:
-    said = f"every cluster has revision {record.target}"
-    record = _ended(_judged(record, record.target, Verdict.GOOD), good=record.target)
-    return Decision(trimmed(record, wish), State.COMPLETE, said, news=(News("RolloutComplete", said),))
+def _complete(record: Record, revision: int, places: Mapping[str, Place], *, told: bool = False) -> Decision:
+    """Every cluster has a revision, but for those that cannot be given it now: it is looked at until they have it."""
+    behind = [each for _, each in sorted(places.items()) if each.older or not each.copies]
+    late = [f"{each.name} when it is uncordoned" for each in behind if each.cordoned]
+    late += [f"{each.name} when it is back" for each in behind if not each.ready and not each.cordoned]
+    said = f"every cluster has revision {revision}" + (f", or gets it: {_some(late)}" if late else "")
+    news = (News("RolloutComplete", said),) if told else ()
+    return Decision(record, State.COMPLETE, said, again=BEHIND if late else None, news=news)
+
+
+def _completed(record: Record, wish: Wish, places: Mapping[str, Place]) -> Decision:
+    revision = record.target
+    record = _ended(_judged(record, revision, Verdict.GOOD), good=revision)
+    return _complete(trimmed(record, wish), revision, places, told=True)
 
 
 def trimmed(record: Record, wish: Wish) -> Record:
@@ -279,7 +308,7 @@ def _at(record: Record, stage: Stage) -> Record:
 
 def _ended(record: Record, *, good: int) -> Record:
     return msgspec.structs.replace(
-        record, good=good, target=NONE, released=(), stage="", begun="", healthy_since="", approved=False
+        record, good=good, target=NONE, released=(), stage="", begun="", healthy_since="", approved=False, lost=""
     )
 
 
@@ -310,11 +339,24 @@ def _selected(stage: Stage, places: Mapping[str, Place]) -> list[str]:
     return sorted(name for name, place in places.items() if selectors.matches(selector, place.labels))
 
 
-def _chosen(stage: Stage, selected: Sequence[str], record: Record) -> list[str]:
-    """Those of the selected clusters that the stage takes."""
-    holds = record.holds
-    free = [name for name in selected if holds.get(name) != record.target]
-    return free if stage.amount is None else free[: stage.amount.of(len(selected))]
+def _chosen(stages: Sequence[Stage], record: Record, places: Mapping[str, Place]) -> list[str]:
+    """Those clusters that the last of these stages takes, and that do not have the revision yet.
+
+    One that has it already counts for the first stage that selects it and is not full: stages that were changed, or
+    that begin again because the record was lost, take no other in its place.
+    """
+    holds, taken, chosen = record.holds, set[str](), list[str]()
+    for stage in stages:
+        selected = _selected(stage, places)
+        open_ = [name for name in selected if name not in taken]
+        has = [name for name in open_ if holds.get(name) == record.target]
+        chosen = [name for name in open_ if holds.get(name) != record.target]
+        if stage.amount is not None:
+            number = stage.amount.of(len(selected))
+            has = has[:number]
+            chosen = chosen[: number - len(has)]
+        taken |= {*has, *(chosen if stage is stages[-1] else ())}
+    return chosen
 
 
 def _late(stages: Sequence[Stage], begun: int, record: Record, places: Mapping[str, Place]) -> list[str]:

@@ -40,6 +40,11 @@ def may_run_once(annotations: Mapping[str, str], enabled: FederatedType) -> bool
     return asked == "true" or (asked != "false" and enabled.target.qualified in _OVER)
 
 
+def shows_its_end(enabled: FederatedType) -> bool:
+    """Whether an object of the type shows itself whether it has run."""
+    return enabled.target.qualified in _OVER
+
+
 def interrupted(enabled: FederatedType, meta: PartialMetadata) -> bool:
     """Whether an object that has just gone is seen not to have finished; `meta` is its last.
 

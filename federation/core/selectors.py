@@ -70,6 +70,38 @@ def matcher(selector: Mapping[str, Any]) -> Callable[[Mapping[str, str]], bool] 
     return matches
 
 
+def query(selector: Mapping[str, Any]) -> str:
+    """The same selector as the text of a request's labelSelector."""
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for each in selector.get("matchExpressions") or ():
+        key, values = each["key"], ",".join(each.get("values") or ())
+        parts.append(
+            {"In": f"{key} in ({values})", "NotIn": f"{key} notin ({values})", "Exists": key}.get(
+                each["operator"], f"!{key}"
+            )
+        )
+    return ",".join(parts)
+
+
+def unmet(selector: Mapping[str, Any], labels: Mapping[str, str]) -> list[str]:
+    """What a checked selector asks for and these labels do not have, in words; nothing where it selects them."""
+    found = [
+        f"{key}={value} ({_has(key, labels)})"
+        for key, value in (selector.get("matchLabels") or {}).items()
+        if labels.get(key) != value
+    ]
+    for each in selector.get("matchExpressions") or ():
+        key, operator, values = each["key"], each["operator"], sorted(each.get("values") or ())
+        if not _holds(key, operator, frozenset(values), labels):
+            listed = f" ({', '.join(values)})" if values else ""
+            found.append(f"{key} {operator}{listed} ({_has(key, labels)})")
+    return found
+
+
+def _has(key: str, labels: Mapping[str, str]) -> str:
+    return f"it has {key}={labels[key]}" if key in labels else f"it has no label {key}"
+
+
 def _check_expression(item: object, where: str) -> None:
     expression = checks.mapping(item, where)
     checks.label_key(checks.string(expression.get("key"), f"{where}.key"), f"{where}.key")

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import msgspec
 
 from federation.core import fingerprints
-from federation.model.status import ClusterStatus
+from federation.model.observations import MAY_HAVE_COPY, Applied
+from federation.model.status import ClusterStatus, Status
 
 LONGEST_SPREAD = 60
 """Seconds between the times of fingerprints that are written as one. A line of a time of its own has its own."""
@@ -139,6 +140,20 @@ def owned(lines: Sequence[ClusterStatus]) -> list[ClusterStatus]:
     return [own(line, common) for line in lines]
 
 
+def recorded(status: Status) -> dict[str, Applied]:
+    """What a stored status records as applied, of every cluster that has a line.
+
+    A line without a fingerprint, its own or a shared one, is of a cluster that may have been sent a create before its
+    answer was recorded.
+    """
+    applied: dict[str, Applied] = {}
+    for line in owned(status.clusters):
+        found = fingerprints.parse(line.fingerprint)
+        generation = line.generation or status.observed_generation
+        applied[line.name] = MAY_HAVE_COPY if found is None else fingerprints.recorded(found, generation)
+    return applied
+
+
 def interned(lines: Sequence[ClusterStatus]) -> tuple[ClusterStatus, ...]:
     """The lines; those that are a name alone are one object for all statuses."""
     return tuple(map(_interned, lines))
@@ -150,6 +165,7 @@ def _interned(line: ClusterStatus) -> ClusterStatus:
 
 def _without(line: ClusterStatus) -> ClusterStatus:
     """A healthy line without its fingerprint."""
-    if line.message or line.generation or line.remote_status is not msgspec.UNSET:
+    reported = line.ready or line.unhealthy or line.remote_status is not msgspec.UNSET
+    if line.message or line.generation or reported:
         return msgspec.structs.replace(line, fingerprint="")
     return _bare(line.name)

@@ -1,4 +1,4 @@
-"""Which content each cluster of a federated object is held to while a rollout is under way; called by planning.
+"""Which content each cluster of a federated object is held to while a rollout is under way; called by desired.
 
 A content is what a revision has of one object: template, overrides and retainReplicas. Where its own revision is older
 than the object, a cluster is planned from that: drift is put back to it, and what somebody deletes is made again from
@@ -8,22 +8,21 @@ it. Contents that the record does not know go nowhere; what a cluster has alread
 import base64
 import hashlib
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 import orjson
 
-from federation.core import manifest, parsing, propagation
+from federation.core import manifest, parsing, policies
 from federation.core.facts import Facts
-from federation.core.variants import Variants
+from federation.core.variants import Variants, VersionUnavailable
 from federation.model import bounds, marks
 from federation.model.conditions import PropagationStatus
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType, Metadata, Spec
-from federation.model.observations import Cluster
-from federation.model.plan import Action, Apply, Compare, Keep, KeepOlder, Wait
+from federation.model.plan import Wait
 from federation.model.policies import InForce
 from federation.model.rollouts import Record
 
@@ -110,32 +109,48 @@ def _digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=10).hexdigest()
 
 
-Decide = Callable[[Cluster], Action]
+def withheld(staged: Staged, cluster: str) -> str:
+    """Why nothing is known that a cluster should have; "" where the content of its revision is."""
+    wanted = staged.content(staged.record.holds, cluster)
+    if wanted and (wanted == staged.digest or wanted in staged.contents):
+        return ""
+    if staged.missing:
+        return staged.missing
+    if wanted:
+        return f"FederatedRollout {staged.rollout}: the FederatedRevision of what it should have is gone"
+    record = staged.record
+    if record.target:
+        return f"FederatedRollout {staged.rollout}: waits for its stage of revision {record.target}"
+    return f"FederatedRollout {staged.rollout}: no revision is released to it"
 
 
-def decider(facts: Facts, staged: Staged, present: Variants, in_force: InForce) -> Decide:
-    """What decides for a selected cluster of an object that a rollout holds; `present` are its manifests as it is."""
-    variants: dict[str, Variants | Wait] = {staged.digest: present}
-    holds = staged.record.holds
+def had(facts: Facts, contents: Iterable[Content]) -> Mapping[str, Content]:
+    """The content that each cluster has, by what our own status says was applied there.
 
-    def decide(cluster: Cluster) -> Action:
-        wanted = staged.content(holds, cluster.name)
-        if not wanted or (wanted != staged.digest and wanted not in staged.contents):
-            return _unknown(facts, cluster, propagation.decide(facts, cluster, present, in_force), _why(staged, wanted))
-        if wanted == staged.digest:
-            return propagation.decide(facts, cluster, present, in_force)
-        content = staged.contents[wanted]
-        found = variants.get(wanted)
-        if found is None:
-            found = variants[wanted] = _variants(facts, content, in_force)
-        if isinstance(found, Wait):
-            return found
-        return _held(propagation.decide(facts, cluster, found, in_force), content.generation)
-
-    return decide
+    A cluster that has none of these is left out. Where several make the same manifest, the first counts.
+    """
+    found: dict[str, Content] = {}
+    try:
+        in_force = policies.in_force(facts.object.metadata.annotations, facts.type.policies, facts.policies)
+    except Invalid:
+        return found
+    for content in contents:
+        variants = variants_of(facts, content, in_force)
+        if isinstance(variants, Variants):
+            left = facts.applied.keys() & facts.clusters.keys() - found.keys()
+            found |= {name: content for name in left if _applied(facts, name, variants)}
+    return found
 
 
-def _variants(facts: Facts, content: Content, in_force: InForce) -> Variants | Wait:
+def _applied(facts: Facts, name: str, variants: Variants) -> bool:
+    try:
+        return variants.manifest_for(facts.clusters[name]).digest == facts.applied[name].digest
+    except (Invalid, VersionUnavailable):
+        return False
+
+
+def variants_of(facts: Facts, content: Content, in_force: InForce) -> Variants | Wait:
+    """The manifests of a content; a Wait where it is invalid."""
     spec, host = content.spec, facts.host_namespace
     copied = spec.template is None and facts.object.metadata.annotations.get(marks.COPY_ANNOTATION) == "true"
     try:
@@ -145,40 +160,9 @@ def _variants(facts: Facts, content: Content, in_force: InForce) -> Variants | W
             facts.object.where,
             host_namespace=host if copied and isinstance(host, Metadata) else None,
         )
-        return Variants(spec, base, facts.served, in_force.ignored)
+        return Variants(spec, base, facts.served, in_force.ignored, content.generation)
     except Invalid as error:
         return Wait(PropagationStatus.HELD, f"the revision of generation {content.generation} is invalid: {error}")
-
-
-def _held(action: Action, generation: int) -> Action:
-    """An action that is about an older content: its line carries the generation that had it."""
-    if isinstance(action, Keep):
-        return KeepOlder(action.digest, action.owned_digest, action.rivals, action.note, generation)
-    return replace(action, generation=generation) if isinstance(action, Apply | Compare) else action
-
-
-def _unknown(facts: Facts, cluster: Cluster, action: Action, why: str) -> Action:
-    """Nothing is known that the cluster should have: what it has already stays, and is kept as it was applied.
-
-    `action` is what it would get of the present content.
-    """
-    if isinstance(action, Keep | Wait):
-        return action
-    applied = facts.applied.get(cluster.name)
-    if isinstance(action, Apply | Compare) and applied is not None and applied.digest == action.digest:
-        return action
-    return Wait(PropagationStatus.HELD, why)
-
-
-def _why(staged: Staged, wanted: str) -> str:
-    if staged.missing:
-        return staged.missing
-    if wanted:
-        return f"FederatedRollout {staged.rollout}: the FederatedRevision of what it should have is gone"
-    record = staged.record
-    if record.target:
-        return f"FederatedRollout {staged.rollout}: waits for its stage of revision {record.target}"
-    return f"FederatedRollout {staged.rollout}: no revision is released to it"
 
 
 def message(staged: Staged) -> str:

@@ -2,8 +2,9 @@
 
 Conditions are KubeFed's Propagation (pkg/controller/sync/status/status.go: its status is "True" only without a reason)
 and our Ready and Stalled, which kstatus, `kubectl wait` and Argo CD understand unasked; Stalled is there only while it
-is True, so that it costs a healthy object nothing. The same facts give the very same Status
-object back, so that nothing is written when nothing changed. The whole stays within a budget: see `budget`.
+is True, so that it costs a healthy object nothing. Healthy (`wellbeing`) is there where statuses are collected. The
+same facts give the very same Status object back, so that nothing is written when nothing changed. The whole stays
+within a budget: see `budget`.
 """
 
 import re
@@ -12,8 +13,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from federation.core import budget, sharing
+from federation.core import budget, remotestatus, sharing
 from federation.core.holds import Held
+from federation.core.wellbeing import NOT_COLLECTED, Wellbeing
 from federation.model.conditions import ConditionType, Phase, PropagationStatus, Reason, phase
 from federation.model.failures import Failure, FailureKind
 from federation.model.status import ClusterStatus, Condition, Status
@@ -23,6 +25,7 @@ _OURS = frozenset(ConditionType)
 _REMOTE_STATUS = re.compile(r"status\.clusters\[(\d{1,6})\]\.remoteStatus\.?(.*)", re.DOTALL)
 """The field of a cause: the line's place in status.clusters, and the place in its remoteStatus."""
 _LEFT_OUT = re.compile(r"; (\d{1,9}) lines are left out below: the status is full(?:; |$)")
+_NO_REMOTE_STATUS = "its remoteStatus is left out: "
 _DECODER = msgspec.json.Decoder(Status)
 
 
@@ -42,6 +45,7 @@ def fold(
     deleting: bool = False,
     held: str = "",
     deletions: Held | None = None,
+    wellbeing: Wellbeing = NOT_COLLECTED,
 ) -> Status:
     """The status after a reconcile of `generation`; `previous` itself when nothing has changed.
 
@@ -50,7 +54,7 @@ def fold(
     placed names that are no cluster's. `stalled` are clusters that only a change of the object can help. `nowhere` is
     why no cluster is selected, `ready_reason` is the reason that Ready gives then. `deleting`: the object itself is
     being deleted. `held` is why a rollout holds clusters to older generations, `deletions` what of copies is not
-    removed. `now` is RFC 3339.
+    removed, `wellbeing` what the members' statuses say together. `now` is RFC 3339.
     """
     before = previous if previous is not None else Status()
     failing = {line.name: line for line in before.clusters if line.status}
@@ -73,9 +77,10 @@ def fold(
         ready,
         *_stalled(lines, stalled, generation, reason, message),
         *_held(deletions, generation),
+        *((wellbeing.condition,) if wellbeing.condition is not None else ()),
     )
     conditions = _with_times(ours, before, now, propagated=fitted.lines != before.clusters)
-    status = Status(generation, conditions, fitted.lines)
+    status = Status(generation, conditions, fitted.lines, wellbeing.summary)
     return previous if previous is not None and status == previous else status
 
 
@@ -102,30 +107,36 @@ def patch(previous: Status | None, new: Status) -> bytes | None:
         body["conditions"] = new.conditions or None
     if new.clusters != before.clusters:
         body["clusters"] = new.clusters or None
+    if new.summary != before.summary:
+        body["summary"] = new.summary
     return msgspec.json.encode({"status": body}) if body else None
 
 
-def without_remote_status(lines: Sequence[ClusterStatus], sent: Status, failure: Failure) -> list[ClusterStatus] | None:
-    """`lines` without the remoteStatus for which the hub refused `sent`, and a message instead; None: it is not that.
+def refused_statuses(lines: Sequence[ClusterStatus], sent: Status, failure: Failure) -> dict[str, str]:
+    """The clusters of `lines` for whose remoteStatus the hub refused `sent`, each with the reason; none: not for that.
 
     The hub's schema of remoteStatus is of one version of the type, a member may run another: what does not fit is that
     cluster's loss alone. Where the refusal names no cluster (too large), all lose theirs.
     """
     collected = {line.name for line in lines if line.remote_status is not msgspec.UNSET}
     if not collected or failure.kind not in (FailureKind.INVALID, FailureKind.TOO_LARGE):
-        return None
+        return {}
     refused: dict[str, str] = {}
     for cause in failure.causes:
         found = _REMOTE_STATUS.match(cause.field)
         if found is not None and int(found[1]) < len(sent.clusters):
             refused.setdefault(sent.clusters[int(found[1])].name, f" at {found[2]}" if found[2] else "")
     blamed = {name: where for name, where in refused.items() if name in collected} or dict.fromkeys(collected, "")
-    return [_without_remote(line, blamed[line.name]) if line.name in blamed else line for line in lines]
+    return {name: f"the hub refuses it{where}" for name, where in blamed.items()}
 
 
-def _without_remote(line: ClusterStatus, where: str) -> ClusterStatus:
-    text = f"its remoteStatus is left out: the hub refuses it{where}"
-    message = f"{line.message}; {text}" if line.message else text
+def without_remote_status(line: ClusterStatus, why: str) -> ClusterStatus:
+    """The line with this reason in place of its remoteStatus; at the beginning, for what a cluster drops stands at the
+    end (core.drops.from_message)."""
+    text = f"{_NO_REMOTE_STATUS}{why}"
+    message = "; ".join(filter(None, (text, line.message)))
+    if line.message.startswith(_NO_REMOTE_STATUS):
+        message = line.message  # a line that is said again as it is stored
     return msgspec.structs.replace(line, message=message, remote_status=msgspec.UNSET)
 
 
@@ -138,7 +149,16 @@ def parse(raw: bytes | msgspec.Raw) -> Status:
         status = _DECODER.decode(data)
     except msgspec.MsgspecError:
         return Status()
-    return msgspec.structs.replace(status, clusters=sharing.interned(status.clusters))
+    lines = sharing.interned([_canonical(line) for line in status.clusters])
+    return msgspec.structs.replace(status, clusters=lines)
+
+
+def _canonical(line: ClusterStatus) -> ClusterStatus:
+    """A stored line with its remoteStatus in the form in which a new one is written, and in bytes of its own."""
+    remote = line.remote_status
+    if isinstance(remote, msgspec.UnsetType):
+        return line
+    return msgspec.structs.replace(line, remote_status=remotestatus.canonical(remote))
 
 
 def _by_name(line: ClusterStatus) -> str:
@@ -261,6 +281,10 @@ def _cut(fitted: budget.Fitted) -> Iterator[str]:
         yield f"{fitted.left_out} lines are left out below: the status is full"
     if fitted.without_message:
         yield f"{fitted.without_message} messages are left out below: the status is full"
+    if fitted.without_report:
+        yield f"of {fitted.without_report} clusters it is left out below how much is ready: the status is full"
+    if fitted.without_remote:
+        yield f"{fitted.without_remote} remoteStatus are left out below: the status is full"
 
 
 def left_out(message: str) -> int:

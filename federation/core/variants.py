@@ -13,6 +13,7 @@ from federation.model import bounds
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType, Operation, Spec
 from federation.model.observations import Cluster
+from federation.model.plan import Keep, KeepOlder
 from federation.model.policies import Pointer
 
 Served = Callable[[str], tuple[str, ...] | None]
@@ -37,20 +38,39 @@ class Made(NamedTuple):
     yields: frozenset[tuple[str, str]] = frozenset()
     ignored: tuple[Pointer, ...] = ()
     """The fields that `content` does not have, because they are left alone once the object is there."""
+    generation: int = 0
+    """The object's generation that had this manifest, where that is an older one (0: it is not)."""
 
     def creation(self) -> bytes:
         """JSON of the manifest where nothing is yet."""
         return self.content if self.replicas is None and not self.ignored else manifest.digest(self.body)[0]
 
+    def kept(self, owned: str, rivals: tuple[str, ...] = (), note: str = "") -> Keep:
+        """The cluster has it; `owned` is the digest of what we own there."""
+        if self.generation:
+            return KeepOlder(self.digest, owned, rivals, note, self.generation)
+        return Keep(self.digest, owned, rivals, note)
+
 
 class Variants:
-    """The manifest of the clusters without overrides, made once per version; the others get their own."""
+    """The manifest of the clusters without overrides, made once per version; the others get their own.
 
-    def __init__(self, spec: Spec, base: manifest.Base, served: Served, ignored: tuple[Pointer, ...] = ()) -> None:
+    `generation` is the object's that had this spec, where it is an older one.
+    """
+
+    def __init__(
+        self,
+        spec: Spec,
+        base: manifest.Base,
+        served: Served,
+        ignored: tuple[Pointer, ...] = (),
+        generation: int = 0,
+    ) -> None:
         self._spec = spec
         self._base = base
         self._served = served
         self._ignored = ignored
+        self._generation = generation
         self._common: dict[str, Made] = {}
         self._size = 0
 
@@ -68,6 +88,12 @@ class Variants:
         if common is None:
             common = self._common[version] = self._make(self._base, manifest.finish(self._base, ()), (), version)
         return common
+
+    def overriding(self, cluster: Cluster) -> tuple[int, dict[str, Any], Sequence[Operation]]:
+        """The place of a cluster's overrides in the spec, the manifest before them, and the operations; none: ()."""
+        operations = self._spec.overrides.get(cluster.name, ())
+        place = list(self._spec.overrides).index(cluster.name) if operations else 0
+        return place, self._base.body, operations
 
     def _own(self, cluster: Cluster, base: manifest.Base, operations: Sequence[Operation]) -> Made:
         if self._size > bounds.LARGEST_MANIFESTS:
@@ -103,4 +129,5 @@ class Variants:
         replicas = manifest.replicas_of(given) if retain else None
         without = manifest.without_replicas(given) if replicas is not None else given
         content, digest = manifest.digest(without)
-        return Made(body, content, digest, retain, replicas, api_version, manifest.yielding(base, given), ignored)
+        yields = manifest.yielding(base, given)
+        return Made(body, content, digest, retain, replicas, api_version, yields, ignored, self._generation)

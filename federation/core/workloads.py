@@ -1,17 +1,32 @@
-"""Whether an object in a member is well, by its own status, as far as its type is known; for the gates of rollouts.
+"""Whether an object in a member is well, by its own status, as far as its type is known, and how much of it is ready.
 
-The rules are kstatus's (sigs.k8s.io/cli-utils). Of types without a rule, conditions decide where there are some:
+For the gates of rollouts and for what is collected into a federated object's status. The rules are kstatus's
+(sigs.k8s.io/cli-utils, pkg/kstatus/status/core.go). One goes further: a Service of type LoadBalancer has an address, as
+Helm's --wait and Argo CD have it; kstatus asks for a cluster IP only, which the API server gives at once. A rule of the
+type's own (model.statusrules) goes before these. Of types without a rule, conditions decide where there are some:
 Stalled must not be True, and Ready, or else Available, must be. What has no status says nothing, and is well. The
 answers are numbers and reasons, never a text of the member's.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from federation.core import builtin, scrubbing
+from federation.core import builtin, jsonpath, scrubbing
 from federation.model.resources import Resource
+from federation.model.statusrules import Expectation, Path, StatusRule
 
 Object = Mapping[str, Any]
+
+
+class Counts(NamedTuple):
+    """How many replicas an object is to have, and how many are ready, and of its newest revision.
+
+    Of an object without replicas, the object itself is the one.
+    """
+
+    desired: int
+    ready: int
+    updated: int
 
 
 def is_known(resource: Resource) -> bool:
@@ -19,17 +34,18 @@ def is_known(resource: Resource) -> bool:
     return resource.qualified in _RULES or not builtin.has(resource.group)
 
 
-def unhealthy(resource: Resource, item: Object) -> str:
-    """Why the object is not well; "" where it is, or nothing shows that it is not."""
+def unhealthy(resource: Resource, item: Object, own: StatusRule | None = None) -> str:
+    """Why the object is not well; "" where it is, or nothing shows that it is not. `own` is the rule of its type."""
     metadata, status = _map(item.get("metadata")), _map(item.get("status"))
     if metadata.get("deletionTimestamp"):
         return "it is being deleted"
-    generation, observed = _number(metadata.get("generation")), status.get("observedGeneration")
-    if isinstance(observed, int) and observed < generation:
+    if not _observed(item):
         return "its controller has not seen the change yet"
     conditions = _conditions(status)
     if conditions.get("Stalled", ("",))[0] == "True":
         return _because("it is stalled", conditions["Stalled"])
+    if own is not None:
+        return _by_rule(item, own)
     rule = _RULES.get(resource.qualified)
     if rule is not None:
         return rule(item, conditions)
@@ -37,6 +53,53 @@ def unhealthy(resource: Resource, item: Object) -> str:
         if kind in conditions:
             return "" if conditions[kind][0] == "True" else _because(f"{kind} is not True", conditions[kind])
     return ""
+
+
+def counts(resource: Resource, item: Object, own: StatusRule | None = None, *, well: bool) -> Counts:
+    """How much of the object is ready; `well`: `unhealthy` gave no reason.
+
+    While its controller has not seen the newest spec, nothing of it is of that.
+    """
+    if own is not None and own.desired is not None:
+        found = Counts(_counted(own.desired, item), _counted(own.ready, item), _counted(own.updated or own.ready, item))
+    elif own is None and (count := _COUNTS.get(resource.qualified)) is not None:
+        found = count(item)
+    else:
+        found = Counts(1, int(well), 1)
+    return found if _observed(item) else found._replace(updated=0)
+
+
+def _observed(item: Object) -> bool:
+    """Whether nothing shows that the object's controller has not seen its newest spec."""
+    observed = _map(item.get("status")).get("observedGeneration")
+    return not isinstance(observed, int) or observed >= _number(_map(item.get("metadata")).get("generation"))
+
+
+def _by_rule(item: Object, rule: StatusRule) -> str:
+    for each in rule.healthy:
+        if why := _unmet(item, each):
+            return why
+    if rule.desired is not None:
+        wanted, ready = _counted(rule.desired, item), _counted(rule.ready, item)
+        if rule.updated is not None and (updated := _counted(rule.updated, item)) < wanted:
+            return f"{updated} of {wanted} are updated"
+        if ready < wanted:
+            return f"{ready} of {wanted} are ready"
+    return ""
+
+
+def _unmet(item: Object, expected: Expectation) -> str:
+    """Why it is not as expected: what was expected, by the type's own rule, and nothing of what there is."""
+    found = jsonpath.value(expected.path, item)
+    if not expected.values:
+        return f"there is no {expected.path.text}" if found in (None, False, "", 0) or found == [] else ""
+    if found is not None and jsonpath.text(found) in expected.values:
+        return ""
+    return f"{expected.path.text} is not {' or '.join(expected.values)}"
+
+
+def _counted(path: Path | None, item: Object) -> int:
+    return max(0, _number(jsonpath.value(path, item))) if path is not None else 0
 
 
 _Conditions = Mapping[str, tuple[str, str]]
@@ -109,6 +172,13 @@ def _claim(item: Object, conditions: _Conditions) -> str:
     return "" if _map(item.get("status")).get("phase") == "Bound" else "it is not bound"
 
 
+def _service(item: Object, conditions: _Conditions) -> str:
+    if _map(item.get("spec")).get("type") != "LoadBalancer":
+        return ""
+    addresses = _map(_map(item.get("status")).get("loadBalancer")).get("ingress")
+    return "" if isinstance(addresses, list) and addresses else "it has no address yet"
+
+
 def _definition(item: Object, conditions: _Conditions) -> str:
     if conditions.get("NamesAccepted", ("True",))[0] == "False":
         return _because("its names are not accepted", conditions["NamesAccepted"])
@@ -123,7 +193,44 @@ _RULES: Mapping[str, Callable[[Object, _Conditions], str]] = {
     "jobs.batch": _job,
     "pods": _pod,
     "persistentvolumeclaims": _claim,
+    "services": _service,
     "customresourcedefinitions.apiextensions.k8s.io": _definition,
+}
+
+
+def _count_replicas(item: Object) -> Counts:
+    status = _map(item.get("status"))
+    updated = _number(status.get("updatedReplicas"))
+    if status.get("updateRevision") and status.get("currentRevision") == status.get("updateRevision"):
+        updated = _number(status.get("replicas"))  # a StatefulSet whose update has ended
+    return Counts(_replicas(item), _number(status.get("readyReplicas")), updated)
+
+
+def _count_replica_set(item: Object) -> Counts:
+    status = _map(item.get("status"))
+    return Counts(_replicas(item), _number(status.get("readyReplicas")), _number(status.get("replicas")))
+
+
+def _count_daemons(item: Object) -> Counts:
+    status = _map(item.get("status"))
+    names = ("desiredNumberScheduled", "numberReady", "updatedNumberScheduled")
+    return Counts(*(_number(status.get(name)) for name in names))
+
+
+def _count_completions(item: Object) -> Counts:
+    """Of a Job, what is ready has succeeded; its Pods are all of one template, which cannot be changed."""
+    spec = _map(item.get("spec"))
+    wanted = spec.get("completions")
+    desired = _number(spec.get("parallelism", 1) if wanted is None else wanted)
+    return Counts(desired, _number(_map(item.get("status")).get("succeeded")), desired)
+
+
+_COUNTS: Mapping[str, Callable[[Object], Counts]] = {
+    "deployments.apps": _count_replicas,
+    "statefulsets.apps": _count_replicas,
+    "replicasets.apps": _count_replica_set,
+    "daemonsets.apps": _count_daemons,
+    "jobs.batch": _count_completions,
 }
 
 

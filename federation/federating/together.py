@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from federation.core import parsing, placement
-from federation.federating import catalogue, rendering
+from federation.federating import catalogue, preferring, rendering
 from federation.federating.catalogue import Catalogue
 from federation.federating.findings import Finding, Rule, Severity
 from federation.model.errors import Invalid
@@ -48,6 +48,7 @@ def fleet(documents: Sequence[Document], named: Sequence[str] = ()) -> Fleet:
 def documents(found: Sequence[Document], known: Catalogue, clusters: Fleet) -> Iterator[tuple[int, Finding]]:
     """Findings about several documents together, each with the index of the document it is about."""
     yield from _twice(found, known)
+    yield from preferring.documents(found, known, clusters.names)
     homes = _homes(found, known)
     homeless: set[str] = set()
     cuts = not any(_is_namespaced_scope(document) for document in found)

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from federation.core import checks, configuration, manifest, overrides, parsing, policies
-from federation.federating import catalogue, outdated, schemas
+from federation.federating import catalogue, outdated, preferring, schemas
 from federation.federating.catalogue import Catalogue
 from federation.federating.findings import Finding, Rule, Severity
 from federation.federating.schemas import Kind, Kinds
@@ -82,6 +82,8 @@ def _configuration(found: Document, kind: Kind) -> Iterator[Finding]:
             catalogue.type_of(found)
         elif kind.kind == "KubeFedConfig":
             configuration.settings(found.get("spec"))
+        elif preferring.is_preference(found):
+            yield from preferring.document(found)
     except Invalid as error:
         yield Finding(Rule.SPEC, error.field, error.message)
 

@@ -6,5 +6,6 @@ again: after a failure half way, the next run finishes.
 
 Verbs: `installing`, `joins` (by a plan of `joinplans`), `leaving`, `enabling` and `disabling` (with `roles` in the
 members), `lookups`, `checking` (compares types with members, applies nothing); `setup` does init, join and enable for a
-whole fleet. All of them call `report` with a line for each change.
+whole fleet. For clusters in pull mode: `invitations` (tokens), `requests` and `accepting` at the hub, `registering` in
+the member, `unregistering` in both. All of them call `report` with a line for each change.
 """

@@ -58,6 +58,8 @@ _RESOURCES = {
         resources.TYPE_CONFIGS,
         Resource("", "v1", "Service", "services", namespaced=True),
         Resource("apps", "v1", "Deployment", "deployments", namespaced=True),
+        Resource("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", namespaced=True),
+        Resource("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", namespaced=True),
         VALIDATING_POLICIES,
         VALIDATING_POLICY_BINDINGS,
         MUTATING_POLICIES,

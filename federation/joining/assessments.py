@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from federation.joining.errors import PreflightFailed
-from federation.joining.fleet import Fleet
+from federation.joining.fleet import Fleet, Member
+from federation.model.marks import OWN_NAMESPACE
 
 OLDEST_MEMBER = (1, 24)
 """Server-side apply as we use it, and bound tokens without a Secret, are stable from here on."""
@@ -59,20 +60,31 @@ class Right:
 _RBAC = "rbac.authorization.k8s.io"
 
 
-def member_rights(namespace: str) -> list[Right]:
-    """What `join` does in a member. Server-side apply needs patch, and create where the object is new."""
-    found = [Right("get", "namespaces")]
+def member_rights(namespace: str, *, namespaced: bool = False) -> list[Right]:
+    """What `join` does in a member. Server-side apply needs patch, and create where the object is new.
+
+    `namespaced`: the scope is Namespaced, and nothing is written outside of the namespace.
+    """
+    found = [Right("get", "namespaces", namespace=namespace if namespaced else "")]
     for verb in ("create", "patch"):
+        if not namespaced:
+            found += [
+                Right(verb, "namespaces"),
+                Right(verb, "clusterroles", _RBAC),
+                Right(verb, "clusterrolebindings", _RBAC),
+            ]
         found += [
-            Right(verb, "namespaces"),
             Right(verb, "serviceaccounts", namespace=namespace),
-            Right(verb, "clusterroles", _RBAC),
-            Right(verb, "clusterrolebindings", _RBAC),
             Right(verb, "roles", _RBAC, namespace),
             Right(verb, "rolebindings", _RBAC, namespace),
         ]
     found += [Right(verb, "secrets", namespace=namespace) for verb in ("create", "list", "delete")]
     return [*found, Right("create", "serviceaccounts", namespace=namespace, subresource="token")]
+
+
+def namespace_rights() -> list[Right]:
+    """What making the federation's namespace in a member needs."""
+    return [Right("create", "namespaces"), Right("patch", "namespaces")]
 
 
 def host_rights(namespace: str) -> list[Right]:
@@ -125,28 +137,44 @@ def clock(server: dt.datetime, now: dt.datetime) -> Check:
     return Check("clock", Grade.WARNING if seconds > SKEW_WARNING else Grade.OK, text)
 
 
-def identity(name: str, uid: str, server: str, known: Fleet) -> Check:
-    """Whether this cluster may have this name: no other cluster has it, and this cluster has no other name."""
+def identity(name: str, uids: tuple[str, ...], server: str, known: Fleet) -> Check:
+    """Whether this cluster may have this name: no other cluster has it, and this cluster has no other name.
+
+    `uids` are the identities that it shows, of both kinds (marks.IDENTITY_ANNOTATION) as far as they are known; those
+    of different kinds cannot be compared.
+    """
     mine = known.member(name)
-    if mine is not None and mine.uid and uid and mine.uid != uid:
+    shown = {uid.startswith(OWN_NAMESPACE): uid for uid in uids if uid}
+
+    def is_it(other: Member) -> bool:
+        uid = shown.get(other.uid.startswith(OWN_NAMESPACE)) if other.uid else None
+        return other.uid == uid if uid else other.server == server.rstrip("/")
+
+    if mine is not None and mine.uid and mine.uid.startswith(OWN_NAMESPACE) in shown and not is_it(mine):
         return Check(
             "identity",
             Grade.FAILED,
-            f"{name} is already the name of another cluster (kube-system {mine.uid} at {mine.server}; "
-            f"this one is {uid})",
+            f"{name} is already the name of another cluster ({_which(mine.uid)} at {mine.server}; "
+            f"this one is {shown[mine.uid.startswith(OWN_NAMESPACE)]})",
             f"join under another name, or first run: fedctl unjoin {name}",
         )
     for other in known.members:
-        same = other.uid == uid if other.uid and uid else other.server == server.rstrip("/")
-        if other.name != name and same:
+        if other.name != name and is_it(other):
             return Check(
                 "identity",
                 Grade.FAILED,
                 f"this cluster has already joined as {other.name}: under a second name it would get everything twice",
                 f"use {other.name}, or first run: fedctl unjoin {other.name}",
             )
-    what = "the host itself" if uid and uid == known.uid else "not known yet" if mine is None else "as recorded"
-    return Check("identity", Grade.OK, f"kube-system {uid or 'unknown'}, {what}")
+    itself = {known.uid, known.space} & set(shown.values())
+    what = "the host itself" if itself else "not known yet" if mine is None else "as recorded"
+    uid = shown.get(False) or shown.get(True) or "unknown"
+    return Check("identity", Grade.OK, f"{_which(uid)}, {what}")
+
+
+def _which(uid: str) -> str:
+    """An identity and what of the cluster it is."""
+    return uid if uid.startswith(OWN_NAMESPACE) else f"kube-system {uid}"
 
 
 def refuse_failed(cluster: str, checks: Iterable[Check]) -> None:

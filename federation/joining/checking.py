@@ -222,7 +222,7 @@ async def _reached(contexts: Contexts, host: Connection, namespace: str, member:
     except FederationError as error:
         raise failure or error from None
     try:
-        if member.uid and await fleet.cluster_uid(connection) != member.uid:
+        if member.uid and await fleet.shown(connection, member) != member.uid:
             raise Unusable(f"another cluster answers at {member.server} than the one that was joined")
         yield connection
     finally:

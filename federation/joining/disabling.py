@@ -18,7 +18,7 @@ from federation.kube.connection import Connection
 from federation.model.errors import ApiFailure
 from federation.model.failures import FailureKind
 from federation.model.federated import FederatedType
-from federation.model.resources import CLUSTER_ROLES, CRDS, TYPE_CONFIGS, ObjectName, Resource
+from federation.model.resources import CLUSTER_ROLES, CRDS, ROLE_BINDINGS, ROLES, TYPE_CONFIGS, ObjectName, Resource
 from typegen.installed import TARGET_ANNOTATION
 from typegen.model import ApiResource, Options
 from typegen.rights import role_names
@@ -114,6 +114,8 @@ async def disable(
             await _delete_type_config(host, namespace, each.name, report, timeout)
         await _clean(host, each, report, delete_crd=delete_crd, timeout=timeout)
     known = await fleet.read(host, namespace)
+    for each in found if known.namespaced else ():
+        await _remove_own_role(host, namespace, each.crd, report)
     members = await roles.follow(contexts, host, namespace, known, report)
     return Disabled(tuple(each.name for each in found), tuple(members))
 
@@ -172,10 +174,8 @@ async def _delete_type_config(host: Connection, namespace: str, name: str, repor
 
 
 async def _clean(host: Connection, found: _Found, report: Report, *, delete_crd: bool, timeout: float) -> None:
-    plural, _, group = found.crd.partition(".")
-    federated = ApiResource(group, "", "", plural, "", namespaced=True)
     # Users keep their rights on federated objects as long as the objects' CRD exists.
-    controller, *people = role_names(federated)
+    controller, *people = _role_names(found.crd)
     if delete_crd:
         await refuse_objects(host, found.name, found.crd)
         where = ObjectName("", found.crd)
@@ -191,6 +191,19 @@ async def _clean(host: Connection, found: _Found, report: Report, *, delete_crd:
         outcome = await applying.delete(host, CLUSTER_ROLES, ObjectName("", role))
         if outcome is Outcome.DELETED:
             report(f"{host.name}: {applying.label(CLUSTER_ROLES, ObjectName('', role))} {outcome}")
+
+
+async def _remove_own_role(host: Connection, namespace: str, crd: str, report: Report) -> None:
+    """Delete the controller's rights where they are in its own namespace (scope Namespaced)."""
+    for resource in (ROLE_BINDINGS, ROLES):
+        where = ObjectName(namespace, _role_names(crd)[0])
+        if await applying.delete(host, resource, where) is Outcome.DELETED:
+            report(f"{host.name}: {applying.label(resource, where)} {Outcome.DELETED}")
+
+
+def _role_names(crd: str) -> tuple[str, ...]:
+    plural, _, group = crd.partition(".")
+    return role_names(ApiResource(group, "", "", plural, "", namespaced=True))
 
 
 async def _stored_resource(host: Connection, crd: str) -> Resource | None:

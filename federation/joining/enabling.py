@@ -142,9 +142,12 @@ async def _as_before(host: Connection, made: Generated) -> Generated:
     return replace(made, crd={**crd, "metadata": {**metadata, "annotations": annotations}}, aggregate_to=asked)
 
 
-def manifests(generated: Generated) -> list[dict[str, Any]]:
-    """What enabling one type applies at the host: CRD, roles, FederatedTypeConfig."""
-    return [generated.crd, *rights.host_roles(generated), generated.type_config]
+def manifests(generated: Generated, within: str = "") -> list[dict[str, Any]]:
+    """What enabling one type applies at the host: CRD, roles, FederatedTypeConfig.
+
+    `within`: the controller's namespace where the scope is Namespaced.
+    """
+    return [generated.crd, *rights.host_roles(generated, within=within), generated.type_config]
 
 
 async def enable(
@@ -158,12 +161,15 @@ async def enable(
     when the type is enabled with another federated type, whose objects would be orphaned.
     """
     made = await generate(host, namespace, requests)
+    bound = await within(host, namespace)
+    for text in _cautions(made, bound):
+        report(f"warning: {text}")
     for each in made:
         for caution in each.cautions:
             report(f"warning: {each.target.qualified}: {caution}")
         await _check_same_names(host, namespace, each)
     for each in made:
-        await applying.apply_all(host, [each.crd, *rights.host_roles(each)], report)
+        await applying.apply_all(host, [each.crd, *rights.host_roles(each, within=bound)], report)
         await _remove_roles(host, each, report)
         report(f"{each.federated.qualified}: {userroles.describe(each.target, each.aggregate_to)}")
     await applying.wait_established(host, [each.crd["metadata"]["name"] for each in made])
@@ -190,15 +196,33 @@ async def rehearse(
 ) -> Enabled:
     """What `enable` would do, checked by the API servers of the host and of every member; nothing is stored."""
     made = await generate(host, namespace, requests)
+    bound = await within(host, namespace)
+    for text in _cautions(made, bound):
+        report(f"warning: {text}")
     for each in made:
         await _check_same_names(host, namespace, each)
-        for manifest in manifests(each):
+        for manifest in manifests(each, bound):
             outcome = await applying.apply(host, manifest, dry_run=True)
             label = applying.label(applying.resource_of(manifest), applying.name_of(manifest))
             report(f"{host.name}: {label} {outcome} (dry run)")
         report(f"{each.federated.qualified}: {userroles.describe(each.target, each.aggregate_to)} (dry run)")
     then = _with(await fleet.read(host, namespace), made)
     return Enabled(tuple(made), tuple(await roles.follow(contexts, host, namespace, then, report, dry_run=True)))
+
+
+async def within(host: Connection, namespace: str) -> str:
+    """The namespace that the controller's rights are bound to: its own where the scope is Namespaced, "" elsewhere."""
+    return namespace if await fleet.is_namespaced(host, namespace) else ""
+
+
+def _cautions(made: Sequence[Generated], within: str) -> list[str]:
+    """What to be told of types that are enabled in one namespace (`within`) alone."""
+    return [
+        f"{each.target.qualified}: nothing of it is federated: the scope is Namespaced, so that only what is in "
+        f"namespace {within} is, and this type is in none"
+        for each in made
+        if within and not each.target.namespaced
+    ]
 
 
 async def _remove_roles(host: Connection, made: Generated, report: Report) -> None:

@@ -16,22 +16,24 @@ from federation.joining.objects import Manifest, Wanted
 from federation.kube.connection import Connection
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
+from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import ObjectName, Resource
 from typegen import templates
 
 Names = tuple[str, ...]
 
 
-def policy_name(account: str) -> str:
-    """The policy's name in the member."""
-    return naming.fitted(f"kubefed-fence.{account}")
+def policy_name(account: ObjectName) -> str:
+    """The policy's name in the member, where each control plane may have an account of this name."""
+    own = "" if account.namespace == SYSTEM_NAMESPACE else f"{account.namespace}."
+    return naming.fitted(f"kubefed-fence.{own}{account.name}")
 
 
 def policy(account: ObjectName, fence: Names, only: Names) -> list[Manifest]:
     """The policy and its binding."""
     return templates.documents(
         "member/fence.yaml",
-        name=policy_name(account.name),
+        name=policy_name(account),
         namespace=account.namespace,
         account=account.name,
         fenced=json.dumps(fence),
@@ -77,12 +79,12 @@ async def apply(member: Connection, account: ObjectName, lists: tuple[Names, Nam
     if any(lists):
         await applying.apply_all(member, policy(account, *lists), report)
         return
-    for resource, name in traces(account.name):
+    for resource, name in traces(account):
         if await applying.delete(member, resource, name) is Outcome.DELETED:
             report(f"{member.name}: {applying.label(resource, name)} {Outcome.DELETED}")
 
 
-def traces(account: str) -> list[tuple[Resource, ObjectName]]:
+def traces(account: ObjectName) -> list[tuple[Resource, ObjectName]]:
     """The objects of a fence, in the order of their deletion."""
     name = ObjectName("", policy_name(account))
     return [(applying.VALIDATING_POLICY_BINDINGS, name), (applying.VALIDATING_POLICIES, name)]
@@ -91,7 +93,7 @@ def traces(account: str) -> list[tuple[Resource, ObjectName]]:
 async def _installed(member: Connection, account: ObjectName) -> tuple[Names, Names]:
     """The namespaces of the fence that is installed there; none where no such policies are served."""
     try:
-        found = await applying.find(member, applying.VALIDATING_POLICIES, ObjectName("", policy_name(account.name)))
+        found = await applying.find(member, applying.VALIDATING_POLICIES, ObjectName("", policy_name(account)))
     except ApiFailure as error:
         if error.failure.kind is not FailureKind.TYPE_MISSING:
             raise

@@ -19,14 +19,16 @@ from federation.model import marks, resources
 from federation.model.conditions import ClusterConditionType
 from federation.model.errors import ApiFailure, Invalid
 from federation.model.failures import FailureKind
-from federation.model.federated import FederatedType
+from federation.model.federated import PULL, FederatedType, StoredObject
 from federation.model.policies import NOTHING_SAID, Policies
 from federation.model.resources import ObjectName, Resource
 
 KUBE_SYSTEM = ObjectName("", "kube-system")
+NAMESPACED = "Namespaced"
+"""The scope of a federation that is one namespace."""
 
 UID_ANNOTATION = "kubefed.io/cluster-uid"
-"""On a KubeFedCluster: the UID of the member's kube-system namespace, recorded at join."""
+"""On a KubeFedCluster: the member's identity, recorded at join; see marks.IDENTITY_ANNOTATION."""
 
 ACCOUNT_ANNOTATION = "kubefed.io/service-account"
 """On a KubeFedCluster: the service account in the member that its token belongs to."""
@@ -37,7 +39,11 @@ RIGHTS_ANNOTATION = "kubefed.io/rights"
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A KubeFedCluster. `uid`, `account` and `rights` are "" where kubefedctl or a person made it."""
+    """A KubeFedCluster. `uid`, `account` and `rights` are "" where kubefedctl or a person made it.
+
+    `uid` is the member's identity, and `namespace` the federation's, at the host and there. `pulls`: it is in pull
+    mode, so that the host has neither its address nor credentials for it.
+    """
 
     name: str
     server: str
@@ -45,13 +51,16 @@ class Member:
     uid: str = ""
     account: str = ""
     rights: str = ""
+    namespace: str = ""
+    pulls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
     """The host's members and types; `problems` are messages about objects that could not be read.
 
-    `clusters` are the members' KubeFedClusters as they were read.
+    `clusters` are the members' KubeFedClusters as they were read. `namespaced`: the scope is Namespaced. `space` is
+    the identity that the host's own namespace gives it (own_identity).
     """
 
     uid: str
@@ -59,6 +68,8 @@ class Fleet:
     types: tuple[FederatedType, ...] = ()
     problems: tuple[str, ...] = ()
     clusters: tuple[Mapping[str, Any], ...] = ()
+    namespaced: bool = False
+    space: str = ""
 
     def member(self, name: str) -> Member | None:
         """The member of that name."""
@@ -81,21 +92,54 @@ def member(cluster: Mapping[str, Any]) -> Member:
         uid=annotations.get(UID_ANNOTATION) or str((cluster.get("status") or {}).get("clusterUID", "")),
         account=annotations.get(ACCOUNT_ANNOTATION, ""),
         rights=annotations.get(RIGHTS_ANNOTATION, ""),
+        namespace=str(metadata.get("namespace") or ""),
+        pulls=spec.get("syncMode") == PULL,
     )
+
+
+def of_stored(found: StoredObject) -> Member:
+    """The same, of one that was decoded."""
+    known = found.metadata
+    meta = {"name": known.name, "namespace": known.namespace, "annotations": known.annotations}
+    return member({"metadata": meta, "spec": found.spec, "status": found.status})
 
 
 async def cluster_uid(connection: Connection) -> str:
     """A cluster's identity: the UID of its kube-system namespace."""
-    found = await applying.find(connection, resources.NAMESPACES, KUBE_SYSTEM)
+    return await _uid(connection, KUBE_SYSTEM.name) or ""
+
+
+async def own_identity(connection: Connection, namespace: str) -> str:
+    """The identity that a federation's own namespace gives a cluster; "" where there is no such namespace."""
+    uid = await _uid(connection, namespace, absent=True)
+    return f"{marks.OWN_NAMESPACE}{uid}" if uid else ""
+
+
+async def shown(connection: Connection, member: Member) -> str:
+    """The identity that a cluster shows, of the kind that is recorded for this member."""
+    if member.uid.startswith(marks.OWN_NAMESPACE):
+        return await own_identity(connection, member.namespace)
+    try:
+        return await cluster_uid(connection)
+    except ApiFailure as error:
+        if member.uid or error.failure.kind is not FailureKind.RIGHT_MISSING:
+            raise
+        return await own_identity(connection, member.namespace)
+
+
+async def _uid(connection: Connection, namespace: str, *, absent: bool = False) -> str | None:
+    found = await applying.find(connection, resources.NAMESPACES, ObjectName("", namespace))
+    if found is None and absent:
+        return None
     uid = found["metadata"].get("uid") if found else None
     if not isinstance(uid, str):
-        raise answers.wrong(f"{connection.name}: get namespace kube-system")
+        raise answers.wrong(f"{connection.name}: get namespace {namespace}")
     return uid
 
 
 async def read(host: Connection, namespace: str) -> Fleet:
     """The host's members and types. Raises NotInstalled when its API or its system namespace does not exist."""
-    await expect_namespace(host, namespace)
+    space = await expect_namespace(host, namespace)
     clusters = await listing(host, resources.KUBEFED_CLUSTERS, namespace)
     configs = await listing(host, resources.TYPE_CONFIGS, namespace)
     types, problems = [], []
@@ -105,7 +149,26 @@ async def read(host: Connection, namespace: str) -> Fleet:
         except Invalid as error:
             problems.append(f"{host.name}: federatedtypeconfig {config['metadata']['name']} is left out: {error}")
     members = tuple(member(each) for each in clusters)
-    return Fleet(await cluster_uid(host), members, tuple(types), tuple(problems), tuple(clusters))
+    return Fleet(
+        await cluster_uid(host),
+        members,
+        tuple(types),
+        tuple(problems),
+        tuple(clusters),
+        namespaced=await is_namespaced(host, namespace),
+        space=space,
+    )
+
+
+async def is_namespaced(host: Connection, namespace: str) -> bool:
+    """Whether the scope of the KubeFedConfig is Namespaced."""
+    found = await applying.find(host, resources.KUBEFED_CONFIGS, ObjectName(namespace, marks.CONFIG))
+    return scope_of(found) == NAMESPACED
+
+
+def scope_of(config: Mapping[str, Any] | None) -> str:
+    """The scope that a KubeFedConfig names; "" where it names none."""
+    return str(((config or {}).get("spec") or {}).get("scope") or "")
 
 
 async def policies(host: Connection, namespace: str, federated: Resource) -> tuple[Policies, Policies]:
@@ -123,13 +186,15 @@ async def policies(host: Connection, namespace: str, federated: Resource) -> tup
     return of_type, of_all
 
 
-async def expect_namespace(host: Connection, namespace: str) -> None:
-    """Raise NotInstalled when the system namespace is not there."""
-    if await applying.find(host, resources.NAMESPACES, ObjectName("", namespace)) is None:
+async def expect_namespace(host: Connection, namespace: str) -> str:
+    """The host's identity by its system namespace. Raises NotInstalled when that is not there."""
+    space = await own_identity(host, namespace)
+    if not space:
         raise NotInstalled(
             f"{host.name}: there is no namespace {namespace}, so no federation is installed there",
             f"{_install(host)}, or give another namespace with --kubefed-namespace",
         )
+    return space
 
 
 async def listing(host: Connection, resource: Resource, namespace: str, *, selector: str = "") -> list[dict[str, Any]]:

@@ -28,7 +28,8 @@ class Plan:
     `wanted` is what the user asked for, completed by what an earlier join recorded; `found` is the existing
     KubeFedCluster and `stored` its Secret. `notes` are messages about fields that are kept, and rights that are given,
     which a person should check. `fence` are the lists of the fence that the join leaves in the member; None changes
-    nothing (joining.fences). `before` is the account of an earlier join, where that was another.
+    nothing (joining.fences). `before` is the account of an earlier join, where that was another. `namespaced`: the
+    scope is Namespaced, and the account has no rights outside of the namespace.
     """
 
     wanted: Wanted
@@ -43,6 +44,7 @@ class Plan:
     fence: tuple[fences.Names, fences.Names] | None = None
     before: ObjectName | None = None
     stored_before: Mapping[str, Any] | None = None
+    namespaced: bool = False
 
     @property
     def account(self) -> ObjectName:
@@ -109,6 +111,11 @@ async def inspect(
     facts = facts or await host_facts(host, wanted.namespace)
     known = facts.known
     existing = known.member(wanted.name)
+    if existing is not None and existing.pulls:
+        raise Refused(
+            f"{host.name}: cluster {wanted.name} is a member in pull mode",
+            f"join it by another name, or first: fedctl unregister {wanted.name}",
+        )
     wanted = _filled(wanted, existing)
     secret_name = wanted.secret_name or (existing.secret if existing else "") or wanted.kubefed_name
     where = ObjectName(wanted.namespace, wanted.name)
@@ -122,12 +129,13 @@ async def inspect(
     if not wanted.api_endpoint and _is_in_use(found, bound, asked):
         asked = storing.at_the_present_place(asked, found or {})
     kept = storing.spec_after(wanted.name, asked, (found or {}).get("spec"), bound)
-    manifests = objects.member_manifests(wanted.namespace, wanted.account, known.enabled, wanted.rights or "types")
-    role = next(each for each in manifests if each["kind"] == "ClusterRole")
-    findings, checked = await _preflight(member, wanted, facts, role)
-    if findings.uid == known.uid:
+    manifests = objects.member_manifests(
+        wanted.namespace, wanted.account, known.enabled, wanted.rights or "types", namespaced=known.namespaced
+    )
+    findings, checked = await _preflight(member, wanted, facts, objects.role_of(manifests))
+    if findings.uid == known.uid or findings.space:
         manifests = [each for each in manifests if each["kind"] != "Namespace"]
-    cluster = objects.cluster_manifest(wanted, kept.spec, findings.uid)
+    cluster = objects.cluster_manifest(wanted, kept.spec, findings.space if known.namespaced else findings.uid)
     plan = Plan(
         wanted,
         findings,
@@ -138,9 +146,10 @@ async def inspect(
         found=found,
         stored=stored,
         stored_before=present if present is not stored else None,
+        namespaced=known.namespaced,
     )
     plan = replace(plan, before=_other_account(plan, existing, present))
-    if findings.uid:
+    if findings.uid or findings.space:
         plan = replace(plan, fence=await fences.after(member, wanted, plan.account, plan.before))
     notes = (*kept.notes, *_power(wanted, known, first=found is None))
     if found is not None:
@@ -151,6 +160,8 @@ async def inspect(
 
 def _power(wanted: Wanted, known: Fleet, *, first: bool) -> tuple[str, ...]:
     """What the role in the member amounts to, where that is more than its name says."""
+    if known.namespaced:
+        return ()
     account = f"{wanted.name}: the controller's account"
     if wanted.rights == "all":
         return (
@@ -170,14 +181,22 @@ async def _preflight(
     member: Connection, wanted: Wanted, facts: HostFacts, role: Manifest
 ) -> tuple[Findings, list[Check]]:
     now = dt.datetime.now(dt.UTC)
-    needed = assessments.member_rights(wanted.namespace)
-    findings = await preflight.check(member, needed, oldest=assessments.OLDEST_MEMBER, now=now, role=role)
     at_host, known = facts.findings, facts.known
+    needed = assessments.member_rights(wanted.namespace, namespaced=known.namespaced)
+    findings = await preflight.check(
+        member,
+        needed,
+        oldest=assessments.OLDEST_MEMBER,
+        now=now,
+        role=role,
+        namespace=wanted.namespace if known.namespaced else "",
+    )
     checked = list(findings.checks)
     if findings.version:
         checked.append(assessments.skew(at_host.version, findings.version))
-        if findings.uid:
-            checked.append(assessments.identity(wanted.name, findings.uid, member.endpoint.server, known))
+        if findings.uid or findings.space:
+            uids = (findings.uid, findings.space)
+            checked.append(assessments.identity(wanted.name, uids, member.endpoint.server, known))
     checked += [
         Check(f"host {each.name}", each.grade, each.message, each.hint)
         for each in at_host.checks
@@ -245,7 +264,7 @@ async def _given_up(member: Connection, plan: Plan, existing: fleet.Member | Non
             "with its roles: delete it if nobody else uses it"
         )
     if wanted.rights == "types" and existing is not None and existing.rights in ("", "all"):
-        role = next(each for each in plan.member_manifests if each["kind"] == "ClusterRole")
+        role = objects.role_of(plan.member_manifests)
         found = await applying.find(member, applying.resource_of(role), applying.name_of(role))
         if found is not None and objects.has_all_rights(found):
             notes.append(

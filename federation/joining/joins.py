@@ -4,10 +4,11 @@ The KubeFedCluster is written last, because with it the controller begins to use
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 from federation.core import binding, jwt
-from federation.joining import applying, assessments, fences, fleet, joinplans, storing, tokens
-from federation.joining.applying import Report
+from federation.joining import applying, assessments, fences, fleet, joinplans, leaving, objects, storing, tokens
+from federation.joining.applying import Outcome, Report
 from federation.joining.assessments import Check, Grade
 from federation.joining.errors import NotConfirmed
 from federation.joining.joinplans import Plan
@@ -51,6 +52,8 @@ async def carry_out(host: Connection, member: Connection, plan: Plan, report: Re
     await _wait_for_namespace(member, wanted.namespace, report)
     await _end_unbound(member, plan, report)
     await applying.apply_all(member, list(plan.member_manifests), report)
+    if plan.namespaced and plan.found is not None:
+        await _narrow(member, plan, report)
     if plan.fence is not None:
         await fences.apply(member, account, plan.fence, report)
     bound = await tokens.bind(member, account, report)
@@ -58,7 +61,7 @@ async def carry_out(host: Connection, member: Connection, plan: Plan, report: Re
         granted = await tokens.request(member, account, bound)
         report(f"{member.name}: token for serviceaccount {wanted.account}, valid until {granted.expires}")
         secret = plan.secret(granted.token)
-        await verify(wanted, plan.cluster["spec"], secret["data"], report)
+        plan = replace(plan, cluster=await verify(plan, secret["data"], report))
     except FederationError:
         await applying.delete(member, SECRETS, ObjectName(account.namespace, bound.name))
         raise
@@ -68,6 +71,20 @@ async def carry_out(host: Connection, member: Connection, plan: Plan, report: Re
         report(f"{host.name}: {_label(manifest)} {outcome}")
     await tokens.end_others(member, account, bound, report)
     await _end_before(host, member, plan, report)
+
+
+async def _narrow(member: Connection, plan: Plan, report: Report) -> None:
+    """Delete the cluster-wide role that a join before the scope was Namespaced has made."""
+    for resource, name in leaving.cluster_wide(plan.account.name):
+        try:
+            outcome = await applying.delete(member, resource, name)
+        except ApiFailure as error:
+            if error.failure.kind is not FailureKind.RIGHT_MISSING:
+                raise
+            report(f"note: {error}; where it exists, the controller has its rights there")
+            continue
+        if outcome is Outcome.DELETED:
+            report(f"{member.name}: {applying.label(resource, name)} {outcome}")
 
 
 async def _end_before(host: Connection, member: Connection, plan: Plan, report: Report) -> None:
@@ -127,7 +144,7 @@ async def _rehearse_fence(member: Connection, plan: Plan) -> AsyncIterator[str]:
             outcome = f"would be {await applying.apply(member, manifest, dry_run=True)}"
             yield f"{member.name}: {_label(manifest)} {outcome.replace('would be unchanged', 'unchanged')}"
         return
-    for resource, name in fences.traces(plan.account.name):
+    for resource, name in fences.traces(plan.account):
         if await applying.find(member, resource, name) is not None:
             yield f"{member.name}: {applying.label(resource, name)} would be deleted"
 
@@ -174,18 +191,23 @@ async def _wait_for_namespace(member: Connection, namespace: str, report: Report
         )
 
 
-async def verify(wanted: Wanted, spec: Manifest, secret: dict[str, str], report: Report) -> None:
+async def verify(plan: Plan, secret: dict[str, str], report: Report) -> Manifest:
     """Do with the new credentials what the controller will do first; the host stores only what has worked.
 
-    An address given by --api-endpoint may be one that only the controller reaches: then the rest was tried in vain.
+    The result is the KubeFedCluster, with the identity of a namespace that the join has made. An address given by
+    --api-endpoint may be one that only the controller reaches: then the rest was tried in vain.
     """
+    wanted, spec, uid = plan.wanted, plan.cluster["spec"], ""
     connection = Connection(wanted.name, kubeconfig.stored(spec, secret))
     last, silent = "", False
 
     async def answers() -> bool:
-        nonlocal last, silent
+        nonlocal last, silent, uid
         try:
-            await fleet.cluster_uid(connection)
+            if plan.namespaced:
+                uid = await fleet.own_identity(connection, wanted.namespace)
+            else:
+                uid = await fleet.cluster_uid(connection)
         except ApiFailure as error:
             last, silent = error.failure.message, error.failure.kind in applying.SILENT
             return bool(wanted.api_endpoint) and silent
@@ -206,6 +228,7 @@ async def verify(wanted: Wanted, spec: Manifest, secret: dict[str, str], report:
         ) from None
     finally:
         await connection.close()
+    return objects.cluster_manifest(wanted, spec, uid) if uid and plan.namespaced else plan.cluster
 
 
 async def wait_ready(host: Connection, wanted: Wanted, *, timeout: float) -> None:

@@ -57,19 +57,22 @@ class Left:
 def traces(namespace: str, account: str) -> list[tuple[Resource, ObjectName]]:
     """The objects of a join (KubeFed's, too) in a member, in the order of their deletion."""
     role = f"kubefed-controller-manager:{account}"
-    health = f"kubefed-controller-manager:healthcheck-{account}"
     return [
-        (CLUSTER_ROLE_BINDINGS, ObjectName("", role)),
-        (CLUSTER_ROLES, ObjectName("", role)),
-        (CLUSTER_ROLE_BINDINGS, ObjectName("", health)),
-        (CLUSTER_ROLES, ObjectName("", health)),
+        *cluster_wide(account),
         (ROLE_BINDINGS, ObjectName(namespace, role)),
         (ROLES, ObjectName(namespace, role)),
         (SERVICE_ACCOUNTS, ObjectName(namespace, account)),
     ]
 
 
-def policies(account: str) -> list[tuple[Resource, ObjectName]]:
+def cluster_wide(account: str) -> list[tuple[Resource, ObjectName]]:
+    """Those of them that are in no namespace."""
+    names = (f"kubefed-controller-manager:{account}", f"kubefed-controller-manager:healthcheck-{account}")
+    kinds = (CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES)
+    return [(resource, ObjectName("", name)) for name in names for resource in kinds]
+
+
+def policies(account: ObjectName) -> list[tuple[Resource, ObjectName]]:
     """The policies about the account that a join may have made; without the account they have no effect."""
     token = ObjectName("", tokens.policy_name(account))
     return [*fences.traces(account), *((resource, token) for resource, _ in fences.traces(account))]
@@ -86,6 +89,10 @@ async def leave(
     objects.namespace(leaving.namespace)
     known = await fleet.read(host, leaving.namespace)
     existing = known.member(leaving.name)
+    if existing is not None and existing.pulls:
+        raise Refused(
+            f"{host.name}: cluster {leaving.name} is a member in pull mode", f"run: fedctl unregister {leaving.name}"
+        )
     account = (existing.account if existing else "") or naming.service_account(leaving.name, leaving.host)
     left, removed = Left(), 0
     try:
@@ -120,18 +127,25 @@ async def _leave_member(
     report: Report,
     dry_run: bool,
 ) -> int:
-    uid = await fleet.cluster_uid(member)
+    uid = await fleet.shown(member, existing or Member(leaving.name, "", "", namespace=leaving.namespace))
     if existing is not None and existing.uid and existing.uid != uid:
         raise Refused(
             f"context {member.name} leads to another cluster than the one that joined as {leaving.name} "
-            f"(kube-system {uid}, not {existing.uid})",
+            f"(its identity is {uid}, not {existing.uid})",
             "give the member's own context with --cluster-context, or use --force to change nothing in it",
         )
     removed = 0
     for resource, name in traces(leaving.namespace, account):
-        removed += await _remove(member, resource, name, report, dry_run=dry_run)
+        try:
+            removed += await _remove(member, resource, name, report, dry_run=dry_run)
+        except ApiFailure as error:
+            # With scope Namespaced a join has made nothing outside of the namespace, and the user may have no right to.
+            if not known.namespaced or name.namespace or error.failure.kind is not FailureKind.RIGHT_MISSING:
+                raise
     removed += await _leave_leftovers(member, ObjectName(leaving.namespace, account), report, dry_run=dry_run)
-    if uid != known.uid and await _is_empty(member, leaving.namespace, account):
+    if known.namespaced:
+        report(f"{member.name}: namespace {leaving.namespace} stays, with what was placed in it")
+    elif uid != known.uid and await _is_empty(member, leaving.namespace, account):
         await _remove(member, NAMESPACES, ObjectName("", leaving.namespace), report, dry_run=dry_run)
     return removed
 
@@ -142,7 +156,7 @@ async def _leave_leftovers(member: Connection, account: ObjectName, report: Repo
     try:
         for name in await tokens.bindings(member, account):
             removed += await _remove(member, SECRETS, name, report, dry_run=dry_run)
-        for resource, name in policies(account.name):
+        for resource, name in policies(account):
             removed += await _remove(member, resource, name, report, dry_run=dry_run)
     except ApiFailure as error:
         if error.failure.kind not in (FailureKind.RIGHT_MISSING, FailureKind.TYPE_MISSING):

@@ -6,17 +6,15 @@ from typing import Any
 
 import orjson
 
-from federation.core import scrubbing
-from federation.joining import applying
+from federation import __version__
+from federation.core import preferencespec, scrubbing
+from federation.joining import applying, deploying, skew
 from federation.joining.errors import Refused
-from federation.joining.installing import CONTROLLER
 from federation.kube import connection as http
 from federation.kube.connection import MERGE_PATCH, Connection
 from federation.model.errors import ApiFailure
 from federation.model.failures import FailureKind
-from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, ObjectName, Resource
-
-_DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True)
+from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES, PREFERENCES, ObjectName, Resource
 
 
 async def one(connection: Connection, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
@@ -31,6 +29,20 @@ async def one(connection: Connection, resource: Resource, namespace: str, name: 
     if not known:
         where += ", nor any other" if await exists(connection, namespace) else ", which does not exist"
     raise Refused(f"{connection.name}: no {resource.kind.lower()} {name}{where}", after)
+
+
+async def preference(
+    connection: Connection, federated: Mapping[str, Any], namespace: str, name: str
+) -> dict[str, Any] | None:
+    """The ReplicaSchedulingPreference of a federated object; None where there is none, or nobody may read it."""
+    if federated.get("kind") not in preferencespec.KINDS:
+        return None
+    try:
+        found = await applying.find(connection, PREFERENCES, ObjectName(namespace, name))
+    except ApiFailure:
+        return None
+    is_its = found is not None and (found.get("spec") or {}).get("targetKind") == federated["kind"]
+    return found if is_its else None
 
 
 async def exists(connection: Connection, namespace: str) -> bool:
@@ -73,7 +85,7 @@ async def annotate(
 
 
 async def versions(host: Connection, namespace: str) -> dict[str, Any]:
-    """`controller` (the deployed image, "" when there is none), `host`, and `members`, with their Kubernetes versions.
+    """`controller` (the deployed image, "" for none), `skew` in words, `host` and `members` with their Kubernetes'.
 
     A host without the federation API has no members. Raises ApiFailure when the host does not answer.
     """
@@ -84,9 +96,10 @@ async def versions(host: Connection, namespace: str) -> dict[str, Any]:
         if error.failure.kind is not FailureKind.TYPE_MISSING:
             raise
         clusters = []
-    deployment = await applying.find(host, _DEPLOYMENTS, ObjectName(namespace, CONTROLLER))
+    image = deploying.image_of(await deploying.find(host, namespace))
     return {
-        "controller": _image(deployment),
+        "controller": image,
+        "skew": skew.said(__version__, deploying.tag(image)),
         "host": {"name": host.name, "kubernetes": kubernetes},
         "members": [
             {
@@ -96,10 +109,3 @@ async def versions(host: Connection, namespace: str) -> dict[str, Any]:
             for each in clusters
         ],
     }
-
-
-def _image(deployment: dict[str, Any] | None) -> str:
-    if deployment is None:
-        return ""
-    containers = deployment["spec"]["template"]["spec"]["containers"]
-    return str(containers[0].get("image", "")) if containers else ""

@@ -60,26 +60,36 @@ def namespace(name: str) -> str:
     return checks.dns_1123(name, "--kubefed-namespace")
 
 
-def rules(types: Iterable[FederatedType], how: str) -> list[dict[str, Any]]:
-    """The cluster-wide rules of a member's role."""
-    return rights.ALL if how == "all" else rights.member_rules(types)
+def member_manifests(
+    namespace: str, account: str, types: Iterable[FederatedType], how: str, *, namespaced: bool = False
+) -> list[Manifest]:
+    """Namespace, service account, roles and bindings, in the order in which they are applied.
 
-
-def member_manifests(namespace: str, account: str, types: Iterable[FederatedType], how: str) -> list[Manifest]:
-    """Namespace, service account, roles and bindings, in the order in which they are applied."""
-    where = ObjectName(namespace, account)
+    `namespaced`: the federation's scope is Namespaced, and its account has no rights outside of the namespace.
+    """
+    everywhere, within = [], rights.account_rules(ObjectName(namespace, account))
+    if not namespaced:
+        everywhere = rights.ALL if how == "all" else rights.member_rules(types)
+    elif how == "all":
+        within = [rights.ALL[0]]
+    else:
+        within += rights.namespace_rules(types, namespace)
     return templates.documents(
-        "member/rbac.yaml",
-        namespace=namespace,
-        account=account,
-        rules=rules(types, how),
-        account_rules=rights.account_rules(where),
+        "member/rbac.yaml", namespace=namespace, account=account, rules=everywhere, account_rules=within
     )
 
 
-def role_manifest(namespace: str, account: str, types: Iterable[FederatedType]) -> Manifest:
-    """The ClusterRole alone, as enable and disable change it."""
-    return next(each for each in member_manifests(namespace, account, types, "types") if each["kind"] == "ClusterRole")
+def role_of(manifests: Iterable[Manifest]) -> Manifest:
+    """The role among a member's manifests that the enabled types decide about."""
+    found = {each["kind"]: each for each in manifests}
+    return found.get("ClusterRole") or found["Role"]
+
+
+def role_manifest(
+    namespace: str, account: str, types: Iterable[FederatedType], *, namespaced: bool = False
+) -> Manifest:
+    """That role alone, as enable and disable change it."""
+    return role_of(member_manifests(namespace, account, types, "types", namespaced=namespaced))
 
 
 def has_all_rights(role: Mapping[str, Any]) -> bool:

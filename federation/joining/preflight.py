@@ -22,11 +22,15 @@ from federation.model.failures import Failure, FailureKind
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """All checks of one cluster, its identity ("" when unknown) and its version."""
+    """All checks of one cluster, its identity ("" when unknown) and its version.
+
+    `space`: the identity that the federation's own namespace gives it, where that was asked for and is there.
+    """
 
     checks: tuple[Check, ...]
     uid: str = ""
     version: str = ""
+    space: str = ""
 
 
 async def check(
@@ -36,8 +40,13 @@ async def check(
     oldest: tuple[int, int],
     now: dt.datetime,
     role: applying.Manifest | None = None,
+    namespace: str = "",
 ) -> Findings:
-    """All checks of one cluster. `role` is the ClusterRole that the user is about to grant there."""
+    """All checks of one cluster. `role` is the role that the user is about to grant there.
+
+    `namespace` is the federation's where its scope is Namespaced: then that gives the cluster its identity, and the
+    user need not be allowed to read another.
+    """
     answer = await connection.request("GET", "/version")
     reached, version = _reached(connection, answer)
     if reached.grade is Grade.FAILED:
@@ -48,12 +57,16 @@ async def check(
     checks.append(assessments.version(version, oldest))
     checks.append(await _clock(connection, now))
     uid, identity = await _uid(connection)
+    space = ""
+    if namespace:
+        space, identity = await _space(connection, namespace)
+        rights = rights if space or identity is not None else [*rights, *assessments.namespace_rights()]
     if identity is not None:
         checks.append(identity)
     checks.append(await _rights(connection, rights))
-    if role is not None:
+    if role is not None and (space or not namespace):
         checks.append(await _grant(connection, role))
-    return Findings(tuple(checks), uid, version)
+    return Findings(tuple(checks), uid, version, space)
 
 
 def _reached(connection: Connection, answer: Answer | Failure) -> tuple[Check, str]:
@@ -85,6 +98,14 @@ async def _uid(connection: Connection) -> tuple[str, Check | None]:
         return await fleet.cluster_uid(connection), None
     except ApiFailure as error:
         hint = "a cluster's identity is the UID of its kube-system namespace: ask its admin for get on namespaces"
+        return "", Check("identity", Grade.FAILED, error.failure.message, hint)
+
+
+async def _space(connection: Connection, namespace: str) -> tuple[str, Check | None]:
+    try:
+        return await fleet.own_identity(connection, namespace), None
+    except ApiFailure as error:
+        hint = f"a cluster's identity is the UID of its namespace {namespace}: ask its admin for get on that"
         return "", Check("identity", Grade.FAILED, error.failure.message, hint)
 
 
@@ -135,7 +156,7 @@ async def _grant(connection: Connection, role: applying.Manifest) -> Check:
     except ApiFailure as error:
         hint = "join as an admin of the cluster: nobody can grant rights that they do not have"
         return Check("grant", Grade.FAILED, f"the role cannot be created: {error.failure.message}", hint)
-    return Check("grant", Grade.OK, f"clusterrole {role['metadata']['name']} can be created")
+    return Check("grant", Grade.OK, f"{role['kind'].lower()} {role['metadata']['name']} can be created")
 
 
 async def _post(connection: Connection, path: str, body: dict[str, Any]) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from federation.core import binding
-from federation.joining import applying, fleet, objects, preflight, visiting
+from federation.joining import agents, applying, fleet, objects, preflight, visiting
 from federation.joining.applying import Outcome, Report
 from federation.joining.assessments import Right
 from federation.joining.contexts import Contexts
@@ -20,7 +20,8 @@ from federation.kube import kubeconfig
 from federation.kube.connection import Connection
 from federation.model.errors import ApiFailure, FederationError, Unusable
 from federation.model.federated import FederatedType
-from federation.model.resources import CLUSTER_ROLES, KUBEFED_CLUSTERS, ObjectName
+from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, ObjectName
+from federation.registration import names, stored
 
 
 class Role(enum.Enum):
@@ -52,6 +53,8 @@ async def follow(
     """
 
     async def one(member: Member) -> MemberRole:
+        if member.pulls:
+            return await _of_agent(contexts, known, member, dry_run=dry_run)
         if member.rights == "all":
             return MemberRole(member.name, Role.FITS, "it was joined with --rights all")
         try:
@@ -69,36 +72,57 @@ async def follow(
     )
 
 
+async def _of_agent(contexts: Contexts, known: Fleet, member: Member, *, dry_run: bool) -> MemberRole:
+    """The role of a member's agent: changed where a context of the member's name leads to what is registered so."""
+    manifests = agents.manifests([(each.target.group, each.target.plural) for each in known.enabled])
+    role = next(each for each in manifests if each["kind"] == "ClusterRole")
+    try:
+        if member.name in contexts.names:
+            async with contexts.lend(member.name) as connection:
+                where = ObjectName(agents.NAMESPACE, names.HUB_SECRET)
+                held = stored.read(await applying.find(connection, SECRETS, where))
+                if held.cluster == member.name:
+                    outcome = await applying.apply(connection, role, dry_run=dry_run)
+                    label = applying.label(applying.resource_of(role), applying.name_of(role))
+                    state = Role.FITS if outcome is Outcome.UNCHANGED else Role.CHANGED
+                    return MemberRole(member.name, state, f"{label} {outcome}")
+    except FederationError as error:
+        return MemberRole(member.name, Role.FAILED, str(error), role)
+    return MemberRole(member.name, Role.BY_ADMIN, "it is in pull mode, and no context of its name leads to it", role)
+
+
 async def _one(
     connection: Connection | None, host: Connection, namespace: str, known: Fleet, member: Member, *, dry_run: bool
 ) -> MemberRole:
     """`connection` is the user's own to the member; None: no context of the kubeconfig reaches it."""
     manifest = _manifest(namespace, known, member)
     if connection is None:
-        lacking = await _lacking(host, namespace, member, known.enabled)
+        lacking = await _lacking(host, known, member)
         if lacking is not None and not lacking:
             return MemberRole(member.name, Role.FITS, "its role allows the enabled types")
         what = f": its token may not {lacking[0]}" if lacking else ""
         return MemberRole(member.name, Role.BY_ADMIN, f"no context of your kubeconfig reaches it{what}", manifest)
     if manifest is None:
-        return await _unrecorded(host, namespace, member, known.enabled)
-    name = applying.name_of(manifest)
-    role = await applying.find(connection, CLUSTER_ROLES, name)
+        return await _unrecorded(host, known, member)
+    resource, name = applying.resource_of(manifest), applying.name_of(manifest)
+    role = await applying.find(connection, resource, name)
     if role is not None and objects.has_all_rights(role):
         return MemberRole(member.name, Role.FITS, "its role allows everything")
     outcome = await applying.apply(connection, manifest, dry_run=dry_run)
     return MemberRole(
         member.name,
         Role.FITS if outcome is Outcome.UNCHANGED else Role.CHANGED,
-        f"{applying.label(CLUSTER_ROLES, name)} {outcome}",
+        f"{applying.label(resource, name)} {outcome}",
     )
 
 
-async def _unrecorded(host: Connection, namespace: str, member: Member, types: Iterable[FederatedType]) -> MemberRole:
+async def _unrecorded(host: Connection, known: Fleet, member: Member) -> MemberRole:
     """The role of a member whose account is not recorded (kubefedctl joined it): its token's rights are checked."""
-    if await _lacking(host, namespace, member, [], also=[Right("*", "*", "*")]) == []:
-        return MemberRole(member.name, Role.ALL, "its account may do everything, as kubefedctl joins a cluster")
-    lacking = await _lacking(host, namespace, member, types)
+    within = member.namespace if known.namespaced else ""
+    if await _lacking(host, known, member, [Right("*", "*", "*", within)]) == []:
+        everything = f"everything in namespace {within}" if within else "everything"
+        return MemberRole(member.name, Role.ALL, f"its account may do {everything}, as kubefedctl joins a cluster")
+    lacking = await _lacking(host, known, member)
     if lacking == []:
         return MemberRole(member.name, Role.FITS, "its role allows the enabled types")
     what = f"its token may not {lacking[0]}, and " if lacking else ""
@@ -123,7 +147,7 @@ async def member_connection(
         try:
             opening = contexts.open(name) if lent is None else lent.enter_async_context(contexts.lend(name))
             connection = await opening
-            if not member.uid or await fleet.cluster_uid(connection) == member.uid:
+            if not member.uid or await fleet.shown(connection, member) == member.uid:
                 return connection
         except (ApiFailure, Unusable) as error:
             failure = error
@@ -143,29 +167,35 @@ async def stored_connection(host: Connection, namespace: str, member: Member) ->
     return Connection(member.name, kubeconfig.stored(cluster["spec"], secret.get("data") or {}))
 
 
-def needed(types: Iterable[FederatedType]) -> list[Right]:
-    """The rights that the controller needs in a member for these types."""
+def needed(types: Iterable[FederatedType], namespace: str = "") -> list[Right]:
+    """The rights that the controller needs in a member for these types; in one namespace, or ("") everywhere."""
     return [
-        Right(verb, each.target.plural, each.target.group)
+        Right(verb, each.target.plural, each.target.group, namespace)
         for each in types
         for verb in ("list", "watch", "create", "patch", "delete")
+        if each.target.namespaced or not namespace
     ]
 
 
 def _manifest(namespace: str, known: Fleet, member: Member) -> Manifest | None:
-    return objects.role_manifest(namespace, member.account, known.enabled) if member.account else None
+    if not member.account:
+        return None
+    return objects.role_manifest(namespace, member.account, known.enabled, namespaced=known.namespaced)
 
 
 async def _lacking(
-    host: Connection, namespace: str, member: Member, types: Iterable[FederatedType], *, also: Iterable[Right] = ()
+    host: Connection, known: Fleet, member: Member, rights: list[Right] | None = None
 ) -> list[Right] | None:
-    """The rights that the member's stored token lacks; None when they cannot be checked."""
+    """The rights that the member's stored token lacks, by default of those that the enabled types need; None when they
+    cannot be checked."""
+    if rights is None:
+        rights = needed(known.enabled, member.namespace if known.namespaced else "")
     try:
-        connection = await stored_connection(host, namespace, member)
+        connection = await stored_connection(host, member.namespace, member)
     except Unusable:
         return None
     try:
-        lacking, unknown = await preflight.missing(connection, [*needed(types), *also])
+        lacking, unknown = await preflight.missing(connection, rights)
     finally:
         await connection.close()
     return None if unknown else lacking

@@ -20,6 +20,7 @@ from federation.kube import connection as http
 from federation.kube.connection import Connection
 from federation.model.errors import ApiFailure
 from federation.model.failures import FailureKind
+from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import SECRETS, SERVICE_ACCOUNTS, ObjectName
 from typegen import templates
 
@@ -81,9 +82,11 @@ async def bind(member: Connection, account: ObjectName, report: Report) -> Bindi
     return Binding(where.name, str(made["metadata"].get("uid", "")))
 
 
-async def request(member: Connection, account: ObjectName, binding: Binding | None = None) -> Granted:
+async def request(
+    member: Connection, account: ObjectName, binding: Binding | None = None, *, seconds: int = SECONDS
+) -> Granted:
     """A token of that account, bound to the Secret where one is given."""
-    spec: Manifest = {"expirationSeconds": SECONDS}
+    spec: Manifest = {"expirationSeconds": seconds}
     if binding is not None:
         spec["boundObjectRef"] = {"apiVersion": "v1", "kind": "Secret", "name": binding.name, "uid": binding.uid}
     body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
@@ -115,16 +118,17 @@ async def end_others(member: Connection, account: ObjectName, binding: Binding, 
             report(f"{member.name}: {applying.label(SECRETS, where)} {outcome}: the tokens bound to it are revoked")
 
 
-def policy_name(account: str) -> str:
-    """The token policy's name in the member."""
-    return naming.fitted(f"kubefed-token.{account}")
+def policy_name(account: ObjectName) -> str:
+    """The token policy's name in the member, where each control plane may have an account of this name."""
+    own = "" if account.namespace == SYSTEM_NAMESPACE else f"{account.namespace}."
+    return naming.fitted(f"kubefed-token.{own}{account.name}")
 
 
 def policy(account: ObjectName, binding: Binding, token: str) -> list[Manifest]:
     """The policy and its binding, for the tokens that renew this one."""
     return templates.documents(
         "member/token-policy.yaml",
-        name=policy_name(account.name),
+        name=policy_name(account),
         namespace=account.namespace,
         account=account.name,
         binding=binding,

@@ -34,6 +34,7 @@ from federation.model import bounds
 from federation.model.errors import ApiFailure, Unusable
 from federation.model.failures import Failure, FailureKind
 from federation.runtime import metrics
+from federation.runtime.fence import Fence, Fenced
 from federation.runtime.patience import LATE, Patience
 
 JSON = "application/json"
@@ -69,7 +70,8 @@ class Connection:
 
     `name` labels metrics and messages. Requests share `few` connections, more if the server is far away (kube.pool);
     watches have their own. `largest` limits the bytes of an answer unless a request sets another limit. `large` is held
-    while a page larger than usual is read, so that there is one at a time.
+    while a page larger than usual is read, so that there is one at a time. With a `fence` nothing but a GET is sent
+    while that is shut; such a request is a Failure (`fenced`).
     """
 
     def __init__(
@@ -80,12 +82,14 @@ class Connection:
         agent: str = "fedctl",
         largest: int = bounds.LARGEST_ANSWER,
         few: int = FEW,
+        fence: Fence | None = None,
     ) -> None:
         self.name = name
         self.endpoint = endpoint
         self.large = asyncio.Semaphore(1)
         self._largest = largest
-        dialer = Dialer(endpoint, sockets)
+        self._fence = fence
+        dialer = Dialer(endpoint, sockets, fence)
         # An answer's Content-Length must be its real size: compressed, half a megabyte could become 500.
         headers = {"Host": dialer.host, "User-Agent": f"{agent}/{__version__}", "Accept-Encoding": "identity"}
         if dialer.proxy_authorization:
@@ -198,6 +202,10 @@ class Connection:
     ) -> Answer | Failure:
         loop = asyncio.get_running_loop()
         started = loop.time()
+        fence = self._fence if method != "GET" else None
+        if fence is not None and not fence.open:
+            metrics.FENCED.inc()
+            return fenced()
         outcome: Answer | Failure
         code = 0
         waits = False
@@ -212,7 +220,7 @@ class Connection:
                     waits = False
                     if connection is None:
                         connection = await pool.open_new(urgent=urgent)
-                connection = await self._answered(connection, data, largest, again=again)
+                connection = await self._answered(connection, data, largest, again=again, fence=fence)
                 answers = connection.answers
                 self._date = answers.date, loop.time()
                 try:
@@ -228,6 +236,8 @@ class Connection:
             outcome = classification.timed_out(deadline, late=patience.in_vain)
             if waits:  # it was never sent
                 outcome = replace(outcome, message=f"no connection became free within {deadline:g} s", late=True)
+        except Fenced:
+            outcome = fenced()
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             outcome = _late(unreachable(self.endpoint.server, error), error, patience)
         ended = loop.time()
@@ -236,8 +246,10 @@ class Connection:
         self._count(method, code, ended - started)
         return outcome
 
-    async def _answered(self, connection: HttpConnection, data: bytes, largest: int, *, again: bool) -> HttpConnection:
-        """The connection with the complete response.
+    async def _answered(
+        self, connection: HttpConnection, data: bytes, largest: int, *, again: bool, fence: Fence | None
+    ) -> HttpConnection:
+        """The connection with the complete response. Raises Fenced where the fence shuts before it has come.
 
         A server may close an idle connection while a request is on its way. So with `again`, a request is repeated once
         on a new connection if it was sent on one that had been used before, which was closed before any byte of a
@@ -257,12 +269,12 @@ class Connection:
         while True:
             try:
                 if len(data) <= AT_ONCE:
-                    await connection.ask(data, largest)
+                    await connection.ask(data, largest, fence)
                 else:
-                    await connection.ask_in_parts(data, largest)
+                    await connection.ask_in_parts(data, largest, fence)
                 return connection
-            except ConnectionError:
-                if not again or not _was_idle(connection):
+            except ConnectionError as error:
+                if not again or not _was_idle(connection) or isinstance(error, Fenced):
                     pool.drop(connection)
                     raise
             except BaseException:
@@ -273,13 +285,13 @@ class Connection:
 
     @asynccontextmanager
     async def stream(
-        self, path: str, params: Mapping[str, str], *, accept: str
+        self, path: str, params: Mapping[str, str], *, accept: str, deadline: float = DEADLINE
     ) -> AsyncIterator[AsyncIterator[bytes] | Failure]:
         """Open a watch; the caller sets a deadline for every read, which may raise OSError. Yields a Failure when the
-        server refuses.
+        server refuses, or sends nothing within the `deadline`.
         """
         sent = self.endpoint.credentials.header
-        patience = Patience(DEADLINE)
+        patience = Patience(deadline)
         try:
             with patience:
                 data = self._requests.encode(
@@ -287,7 +299,7 @@ class Connection:
                 )
                 connection, stream = await self._opened(data)
         except TimeoutError:
-            yield classification.timed_out(DEADLINE, late=patience.in_vain)
+            yield classification.timed_out(deadline, late=patience.in_vain)
             return
         except (OSError, ValueError) as error:
             yield _late(unreachable(self.endpoint.server, error), error, patience)
@@ -360,6 +372,12 @@ def _late(failure: Failure, error: Exception, patience: Patience) -> Failure:
     full = isinstance(cause, TooMany) or (isinstance(cause, OSError) and cause.errno in _FULL)
     late = patience.late >= LATE and failure.kind is FailureKind.UNREACHABLE
     return replace(failure, late=True) if full or (late and not isinstance(cause, ConnectionRefusedError)) else failure
+
+
+def fenced() -> Failure:
+    """A write that this process may not send now; nothing follows from it about the server."""
+    message = "not sent: this controller does not hold the lease at this moment; it is tried again when it does"
+    return Failure(FailureKind.UNAVAILABLE, message, late=True)
 
 
 def _about_a_namespace(path: str) -> bool:

@@ -16,10 +16,13 @@ from typing import Any, Generic, TypeVar
 import msgspec
 import orjson
 
-from federation.core import managedfields, nesting, scrubbing
+from federation.core import managedfields, nesting, remotestatus, scrubbing
 from federation.core.managedfields import BrokenPartialMetadata, PartialMetadata, PartialObject
+from federation.core.remotestatus import WholeCopy
 from federation.model import bounds, marks
-from federation.model.federated import BrokenMetadata, FederatedObject, Metadata, StoredObject
+from federation.model.federated import BrokenMetadata, DatedMetadata, FederatedObject, Metadata, StoredObject
+from federation.model.resources import Resource
+from federation.model.statusrules import StatusCollection
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,7 +48,7 @@ class _Notes(msgspec.Struct, gc=False):
 
 
 class _MetadataOnly(msgspec.Struct, gc=False):
-    metadata: Metadata
+    metadata: DatedMetadata
 
 
 class _OutlineMetadata(PartialMetadata, frozen=True, rename="camel", gc=False):
@@ -62,7 +65,7 @@ _IDENTITY = [name for name in PartialMetadata.__struct_fields__ if name != "mana
 
 
 class _Stored(msgspec.Struct, gc=False):
-    metadata: Metadata
+    metadata: DatedMetadata
     spec: msgspec.Raw = msgspec.Raw()
     status: msgspec.Raw = msgspec.Raw()
     data: dict[str, str] = {}
@@ -225,7 +228,7 @@ def _texts(value: Any) -> dict[str, str]:
     return {key: text for key, text in value.items() if isinstance(text, str)}
 
 
-def _identity(value: Mapping[str, Any]) -> dict[str, Any]:
+def identity(value: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a metadata map that have the right type. Raises ValidationError where there is no name."""
     metadata = value.get("metadata")
     if not isinstance(metadata, dict) or not (name := _text(metadata.get("name"), bounds.LONGEST_NAME)):
@@ -245,7 +248,7 @@ def _identity(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _slow_metadata(value: Mapping[str, Any], why: str) -> Metadata:
-    fields = _identity(value)
+    fields = identity(value)
     metadata = value["metadata"]
     finalizers = metadata.get("finalizers")
     fields["annotations"] = _texts(metadata.get("annotations"))
@@ -257,9 +260,9 @@ def _slow_metadata(value: Mapping[str, Any], why: str) -> Metadata:
 
 def _slow_partial(value: Mapping[str, Any], why: str) -> PartialMetadata:
     """Of an object whose metadata does not fit."""
-    identity = _identity(value)
-    identity["labels"] = managedfields.Labels(identity["labels"].get(marks.MANAGED_LABEL, ""))
-    return BrokenPartialMetadata(**identity, why=why)
+    found = identity(value)
+    found["labels"] = managedfields.Labels(found["labels"].get(marks.MANAGED_LABEL, ""))
+    return BrokenPartialMetadata(**found, why=why)
 
 
 def _fast_partial(content: Content) -> PartialMetadata:
@@ -346,6 +349,31 @@ def kept(item: PartialMetadata, manager: str) -> tuple[PartialMetadata, int]:
 
 def _fast_metadata(content: Content) -> Metadata:
     return _metadata.decode(content).metadata
+
+
+def whole(resource: Resource, wanted: StatusCollection) -> Reader[WholeCopy]:
+    """A member's object of a type with status collection, of which its metadata and what its status says are kept."""
+
+    def copy(metadata: PartialMetadata, content: Content) -> WholeCopy:
+        return WholeCopy(metadata, remotestatus.collect(metadata, content, resource, wanted))
+
+    def fast(content: Content) -> WholeCopy:
+        return copy(_fast_partial(content), content)
+
+    def pruned(content: bytes) -> WholeCopy:
+        return copy(_long_partial(content), content)
+
+    def slow(value: Mapping[str, Any], why: str) -> WholeCopy:
+        return copy(_slow_partial(value, why), b"")
+
+    return Reader(fast, slow, bounds.DEEPEST_METADATA, pruned=pruned, needed=_METADATA_LEVELS)
+
+
+def kept_whole(item: WholeCopy, manager: str) -> tuple[WholeCopy, int]:
+    """The part of it that is kept while its list is read; see `kept`."""
+    metadata, size = kept(item.metadata, manager)
+    raw = item.collected.raw
+    return WholeCopy(metadata, item.collected), size + (memoryview(raw).nbytes if raw is not None else 0)
 
 
 _METADATA_LEVELS = 3

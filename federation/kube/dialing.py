@@ -19,12 +19,16 @@ from federation.kube.endpoint import Endpoint
 from federation.kube.resolving import Resolver
 from federation.kube.sockets import Sockets
 from federation.kube.transport import HttpConnection
+from federation.runtime.fence import Fence
 
 STAGGER = 0.25
 """Seconds after which the next address is tried while one has not answered (RFC 8305)."""
 KEEPALIVE = (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3))
 """TCP keep-alive, in seconds and probes: a dead path is noticed within a minute, and neither NAT nor a load balancer
 forgets an idle connection."""
+GIVEN_UP = 0.8
+"""The share of a fence's slack after which the system gives up bytes that it cannot deliver. Else a write that was sent
+while the network was cut would arrive when it is mended, though another controller leads by then."""
 SESSION_LIFE = 600.0
 """Seconds in which a TLS session is resumed. After that the server's certificate is verified again."""
 _PATH = "/:@!$&'()*+,;=~%"
@@ -64,9 +68,10 @@ class _Place:
 class Dialer:
     """Opens connections to one endpoint. Raises Unusable when its certificates cannot be read."""
 
-    def __init__(self, endpoint: Endpoint, sockets: Sockets) -> None:
+    def __init__(self, endpoint: Endpoint, sockets: Sockets, fence: Fence | None = None) -> None:
         url = urlsplit(endpoint.server)
         self._sockets = sockets
+        self._fence = fence
         self._server = _Place(url)
         self._context = tls.context(endpoint.trust) if self._server.secure else None
         self._name = endpoint.server_name or self._server.name
@@ -142,6 +147,9 @@ class Dialer:
             connected = await aiohappyeyeballs.start_connection(
                 addresses, happy_eyeballs_delay=STAGGER, socket_factory=_socket
             )
+            if self._fence is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+                milliseconds = max(1, int(1000 * GIVEN_UP * self._fence.slack))
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
         except (OSError, RuntimeError) as error:  # uvloop raises RuntimeError, too
             self._resolver.forget(place.host, place.port)
             raise CannotConnect(error if isinstance(error, OSError) else OSError(None, str(error))) from None

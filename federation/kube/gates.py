@@ -1,6 +1,7 @@
 """Access to one member: its connection, its writer, its probes, and the renewal of its token."""
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -11,25 +12,32 @@ import orjson
 
 from federation.core import checks, jwt
 from federation.core.managedfields import PartialMetadata
+from federation.core.remotestatus import WholeCopy
 from federation.kube import decoding, discovery, kubeconfig, watches
 from federation.kube.connection import METADATA, METADATA_LIST, Answer, Connection
-from federation.kube.listing import Budget, Collection, Listing
+from federation.kube.listing import Budget, Collection, Listed, Listing
 from federation.kube.members import PUSH_DEADLINE, MemberWriter
 from federation.kube.reflector import Before, OnChange, OnEnd, Reflector, at_once
 from federation.kube.sinks import Sink
+from federation.kube.unreadable import Readable
 from federation.model import bounds, marks
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType
-from federation.model.resources import NAMESPACES, NODES, SERVICE_ACCOUNTS, ObjectName, Resource
+from federation.model.resources import NAMESPACES, NODES, SERVICE_ACCOUNTS, ObjectName, Resource, collection_in
+from federation.model.statusrules import StatusCollection
+from federation.runtime.fence import Fence
 from federation.runtime.spacing import Spacing
 
 T = TypeVar("T")
+R = TypeVar("R", bound=Readable)
 
 AGENT = marks.AGENT
 RELIST_DELAY, RELIST_GAP = 1.0, 0.05
 """Seconds after an outage until a collection is listed again, and between two such lists of all members together: a
 thousand members that come back with five types each are listed within some four minutes."""
-_KUBE_SYSTEM = NAMESPACES.path(ObjectName("", "kube-system"))
+KEPT_FOR = 60.0
+"""Seconds for which what a standby had of members is new enough to begin with."""
+_KUBE_SYSTEM = "kube-system"
 _REGION = "topology.kubernetes.io/region"
 _ZONE = "topology.kubernetes.io/zone"
 _MOST_ZONES = 100
@@ -114,11 +122,23 @@ class Gate:
         *,
         before_watch: Before,
         relists: Spacing,
+        fence: Fence | None = None,
+        namespace: str = marks.SYSTEM_NAMESPACE,
+        kept: "KeptCopies | None" = None,
     ) -> None:
-        """`relists` spreads the lists of all members that follow outages."""
+        """`relists` spreads the lists of all members that follow outages. Nothing is written while `fence` is shut.
+
+        `namespace` is the federation's own.
+        """
+        self._name = name
+        self._kept = kept
+        self._identity = ""
         endpoint = kubeconfig.stored(spec, secret)
-        self._connection = Connection(name, endpoint, agent=AGENT, largest=bounds.LARGEST_METADATA)
+        self._connection = Connection(name, endpoint, agent=AGENT, largest=bounds.LARGEST_METADATA, fence=fence)
         self._budget = Budget()
+        self._namespace = namespace
+        self._own_namespace = False
+        """Whether that shows the member's identity."""
         self._before_watch = before_watch
         self._relists = relists
         self.writer = MemberWriter(self._connection, manager)
@@ -151,45 +171,77 @@ class Gate:
         on_end: OnEnd,
     ) -> Reflector[PartialMetadata]:
         """Follow what the member holds of a type."""
-        return watches.copies(
+        copies = watches.copies_of(enabled, self.writer.manager, self._budget)
+        return self._following(copies, sink, on_change, on_end)
+
+    def watch_whole(
+        self,
+        enabled: FederatedType,
+        wanted: StatusCollection,
+        sink: Sink[WholeCopy],
+        on_change: OnChange,
+        on_end: OnEnd,
+    ) -> Reflector[WholeCopy]:
+        """The same, with what the objects' statuses say."""
+        copies = watches.whole_copies_of(enabled, wanted, self.writer.manager, self._budget)
+        return self._following(copies, sink, on_change, on_end)
+
+    def _following(self, collection: Collection[R], sink: Sink[R], on_change: OnChange, on_end: OnEnd) -> Reflector[R]:
+        return watches.following(
             self._connection,
-            enabled,
+            collection,
             sink,
             on_change,
             on_end,
-            manager=self.writer.manager,
-            budget=self._budget,
             before_watch=self._before_watch,
             relists=self._relists,
+            kept=self._kept.take(collection_in(self._name, self._identity, collection.path)) if self._kept else None,
         )
 
     async def discover(self) -> discovery.Discovered | Failure | None:
         """Which types it serves in which versions; None when it is too old for aggregated discovery."""
         return await discovery.served(self._connection)
 
-    async def identify(self, deadline: float) -> str | Failure:
-        """The UID of its kube-system namespace.
+    async def identify(self, deadline: float, recorded: str = "") -> str | Failure:
+        """The member's identity, of the kind that is `recorded` (marks.IDENTITY_ANNOTATION).
+
+        Where none is, that is the UID of its kube-system namespace; an account that may not read that has rights in
+        the federation's own namespace alone, whose UID it is then.
 
         A member that has just carried out a write lives. And while we write there, the request waits in the member
         behind what we have sent: then no answer in time shows nothing, unless none of the writes has been carried out
         either for as long as one may take.
         """
+        if recorded:
+            self._own_namespace = recorded.startswith(marks.OWN_NAMESPACE)
         identity = await self._identify(deadline)
+        if not recorded and isinstance(identity, Failure) and identity.kind is FailureKind.RIGHT_MISSING:
+            self._own_namespace = not self._own_namespace
+            other = await self._identify(deadline)
+            if isinstance(other, Failure):
+                self._own_namespace = not self._own_namespace
+            else:
+                identity = other
+        if not isinstance(identity, Failure):
+            self._identity = identity
         if not isinstance(identity, Failure) or identity.kind is not FailureKind.TIMED_OUT:
             return identity
         recent = max(2 * deadline, PUSH_DEADLINE if self._connection.busy else 0.0)
         return replace(identity, late=identity.late or self._connection.written < recent)
 
     async def _identify(self, deadline: float, authorization: str | None = None) -> str | Failure:
+        own = self._own_namespace
+        name = self._namespace if own else _KUBE_SYSTEM
+        path = NAMESPACES.path(ObjectName("", name))
         answer = await self._connection.request(
-            "GET", _KUBE_SYSTEM, accept=METADATA, deadline=deadline, authorization=authorization, urgent=True
+            "GET", path, accept=METADATA, deadline=deadline, authorization=authorization, urgent=True
         )
         metadata = _read(answer, decoding.partial)
         if isinstance(metadata, Failure):
             return metadata
         if not _UID.fullmatch(metadata.uid):
-            return Failure(FailureKind.UNEXPECTED, "the server names no UID of its kube-system namespace")
-        return metadata.uid
+            return Failure(FailureKind.UNEXPECTED, f"the server names no UID of its {name} namespace")
+        return f"{marks.OWN_NAMESPACE}{metadata.uid}" if own else metadata.uid
 
     async def version(self) -> str | Failure:
         """Its Kubernetes version."""
@@ -264,17 +316,57 @@ class Gate:
         await self._connection.close()
 
 
-class Gatekeeper:
-    """Opens Gates that write as one field manager. `before_watch` is awaited between a member's list and its watch."""
+class KeptCopies:
+    """What a standby has of members' collections: each is good once, and for a short while after the takeover."""
 
-    def __init__(self, manager: str, before_watch: Before = at_once) -> None:
+    def __init__(self, kept: watches.Kept) -> None:
+        self._kept = dict(kept)
+        self._until = time.monotonic() + KEPT_FOR
+
+    def take(self, name: str) -> Listed[Any] | None:
+        """One of them; None where there is none, or it is old: then it is listed."""
+        if time.monotonic() > self._until:
+            self._kept.clear()
+        items, version = self._kept.pop(name, ((), ""))
+        return Listed(list(items), version) if version else None
+
+
+class Gatekeeper:
+    """Opens Gates that write as one field manager. `before_watch` is awaited between a member's list and its watch.
+
+    They write nothing while the `fence` is shut. `namespace` is the federation's own. `kept` is what a standby has of
+    members' collections (controllers.ahead), for the first watch of each.
+    """
+
+    def __init__(
+        self,
+        manager: str,
+        before_watch: Before = at_once,
+        fence: Fence | None = None,
+        *,
+        namespace: str = marks.SYSTEM_NAMESPACE,
+        kept: watches.Kept | None = None,
+    ) -> None:
         self._manager = manager
         self._before_watch = before_watch
+        self._fence = fence
+        self._namespace = namespace
+        self._kept = KeptCopies(kept or {})
         self._relists = Spacing(RELIST_DELAY, RELIST_GAP)
 
     def open(self, name: str, spec: Mapping[str, Any], secret: Mapping[str, str]) -> Gate:
         """A Gate from a KubeFedCluster's spec and its Secret's data. Raises Unusable."""
-        return Gate(name, spec, secret, self._manager, before_watch=self._before_watch, relists=self._relists)
+        return Gate(
+            name,
+            spec,
+            secret,
+            self._manager,
+            before_watch=self._before_watch,
+            relists=self._relists,
+            fence=self._fence,
+            namespace=self._namespace,
+            kept=self._kept,
+        )
 
 
 def _read(answer: Answer | Failure, decode: Callable[[bytes], T]) -> T | Failure:

@@ -13,12 +13,12 @@ import orjson
 from federation.core import classification, managedfields
 from federation.core.managedfields import Writer
 from federation.kube import decoding
-from federation.kube.connection import JSON, MERGE_PATCH, METADATA, METADATA_LIST, Answer, Connection
+from federation.kube.connection import APPLY_PATCH, JSON, MERGE_PATCH, METADATA, METADATA_LIST, Answer, Connection
 from federation.kube.listing import Collection, Listing
 from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedObject, Metadata, StoredObject
-from federation.model.resources import ObjectName, Resource
+from federation.model.resources import ACCESS_REVIEWS, ObjectName, Resource
 
 T = TypeVar("T")
 
@@ -26,6 +26,17 @@ PROOF_DEADLINE = 3.0
 """Seconds for the hub to answer before a removal, which holds a place in its member's lane meanwhile."""
 PROOFS_DEADLINE = 5.0
 """The same for a list that answers for many."""
+
+
+class _Verdict(msgspec.Struct, gc=False):
+    allowed: bool = False
+
+
+class _Review(msgspec.Struct, gc=False):
+    status: _Verdict
+
+
+_reviewed = msgspec.json.Decoder(_Review)
 
 
 class HubWriter:
@@ -42,6 +53,18 @@ class HubWriter:
         answer = await self.connection.request("PATCH", path, body=body, content_type=MERGE_PATCH, accept=METADATA)
         return await _read(answer, decoding.metadata, "the hub's answer is not the metadata of an object")
 
+    async def apply(self, resource: Resource, name: ObjectName, body: bytes, manager: str) -> Metadata | Failure:
+        """Server-side apply, forced, of the few fields that are this manager's."""
+        answer = await self.connection.request(
+            "PATCH",
+            resource.path(name),
+            body=body,
+            content_type=APPLY_PATCH,
+            accept=METADATA,
+            params={"fieldManager": manager, "force": "true"},
+        )
+        return await _read(answer, decoding.metadata, "the hub's answer is not the metadata of an object")
+
     async def set_finalizers(
         self, resource: Resource, metadata: Metadata, finalizers: tuple[str, ...]
     ) -> Metadata | Failure:
@@ -55,12 +78,35 @@ class HubWriter:
         """Merge patch of the status subresource; `body` is `{"status": ...}`."""
         return await self.merge(resource, name, body, subresource="status")
 
+    async def published(self, resource: Resource) -> object | Failure:
+        """The OpenAPI document (v3) of the resource's group and version."""
+        prefix = "apis" if resource.group else "api"
+        answer = await self.connection.request(
+            "GET", f"/openapi/v3/{prefix}/{resource.api_version}", accept=JSON, largest=bounds.LARGEST_OBJECT
+        )
+        if isinstance(answer, Failure):
+            return answer
+        try:
+            return await asyncio.to_thread(orjson.loads, answer.body)  # of many types it is megabytes
+        except orjson.JSONDecodeError:
+            return Failure(FailureKind.UNEXPECTED, "the hub's answer is not an OpenAPI document")
+
     async def create(self, resource: Resource, namespace: str, body: Any) -> Failure | None:
         """POST one object (events)."""
         answer = await self.connection.request(
             "POST", resource.collection(namespace), body=orjson.dumps(body), accept=JSON
         )
         return answer if isinstance(answer, Failure) else None
+
+    async def allows(self, review: Any) -> bool | Failure:
+        """Whether a SubjectAccessReview says yes."""
+        answer = await self.connection.request("POST", ACCESS_REVIEWS.collection(), body=orjson.dumps(review))
+        if isinstance(answer, Failure):
+            return answer
+        try:
+            return _reviewed.decode(answer.body).status.allowed
+        except msgspec.MsgspecError:
+            return Failure(FailureKind.UNEXPECTED, "the hub's answer is not a SubjectAccessReview")
 
     async def remove(self, resource: Resource, name: ObjectName) -> Failure | None:
         """DELETE one object (revisions that are kept no longer)."""

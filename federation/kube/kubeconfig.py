@@ -16,9 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from kubernetes_asyncio.client import Configuration
-from kubernetes_asyncio.config import ConfigException, exec_provider, incluster_config, kube_config
-
 from federation.core import binding, jwt, scrubbing
 from federation.kube import tls
 from federation.kube.endpoint import Credentials, Endpoint
@@ -83,7 +80,12 @@ class _Pem:
     key: bytes | None = None
 
 
+# kubernetes-asyncio takes 37 MB, so it is imported where it is needed: a stored kubeconfig is read without it.
+
+
 async def _load(paths: str, context: str | None, files: Files) -> Endpoint:
+    from kubernetes_asyncio.config import ConfigException, kube_config  # noqa: PLC0415
+
     merged = _merge(paths, context, files)
     configuration = _blank()
     where = f"context {context!r} of {paths}" if context else f"the current context of {paths}"
@@ -118,6 +120,8 @@ async def _take_pem(merged: Any, context: str | None) -> _Pem:
         return _Pem(ca)
     if "exec" not in user:
         return _Pem(ca, _pop(user, "client-certificate"), _pop(user, "client-key"))
+    from kubernetes_asyncio.config import exec_provider  # noqa: PLC0415
+
     got = await exec_provider.ExecProvider(user["exec"]).run()
     token, certificate, key = (got.get(each) for each in ("token", "clientCertificateData", "clientKeyData"))
     if not token and not (certificate and key):
@@ -146,6 +150,8 @@ def _pop(holder: Any, name: str) -> bytes | None:
 
 def in_cluster() -> Endpoint:
     """The endpoint of the pod we run in; its token file is read again when it is refused."""
+    from kubernetes_asyncio.config import ConfigException, incluster_config  # noqa: PLC0415
+
     configuration = _blank()
 
     def load() -> None:
@@ -270,6 +276,8 @@ def _merge(paths: str, context: str | None, files: Files) -> Any:
 
     That merger reads the files itself, and copies all contexts: with a thousand of them it takes more than a second.
     """
+    from kubernetes_asyncio.config import kube_config  # noqa: PLC0415
+
     first, content = files[0]
     try:
         named: dict[str, Any] = {"contexts": context or _current(files)}
@@ -293,10 +301,14 @@ def _current(files: Files) -> Any:
 
 def _node(section: str, path: str, entry: Any) -> Any:
     """A copy, because the loader changes what it gets. The path is what relative file names in it start from."""
+    from kubernetes_asyncio.config import kube_config  # noqa: PLC0415
+
     return kube_config.ConfigNode(f"{section}[name={entry['name']}]", copy.deepcopy(entry), path)
 
 
 def _blank() -> Any:
+    from kubernetes_asyncio.client import Configuration  # noqa: PLC0415
+
     return type.__call__(Configuration)  # a new one, never the process-wide default that other code may have set
 
 

@@ -68,6 +68,7 @@ class Collection(Generic[T]):
     decode: decoding.Reader[T]
     version: Callable[[T], str]
     label_selector: str = ""
+    field_selector: str = ""
     accept: str = JSON
     accept_list: str = JSON
     what: str = ""
@@ -186,6 +187,8 @@ class Listing(Generic[T]):
         params = {"limit": str(limit)}
         if self._collection.label_selector:
             params["labelSelector"] = self._collection.label_selector
+        if self._collection.field_selector:
+            params["fieldSelector"] = self._collection.field_selector
         if token:
             params["continue"] = token
         return await self._connection.request(

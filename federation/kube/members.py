@@ -14,7 +14,7 @@ import orjson
 
 from federation.core.managedfields import PartialMetadata
 from federation.core.proof import Proof
-from federation.kube import decoding, inhabitants
+from federation.kube import decoding, inhabitants, pods
 from federation.kube.connection import APPLY_PATCH, JSON, JSON_PATCH, METADATA, Answer
 from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
@@ -253,6 +253,10 @@ class MemberWriter:
     async def others_in(self, namespace: str, types: Sequence[Resource]) -> str:
         """What of others is in a namespace, or why that is not known; "" where nothing is (see inhabitants)."""
         return await inhabitants.others(self.connection, namespace, types)
+
+    async def unschedulable(self, namespace: str, selector: str) -> Sequence[float] | Failure:
+        """Since when pods that a label selector selects have been unschedulable (see pods)."""
+        return await pods.unschedulable(self.connection, namespace, selector)
 
     def _query(self, manager: str, force: bool) -> str:
         query = self._queries.get((manager, force))

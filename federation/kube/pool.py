@@ -17,6 +17,7 @@ from collections import deque
 from federation.kube.dialing import Dialer
 from federation.kube.sockets import Sockets
 from federation.kube.transport import HttpConnection
+from federation.runtime import timers
 
 KEPT = 80.0
 """Seconds that an idle connection is kept."""
@@ -301,7 +302,7 @@ class Pool:
         seconds were a third of what woke the process."""
         ends = self._oldest_ends
         if self._idle_timer is not None:
-            if self._idle_timer.when() <= ends:
+            if timers.due(self._idle_timer) <= ends:
                 return
             self._idle_timer.cancel()
         self._idle_timer = asyncio.get_running_loop().call_at(ends, self._close_old)

@@ -20,30 +20,21 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
-import msgspec
 import structlog
 
-from federation.core import classification, nesting, scrubbing
-from federation.kube import decoding
+from federation.core import classification
+from federation.kube import decoding, watchevents
 from federation.kube.connection import JSON, Connection
 from federation.kube.lines import lines
 from federation.kube.listing import Collection, Listed, Listing, too_much
 from federation.kube.sinks import GradualSink, ListingSink, Sink
+from federation.kube.unreadable import Readable, Unreadable
 from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.runtime import backoff, metrics
 from federation.runtime.spacing import Spacing
-
-
-class Readable(Protocol):
-    """What decoders make of an object."""
-
-    @property
-    def broken(self) -> str:
-        """Why it cannot be read; "" where it can."""
-
 
 T = TypeVar("T", bound=Readable)
 
@@ -71,11 +62,8 @@ aggregated APIs whose versions have no order."""
 
 BURST = 200
 """Events that are handled before other tasks get a turn."""
-MOST_NOTED = 1_000
 _ENVELOPE = 1_000
 """Bytes of an event beside its object."""
-_LONGEST_VERSION = 20
-_ABOUT_OBJECTS = frozenset({"ADDED", "MODIFIED", "DELETED"})
 
 OnChange = Callable[[Any], None]
 """Called with the reflector when it first succeeds, begins or ceases to fail, fails for another reason, or sees that
@@ -93,29 +81,6 @@ async def at_once() -> None:
     """Nothing is more urgent."""
 
 
-class _Event(msgspec.Struct, gc=False):
-    type: str
-    object: msgspec.Raw
-
-
-class _Version(msgspec.Struct, gc=False):
-    resource_version: str = msgspec.field(name="resourceVersion", default="")
-
-
-class _Bookmark(msgspec.Struct, gc=False):
-    metadata: _Version
-
-
-class _ErrorStatus(msgspec.Struct, gc=False):
-    code: int = 0
-    message: str = ""
-
-
-_event = msgspec.json.Decoder(_Event)
-_bookmark = msgspec.json.Decoder(_Bookmark)
-_error = msgspec.json.Decoder(_ErrorStatus)
-
-
 class Reflector(Generic[T]):
     """One list+watch loop. `run` ends only by cancellation."""
 
@@ -130,7 +95,9 @@ class Reflector(Generic[T]):
         before_watch: Before = at_once,
         roll: Callable[[], float] = random.random,
         relists: Spacing | None = None,
+        kept: Listed[T] | None = None,
     ) -> None:
+        """`kept` is taken in instead of the first list: what another reflector has observed of the same collection."""
         self.collection = collection
         self.synced = False
         """Whether the sink has got a complete list since `run` began."""
@@ -153,6 +120,7 @@ class Reflector(Generic[T]):
         self._before_watch = before_watch
         self._roll = roll
         self._relists = relists
+        self._kept = kept
         self._version = self._last = ""
         """The resourceVersion that the watch goes on from, "" where a list is needed; and the one held before that."""
         self._went_back_at = float("-inf")
@@ -160,7 +128,7 @@ class Reflector(Generic[T]):
         self._quiet = False
         """Whether the collection, since it was listed, was silent for IDLE_LIMIT."""
         self._listing = Listing(connection, collection, self._contacted)
-        self._noted: set[str] = set()
+        self._unreadable = Unreadable(connection.name, collection.what)
         self._kick = asyncio.Event()
         self._failures = self._expired = 0
         self._opened = -1.0
@@ -170,6 +138,11 @@ class Reflector(Generic[T]):
         self._reported = False
         self._events = metrics.WATCH_EVENTS.labels(connection.name)
         self._events_of_type = metrics.TYPE_WATCH_EVENTS.labels(collection.what)
+
+    @property
+    def version(self) -> str:
+        """The resourceVersion up to which the collection was observed; "" where a list is needed."""
+        return self._version
 
     def _contacted(self) -> None:
         self.contact = time.monotonic()
@@ -184,6 +157,7 @@ class Reflector(Generic[T]):
         Where lists are spread (`relists`) soon, and the watch goes on until then; else at once.
         """
         if self._relists is None:
+            self._kept = None
             self._again = True
             self.breaks += 1  # what it has shown until now proves nothing
             self._kick.set()
@@ -273,7 +247,7 @@ class Reflector(Generic[T]):
         if isinstance(version, Failure):
             return ""  # checked again when the next watch is opened
         self._away = False
-        return version if _earlier(version, self._version) else ""
+        return version if watchevents.earlier(version, self._version) else ""
 
     async def _is_older(self) -> bool:
         """After an outage: whether the server is to be listed at once; a member is listed in any case, if later."""
@@ -322,8 +296,9 @@ class Reflector(Generic[T]):
         self._again = False
         if isinstance(self._sink, ListingSink):
             self._sink.listing()
+        kept, self._kept = self._kept, None
         try:
-            return await self._take(await self._listing.read())
+            return await self._take(kept if kept is not None else await self._listing.read())
         finally:
             self._listing.end()
 
@@ -332,7 +307,7 @@ class Reflector(Generic[T]):
             return listed
         for item in listed.items:
             if item.broken:
-                self._note(item)
+                self._unreadable.note(item)
         if isinstance(self._sink, ListingSink):
             self._sink.listed(listed.version)
         if isinstance(self._sink, GradualSink):
@@ -341,7 +316,7 @@ class Reflector(Generic[T]):
         else:
             self._sink.replace(listed.items)
         before, self._last, self._due = self._last, "", None
-        if _earlier(listed.version, before):
+        if watchevents.earlier(listed.version, before):
             self._went_back(listed.version, before)
         self._version = listed.version  # only now: if the sink fails, the list is read again
         self._quiet = False
@@ -368,6 +343,8 @@ class Reflector(Generic[T]):
         }
         if self.collection.label_selector:
             params["labelSelector"] = self.collection.label_selector
+        if self.collection.field_selector:
+            params["fieldSelector"] = self.collection.field_selector
         async with self._connection.stream(self.collection.path, params, accept=self.collection.accept) as stream:
             if isinstance(stream, Failure):
                 return stream
@@ -399,16 +376,16 @@ class Reflector(Generic[T]):
     async def _observe(self, line: bytes) -> Failure | None:
         try:
             try:
-                event = _event.decode(line)
+                event = watchevents.event.decode(line)
                 if event.type == "BOOKMARK":
-                    self._advance(_bookmark.decode(event.object).metadata.resource_version)
+                    self._advance(watchevents.bookmark.decode(event.object).metadata.resource_version)
                     return None
                 if event.type == "ERROR":
-                    status = _error.decode(event.object)
+                    status = watchevents.error.decode(event.object)
                     return classification.classify(status.code or 500, JSON, bytes(event.object), secret=False)
                 item = self.collection.decode.fast(event.object)
             except decoding.ERRORS as error:
-                event, item = await self._observe_slowly(line, error)
+                event, item = await watchevents.slowly(line, self.collection.decode, error)
         except decoding.ERRORS as error:
             self._forget()  # an event is lost: list again
             return self.collection.unreadable(error)
@@ -416,7 +393,8 @@ class Reflector(Generic[T]):
         self._events_of_type.inc()
         self._failures = self._expired = 0
         version = self.collection.version(item)
-        self._note(item)
+        if item.broken:
+            self._unreadable.note(item)
         if event.type == "DELETED":
             self._sink.remove(item)
         else:
@@ -428,41 +406,5 @@ class Reflector(Generic[T]):
     def _advance(self, version: str) -> None:
         """The watch has come to this version; one that has come back has shown another store."""
         before, self._version = self._version, version
-        if _earlier(version, before) and time.monotonic() - self._went_back_at > BACK_AGAIN:
+        if watchevents.earlier(version, before) and time.monotonic() - self._went_back_at > BACK_AGAIN:
             self._went_back(version, before)
-
-    async def _observe_slowly(self, line: bytes, error: Exception) -> tuple[_Event, T]:
-        """An event about an object that does not fit. Raises what decoders raise when it is not an event at all."""
-        depth = self.collection.decode.depth + 2  # one for the event around it, one so that too deep is still noticed
-        event = _event.decode((await decoding.aside(len(line), nesting.pruned, line, depth))[0])
-        if event.type not in _ABOUT_OBJECTS:
-            raise error
-        return event, await self.collection.decode.slowly(event.object, error)
-
-    def _note(self, item: T) -> None:
-        """Log once that an object cannot be read; the consequence is reported in its own status."""
-        if not item.broken:
-            return
-        metadata: Any = getattr(item, "metadata", item)
-        name = f"{metadata.namespace}/{metadata.name}".removeprefix("/")
-        if name in self._noted:
-            return
-        if len(self._noted) < MOST_NOTED:
-            self._noted.add(name)
-            metrics.UNREADABLE.labels(self._connection.name, self.collection.what).inc()
-            log.warning(
-                "object cannot be read",
-                cluster=self._connection.name,
-                resource=self.collection.what,
-                object=scrubbing.line(name),
-                reason=item.broken,
-            )
-
-
-def _counted(version: str) -> bool:
-    return version.isdecimal() and len(version) <= _LONGEST_VERSION
-
-
-def _earlier(version: str, other: str) -> bool:
-    """Whether the one counts less than the other; False where one of them is no number."""
-    return _counted(version) and _counted(other) and int(version) < int(other)

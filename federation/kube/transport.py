@@ -5,17 +5,23 @@ After a request that was cancelled, timed out or failed its owner must abort it.
 """
 
 import asyncio
+import socket
 import ssl
+import struct
 from collections.abc import Callable
 from typing import cast
 
 from federation.kube.answers import BODY, DONE, FAILED, UNASKED, Answers
 from federation.kube.secured import Receive, Secured, Send, buffers
+from federation.runtime import metrics
+from federation.runtime.fence import Fence, Fenced
 
 AHEAD = 256 << 10
 """Bytes of a watch that may wait for their reader before reading from the socket is paused."""
 AT_ONCE = 64 << 10
 """Bytes of a request that are sent before other tasks run."""
+_DISCARD = struct.pack("ii", 1, 0)
+"""SO_LINGER: what the system has not sent when the socket is closed is never sent."""
 
 
 class Closed(ConnectionResetError):
@@ -37,10 +43,12 @@ class HttpConnection(asyncio.BufferedProtocol):
     """A connection. `lost` is called once, when it has ended. Requests raise Closed, Garbled or ssl.SSLError."""
 
     __slots__ = (
+        "_fence",
         "_full",
         "_incomplete",
         "_loop",
         "_lost",
+        "_prompt",
         "_received",
         "_secured",
         "_send",
@@ -79,8 +87,10 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._tls_waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._stream: Stream | None = None
+        self._fence: Fence | None = None
         self._full = False
         self._incomplete = False
+        self._prompt = False
         self.buffer = buffers.received
 
     @property
@@ -120,12 +130,18 @@ class HttpConnection(asyncio.BufferedProtocol):
             raise _garbled(answers.problem)
         return answers.status
 
-    def ask(self, request: bytes, largest: int) -> "asyncio.Future[None]":
-        """Send a request of at most AT_ONCE bytes; done when `answers` has the complete response."""
+    def ask(self, request: bytes, largest: int, fence: Fence | None = None) -> "asyncio.Future[None]":
+        """Send a request of at most AT_ONCE bytes; done when `answers` has the complete response.
+
+        With a `fence` it fails with Fenced where that is shut when the bytes are given to the system, or shuts before
+        the response has come.
+        """
+        self._guard(fence)
         return self._expect(request, largest, None)
 
-    async def ask_in_parts(self, request: bytes, largest: int) -> None:
+    async def ask_in_parts(self, request: bytes, largest: int, fence: Fence | None = None) -> None:
         """The same for a request of any size: other tasks run while it is sent."""
+        self._guard(fence)
         self._incomplete = True
         answered = self._expect(request[:AT_ONCE], largest, None)
         for start in range(AT_ONCE, len(request), AT_ONCE):
@@ -157,8 +173,19 @@ class HttpConnection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.close()
 
+    def recall(self) -> None:
+        """The fence is shut: the request fails, and what the system has not sent of it is never sent."""
+        if self._transport is None or self.closed:
+            return
+        metrics.FENCED.inc()
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD)
+        self._fail(Fenced())
+
     def abort(self) -> None:
         """Close it at once. An orderly close would wait for a server that hangs."""
+        self._leave()
         self.closed = True
         if self._transport is not None:
             self._transport.abort()
@@ -234,9 +261,30 @@ class HttpConnection(asyncio.BufferedProtocol):
         self._send(request)
         return waiter
 
+    def _guard(self, fence: Fence | None) -> None:
+        """Have the next request pass the fence. Its bytes go to the system at once: uvloop would keep them for the end
+        of a turn of the loop, and nobody would ask the fence again.
+        """
+        if fence is None or self._transport is None:
+            return
+        if not self._prompt:
+            self._transport.set_write_buffer_limits(high=0)
+            self._prompt = True
+        self._fence = fence
+        fence.enter(self)
+
+    def _leave(self) -> None:
+        if self._fence is not None:
+            self._fence.leave(self)
+            self._fence = None
+
     def _write(self, data: bytes | memoryview) -> None:
-        if self._transport is not None and not self.closed:
-            self._transport.write(data)
+        if self._transport is None or self.closed:
+            return
+        if self._fence is not None and not self._fence.open:
+            self.recall()  # where it has shut just now it has done so already
+            return
+        self._transport.write(data)
 
     def _parse(self, data: memoryview) -> None:
         if self.closed:
@@ -261,6 +309,7 @@ class HttpConnection(asyncio.BufferedProtocol):
             self._fail(Closed())
 
     def _complete(self) -> None:
+        self._leave()
         self.uses += 1
         _resolve(self._waiter)
         _resolve(self._writable)

@@ -36,6 +36,11 @@ LARGEST_DISCOVERY = 8 << 20
 LARGEST_ANSWER = 512 << 20
 """Bytes of any other answer: lists that a person's command reads whole."""
 
+LARGEST_REMOTE_STATUS = 32 << 10
+"""Bytes of a member object's status that are kept and reported."""
+DEEPEST_REMOTE_STATUS = 50
+"""Levels of JSON of a member object's status: within the federated object it has a few more, and must be readable."""
+
 PAGE = 500
 """Objects asked for at once; fewer where their page is larger than the largest."""
 ORDINARY_PAGE = 2 << 20

@@ -46,6 +46,8 @@ class ConditionType(enum.StrEnum):
     """Ours, as kstatus understands it: only a change of the object can help. Present only while it is True."""
     DELETIONS_HELD = "DeletionsHeld"
     """Ours: copies are not removed until a person says so (core.deletions). Present only while it is True."""
+    HEALTHY = "Healthy"
+    """Ours: whether the copies are well by their own statuses. Present only where statuses are collected."""
 
 
 class ClusterConditionType(enum.StrEnum):
@@ -134,6 +136,17 @@ class Reason(enum.StrEnum):
     """Of Ready alone: there is nothing to do."""
     HELD = "HeldByRollout"
     """Ours, of Ready alone: a FederatedRollout has not released this generation to every selected cluster."""
+
+
+class HealthyReason(enum.StrEnum):
+    """Reason of a federated object's Healthy."""
+
+    HEALTHY = "ClustersHealthy"
+    UNHEALTHY = "ClustersUnhealthy"
+    """At least one copy is not well, or is not there."""
+    UNKNOWN = "ClustersUnknown"
+    """None is known not to be well, but not every status is known."""
+    NO_CLUSTER_SELECTED = "NoClusterSelected"
 
 
 class Phase(enum.Enum):

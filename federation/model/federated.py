@@ -14,11 +14,16 @@ from federation.model import bounds
 from federation.model.marks import NAMESPACE_TYPE
 from federation.model.policies import NOTHING_SAID, Policies
 from federation.model.resources import ObjectName, Resource
+from federation.model.statusrules import StatusCollection
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=bounds.LONGEST_NAME)]
 Namespace = Annotated[str, msgspec.Meta(max_length=bounds.LONGEST_NAME)]
 Opaque = Annotated[str, msgspec.Meta(max_length=bounds.LONGEST_ID)]
 Generation = Annotated[int, msgspec.Meta(ge=0, le=(1 << 63) - 1)]
+
+
+PUSH, PULL = "Push", "Pull"
+"""The values of a KubeFedCluster's spec.syncMode; where it has none it is Push."""
 
 
 class Metadata(msgspec.Struct, frozen=True, rename="camel", gc=False):
@@ -41,6 +46,12 @@ class Metadata(msgspec.Struct, frozen=True, rename="camel", gc=False):
         return ""
 
 
+class DatedMetadata(Metadata, frozen=True, rename="camel", gc=False):
+    """With the time of creation, of Namespaces of the hub and of KubeFedConfigs: for all objects it would be much."""
+
+    creation_timestamp: Opaque = ""
+
+
 class BrokenMetadata(Metadata, frozen=True, gc=False):
     """Of an object that does not fit: there, nameable and deletable, and otherwise unknown."""
 
@@ -55,7 +66,7 @@ class BrokenMetadata(Metadata, frozen=True, gc=False):
 class FederatedObject(msgspec.Struct, frozen=True, gc=False):
     """A Federated<Kind> as stored at the hub; `spec` and `status` are undecoded JSON (empty bytes when absent).
 
-    `status_hash` stands in the place of a status that is remembered elsewhere (controllers.world.without_status).
+    `status_hash` stands in the place of a status that is remembered elsewhere (controllers.tracks.without_status).
     """
 
     metadata: Metadata
@@ -107,6 +118,11 @@ class StoredObject(msgspec.Struct, frozen=True):
         return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
     @property
+    def pulls(self) -> bool:
+        """Whether spec.syncMode of a KubeFedCluster is Pull: its agent fetches, and nobody here has a way to it."""
+        return self.spec.get("syncMode") == PULL
+
+    @property
     def secret_name(self) -> str:
         """spec.secretRef.name of a KubeFedCluster; "" where there is none."""
         reference = self.spec.get("secretRef")
@@ -120,7 +136,8 @@ class FederatedType:
 
     `equivalent` are versions of the target that may stand for each other, best first (marks.EQUIVALENT_ANNOTATION).
     `namespace` is the only one that it is followed in, at the hub and in members (scope Namespaced); "" is everywhere.
-    `policies` are those that its FederatedTypeConfig sets.
+    `policies` are those that its FederatedTypeConfig sets. `collection` is how members' statuses are collected; None:
+    they are not.
     """
 
     name: str
@@ -131,6 +148,7 @@ class FederatedType:
     equivalent: tuple[str, ...] = ()
     namespace: str = ""
     policies: Policies = NOTHING_SAID
+    collection: StatusCollection | None = None
 
     @property
     def is_namespace(self) -> bool:

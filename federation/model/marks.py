@@ -65,7 +65,10 @@ UNDONE_ANNOTATION = "kubefed.io/rollout-undone"
 """Ours, on a FederatedRollout: the number of the revision that a person takes back."""
 
 IDENTITY_ANNOTATION = "kubefed.io/cluster-uid"
-"""Ours, on a KubeFedCluster: the UID of the member's kube-system namespace, recorded at join or at first acceptance."""
+"""Ours, on a KubeFedCluster: the member's identity, recorded at join or at first acceptance. That is the UID of its
+kube-system namespace, or OWN_NAMESPACE and the UID of the federation's own namespace there."""
+OWN_NAMESPACE = "namespace:"
+"""Begins the identity of a member whose account may read its own namespace alone, as with scope Namespaced."""
 
 UNANSWERED_ANNOTATION = "kubefed.io/cluster-uid-unheard"
 """Ours, on a KubeFedCluster: clusters that had not shown their identity when this one's was recorded without a join."""
@@ -76,6 +79,22 @@ CONTESTED_ANNOTATION = "kubefed.io/cluster-uid-contested"
 CORDON_ANNOTATION = "kubefed.io/cordon"
 """Ours, on a KubeFedCluster: nothing is created, changed or removed there, whatever its value but "false"; a value that
 is not "true" is the reason, which conditions and statuses show."""
+
+DRAIN_ANNOTATION = "kubefed.io/drain"
+"""Ours, on a KubeFedCluster: replicas that preferences have put there go elsewhere, whatever its value but "false"."""
+
+SHARD_LABEL = "kubefed.io/shard"
+"""Ours, on a KubeFedCluster: which shard serves it, by its number, or clusters that one shard serves together, by any
+other value (core.shards)."""
+
+SERVED_ANNOTATION = "kubefed.io/served-by-shard"
+"""Ours, on a KubeFedCluster: the shard that serves it, and how many there are, as `1/3`. Only with several shards."""
+
+SHARDS_ANNOTATION = "kubefed.io/shards"
+"""Ours, on the Leases of shards: how many there are (core.shards.Numbers). Only with several shards."""
+
+SCHEDULER_MANAGER = "kubefed-scheduler"
+"""The field manager of what preferences decide: placement and replicas of a federated object, and nothing else."""
 
 CLAIM_PREFIX = "kubefed.io/claimed-by-"
 """Ours, on a member's object: annotations by which hubs that come second notify the one that has it (core.claims)."""

@@ -14,7 +14,9 @@ class Cluster:
     `ready` False means its API cannot be asked now, None that it has not been probed yet: in both cases nothing may be
     concluded about what it has.
     `is_host` marks the hub itself joined as its own member. `cordon`: nothing is to be written there, and why ("" where
-    no reason was given); None where it is not cordoned.
+    no reason was given); None where it is not cordoned. `shard` is the other shard that serves it; None: this one does.
+    `pulls`: an agent there fetches what it should hold (spec.syncMode Pull), so that what is asked and written is at
+    the hub: `ready` says whether that can be. `silent` is since when nobody has heard its agent; "" while it is heard.
     """
 
     name: str
@@ -23,6 +25,9 @@ class Cluster:
     message: str = ""
     is_host: bool = False
     cordon: str | None = None
+    shard: int | None = None
+    pulls: bool = False
+    silent: str = ""
 
 
 class Missing(enum.Enum):
@@ -70,7 +75,46 @@ class Observed(msgspec.Struct, frozen=True, gc=False):
     it, or gives it one: it is 0 where the first apply found everything as it should be."""
 
 
+class Said(enum.Enum):
+    """What an agent has said of the manifest that its work has now."""
+
+    NOTHING = "nothing"
+    APPLIED = "applied"
+    FAILED = "failed"
+
+
+class ObservedWork(Observed, frozen=True, gc=False):
+    """What a cluster in pull mode has, as far as its ManifestWork at the hub shows it: uid and version are the work's.
+
+    `digest` is of what the work asks for (core.works), and `intact` says that nobody has changed that since. `orphans`:
+    the copy stays when the work is deleted. `fetched`: the agent has seen it, and keeps it until the copy is gone.
+    """
+
+    digest: str = ""
+    intact: bool = True
+    orphans: bool = False
+    fetched: bool = False
+    said: Said = Said.NOTHING
+    message: str = ""
+
+
 Observation = Observed | Missing
+
+
+class Collected(msgspec.Struct, frozen=True, gc=False):
+    """What the status of a member's object says, for types with status collection.
+
+    `version` is the object's resourceVersion. `raw` is the status as it is reported, None where there is none, or where
+    it is not wanted; `left_out` is why one that is wanted is not kept. `unhealthy` is why the object is not well.
+    """
+
+    version: int = 0
+    desired: int = 0
+    ready: int = 0
+    updated: int = 0
+    unhealthy: str = ""
+    raw: msgspec.Raw | None = None
+    left_out: str = ""
 
 
 class Applied(msgspec.Struct, frozen=True, gc=False):
@@ -88,6 +132,11 @@ class Applied(msgspec.Struct, frozen=True, gc=False):
     def known(self) -> bool:
         """Whether anything is known to have been applied; of MAY_HAVE_COPY nothing is."""
         return self.digest != UNKNOWN_DIGEST
+
+    @property
+    def until(self) -> int:
+        """The latest time that Observed.applied_at may have been."""
+        return self.applied_at
 
     def shown_by(self, observed: Observed) -> bool:
         """Whether the object is as this apply left it: of the fields that we own, and when that last changed.
@@ -107,6 +156,11 @@ class Recorded(Applied, frozen=True, gc=False):
     spread: int = 0
     timed: bool = True
 
+    @property
+    def until(self) -> int:
+        """The latest of the times that it stands for."""
+        return self.applied_at + self.spread
+
     def shown_by(self, observed: Observed) -> bool:
         """Whether the object may be as this apply left it."""
         if self.owned_digest != observed.owned_digest:
@@ -116,6 +170,9 @@ class Recorded(Applied, frozen=True, gc=False):
 
 UNKNOWN_DIGEST = "?"
 """In place of a digest, which it never equals, after an apply without an answer: it is to be applied anew."""
+
+BY_WORK = "work"
+"""In place of the digest of the fields that we own: the copy is its agent's, and its work at the hub shows it."""
 
 MAY_HAVE_COPY = Applied(UNKNOWN_DIGEST, UNKNOWN_DIGEST)
 """A create may have been sent and may have come to pass. Until the cluster has shown that nothing is there, it counts

@@ -1,4 +1,8 @@
-"""The answer of planning: for every cluster one action. Data only; `controllers.push` carries them out."""
+"""The answer of planning: for every cluster one action. Data only.
+
+A Command is what a cluster's lane carries out (controllers.carriers); the other actions say why there is nothing to do.
+Whoever waits for a command, paces it or reports it asks for its Aim, and not how it is carried out.
+"""
 
 import enum
 from collections.abc import Mapping
@@ -10,6 +14,7 @@ import msgspec
 from federation.model.conditions import DeletionsHeldReason, PropagationStatus, Reason
 from federation.model.federated import Metadata
 from federation.model.policies import Pointer, Takeover
+from federation.model.status import ClusterStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,64 @@ class Recreation:
     basis: Basis = field(default=Basis(), compare=False)
 
 
+class Aim(enum.Enum):
+    """What a command is for."""
+
+    CREATE = "create"
+    UPDATE = "update"
+    COMPARE = "compare"
+    """To find out how a copy differs; nothing is written."""
+    CLAIM = "claim"
+    """To tell another hub, which has the object and keeps it."""
+    REMOVE = "remove"
+    """To delete a copy, or to let go of it."""
+
+
+PLACES = (Aim.CREATE, Aim.UPDATE)
+"""By these a cluster gets what it should hold."""
+
+
+def managed_by(owner: str) -> str:
+    """The message for the second hub's user; `owner` is the first one's field manager."""
+    return f"another hub manages it ({owner})"
+
+
+class Command:
+    """What a cluster's lane carries out.
+
+    `uid` is that of the object that it is about; "" where there is none, or it is not known whether there is one.
+    """
+
+    __slots__ = ()
+    uid: str
+
+    @property
+    def aim(self) -> Aim:
+        """What it is for."""
+        raise NotImplementedError
+
+    @property
+    def identity(self) -> str:
+        """What makes two commands the same one, tried again."""
+        return self.uid
+
+    @property
+    def standing(self) -> str:
+        """What its cluster's line says whatever comes of it; "" where that depends on the answer."""
+        return ""
+
+    @property
+    def leaves_traces(self) -> bool:
+        """Whether something of ours may be there afterwards that was not before, even if no answer shows it."""
+        return False
+
+    def repeats(self, applied: str) -> bool:
+        """Whether it only puts back what was written before; `applied` is the digest of what was applied last."""
+        return False
+
+
 @dataclass(frozen=True, slots=True)
-class Apply:
+class Apply(Command):
     """Server-side apply this manifest, whose apiVersion is `api_version`.
 
     `digest` identifies the desired manifest (status fingerprints carry it). `uid` is sent so that an object that was
@@ -83,9 +144,30 @@ class Apply:
     ignored: tuple[Pointer, ...] = ()
     generation: int = 0
 
+    @property
+    def aim(self) -> Aim:
+        """Without a uid nothing is there, as far as is known."""
+        return Aim.UPDATE if self.uid else Aim.CREATE
+
+    @property
+    def identity(self) -> str:
+        """What the user allows later, to recreate it or to take it over, is worth another try."""
+        leave = self.recreation
+        allowed = "" if leave is None else f" {leave.never or 'or anew'}"
+        return f"{self.digest}{allowed} {self.takeover}" if self.create_only else f"{self.digest}{allowed}"
+
+    @property
+    def leaves_traces(self) -> bool:
+        """What is restored is there already, or not created again."""
+        return not self.uid and not self.restores
+
+    def repeats(self, applied: str) -> bool:
+        """Somebody had changed what it puts back."""
+        return applied == self.digest
+
 
 @dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(Command):
     """Find out at which fields a copy differs from this manifest, and who set them; write nothing (drift: Report).
 
     `owned_digest` is that of the fields that we own in what is there.
@@ -98,6 +180,51 @@ class Compare:
     api_version: str
     yields: frozenset[tuple[str, str]] = frozenset()
     generation: int = 0
+
+    @property
+    def aim(self) -> Aim:
+        """It only looks."""
+        return Aim.COMPARE
+
+    @property
+    def identity(self) -> str:
+        """What we own there belongs to it: somebody may have changed it once more."""
+        return f"compare {self.digest} {self.owned_digest}"
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver(Command):
+    """Write this ManifestWork to the hub, in the cluster's namespace, for the agent there (core.works).
+
+    `body` is the whole work, `digest` identifies the manifest in it (as in Apply), `work_digest` all that the work asks
+    for. `uid` is that of the work that is there. `generation` as in Apply.
+    """
+
+    work: str
+    body: bytes
+    digest: str
+    work_digest: str
+    uid: str = ""
+    generation: int = 0
+
+    @property
+    def aim(self) -> Aim:
+        """Without a uid the agent has not been asked for it, as far as is known."""
+        return Aim.UPDATE if self.uid else Aim.CREATE
+
+    @property
+    def identity(self) -> str:
+        """What the work asks for."""
+        return self.work_digest
+
+    @property
+    def leaves_traces(self) -> bool:
+        """A work, and what its agent makes of it."""
+        return not self.uid
+
+    def repeats(self, applied: str) -> bool:
+        """Somebody had changed the work that it puts back."""
+        return applied == self.digest
 
 
 class RemovalCause(enum.StrEnum):
@@ -129,7 +256,7 @@ class RemovalReason:
 
 
 @dataclass(frozen=True, slots=True)
-class Delete:
+class Delete(Command):
     """Delete the member's object, if it still has this uid; `options` are DeleteOptions from the user.
 
     Without a uid it is not known whether there is one: read it first, and delete what is ours; with `only_created` what
@@ -141,9 +268,14 @@ class Delete:
     only_created: bool = False
     reason: RemovalReason | None = field(default=None, compare=False)
 
+    @property
+    def aim(self) -> Aim:
+        """Ours goes, and the object with it."""
+        return Aim.REMOVE
+
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class Release(Command):
     """Leave the object in the member and take our mark off it (orphaning, the host's own Namespace).
 
     `keep_label` gives up our fields and our claim only: another hub manages the object by the same label. Without a
@@ -154,9 +286,14 @@ class Release:
     keep_label: bool = False
     reason: RemovalReason | None = field(default=None, compare=False)
 
+    @property
+    def aim(self) -> Aim:
+        """Ours goes, and the object stays."""
+        return Aim.REMOVE
+
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Command):
     """Another hub has the object: notify it, once, by an annotation of our own, and write nothing else.
 
     `owner` is its field manager. `shared`: we own fields beside it, which are given up first.
@@ -165,6 +302,30 @@ class Claim:
     uid: str
     owner: str
     shared: bool = False
+
+    @property
+    def aim(self) -> Aim:
+        """The other hub keeps it."""
+        return Aim.CLAIM
+
+    @property
+    def identity(self) -> str:
+        """No other command for this object."""
+        return f"claim {self.uid}"
+
+    @property
+    def standing(self) -> str:
+        """The object is the other hub's."""
+        return managed_by(self.owner)
+
+    @property
+    def leaves_traces(self) -> bool:
+        """Our annotation."""
+        return True
+
+    def repeats(self, applied: str) -> bool:
+        """An annotation that was taken off."""
+        return True
 
 
 class Keep(msgspec.Struct, frozen=True, gc=False):
@@ -202,6 +363,10 @@ class Wait:
     hold: DeletionsHeldReason | None = field(default=None, compare=False)
 
 
+HANDED_OVER = Wait(PropagationStatus.PENDING, "handed over, and not reported as applied yet", known=True)
+"""A command was handed over to whoever acts in the cluster, and the cluster has not shown what came of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refuse:
     """This cluster cannot get the object until its user changes something."""
@@ -210,10 +375,21 @@ class Refuse:
     message: str
 
 
-Push = Apply | Claim | Compare | Delete | Release
-"""What a lane carries out. All of them write, but Compare."""
+class Elsewhere(msgspec.Struct, frozen=True, gc=False):
+    """Another shard does there what is to be done; `line` is what it has said of it (core.elsewhere).
 
-Action = Push | Keep | Wait | Refuse
+    `answered`: that is about this generation and this placement. `stalled`: only a change of the object helps.
+    """
+
+    line: ClusterStatus
+    answered: bool = False
+    stalled: bool = False
+
+
+Push = Apply | Claim | Compare | Delete | Release
+"""The commands of push, which writes to members (controllers.push). All of them write, but Compare."""
+
+Action = Command | Keep | Wait | Refuse | Elsewhere
 
 
 class Plan(msgspec.Struct, frozen=True, gc=False):
@@ -223,7 +399,8 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     `selected` are the clusters that should have the object; the other actions remove copies.
     `undecided`: facts that a decision needs have not been observed yet; nothing is done or reported until they are.
     `selector` is the clusterSelector as JSON, "" where names decide.
-    `unjoined` are names that the placement lists and no cluster has joined under. `nowhere` is why no cluster is
+    `unjoined` are names that the placement lists and no cluster has joined under, `excluded` those of joined clusters
+    that it lists and the namespace's placement leaves out. `nowhere` is why no cluster is
     selected, where that is not the object's fault; `ready_reason` is its reason in the Ready condition.
     `finalizer`: True add it before any push, False release it (nothing managed is left), None leave as is.
     `held` is why a rollout holds clusters back, `staged` the serial of its record (core.staging).
@@ -240,6 +417,7 @@ class Plan(msgspec.Struct, frozen=True, gc=False):
     warnings: tuple[str, ...] = ()
     selector: str = ""
     unjoined: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
     nowhere: str = ""
     ready_reason: Reason = Reason.OK
     held: str = ""

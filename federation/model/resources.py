@@ -94,12 +94,17 @@ def segment(text: str) -> str:
 
 NAMESPACES = Resource("", "v1", "Namespace", "namespaces", namespaced=False)
 SECRETS = Resource("", "v1", "Secret", "secrets", namespaced=True)
+CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
 SERVICE_ACCOUNTS = Resource("", "v1", "ServiceAccount", "serviceaccounts", namespaced=True)
 NODES = Resource("", "v1", "Node", "nodes", namespaced=False)
 PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
 PERSISTENT_VOLUME_CLAIMS = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", namespaced=True)
 EVENTS = Resource("", "v1", "Event", "events", namespaced=True)
 LEASES = Resource("coordination.k8s.io", "v1", "Lease", "leases", namespaced=True)
+CERTIFICATE_REQUESTS = Resource(
+    "certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests", namespaced=False
+)
+ACCESS_REVIEWS = Resource("authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False)
 CLUSTER_ROLES = Resource("rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", namespaced=False)
 CLUSTER_ROLE_BINDINGS = Resource(
     "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False
@@ -110,5 +115,13 @@ CRDS = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "custo
 KUBEFED_CLUSTERS = Resource("core.kubefed.io", "v1beta1", "KubeFedCluster", "kubefedclusters", namespaced=True)
 KUBEFED_CONFIGS = Resource("core.kubefed.io", "v1beta1", "KubeFedConfig", "kubefedconfigs", namespaced=True)
 TYPE_CONFIGS = Resource("core.kubefed.io", "v1beta1", "FederatedTypeConfig", "federatedtypeconfigs", namespaced=True)
+PREFERENCES = Resource(
+    "scheduling.kubefed.io", "v1alpha1", "ReplicaSchedulingPreference", "replicaschedulingpreferences", namespaced=True
+)
 ROLLOUTS = Resource("core.kubefed.io", "v1alpha1", "FederatedRollout", "federatedrollouts", namespaced=True)
 REVISIONS = Resource("core.kubefed.io", "v1alpha1", "FederatedRevision", "federatedrevisions", namespaced=True)
+
+
+def collection_in(cluster: str, identity: str, path: str) -> str:
+    """The name of a member's collection among those that are kept of several clusters; the hub's are their paths."""
+    return f"{cluster} {identity} {path}"

@@ -66,7 +66,8 @@ class Record(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
 
     `target` is the revision under way, 0 where none is. `stage` is the name of the stage that it is in, `begun` when
     that stage was released, `healthy_since` since when all that is released is healthy, `approved` whether a person has
-    let the run go on from this stage. Times are RFC 3339, "" where it has not come to that.
+    let the run go on from this stage. `lost` is when the record before was found to be lost, until the run has ended
+    (core.lostrecords). Times are RFC 3339, "" where it has not come to that.
     """
 
     revisions: tuple[Revision, ...] = ()
@@ -77,6 +78,7 @@ class Record(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     begun: str = ""
     healthy_since: str = ""
     approved: bool = False
+    lost: str = ""
 
     @property
     def newest(self) -> int:
@@ -152,8 +154,10 @@ class Wish:
 class Place:
     """A joined cluster where an object of the set is placed.
 
-    `ready`: it answers. `unhealthy` is why what it has of its revision is not well, "" where it is. `older`: it has, or
-    may have, a copy of an object that is not known to be the object's present content.
+    `ready`: it answers. `cordoned`: nothing is written there. `unhealthy` is why what it has of its revision is not
+    well, "" where it is. `older`: it has, or may have, a copy of an object that is not known to be the object's present
+    content. `copies`: it has a copy of every object of the set that is placed there. `has` are the contents of these,
+    as far as they are known: of interest only while there is no record.
     """
 
     name: str
@@ -162,3 +166,5 @@ class Place:
     unhealthy: str = ""
     older: bool = False
     copies: bool = False
+    has: tuple[Entry, ...] = ()
+    cordoned: bool = False

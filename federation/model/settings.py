@@ -7,8 +7,18 @@ from federation.model.policies import NOTHING_SAID, Policies
 MOST_RECONCILES = 16
 """Objects that are in work at once, and writes in flight to one member, whatever is asked for: one event loop gains
 nothing from more, and a member's API server is not ours to fill."""
+SHORTEST_LEASE, LONGEST_LEASE = 2.0, 86_400.0
+"""Seconds of a Lease, whatever is asked for: shorter ones end while an API server is only slow."""
 SHORTEST_PERIOD = 1.0
 """Seconds between two probes of a cluster, whatever is asked for."""
+
+
+PUSHER = "PushReconciler"
+"""The feature gate of all propagation."""
+SCHEDULER = "SchedulerPreferences"
+"""The feature gate of ReplicaSchedulingPreferences."""
+RAW_STATUS = "RawResourceStatusCollection"
+"""The feature gate of remoteStatus."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +70,15 @@ class Settings:
     unavailable_delay: float = 60.0
     cache_sync_timeout: float = 300.0
     leader_election: LeaderElection = field(default_factory=LeaderElection)
+    warm_standby: bool = False
+    """Whether a controller that stands by watches the members, too."""
     health: HealthCheck = field(default_factory=HealthCheck)
     sync_concurrency: int = MOST_RECONCILES
-    """Objects that are in work at once, and writes in flight to one member."""
+    """For each type that is followed, as KubeFed had workers for each: objects that are in work at once, and writes in
+    flight to one member. MOST_RECONCILES are the most for all types together (World.concurrency)."""
     adopt_resources: bool = True
     status_concurrency: int = 16
-    features: frozenset[str] = frozenset({"PushReconciler"})
+    features: frozenset[str] = frozenset({PUSHER, SCHEDULER})
     policies: Policies = NOTHING_SAID
     deletion_budget: DeletionBudget = DeletionBudget()
     cautious: bool = False

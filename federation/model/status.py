@@ -23,6 +23,9 @@ class ClusterStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     `generation` is the generation last applied there, written only when it is not the object's observedGeneration.
     `fingerprint` is `<manifest digest>.<owned digest>` of the last successful apply (observations.Applied). In a stored
     status one that many have is written once (core.sharing).
+
+    Of a type with status collection: `remote_status` is the member object's status, `ready` how much of it is ready
+    (`2/3`), `unhealthy` why it is not well.
     """
 
     name: str
@@ -32,6 +35,22 @@ class ClusterStatus(msgspec.Struct, frozen=True, rename="camel", omit_defaults=T
     fingerprint: str = ""
     since: str = ""
     remote_status: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    ready: str = ""
+    unhealthy: str = ""
+
+
+class Summary(msgspec.Struct, frozen=True, rename="camel", gc=False):
+    """status.summary: the members' statuses together. All fields are always written: a merge patch keeps others.
+
+    `desired`, `ready` and `updated` count replicas, or objects where a type has none, of the clusters whose status is
+    known.
+    """
+
+    desired: int = 0
+    ready: int = 0
+    updated: int = 0
+    unhealthy_clusters: int = 0
+    unknown_clusters: int = 0
 
 
 class Status(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc=False):
@@ -40,3 +59,4 @@ class Status(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True, gc
     observed_generation: int = 0
     conditions: tuple[Condition, ...] = ()
     clusters: tuple[ClusterStatus, ...] = ()
+    summary: Summary | None = None

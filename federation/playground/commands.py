@@ -10,7 +10,7 @@ from pathlib import Path
 from federation.playground.layout import ClusterFiles, EtcdFiles, Layout
 
 # What federation needs of a kube-controller-manager: the deletion of namespaces and of dependents, service accounts,
-# quota, aggregated roles, and Deployments with a status. There are no nodes, so no Pod ever runs.
+# quota, aggregated roles, certificates of agents, and Deployments with a status. There are no nodes, so no Pod runs.
 CONTROLLERS = (
     "namespace-controller",
     "garbage-collector-controller",
@@ -24,6 +24,8 @@ CONTROLLERS = (
     "job-controller",
     "cronjob-controller",
     "ttl-after-finished-controller",
+    "certificatesigningrequest-signing-controller",
+    "certificatesigningrequest-cleaner-controller",
 )
 
 
@@ -125,6 +127,8 @@ def controller_manager(
         f"--controllers={','.join(controllers)}",
         f"--service-account-private-key-file={files.token_key}",
         f"--root-ca-file={layout.ca_certificate}",
+        f"--cluster-signing-cert-file={layout.ca_certificate}",
+        f"--cluster-signing-key-file={layout.ca_key}",
         "--leader-elect=false",
         "--secure-port=0",
         "--profiling=false",

@@ -18,7 +18,7 @@ from aiohttp import web
 from federation.playground import access, faults, pki, processes, requestinfo, wire
 from federation.playground.access import LocalCluster
 from federation.playground.faults import Fault, Faults, Injected, Logged, RequestLog
-from federation.playground.requestinfo import RequestInfo
+from federation.playground.requestinfo import READS, RequestInfo
 from federation.playground.watchstream import CUT_NOW, OpenWatch
 
 
@@ -37,6 +37,7 @@ class FaultProxy:
         self._session: aiohttp.ClientSession | None = None
         self._changed = asyncio.Event()
         self._pending = 0
+        self._writes: set[asyncio.Future[None]] = set()
         self.requests = RequestLog()
 
     # -- life --------------------------------------------------------------------------------------------------------
@@ -125,6 +126,14 @@ class FaultProxy:
     def _streaming(self, resource: str | None) -> list[OpenWatch]:
         return [watch for watch in self._watches if watch.streaming and resource in (None, watch.info.resource)]
 
+    async def answered(self, *, timeout: float = 2.0) -> None:
+        """Wait until the writes that the API server has now are answered and in `requests`, at most `timeout` seconds.
+
+        Who reads at the API server itself sees a write before the proxy has heard of its answer.
+        """
+        if self._writes:
+            await asyncio.wait(set(self._writes), timeout=timeout)
+
     async def until(self, reached: Callable[[RequestLog], bool], *, timeout: float = 30.0) -> None:
         """Wait until `reached`, called after every request and watch, is true. TimeoutError after `timeout` seconds."""
         async with asyncio.timeout(timeout):
@@ -177,6 +186,9 @@ class FaultProxy:
         body = await request.content.read()
         logged = False
         self._pending += 1
+        answered = asyncio.get_running_loop().create_future()
+        if info.verb not in READS:
+            self._writes.add(answered)
         self._changed.set()
         try:
             async with self._session.request(
@@ -190,6 +202,7 @@ class FaultProxy:
                 logged = True
                 lost = self._faults.drops_answer(info)
                 self._log(request, info, answer.status, fault, passed=True)
+                self._answered(answered)
                 if watch is not None and answer.status == 200:
                     return await watch.run(request, answer)
                 content = await answer.read()
@@ -200,6 +213,7 @@ class FaultProxy:
             wire.abort(request)
             return web.Response(status=502)
         finally:
+            self._answered(answered)
             if not logged:
                 self._pending -= 1
         if (fault is not None and fault.kind == "mute") or lost:
@@ -208,6 +222,11 @@ class FaultProxy:
         if fault is not None and fault.kind == "cut":
             return await wire.half(request, response, content)
         return response
+
+    def _answered(self, write: asyncio.Future[None]) -> None:
+        self._writes.discard(write)
+        if not write.done():
+            write.set_result(None)
 
     async def _answer(self, request: web.BaseRequest, info: RequestInfo, fault: Fault) -> web.StreamResponse:
         """Answer instead of the API server, or never."""

@@ -56,8 +56,8 @@ class Change:
     """What becomes of one object in one cluster.
 
     `because` is what it follows from, where that is not the object's own content. `expected`: of an unknown one, what
-    it would be by what the hub has on record. `pending`: it is under way already, without the change that is planned.
-    `held`: why the controller lets it go only when a person says so.
+    it would be by what the hub has on record; of one that waits for a rollout, what it will be. `pending`: it is under
+    way already, without the change that is planned. `held`: why the controller lets it go only when a person says so.
     """
 
     kind: Kind

@@ -15,6 +15,7 @@ from federation.controllers.world import World
 from federation.core.deletiongroups import Change, Kind, Place, State, Wish
 from federation.core.deletions import LONGEST, Ledger
 from federation.model import marks
+from federation.model.federated import Metadata
 from federation.model.plan import Action, Delete, Plan
 from federation.model.resources import Key, ObjectName
 
@@ -57,14 +58,27 @@ class Counts:
         return sum(objects if by_name else placements for objects, placements in found)
 
 
-def reasons(world: World, wanted: Wanted, counts: Counts) -> dict[Key, dict[str, str]]:
-    """Why they would be held, by object and cluster; what would go is left out. The world is that after the change."""
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the counting knows of the KubeFedConfig; nobody is told anything."""
+
+    config: Metadata | None
+
+    async def turn(self) -> float:
+        """Nothing is due."""
+        return float("inf")
+
+
+def reasons(world: World, wanted: Wanted, counts: Counts, config: Metadata | None = None) -> dict[Key, dict[str, str]]:
+    """Why they would be held, by object and cluster; what would go is left out. The world is that after the change,
+    with the hub's Namespaces of what is deleted by name; `config` is the KubeFedConfig's."""
     deletions = Deletions(world, lambda *_, **__: None)
+    deletions.records = _Known(config)
     names = itertools.count()
     began = time.monotonic()  # of one that has just begun nothing is decided before all is known
     ledger = deletions.ledger = Ledger(counts, lambda: f"plan-{next(names)}", began)
     for kind in _BURSTS:  # as if another had just gone: what comes alone goes at once, and here nothing comes first
-        ledger.wish(Key("", "", kind), {"": Wish(Change(kind))}, began)
+        ledger.wish(Key("another", "", kind), {"": Wish(Change(kind))}, began)
     for key in sorted(wanted.actions, key=lambda key: (key.type != marks.NAMESPACE_TYPE, key)):
         _wish(world, deletions, key, wanted.actions[key])
     now = time.monotonic() + world.settings.deletion_budget.window + LONGEST

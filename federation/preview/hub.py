@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 import orjson
 
-from federation.controllers import types
-from federation.controllers.world import Member, Track, TypeState, World
+from federation.controllers import typeconfigs
+from federation.controllers.revisions import Stored
+from federation.controllers.tracks import Track
+from federation.controllers.world import Member, TypeState, World
 from federation.core import configuration, cordons
 from federation.core.restoration import Hold
 from federation.kube import decoding
@@ -27,7 +29,8 @@ Objects = Mapping[str, Mapping[ObjectName, FederatedObject]]
 class Hub:
     """One state of the hub. `clusters`, `configs` and `config` are the KubeFedClusters, FederatedTypeConfigs and the
     KubeFedConfig; `namespaces` are those of the hub itself that were read, `objects` the federated objects by type.
-    `unfederated` are namespaces that have no FederatedNamespace, as far as they were asked for."""
+    `unfederated` are namespaces that have no FederatedNamespace, as far as they were asked for. `rollouts` are the
+    FederatedRollouts that objects name; `unread` says of those that could not be read why."""
 
     uid: str
     namespace: str = marks.SYSTEM_NAMESPACE
@@ -37,6 +40,9 @@ class Hub:
     namespaces: Mapping[str, Metadata] = field(default_factory=dict)
     objects: Objects = field(default_factory=dict)
     unfederated: frozenset[str] = frozenset()
+    rollouts: Mapping[ObjectName, StoredObject] = field(default_factory=dict)
+    unread: Mapping[ObjectName, str] = field(default_factory=dict)
+    contents: Mapping[ObjectName, Stored] = field(default_factory=dict)
 
     @property
     def manager(self) -> str:
@@ -57,15 +63,26 @@ class Hub:
 
     def types(self, settings: Settings) -> dict[str, FederatedType]:
         """The types whose objects are pushed."""
+        known = self.known_types(settings)
+        return {
+            name: enabled
+            for name, enabled in known.items()
+            if typeconfigs.is_followed(self.configs[name], enabled, settings)
+        }
+
+    def known_types(self, settings: Settings) -> dict[str, FederatedType]:
+        """Every type that has a FederatedTypeConfig, whether its objects are pushed or not."""
         found = {}
         for name, stored in self.configs.items():
             try:
-                enabled = types.read(stored, settings, self.namespace)
+                found[name] = typeconfigs.read(stored, settings, self.namespace)
             except Invalid:
                 continue  # the controller pushes nothing of it, and reports that
-            if types.is_followed(stored, enabled, settings):
-                found[name] = enabled
         return found
+
+    def unfollowed(self, name: str, settings: Settings) -> str:
+        """Why nothing of a type is pushed; "" where its objects are."""
+        return typeconfigs.unfollowed(self.configs.get(name), settings, self.namespace)
 
 
 def stored(document: Document) -> StoredObject:

@@ -5,24 +5,28 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from federation.controllers.revisions import Stored
+from federation.controllers.revisions import contents as revisions_of
 from federation.core import summary
 from federation.joining import applying, fleet
 from federation.kube.connection import Connection
 from federation.model import marks
 from federation.model.errors import ApiFailure
 from federation.model.failures import FailureKind
-from federation.model.federated import FederatedObject, FederatedType, Metadata
+from federation.model.federated import FederatedObject, FederatedType, Metadata, StoredObject
 from federation.model.resources import (
     KUBEFED_CLUSTERS,
     KUBEFED_CONFIGS,
     NAMESPACES,
+    REVISIONS,
+    ROLLOUTS,
     TYPE_CONFIGS,
     Key,
     ObjectName,
     Resource,
 )
 from federation.preview import hub as hubs
-from federation.preview import wishes
+from federation.preview import staged, wishes
 from federation.preview.held import Counts, Wanted
 from federation.preview.hub import Hub
 from federation.preview.scope import Scope
@@ -52,10 +56,55 @@ async def objects(host: Connection, hub: Hub, scope: Scope, types: Iterable[Fede
     for each in types:
         await reader.of_type(each, scope)
     await reader.spaces({each.name: each for each in types}.get(marks.NAMESPACE_TYPE), scope)
-    return (
-        replace(hub, objects=reader.objects, namespaces=reader.namespaces, unfederated=frozenset(reader.unfederated)),
-        reader.problems,
-    )
+    return reader.hub(), reader.problems
+
+
+async def rollouts(
+    host: Connection, hub: Hub, names: Iterable[ObjectName], types: Iterable[FederatedType]
+) -> tuple[Hub, list[str]]:
+    """The hub with these FederatedRollouts and all objects that name one of them, and of those without a record what is
+    stored for them; and what could not be read."""
+    reader = _Reader(host, hub)
+    reader.objects = {name: dict(found) for name, found in hub.objects.items()}
+    reader.namespaces, reader.unfederated = dict(hub.namespaces), set(hub.unfederated)
+    found: dict[ObjectName, StoredObject] = {}
+    unread: dict[ObjectName, str] = {}
+    contents: dict[ObjectName, Stored] = {}
+    followed = list(types)
+    for where in sorted(names):
+        try:
+            stored = await wishes.find(host, ROLLOUTS, where)
+        except ApiFailure as error:
+            unread[where] = error.failure.message
+            reader.problems.append(f"{error}: which clusters it releases is not known")
+            continue
+        if stored is not None:
+            found[where] = hubs.stored(stored)
+            if not staged.recorded(found[where]):
+                contents[where] = await reader.contents(where)
+        for each in followed:
+            if each.federated.namespaced or where.namespace == hub.namespace:
+                reader.objects.setdefault(each.name, {})
+                await reader.read_list(
+                    each, where.namespace if each.federated.namespaced else "", f"{marks.ROLLOUT_LABEL}={where.name}"
+                )
+    await reader.spaces({each.name: each for each in followed}.get(marks.NAMESPACE_TYPE), Scope())
+    return replace(reader.hub(), rollouts=found, unread=unread, contents=contents), reader.problems
+
+
+async def revisions(host: Connection, names: Iterable[ObjectName]) -> tuple[dict[ObjectName, StoredObject], list[str]]:
+    """FederatedRevisions, as far as there are any; and what could not be read."""
+    found: dict[ObjectName, StoredObject] = {}
+    problems: list[str] = []
+    for where in sorted(names):
+        try:
+            stored = await wishes.find(host, REVISIONS, where)
+        except ApiFailure as error:
+            problems.append(f"{error}: what clusters are held to is not known")
+            continue
+        if stored is not None:
+            found[where] = hubs.stored(stored)
+    return found, problems
 
 
 async def counts(host: Connection, hub: Hub, wanted: Wanted, types: Iterable[FederatedType]) -> Counts:
@@ -75,6 +124,23 @@ async def counts(host: Connection, hub: Hub, wanted: Wanted, types: Iterable[Fed
     return Counts(found)
 
 
+async def namespaces(host: Connection, hub: Hub, wanted: Wanted) -> list[Metadata]:
+    """The hub's Namespaces of what would go, but for those that are known: what is deleted in a young one is counted
+    apart. One that may not be read counts as an old one."""
+    names = {key.namespace for key in wanted.actions if key.namespace} - hub.namespaces.keys()
+    slots = asyncio.Semaphore(AT_ONCE)
+
+    async def one(name: str) -> Metadata | None:
+        async with slots:
+            try:
+                found = await wishes.find(host, NAMESPACES, ObjectName("", name))
+            except ApiFailure:
+                return None
+            return hubs.stored(found).metadata if found is not None else None
+
+    return [each for each in await asyncio.gather(*map(one, sorted(names))) if each is not None]
+
+
 class _Reader:
     def __init__(self, host: Connection, hub: Hub) -> None:
         self._host = host
@@ -83,6 +149,12 @@ class _Reader:
         self.namespaces: dict[str, Metadata] = {}
         self.unfederated: set[str] = set()
         self.problems: list[str] = []
+
+    def hub(self) -> Hub:
+        """The hub with what was read."""
+        return replace(
+            self._hub, objects=self.objects, namespaces=self.namespaces, unfederated=frozenset(self.unfederated)
+        )
 
     async def of_type(self, enabled: FederatedType, scope: Scope) -> None:
         """What the scope has of one type: listed where it is much, else asked for by name."""
@@ -122,12 +194,22 @@ class _Reader:
             if item is not None:
                 self.namespaces[where.name] = hubs.stored(item).metadata
 
-    async def read_list(self, enabled: FederatedType, namespace: str) -> None:
-        """All of a type, or what a namespace has of it."""
+    async def contents(self, rollout: ObjectName) -> Stored:
+        """What FederatedRevisions store for a rollout."""
+        try:
+            listed = await applying.listing(self._host, REVISIONS, rollout.namespace)
+        except ApiFailure as error:
+            self.problems.append(f"{error}: what clusters have of FederatedRollout {rollout} is not known")
+            return {}
+        return revisions_of(rollout, map(hubs.stored, listed))
+
+    async def read_list(self, enabled: FederatedType, namespace: str, selector: str = "") -> None:
+        """All of a type, or what a namespace has of it; of what a selector of labels matches."""
         if namespace and not enabled.federated.namespaced:
             return
         try:
-            listed = await applying.listing(self._host, enabled.federated, namespace or enabled.namespace)
+            within = namespace or enabled.namespace
+            listed = await applying.listing(self._host, enabled.federated, within, selector=selector)
         except ApiFailure as error:
             if error.failure.kind in {FailureKind.NAMESPACE_MISSING, FailureKind.TYPE_MISSING}:
                 return

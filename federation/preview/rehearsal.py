@@ -15,7 +15,8 @@ import orjson
 from federation.controllers.ports import MemberPort, Whole, Written
 from federation.core import builtin, fieldsets, fieldvalues, leftovers, managedfields
 from federation.core.fieldsets import Fields
-from federation.core.managedfields import Entry, PartialMetadata, Patch
+from federation.core.managedfields import Entry, PartialMetadata
+from federation.core.ownership import Patch
 from federation.core.proof import Proof
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind

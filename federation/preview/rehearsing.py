@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from federation.controllers import learning, push
+from federation.controllers import push
 from federation.controllers.outcomes import Outcome
 from federation.controllers.ports import MemberPort
 from federation.controllers.world import TypeState
@@ -15,7 +15,7 @@ from federation.core import removal
 from federation.core.proof import Proof
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
-from federation.model.plan import Action, Apply, Claim, Compare, Delete, Keep, Refuse, Release, Wait
+from federation.model.plan import Action, Apply, Claim, Command, Delete, Elsewhere, Keep, Refuse, Release, Wait
 from federation.model.resources import SECRETS, Key, ObjectName
 from federation.preview import changes
 from federation.preview.changes import Change, Kind
@@ -34,12 +34,17 @@ _NOT_CHECKED = "its namespace does not exist there yet: quota and policies of it
 _ANOTHER_HUB = "another hub has it; it is told that this one places it there, too"
 
 
+Sides = tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]
+"""A whole object before and after; None: there is none. With the values of Secrets, which are for no output."""
+
+
 @dataclass(slots=True)
 class Stage:
     """One member while it is visited: all writes of `dry` are dry runs.
 
     `own`: it is asked with the user's own rights, not the controller's. With `values` the values of fields are shown.
     `made` are namespaces that the plan creates there. `silent`: why it is not asked any more, since it did not answer.
+    `sides`, where it is a map, gets each object that an apply was rehearsed of, as it is and as it would be.
     """
 
     cluster: str
@@ -48,12 +53,13 @@ class Stage:
     values: bool = True
     made: set[str] = field(default_factory=set)
     silent: str = ""
+    sides: dict[Key, Sides] | None = None
 
 
 async def of_action(stage: Stage, state: TypeState, key: Key, action: Action | None) -> Change | None:
     """What it would do; None: nothing."""
     match action:
-        case None | Keep():
+        case None | Keep() | Elsewhere():
             return None
         case Wait(status=status, message=message):
             return Change(Kind.WAIT, message=f"{status}: {message}" if message else str(status))
@@ -73,13 +79,13 @@ class _Rehearsed:
         self.raced = False
         self._stage = stage
         self._contents = removal.contents_of(state.type)
-        self._namespace = key.namespace
+        self._key = key
         self._secret = state.type.target.qualified == SECRETS.qualified
         self._port = Rehearsal(stage.dry)
         where = ObjectName(key.namespace, key.name)
-        self._target = learning.target(state, stage.cluster, where, self._port, _proven)
+        self._target = push.target_of(state, stage.cluster, where, self._port, _proven)
 
-    async def of(self, action: Apply | Claim | Compare | Delete | Release) -> Change | None:
+    async def of(self, action: Command) -> Change | None:
         before = await self._before(action) if isinstance(action, Apply) else None
         if isinstance(before, Change):
             return before
@@ -96,10 +102,10 @@ class _Rehearsed:
                 return self._removed(action, outcome)
             case Claim():
                 return Change(Kind.CLAIM, message=_ANOTHER_HUB)
-            case Compare():
-                return None
             case Apply():
                 return self._applied(before, outcome)
+            case _:
+                return None  # nothing was written
 
     async def _before(self, action: Apply) -> Mapping[str, Any] | Change | None:
         """The object as it is. Of a Secret, too: the values are compared, and never shown."""
@@ -113,6 +119,8 @@ class _Rehearsed:
 
     def _applied(self, before: Mapping[str, Any] | None, outcome: Outcome) -> Change | None:
         note = outcome.dropped or ""
+        if self._stage.sides is not None:
+            self._stage.sides[self._key] = before, self._port.after
         if self._port.created or before is None:
             return Change(Kind.CREATE, message=note) if self._port.after is not None else None
         if self._port.after is None:
@@ -139,7 +147,7 @@ class _Rehearsed:
 
     async def _elsewhere(self, action: Apply, missing: Failure) -> Change:
         """An object in a namespace that the plan makes: whether the member would take it at all."""
-        if self._namespace not in self._stage.made:
+        if self._key.namespace not in self._stage.made:
             return self._refused(missing, missing.message)
         target = push.at_its_version(action, self._target)
         name = f"plan-{hashlib.sha256(repr(target.name).encode()).hexdigest()[:16]}"

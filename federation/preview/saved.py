@@ -21,6 +21,13 @@ _MOST_NAMED = 10
 _STDIN = "<stdin>"
 
 
+class Sources(NamedTuple):
+    """Where documents come from: files and folders, or a folder that kustomize builds."""
+
+    files: tuple[str, ...] = ()
+    kustomization: str = ""
+
+
 class _Document(msgspec.Struct, omit_defaults=True):
     """One document. `content` is left out where it holds a Secret's values: `digest` shows that it is the same one."""
 
@@ -54,6 +61,7 @@ class Saved(msgspec.Struct, rename="camel"):
     documents: list[_Document]
     rests_on: _Basis
     plan: dict[str, Any]
+    kustomization: str = ""
 
     def how(self, timeout: float) -> How:
         """How it was made."""
@@ -72,12 +80,12 @@ class Moved(NamedTuple):
         return "; ".join(self.what[:_MOST_NAMED]) + more
 
 
-def encode(made: Made, how: How, files: Sequence[str]) -> bytes:
+def encode(made: Made, how: How, sources: Sources) -> bytes:
     """The file's content. Raises Invalid for a Secret that was read from standard input: it could not be read again."""
-    return orjson.dumps(msgspec.to_builtins(of(made, how, files)), option=orjson.OPT_INDENT_2)
+    return orjson.dumps(msgspec.to_builtins(of(made, how, sources)), option=orjson.OPT_INDENT_2)
 
 
-def of(made: Made, how: How, files: Sequence[str]) -> Saved:
+def of(made: Made, how: How, sources: Sources) -> Saved:
     """The plan as it is kept."""
     return Saved(
         document.API_VERSION,
@@ -89,10 +97,11 @@ def of(made: Made, how: How, files: Sequence[str]) -> Saved:
         how.delete,
         how.values,
         how.stored,
-        tuple(files),
+        tuple(sources.files),
         [_document(wish) for wish in made.wishes],
         _basis(made),
         document.of(made, values=how.values),
+        sources.kustomization,
     )
 
 
@@ -107,11 +116,11 @@ def decode(content: bytes, name: str) -> Saved:
     return saved
 
 
-def documents(saved: Saved, read: Callable[[Sequence[str]], Iterable[Given]]) -> list[Given]:
+def documents(saved: Saved, read: Callable[[Sources], Iterable[Given]]) -> list[Given]:
     """The documents as they were planned; what the file does not hold is read again. Invalid: it is another now."""
     again: dict[tuple[str, str, str, str], Given] = {}
     if any(each.content is None for each in saved.documents):
-        for given in read(saved.files):
+        for given in read(Sources(saved.files, saved.kustomization)):
             again[_identity(given.document, "")] = given
     found = []
     for each in saved.documents:

@@ -1,8 +1,9 @@
 """Which federated objects a change of the hub concerns, and in which clusters. Pure.
 
 A document of a federated object concerns that object, in all clusters; of a FederatedNamespace, what is in the
-namespace; of a KubeFedCluster, every object, in that cluster; of a FederatedTypeConfig, the objects of the type; of the
-KubeFedConfig, everything. Of what is not named itself, only what the change makes otherwise is shown.
+namespace; of a KubeFedCluster, every object, in that cluster; of a FederatedTypeConfig, the objects of the type; of a
+FederatedRollout, those that name it; of the KubeFedConfig, everything. Of what is not named itself, only what the
+change makes otherwise is shown.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from federation.model.resources import (
     KUBEFED_CLUSTERS,
     KUBEFED_CONFIGS,
     NAMESPACES,
+    ROLLOUTS,
     TYPE_CONFIGS,
     Key,
     ObjectName,
@@ -28,18 +30,22 @@ from federation.preview.hub import Hub
 from federation.preview.wishes import Wish
 
 OF_THE_SYSTEM = frozenset(each.qualified for each in (KUBEFED_CLUSTERS, KUBEFED_CONFIGS, TYPE_CONFIGS))
+_ELSEWHERE = frozenset({NAMESPACES.qualified, ROLLOUTS.qualified})
+"""What matters in whichever namespace it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """`named` are the objects of the documents themselves. Everything in `namespaces`, of `types` and, in `clusters`
-    alone, every object is looked at, too; with `everything` all of it."""
+    """`named` are the objects of the documents themselves. Everything in `namespaces`, of `types`, of `rollouts` (whose
+    objects are `staged`) and, in `clusters` alone, every object is looked at, too; with `everything` all of it."""
 
     named: frozenset[Key] = frozenset()
     namespaces: frozenset[str] = frozenset()
     types: frozenset[str] = frozenset()
     clusters: frozenset[str] = frozenset()
     everything: bool = False
+    rollouts: frozenset[ObjectName] = frozenset()
+    staged: frozenset[Key] = frozenset()
 
     @property
     def lists_all(self) -> bool:
@@ -49,12 +55,13 @@ class Scope:
     @property
     def everywhere(self) -> bool:
         """Whether anything is looked at in all clusters."""
-        return self.everything or bool(self.named or self.namespaces or self.types)
+        return self.everything or bool(self.named or self.staged or self.namespaces or self.types)
 
     def has(self, key: Key, cluster: str) -> bool:
         """Whether this object is looked at in this cluster."""
         return (
             key in self.named
+            or key in self.staged
             or key.namespace in self.namespaces
             or key.type in self.types
             or cluster in self.clusters
@@ -71,6 +78,7 @@ class Parts:
     configs: Sequence[Wish] = ()
     settings: Sequence[Wish] = ()
     namespaces: Sequence[Wish] = ()
+    rollouts: Sequence[Wish] = ()
     others: Sequence[Wish] = field(default_factory=list)
 
 
@@ -78,12 +86,12 @@ def parts(wishes: Sequence[Wish], types: Iterable[FederatedType], namespace: str
     """Sort the documents. What is in another namespace than the federation's own is none of its objects."""
     by_resource = {each.federated.qualified: each.name for each in types}
     federated, others = [], []
-    system: dict[str, list[Wish]] = {each: [] for each in (*OF_THE_SYSTEM, NAMESPACES.qualified)}
+    system: dict[str, list[Wish]] = {each: [] for each in (*OF_THE_SYSTEM, *_ELSEWHERE)}
     for wish in wishes:
         name = by_resource.get(wish.resource.qualified)
         if name is not None:
             federated.append((name, wish))
-        elif wish.resource.qualified == NAMESPACES.qualified or (
+        elif wish.resource.qualified in _ELSEWHERE or (
             wish.resource.qualified in OF_THE_SYSTEM and wish.where.namespace == namespace
         ):
             system[wish.resource.qualified].append(wish)
@@ -96,6 +104,7 @@ def parts(wishes: Sequence[Wish], types: Iterable[FederatedType], namespace: str
         of[TYPE_CONFIGS.qualified],
         tuple(each for each in of[KUBEFED_CONFIGS.qualified] if each.where.name == marks.CONFIG),
         of[NAMESPACES.qualified],
+        of[ROLLOUTS.qualified],
         others,
     )
 
@@ -117,6 +126,7 @@ def scope(found: Parts) -> Scope:
         types=types,
         clusters=frozenset(wish.where.name for wish in found.clusters if _selects_otherwise(wish)),
         everything=any(wish.moves for wish in found.settings) or marks.NAMESPACE_TYPE in types,
+        rollouts=frozenset(wish.where for wish in found.rollouts if wish.moves),
     )
 
 
@@ -158,8 +168,19 @@ def after(hub: Hub, found: Parts, now: float) -> Hub:
         config=_changed({marks.CONFIG: hub.config} if hub.config else {}, found.settings).get(marks.CONFIG),
         namespaces=namespaces,
         objects=objects,
+        rollouts=_rollouts(hub, found.rollouts),
         unfederated=(hub.unfederated - _with_namespace(objects, federated_again)) | gone,
     )
+
+
+def _rollouts(hub: Hub, wishes: Iterable[Wish]) -> Mapping[ObjectName, StoredObject]:
+    found = dict(hub.rollouts)
+    for wish in wishes:
+        if wish.after is None or wish.delete:
+            found.pop(wish.where, None)
+        else:
+            found[wish.where] = hubs.stored(wish.after)
+    return found
 
 
 def _with_namespace(objects: Mapping[str, Mapping[ObjectName, object]], namespaces: Collection[str]) -> frozenset[str]:

@@ -7,20 +7,22 @@ from dataclasses import dataclass, field, replace
 
 import orjson
 
-from federation.controllers.world import Copies
+from federation.controllers.copies import Copies
+from federation.controllers.world import TypeState, World
 from federation.core import managedfields, versions
 from federation.core.managedfields import PartialMetadata
 from federation.kube import discovery, watches
 from federation.kube.connection import Connection
 from federation.kube.listing import Budget, Listing
 from federation.kube.members import MemberWriter
+from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.errors import FederationError
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType
 from federation.model.observations import MAY_HAVE_COPY, Applied, Observed
 from federation.model.plan import Wait
-from federation.model.resources import ObjectName
+from federation.model.resources import Key, ObjectName
 
 FEW = 20
 """Objects of a type that are asked for by name; of more, those with our label are listed."""
@@ -125,6 +127,17 @@ class Observer:
         self._sighting.refused[enabled.name] = failure.message
 
 
+def wanted(states: Mapping[str, TypeState], keys: Iterable[Key]) -> dict[str, list[ObjectName]]:
+    """The members' objects to look at, by type: and the namespaces that they are in."""
+    found: dict[str, dict[ObjectName, None]] = {}
+    for key in keys:
+        target = states[key.type].target_name(ObjectName(key.namespace, key.name))
+        found.setdefault(key.type, {})[target] = None
+        if key.namespace and marks.NAMESPACE_TYPE in states:
+            found.setdefault(marks.NAMESPACE_TYPE, {})[ObjectName("", key.namespace)] = None
+    return {name: list(targets) for name, targets in found.items()}
+
+
 def by_record(applied: Mapping[ObjectName, Applied]) -> Copies:
     """The copies of one type in a member that is not asked, as what was applied there shows them."""
     copies = Copies()
@@ -135,6 +148,20 @@ def by_record(applied: Mapping[ObjectName, Applied]) -> Copies:
             )
     copies.objects.listed()
     return copies
+
+
+def show_records(world: World, keys: Iterable[Key]) -> None:
+    """All members have of these objects what was applied there."""
+    targets: dict[str, list[ObjectName]] = {}
+    for key in keys:
+        if key.type in world.types:
+            targets.setdefault(key.type, []).append(ObjectName(key.namespace, key.name))
+    for name, wheres in targets.items():
+        state = world.types[name]
+        tracks = {where: state.tracks[where].applied for where in wheres if where in state.tracks}
+        for cluster in world.members:
+            there = {where: applied[cluster] for where, applied in tracks.items() if cluster in applied}
+            state.copies[cluster] = by_record({state.target_name(where): each for where, each in there.items()})
 
 
 def stamp(item: PartialMetadata) -> str:

@@ -179,7 +179,8 @@ def _unasked(failure: Failure, host: Connection, doing: str) -> str:
 
 def is_secret(resource: Resource, of_secrets: Iterable[Resource]) -> bool:
     """Whether objects of this resource hold a Secret's values; `of_secrets` are the federated types of Secrets."""
-    return resource == SECRETS or resource.qualified in {each.qualified for each in of_secrets}
+    named = resource.qualified in {each.qualified for each in of_secrets}
+    return resource == SECRETS or named or resource.kind == f"Federated{SECRETS.kind}"  # enabled or not
 
 
 def digest(document: Document) -> str:

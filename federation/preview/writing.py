@@ -109,11 +109,18 @@ def merge(found: Document, document: Document) -> dict[str, Any]:
     plain = {**document, "metadata": own}
     patch = _merge(last_applied(found) or {}, plain)
     notes = dict(patch["metadata"].get("annotations") or {})
-    # As kubectl writes it, with a line break at its end.
-    notes[_LAST_APPLIED] = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode() + "\n"
+    if _as_noted(last_applied(found) or {}) != _as_noted(plain):
+        # As kubectl writes it, with a line break at its end. The same document in another hand is no change.
+        notes[_LAST_APPLIED] = orjson.dumps(plain, option=orjson.OPT_SORT_KEYS).decode() + "\n"
     same = {key: document["metadata"][key] for key in _PRECONDITIONS if key in document["metadata"]}
     meta = {**patch["metadata"], "annotations": notes, **same}
     return {**patch, "metadata": meta}
+
+
+def _as_noted(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document without what kubectl adds to it in its note: annotations, even where there are none."""
+    meta = {key: value for key, value in document.get("metadata", {}).items() if key != "annotations" or value}
+    return {**document, "metadata": meta}
 
 
 def _merge(last: Any, wanted: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from federation.runtime import timers
 from federation.runtime.waiting import Waiting, one_flow
 
 K = TypeVar("K", bound=Hashable)
@@ -72,7 +73,7 @@ class KeyQueue(Generic[K]):
         seconds = max(seconds, SHORTEST)
         timer = self._timers.get(key)
         if timer is not None:
-            if timer.when() <= loop.time() + seconds:
+            if timers.due(timer) <= loop.time() + seconds:
                 return
             timer.cancel()
         self._timers[key] = loop.call_later(seconds, self._due, key, urgent)

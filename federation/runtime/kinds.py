@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from federation.runtime import timers
 from federation.runtime.waiting import Waiting
 
 K = TypeVar("K", bound=Hashable)
@@ -76,7 +77,7 @@ class LimitedKind(Generic[K]):
         """Nothing of the kind starts for so long; the longer of two pauses counts."""
         loop = asyncio.get_running_loop()
         if self._pause_timer is not None:
-            if self._pause_timer.when() >= loop.time() + seconds:
+            if timers.due(self._pause_timer) >= loop.time() + seconds:
                 return
             self._pause_timer.cancel()
         self._pause_timer = loop.call_later(seconds, then)

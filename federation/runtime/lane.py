@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
-from federation.runtime import backoff, metrics
+from federation.runtime import backoff, metrics, timers
 from federation.runtime.fleetlimit import FleetLimit, Slot
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.kinds import LimitedKind
@@ -312,7 +312,7 @@ class Lane(Generic[K]):
     def _pause_for(self, seconds: float, reason: str) -> None:
         loop = asyncio.get_running_loop()
         if self._pause_timer is not None:
-            if self._pause_timer.when() >= loop.time() + seconds:
+            if timers.due(self._pause_timer) >= loop.time() + seconds:
                 return
             self._pause_timer.cancel()
         else:

@@ -20,10 +20,10 @@ RECONCILE_SECONDS = Histogram(
     ["controller"],
     buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
 )
-ACTIVE_WORKERS = Gauge("controller_runtime_active_workers", "Workers busy now.", ["controller"])
-QUEUE_DEPTH = Gauge("workqueue_depth", "Keys waiting.", ["name"])
+ACTIVE_WORKERS = Family("gauge", "controller_runtime_active_workers", "Workers busy now.", ["controller"])
+QUEUE_DEPTH = Family("gauge", "workqueue_depth", "Keys waiting.", ["name"])
 QUEUE_ADDS = Counter("workqueue_adds_total", "Keys added.", ["name"])
-QUEUE_LATER = Gauge("federation_queue_later", "Keys that wait for their time (back-off, timers).", ["name"])
+QUEUE_LATER = Family("gauge", "federation_queue_later", "Keys that wait for their time (back-off, timers).", ["name"])
 REQUESTS = Family(
     "counter",
     "rest_client_requests_total",
@@ -43,7 +43,7 @@ REQUEST_SECONDS_IN_ALL = Family(
     ["cluster"],
 )
 CONNECTIONS = Gauge("federation_open_connections", "Connections to API servers that are open, watches included.")
-CONNECTIONS_NEEDED = Gauge("federation_connections_needed", "Connections that the members and types need.")
+CONNECTIONS_NEEDED = Family("gauge", "federation_connections_needed", "Connections that the members and types need.")
 CONNECTIONS_MOST = Gauge("federation_connections_limit", "Connections that may be open, by the limit of open files.")
 CONNECTIONS_OPENED = Counter("federation_connections_opened_total", "Connections to API servers that were opened.")
 UNREADABLE = Family(
@@ -72,12 +72,21 @@ PROOFS = Counter(
     "What the hub, asked before a removal, said: answer or contact (it stands), stale, older or silent (it does not).",
     ["result"],
 )
-HUB_RESTORED = Gauge("federation_hub_restored", "1 while removals are held because the hub was restored from a backup.")
+LEADS = Gauge("leader_election_master_status", "1 while this process leads, 0 while it stands by.", ["name"])
+FENCED = Counter(
+    "federation_fenced_writes_total", "Writes that were not sent, or recalled, because the lease could have ended."
+)
+HUB_RESTORED = Family(
+    "gauge",
+    "federation_hub_restored",
+    "1 while removals are held because the hub was restored from a backup.",
+    together=max,
+)
 HUB_RESTORATIONS = Counter(
     "federation_hub_restorations_total", "How often the hub was recognised to have gone back to an earlier state."
 )
-DELETIONS_HELD = Gauge(
-    "federation_deletions_held", "Deletions that wait for a person, because too much would be deleted."
+DELETIONS_HELD = Family(
+    "gauge", "federation_deletions_held", "Deletions that wait for a person, because too much would be deleted."
 )
 DELETION_HOLDS = Counter(
     "federation_deletion_holds_total", "Groups of deletions that were held, by what they follow from.", ["cause"]
@@ -96,6 +105,21 @@ TYPE_WATCH_EVENTS = Family(
     ["type"],
 )
 CLUSTER_READY = Family("gauge", "federation_cluster_ready", "1 when the member answers its probe.", ["cluster"])
+WATCHES_WAITING = Family(
+    "gauge",
+    "federation_watches_waiting",
+    "Types whose watch in one member has failed and is tried again: what it holds of them is not seen meanwhile.",
+    ["cluster"],
+)
+TOKEN_ISSUED = Family(
+    "gauge", "federation_token_issued_timestamp_seconds", "When the token for one member was issued.", ["cluster"]
+)
+TOKEN_EXPIRY = Family(
+    "gauge",
+    "federation_token_expiry_timestamp_seconds",
+    "When the token for one member ends; it is renewed at half its life. No sample: it has no end that is known.",
+    ["cluster"],
+)
 LANE_DEPTH = Family(
     "gauge", "federation_lane_depth", "Keys that wait for one member or are being written to it.", ["cluster"]
 )
@@ -131,11 +155,16 @@ _ABOUT_CLUSTERS = (
     RELISTS,
     WATCH_EVENTS,
     CLUSTER_READY,
+    WATCHES_WAITING,
+    TOKEN_ISSUED,
+    TOKEN_EXPIRY,
     LANE_DEPTH,
     LANE_PAUSED,
     PLACEMENTS,
 )
 _ABOUT_TYPES = (TYPE_PUSHES, REMOVALS, TYPE_WATCH_EVENTS, TYPE_PLACEMENTS)
+_ABOUT_WORK = (ACTIVE_WORKERS, QUEUE_DEPTH, QUEUE_LATER, CONNECTIONS_NEEDED, HUB_RESTORED, DELETIONS_HELD)
+"""What each controller of a process follows (Family.follow): with several shards it may run more than one."""
 
 # They are a second line for each of prometheus_client's: when it was first counted.
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -154,5 +183,5 @@ def forget_cluster(name: str) -> None:
 def steps() -> Iterator[str]:
     """The text of /metrics, some milliseconds' work at a time."""
     yield generate_latest().decode()
-    for family in (*_ABOUT_TYPES, *_ABOUT_CLUSTERS):
+    for family in (*_ABOUT_WORK, *_ABOUT_TYPES, *_ABOUT_CLUSTERS):
         yield from family.steps()

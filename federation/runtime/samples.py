@@ -5,7 +5,7 @@ looks at every sample to forget one cluster. Here a line is written with one loo
 in steps of LINES. Everything runs on the event loop: nothing is locked.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 LINES = 1_000
 """Lines that are written in one step: about a millisecond."""
@@ -44,17 +44,62 @@ class Sample:
         return f"{self._head} {self.now!r}\n"
 
 
-class Family:
-    """One metric. `labels` are the names of its labels; what is forgotten together has the same value of the first."""
+class _Parts:
+    """What several have part in: `together` makes one number of theirs."""
 
-    def __init__(self, kind: str, name: str, about: str, labels: Sequence[str]) -> None:
+    def __init__(self, together: Callable[[Iterable[float]], float]) -> None:
+        self._together = together
+        self.reads: dict[object, Callable[[], float]] = {}
+
+    def __call__(self) -> float:
+        return self._together(read() for read in self.reads.values()) if self.reads else 0.0
+
+
+class Family:
+    """One metric. `labels` are the names of its labels; what is forgotten together has the same value of the first.
+
+    Where several follow a sample, `together` makes one number of theirs.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        about: str,
+        labels: Sequence[str] = (),
+        together: Callable[[Iterable[float]], float] = sum,
+    ) -> None:
         self.name = name
+        self._together = together
         self._header = f"# HELP {name} {about}\n# TYPE {name} {kind}\n"
         self._order = sorted(range(len(labels)), key=labels.__getitem__)
         self._labels = tuple(labels)
         self._samples: dict[str, dict[tuple[str, ...], Sample]] = {}
+        self._parts: dict[tuple[str, ...], _Parts] = {}
+        if not labels:
+            self._samples[""] = {(): Sample(name)}
 
-    def labels(self, first: str, *others: str) -> Sample:
+    def follow(self, read: Callable[[], float], *values: str) -> Callable[[], None]:
+        """Have part in a sample, which is whatever such functions return together when it is asked for.
+
+        For what several controllers of one process count, each for itself. Returns what ends it; a sample with labels
+        is there while somebody follows it.
+        """
+        parts, part = self._parts.get(values), object()
+        if parts is None:
+            parts = self._parts[values] = _Parts(self._together)
+            self.labels(*values).set_function(parts)
+        parts.reads[part] = read
+
+        def end() -> None:
+            parts.reads.pop(part, None)
+            if not parts.reads and values and self._parts.get(values) is parts:
+                del self._parts[values]
+                self._samples.get(values[0], {}).pop(values[1:], None)
+
+        return end
+
+    def labels(self, first: str = "", *others: str) -> Sample:
         """The sample with these values of the labels."""
         samples = self._samples.get(first)
         if samples is None:
@@ -68,12 +113,14 @@ class Family:
 
     def value(self, *values: str) -> float | None:
         """The number with these values of the labels; None where there is none."""
-        sample = self._samples.get(values[0], {}).get(values[1:])
+        sample = self._samples.get(values[0] if values else "", {}).get(values[1:])
         return None if sample is None else sample.now
 
     def forget(self, first: str) -> None:
         """Drop every sample with this value of the first label."""
         self._samples.pop(first, None)
+        for values in [each for each in self._parts if each[:1] == (first,)]:
+            del self._parts[values]
 
     def steps(self) -> Iterator[str]:
         """Its lines, LINES or few more at a time; samples may come and go in between."""

@@ -50,12 +50,26 @@ class Workers(Generic[K]):
         self._warned = -QUIET
         self.busy: set[asyncio.Task[None]] = set()
         """Tasks that have a key in work."""
-        metrics.QUEUE_DEPTH.labels(name).set_function(lambda: len(queue))
-        metrics.QUEUE_LATER.labels(name).set_function(lambda: queue.later)
-        metrics.ACTIVE_WORKERS.labels(name).set_function(lambda: self._active)
+        self._serving = 0
+        self._shown: tuple[Callable[[], None], ...] = ()
 
     async def serve(self, enough: Callable[[], bool] = lambda: False) -> None:
         """Work until cancelled, or until there are `enough` others. A poison key delays only itself."""
+        if not self._serving:
+            self._shown = (
+                metrics.QUEUE_DEPTH.follow(lambda: len(self._queue), self._name),
+                metrics.QUEUE_LATER.follow(lambda: self._queue.later, self._name),
+                metrics.ACTIVE_WORKERS.follow(lambda: self._active, self._name),
+            )
+        self._serving += 1
+        try:
+            await self._serve(enough)
+        finally:
+            self._serving -= 1
+            for end in self._shown if not self._serving else ():
+                end()
+
+    async def _serve(self, enough: Callable[[], bool]) -> None:
         task = asyncio.current_task()
         while not enough():
             key = await self._queue.take()

@@ -16,35 +16,28 @@ from federation.playground import access
 from federation.playground.clusters import DEFAULT_NAMES, Playground
 from tests.clusters import sessions
 from tests.clusters.faulty import faulty, station
-from tests.clusters.fleets import fleet, host, m1, m2
+from tests.clusters.fleets import fleet, host, m1, m2, quick
 
-__all__ = ["faulty", "fleet", "host", "m1", "m2", "station"]
+__all__ = ["faulty", "fleet", "host", "m1", "m2", "quick", "station"]
 
 _HERE = Path(__file__).parent
-_RERUN_TEXT = 600
-"""Characters of a first try's failure in the summary."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Real processes on a shared machine: a test that fails gets a second try, and the closing line counts it.
 
     What is wrong fails twice. A rerun in the closing line is a finding, too; the summary says what had failed.
+
+    Modules that run `fedctl init` on the shared host come first: its last federation has the controllers' rights there,
+    so that the controller of `fleet`, which lives to the end, would be without.
     """
-    for item in items:
-        if _HERE in item.path.parents:
-            item.add_marker(pytest.mark.clusters)
-            item.add_marker(pytest.mark.flaky(reruns=1))
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the tests failed with that then got a second try, a line each."""
-    reruns = terminalreporter.stats.get("rerun", ())
-    if reruns:
-        terminalreporter.section("first tries that failed")
-    for report in reruns:
-        crash = getattr(report.longrepr, "reprcrash", None)
-        where = f"{crash.path}:{crash.lineno}: {crash.message}" if crash is not None else report.longreprtext
-        terminalreporter.line(f"{report.nodeid} ({report.when}): {' '.join(where.split())[:_RERUN_TEXT]}")
+    ours = [item for item in items if _HERE in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.clusters)
+        item.add_marker(pytest.mark.flaky(reruns=1))
+    installing = {item.path for item in ours if "site" in getattr(item, "fixturenames", ())}
+    ordered = iter(sorted(ours, key=lambda item: item.path not in installing))
+    items[:] = [next(ordered) if _HERE in item.path.parents else item for item in items]
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -80,3 +73,5 @@ def namespace(playground: Playground, trust: ssl.SSLContext) -> Iterator[str]:
     for cluster in playground.clusters.values():
         if cluster.apiserver_pid is not None:
             access.request(cluster, "DELETE", f"/api/v1/namespaces/{name}", trust)
+            # No kubelet ends a Pod that a test has given a node: without this its namespace would stay.
+            access.request(cluster, "DELETE", f"/api/v1/namespaces/{name}/pods?gracePeriodSeconds=0", trust)

@@ -189,10 +189,12 @@ class Faulty:
             return found if ready(found) else None
 
         try:
-            return dict(await eventually(reached, within=within, seen=f"{namespace}/{name} Ready"))
+            found = await eventually(reached, within=within, seen=f"{namespace}/{name} Ready")
         except pytest.fail.Exception as failure:
             reported = (last["object"] or {}).get("status")
             pytest.fail(f"{failure}; status: {reported}")
+        await self.answered()
+        return dict(found)
 
     async def until_line(
         self, namespace: str, name: str, cluster: str, status: str, resource: Resource = FEDERATED_CONFIGMAPS
@@ -203,7 +205,9 @@ class Faulty:
             found = line(await self.host.get(resource, namespace, name), cluster)
             return found if found.get("status", "") == status and found else None
 
-        return dict(await eventually(reached, within=PATIENCE, seen=f"{namespace}/{name} in {cluster}: {status}"))
+        found = await eventually(reached, within=PATIENCE, seen=f"{namespace}/{name} in {cluster}: {status}")
+        await self.answered()
+        return dict(found)
 
     # -- doing -------------------------------------------------------------------------------------------------------
 
@@ -239,9 +243,15 @@ class Faulty:
             return found is None if value is None else found is not None and found["data"] == {"a": value}
 
         await eventually(reached, within=within, seen=f"{namespace}/{name} in {api.connection.name} is {value!r}")
+        await self.answered()
         return found
 
     # -- counting ----------------------------------------------------------------------------------------------------
+
+    async def answered(self) -> None:
+        """Until the requests that made what was just read are logged."""
+        for proxy in self.proxies:
+            await proxy.answered()
 
     def forget_requests(self) -> None:
         """Count from here."""

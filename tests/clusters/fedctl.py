@@ -59,10 +59,16 @@ class Site:
 
     def run(self, verb: str, *arguments: str, code: int = 0, kubeconfig: Path | None = None) -> Ran:
         """`fedctl VERB ARGUMENTS` on this site's host; fails the test on another exit code or on a traceback."""
+        ran = self.attempt(verb, *arguments, kubeconfig=kubeconfig)
+        assert "Traceback" not in ran.err
+        assert ran.code == code, f"exit code {ran.code}, expected {code}:\n{ran.err}{ran.out}"
+        return ran
+
+    def attempt(self, verb: str, *arguments: str, kubeconfig: Path | None = None) -> Ran:
+        """The same, whatever comes of it."""
         more = ["--host-cluster-name", self.host_name] if verb in ("join", "unjoin") else []
-        words = verb.split()
-        ran = fedctl(
-            *words,
+        return fedctl(
+            *verb.split(),
             *arguments,
             "--kubeconfig",
             str(kubeconfig or self.kubeconfig),
@@ -72,9 +78,6 @@ class Site:
             self.namespace,
             *more,
         )
-        assert "Traceback" not in ran.err
-        assert ran.code == code, f"exit code {ran.code}, expected {code}:\n{ran.err}{ran.out}"
-        return ran
 
     def account(self, member: str) -> str:
         return f"{member}-{self.host_name}"
@@ -195,6 +198,22 @@ class Site:
         }
         self.create(cluster, f"{RBAC}/clusterrolebindings", binding)
         made = self.create(cluster, f"{self.in_system('serviceaccounts', name)}/token", {"spec": {}})
+        return self.changed(cluster, user={"token": made["status"]["token"]})
+
+    def tenant(self, cluster: str) -> Path:
+        """A kubeconfig whose context for the cluster has every right in this site's namespace there, and no other."""
+        self.request(cluster, "POST", "/api/v1/namespaces", {"metadata": {"name": self.namespace}})
+        self.create(cluster, self.in_system("serviceaccounts"), {"metadata": {"name": "tenant"}})
+        rbac = f"{RBAC}/namespaces/{self.namespace}"
+        rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}]
+        self.create(cluster, f"{rbac}/roles", {"metadata": {"name": "tenant"}, "rules": rules})
+        binding = {
+            "metadata": {"name": "tenant"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "tenant"},
+            "subjects": [{"kind": "ServiceAccount", "name": "tenant", "namespace": self.namespace}],
+        }
+        self.create(cluster, f"{rbac}/rolebindings", binding)
+        made = self.create(cluster, f"{self.in_system('serviceaccounts', 'tenant')}/token", {"spec": {}})
         return self.changed(cluster, user={"token": made["status"]["token"]})
 
     def write(self, document: Any) -> Path:

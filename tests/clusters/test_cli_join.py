@@ -107,7 +107,7 @@ def test_second_join_with_the_flag_renews_and_changes_nothing_else(hub: Site) ->
     lines = [line for line in ran.err.splitlines() if " unchanged" in line or " configured" in line]
     changed = [line for line in lines if line.endswith("configured") and " namespace " not in line]
     assert changed == [
-        f"m1: validatingadmissionpolicy kubefed-token.{hub.account('m1')} configured",
+        f"m1: validatingadmissionpolicy kubefed-token.{hub.namespace}.{hub.account('m1')} configured",
         f"host: secret {hub.namespace}/{hub.account('m1')} configured",
     ]
     created = [line for line in ran.err.splitlines() if line.endswith("created")]
@@ -379,7 +379,7 @@ def test_with_another_account_the_fence_holds_and_the_old_token_ends(hub: Site) 
     hub.run("join", "m1", "--fence", "kube-system", "--rights", "all")
     old = hub.token("m1")
     ran = hub.run("join", "m1", "--rotate", "--service-account", "robot", "--dry-run")
-    assert "m1: validatingadmissionpolicy kubefed-fence.robot would be created (dry run)" in ran.err
+    assert f"m1: validatingadmissionpolicy kubefed-fence.{hub.namespace}.robot would be created (dry run)" in ran.err
     ran = hub.run("join", "m1", "--rotate", "--service-account", "robot")
     assert f"{hub.namespace}/{hub.account('m1')} stays with its roles" in ran.err
     eventually(lambda: "fenced off from namespace kube-system" in configmap(hub, "kube-system")[1], "the fence holds")
@@ -425,7 +425,7 @@ def test_rights_that_kubefedctl_gave_are_not_narrowed_without_a_word(hub: Site) 
 
 def test_dry_run_shows_a_fence_and_an_account_that_is_made_anew(hub: Site) -> None:
     hub.run("join", "m1", "--fence", "kube-system")
-    policy = f"m1: validatingadmissionpolicy kubefed-fence.{hub.account('m1')}"
+    policy = f"m1: validatingadmissionpolicy kubefed-fence.{hub.namespace}.{hub.account('m1')}"
     assert (
         f"{policy} unchanged (dry run)" in hub.run("join", "m1", "--rotate", "--fence", "kube-system", "--dry-run").err
     )

@@ -43,14 +43,6 @@ async def m3(fleet: Fleet) -> AsyncIterator[Api]:
         yield api
 
 
-@pytest.fixture
-async def quick(host: Api) -> AsyncIterator[None]:
-    """Probes every second, and two failures decide."""
-    await configure(host, {"clusterHealthCheck": {"period": "1s", "failureThreshold": 2, "timeout": "1s"}})
-    yield
-    await configure(host, {"clusterHealthCheck": None})
-
-
 @pytest.fixture(scope="module", autouse=True)
 def leaves(fleet: Fleet) -> Iterator[None]:
     """m3 has left when the module has ended, whatever the tests made of it."""

@@ -78,7 +78,7 @@ def server(playground: Playground, trust: ssl.SSLContext, types: dict[str, Gener
     definitions = [made.crd for made in types.values()]
     manifests = [
         *templates.documents("host/namespace.yaml", namespace=NAMESPACE),
-        *templates.documents("host/rbac.yaml", namespace=NAMESPACE),
+        *templates.documents("host/rbac.yaml", namespace=NAMESPACE, namespaced=False),
         *templates.documents("host/user-roles.yaml"),
         *(role for made in types.values() for role in rights.host_roles(made)),
         binding("viewer", "view"),
@@ -172,7 +172,7 @@ def test_who_may_do_what(aggregated: Server, user: str, verb: str, asked: tuple[
 
 
 def test_init_again_takes_nothing_away(aggregated: Server) -> None:
-    put(aggregated, templates.documents("host/rbac.yaml", namespace=NAMESPACE))
+    put(aggregated, templates.documents("host/rbac.yaml", namespace=NAMESPACE, namespaced=False))
     assert may(aggregated, CONTROLLER, "watch", (GROUP, "federatedgates", ""))
 
 

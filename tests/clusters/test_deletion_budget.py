@@ -254,6 +254,7 @@ async def test_a_protected_object_goes_nowhere(host: Api, m1: Api, m2: Api, name
     await gone(m2, CONFIGMAPS, namespace, "web")
 
 
+@pytest.mark.usefixtures("quick")
 async def test_what_is_left_in_a_cluster_that_is_taken_out_is_offered_when_it_is_back(
     fleet: Fleet, host: Api, m2: Api, namespace: str, run: Run
 ) -> None:

@@ -79,6 +79,7 @@ async def unguarded(station: Faulty) -> AsyncIterator[None]:
         "types/roles.yaml",
         federated={"group": TYPES, "plural": FEDERATED_LIMITS.plural, "qualified": FEDERATED_LIMITS.qualified},
         roles={},
+        namespace="",
     ):
         await host.apply(ROLES, manifest)
     roles: list[tuple[Api, str, Any]] = []

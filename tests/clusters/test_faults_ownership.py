@@ -19,6 +19,7 @@ from federation.joining import leaving, setup
 from federation.joining.contexts import Contexts
 from federation.model import marks
 from federation.model.marks import MANAGED_LABEL
+from federation.model.plan import managed_by
 from federation.model.resources import EVENTS, NAMESPACES, Resource
 from federation.playground.faults import Fault
 from tests.clusters.faulty import Faulty, passed
@@ -245,7 +246,7 @@ async def test_two_hubs_on_one_object_both_say_so_and_do_not_fight(
     await faulty.until_ready(namespace, "web")
     async with second_hub(faulty, namespace, tmp_path) as other:
         us, them = await manager_of(faulty.host), await manager_of(other)
-        held, reported = claims.managed_by(us), claims.rivals_message((them,))
+        held, reported = managed_by(us), claims.rivals_message((them,))
         async with history(faulty.m1, CONFIGMAPS, namespace, "web") as writes:
             await other.create(FEDERATED_CONFIGMAPS, configmap(namespace, "web", "different"), namespace)
             await until_reported(other, namespace, "web", held, "AlreadyExists")
@@ -312,7 +313,7 @@ async def test_equal_values_applied_at_once_belong_to_one_hub_and_go_over_to_the
                 has_not = line(await claimant.get(FEDERATED_CONFIGMAPS, namespace, name), "m1")
                 if (has.get("status"), has.get("message")) != (None, claims.rivals_message((waits,))):
                     return None
-                if (has_not.get("status"), has_not.get("message")) != ("AlreadyExists", claims.managed_by(keeps)):
+                if (has_not.get("status"), has_not.get("message")) != ("AlreadyExists", managed_by(keeps)):
                     return None
             return True
 

@@ -237,7 +237,8 @@ async def test_what_the_hub_still_says_is_done(faulty: Faulty, namespace: str) -
     faulty.forget_requests()
     faulty.to_m1.clear()
     await faulty.until_held(faulty.m1, namespace, "web", None)
-    assert [each.code for each in faulty.to_host.requests.where(verb="get", resource=FEDERATED, name="web")] == [200]
+    # Once, or again where what the hub had said was too old by the time that the member was asked.
+    assert {each.code for each in faulty.to_host.requests.where(verb="get", resource=FEDERATED, name="web")} == {200}
     watching.cleared = True
     await faulty.settle()
     assert ready(await faulty.until_ready(namespace, "web"))

@@ -13,16 +13,26 @@ import yaml
 
 from federation.joining.setup import NOTHING_HELD
 from federation.model.failures import Failure
-from federation.model.marks import MANAGED_LABEL, PROTECTION_ANNOTATION, RECREATE_ANNOTATION, SYSTEM_NAMESPACE
+from federation.model.marks import (
+    APPROVED_ANNOTATION,
+    MANAGED_LABEL,
+    PROTECTION_ANNOTATION,
+    RECREATE_ANNOTATION,
+    ROLLOUT_LABEL,
+    SYSTEM_NAMESPACE,
+)
 from federation.model.resources import (
     CLUSTER_ROLE_BINDINGS,
     CLUSTER_ROLES,
     KUBEFED_CLUSTERS,
+    KUBEFED_CONFIGS,
     NAMESPACES,
+    ROLLOUTS,
     SERVICE_ACCOUNTS,
     TYPE_CONFIGS,
     ObjectName,
 )
+from tests.clusters import kustomize
 from tests.clusters.fedctl import Ran, fedctl
 from tests.clusters.fleets import Fleet
 from tests.clusters.harness import (
@@ -35,6 +45,7 @@ from tests.clusters.harness import (
     FEDERATED_SERVICES,
     SERVICES,
     Api,
+    eventually,
     federated,
     federated_namespace,
 )
@@ -297,6 +308,36 @@ async def test_a_type_that_is_disabled_leaves_everything(planner: Planner, host:
     assert "what the members have stays there" in plan["hub"][0]["notes"][0]
 
 
+async def test_where_a_gate_keeps_types_from_being_followed_it_is_named(
+    planner: Planner, host: Api, namespace: str
+) -> None:
+    """By plan, explain and diff; and no value of a Secret is shown then, either."""
+    await federated_namespace(host, namespace, BOTH)
+    await make(host, FEDERATED_CONFIGMAPS, namespace, "web", DATA, clusters=BOTH)
+    gates = [{"name": "PushReconciler", "configuration": "Disabled"}]
+    config: dict[str, Any] = {"apiVersion": KUBEFED_CONFIGS.api_version, "kind": "KubeFedConfig"}
+    config["metadata"] = {"name": "kubefed", "namespace": SYSTEM_NAMESPACE}
+    config["spec"] = {"featureGates": gates}
+    switched = await planner.plan(config)
+    assert switched["objects"] == []
+    assert "feature gate PushReconciler" in switched["hub"][0]["notes"][0]
+    await configure(host, {"featureGates": gates})
+    try:
+        secret = federated(FEDERATED_SECRETS, namespace, "key", {"stringData": {"a": "canary"}}, clusters=BOTH)
+        plan = await planner.plan(wrapped(namespace, "web", {"data": {"a": "c"}}), secret)
+        assert plan["objects"] == []
+        for each in plan["hub"]:
+            assert "is not followed: feature gate PushReconciler of the KubeFedConfig is Disabled" in each["notes"][0]
+        assert "canary" not in json.dumps(plan)
+        for verb in ("explain", "diff"):
+            ran = await planner.run(verb, "federatedconfigmap", "web", "-n", namespace)
+            assert "type configmaps is not followed: feature gate PushReconciler" in ran.err
+        ran = await planner.run("diff", "-f", planner.file(wrapped(namespace, "web", {"data": {"a": "c"}})))
+        assert "note: type configmaps is not followed: feature gate PushReconciler" in ran.err
+    finally:
+        await configure(host, {"featureGates": None})
+
+
 def content(path: str) -> tuple[str, int]:
     """A file's text, and its mode."""
     return Path(path).read_text(), Path(path).stat().st_mode
@@ -491,3 +532,124 @@ async def test_deletions_that_would_be_held_are_said_to_be(
     finally:
         await configure(host, NOTHING_HELD)
     assert await m1.get(CONFIGMAPS, namespace, "web") is not None
+
+
+async def test_what_is_deleted_in_young_namespaces_is_not_said_to_be_held(
+    planner: Planner, host: Api, namespace: str
+) -> None:
+    """It is counted for each of them: three of each are few, where six of an older one would wait for a person."""
+    other = f"{namespace}-2"
+    await host.create(NAMESPACES, {"metadata": {"name": other}})
+    documents = []
+    for place in (namespace, other):
+        await federated_namespace(host, place, BOTH)
+        for number in range(3):
+            await make(host, FEDERATED_CONFIGMAPS, place, f"c{number}", DATA, clusters=BOTH)
+            documents.append(wrapped(place, f"c{number}", DATA))
+    await configure(host, {"deletionBudget": {"enforcement": "Enabled"}})
+    try:
+        plan = await planner.plan(*documents, options=("--delete",))
+    finally:
+        await configure(host, NOTHING_HELD)
+        await host.delete(NAMESPACES, "", other)
+    found = [change for number in range(3) for change in changes(plan, f"c{number}")]
+    assert {change["change"] for change in found} == {"delete"}
+    assert not [change for change in found if "held" in change]
+
+
+async def state_of(host: Api, namespace: str, reason: str) -> None:
+    """Until the FederatedRollout `safe` says so."""
+
+    async def there() -> object:
+        found = await host.get(ROLLOUTS, namespace, "safe") or {}
+        return any(each["reason"] == reason for each in (found.get("status") or {}).get("conditions", []))
+
+    await eventually(there, seen=f"rollout {reason}", within=30.0)
+
+
+async def test_under_a_rollout_what_is_released_now_and_what_waits(
+    planner: Planner, host: Api, m1: Api, m2: Api, namespace: str
+) -> None:
+    """The canary changes, and nobody else is said to change before a person has approved."""
+    await federated_namespace(host, namespace, BOTH)
+    rollout: dict[str, Any] = {
+        "apiVersion": ROLLOUTS.api_version,
+        "kind": ROLLOUTS.kind,
+        "metadata": {"name": "safe", "namespace": namespace},
+        "spec": {"stages": [{"name": "canary", "clusters": ["m1"], "gates": {"approval": True}}]},
+    }
+    first = wrapped(namespace, "web", DATA)
+    await host.apply(FEDERATED_CONFIGMAPS, first)
+    await Federated(host, FEDERATED_CONFIGMAPS, namespace, "web").settled()
+    first["metadata"]["labels"] = {ROLLOUT_LABEL: "safe"}
+    assert kinds(await planner.plan(rollout, first), "web") == {}, "what is spread already becomes the first revision"
+    await host.create(ROLLOUTS, rollout, namespace)
+    await host.apply(FEDERATED_CONFIGMAPS, first)
+    await state_of(host, namespace, "Complete")
+
+    second = wrapped(namespace, "web", {"data": {"a": "c"}})
+    second["metadata"]["labels"] = {ROLLOUT_LABEL: "safe"}
+    plan = await planner.plan(second)
+    changed, waiting = changes(plan, "web")
+    assert (changed["change"], changed["clusters"]) == ("change", ["m1"])
+    assert (waiting["change"], waiting["clusters"], waiting["expected"]) == ("wait", ["m2"], "change")
+    assert waiting["message"] == f"waits for stage rest of FederatedRollout {namespace}/safe"
+    assert waiting["fields"] == changed["fields"] == [{"path": ".data.a", "before": '"b"', "after": '"c"'}]
+    assert plan["summary"] == {"change": 1, "wait": 1}
+    assert "stage canary of revision 2 is released: m1" in plan["hub"][0]["notes"][0]
+    paused = {**rollout, "spec": {**rollout["spec"], "paused": True}}
+    plan = await planner.plan(second, paused)
+    assert kinds(plan, "web") == {"wait": BOTH}
+    assert "is paused" in changes(plan, "web")[0]["message"]
+
+    kept = str(planner.kept("staged.plan"))
+    assert (await planner.run("plan", "-f", planner.file(second), "--out", kept)).code == 1
+    assert (await planner.run("apply", "--plan", kept)).code == 0
+    await holds(m1, CONFIGMAPS, namespace, "web", lambda each: each["data"] == {"a": "c"})
+    await state_of(host, namespace, "WaitingForApproval")
+    found = await m2.get(CONFIGMAPS, namespace, "web")
+    assert found is not None
+    assert found["data"] == {"a": "b"}
+    plan = await planner.plan(second, code=0)
+    (waiting,) = changes(plan, "web")
+    assert (waiting["change"], waiting["clusters"], waiting["pending"]) == ("wait", ["m2"], True)
+    assert kinds(await planner.plan(first), "web") == {"change": ["m1"]}, "a revert goes everywhere at once"
+
+    approved = {**rollout, "metadata": {**rollout["metadata"], "annotations": {APPROVED_ANNOTATION: "2/canary"}}}
+    plan = await planner.plan(approved)
+    assert kinds(plan, "web") == {"change": ["m2"]}
+    await host.patch(ROLLOUTS, namespace, "safe", {"metadata": {"annotations": {APPROVED_ANNOTATION: "2/canary"}}})
+    await holds(m2, CONFIGMAPS, namespace, "web", lambda each: each["data"] == {"a": "c"})
+    await state_of(host, namespace, "Complete")
+    assert (await planner.plan(second, code=0))["objects"] == []
+
+
+async def test_a_kustomization_is_planned_as_it_is_built(
+    planner: Planner, host: Api, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the real kustomize; what it prefixes and patches is what the members are asked for."""
+    monkeypatch.setenv("PATH", str(kustomize.find().parent))
+    await federated_namespace(host, namespace, BOTH)
+    base, overlay = tmp_path / "base", tmp_path / "overlay"
+    for folder in (base, overlay):
+        folder.mkdir()
+    (base / "web.json").write_bytes(orjson.dumps(wrapped(namespace, "web", DATA)))
+    (base / "kustomization.yaml").write_text("resources: [web.json]\n")
+    patch = '[{"op": "replace", "path": "/spec/template/data/a", "value": "built"}]'
+    (overlay / "kustomization.yaml").write_text(
+        f"resources: [../base]\nnamePrefix: prod-\npatches:\n  - patch: '{patch}'\n    target: {{name: web}}\n"
+    )
+    kept = str(planner.kept("built.plan"))
+    ran = await planner.run("plan", "-k", str(overlay), "-o", "json", "--out", kept)
+    assert ran.code == 1, ran
+    plan = json.loads(ran.out)
+    assert kinds(plan, "prod-web") == {"create": BOTH}
+    assert plan["hub"][0]["source"] == f"-k {overlay}:1"
+    assert (await planner.run("apply", "--plan", kept)).code == 0
+    found = await host.get(FEDERATED_CONFIGMAPS, namespace, "prod-web")
+    assert found is not None
+    assert found["spec"]["template"] == {"data": {"a": "built"}}
+    (overlay / "kustomization.yaml").write_text("resources: [../nowhere]\n")
+    ran = await planner.run("plan", "-k", str(overlay))
+    assert ran.code == 2
+    assert "nowhere" in ran.err

@@ -185,10 +185,17 @@ async def test_after_an_upgrade_of_the_hub_what_does_not_fit_is_left_out(server:
         assert "remoteStatus" not in stored["m2"]
 
 
-async def test_too_large_for_the_hub_is_left_out_as_well(server: Server, namespace: str) -> None:
+async def test_one_that_is_too_large_for_the_hub_is_not_sent(server: Server, namespace: str) -> None:
+    """The budget of the whole status leaves it out, and Ready says so."""
     async with Api(server.cluster) as api:
         hub = Hub(api, namespace)
         await hub.create()
-        await hub.write(line("m1", {"parts": ["x" * 1_700_000]}), line("m2"))
-        assert [each.kind for each in hub.refused] == [FailureKind.TOO_LARGE]
-        assert set(await hub.stored()) == {"m1", "m2"}
+        await hub.write(line("m1", {"parts": ["x" * 1_700_000]}), line("m2", {"replicas": 1}))
+        assert hub.refused == []
+        stored = await hub.stored()
+        assert "remoteStatus" not in stored["m1"]
+        assert stored["m2"]["remoteStatus"] == {"replicas": 1}
+        found = await api.get(hub.resource, namespace, "a")
+        assert found is not None
+        ready = {each["type"]: each.get("message", "") for each in found["status"]["conditions"]}["Ready"]
+        assert "1 remoteStatus are left out below: the status is full" in ready

@@ -249,8 +249,6 @@ async def test_fedctl_shows_what_is_lost_and_takes_it_back(restorable: Restorabl
     """status lists what is held, overwritten and lost; adopt makes what is lost anew; approve ends the hold."""
     fleet = restorable
     story = await history(fleet)
-    await fleet.rewind(fleet.hub, story.snapshot)
-    hold = await until_recognised(fleet)
 
     async def found() -> dict[str, Any]:
         return dict(json.loads((await fedctl_recovery(fleet, "status", "-o", "json")).out))
@@ -263,16 +261,30 @@ async def test_fedctl_shows_what_is_lost_and_takes_it_back(restorable: Restorabl
             if each["namespace"] in here
         }
 
+    older = {("older", name, ("m1", "m2")) for name in ("changed", "replaced")}
+    assert named((await found())["newer"]) == set()
+    await fleet.stop()
+    await fleet.rewind(fleet.hub, story.snapshot)
+    # Nobody has acted on the restored hub yet: this is what would be overwritten.
+    threatened = (await found())["newer"]
+    assert named(threatened) == older
+    assert all(each["applied"] > each["written"] for each in threatened)
+    await fleet.start()
+    hold = await until_recognised(fleet)
+
     async def complete() -> object:
         shown = await found()
         return (
             named(shown["removals"]) == {("older", "moved", ("m2",))}
-            and named(shown["overwritten"]) == {("older", name, ("m1", "m2")) for name in ("changed", "replaced")}
+            and named(shown["overwritten"]) == older
+            and named(shown["newer"]) == set()
             and shown
         )
 
     shown = await eventually(complete, within=60.0, every=1.0, seen="what is held and overwritten")
     assert (shown["held"], shown["id"]) == (True, hold)
+    told = {(each["name"], each["applied"]) for each in shown["overwritten"] if each["namespace"] == story.namespace}
+    assert told == {(each["name"], each["applied"]) for each in threatened}
     both = ("m1", "m2")
     assert named(shown["lost"]) == {("older", "young", both), ("younger", "young", both), ("younger", "", both)}
     table = (await fedctl_recovery(fleet, "status")).out

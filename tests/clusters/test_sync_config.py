@@ -8,8 +8,16 @@ import pytest
 from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import CRDS, KUBEFED_CONFIGS, NAMESPACES
 from tests.clusters.fleets import Fleet
-from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, Api, eventually, federated_namespace
-from tests.clusters.steps import attempt_patch, configure, create, holds
+from tests.clusters.harness import (
+    CONFIGMAPS,
+    ENABLED,
+    FEDERATED_CONFIGMAPS,
+    Api,
+    eventually,
+    federated_namespace,
+    never,
+)
+from tests.clusters.steps import attempt_patch, configure, create, gone, holds, make, type_status
 
 CRD = "kubefedconfigs.core.kubefed.io"
 
@@ -94,3 +102,39 @@ async def test_one_that_an_older_schema_let_pass_leaves_the_last_good_one_in_for
     finally:
         schema = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
         await host.json_patch(CRDS, "", CRD, [{"op": "replace", "path": path, "value": schema}])
+
+
+async def test_the_push_reconciler_is_switched_off_and_on(
+    host: Api, m1: Api, namespace: str, config: dict[str, Any]
+) -> None:
+    """While it is off nothing is pushed, put right or removed, at the hub or in members; and all of it afterwards."""
+    await federated_namespace(host, namespace, ["m1"])
+    web = await make(host, FEDERATED_CONFIGMAPS, namespace, "web", {"data": {"a": "1"}}, clusters=["m1"])
+    old = await make(host, FEDERATED_CONFIGMAPS, namespace, "old", {"data": {}}, clusters=["m1"])
+    await configure(host, {"featureGates": [{"name": "PushReconciler", "configuration": "Disabled"}]})
+    try:
+        for name in ENABLED:
+            found = await type_status(host, name, propagationController="NotRunning")
+            assert [each["reason"] for each in found["conditions"]] == ["PushReconcilerDisabled"]
+        await web.patch({"spec": {"template": {"data": {"a": "2"}}}})
+        await old.delete()
+        new = await create(host, FEDERATED_CONFIGMAPS, namespace, "new", {"data": {}}, clusters=["m1"])
+        await m1.patch(CONFIGMAPS, namespace, "web", {"data": {"a": "theirs"}})
+
+        async def touched() -> bool:
+            kept = await m1.get(CONFIGMAPS, namespace, "web") or {}
+            there = await m1.get(CONFIGMAPS, namespace, "old"), await m1.get(CONFIGMAPS, namespace, "new")
+            left = (await old.get())["metadata"].get("finalizers"), (await new.get())["metadata"].get("finalizers")
+            untouched = kept["data"] == {"a": "theirs"} and there[0] is not None and there[1] is None
+            return not untouched or left != (["kubefed.io/sync-controller"], None)
+
+        await never(touched, during=1.0)
+    finally:
+        await configure(host, {"featureGates": None})
+    for name in ENABLED:
+        await type_status(host, name, propagationController="Running")
+    await web.settled()
+    assert (await holds(m1, CONFIGMAPS, namespace, "web"))["data"] == {"a": "2"}
+    await old.gone()
+    await gone(m1, CONFIGMAPS, namespace, "old")
+    await new.settled()

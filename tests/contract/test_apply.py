@@ -4,7 +4,7 @@ import msgspec
 import orjson
 import pytest
 
-from federation.core import conflicts, managedfields, manifest
+from federation.core import conflicts, managedfields, manifest, ownership
 from federation.core.managedfields import PartialMetadata
 from federation.kube.members import Written
 from federation.model import marks
@@ -252,11 +252,11 @@ async def test_created_anew_nothing_is_ours(world: World) -> None:
 async def test_a_patch_of_ownership_needs_the_present_version(world: World) -> None:
     await world.post(CONFIGMAPS, {"data": {"a": "b"}}, manager="kubectl-create")
     stale = written(await world.apply(world.body(data={"a": "b"}))).metadata
-    patch = managedfields.subtract_patch(stale, US)
+    patch = ownership.subtract_patch(stale, US)
     assert patch is not None
     await world.post(CONFIGMAPS, {"data": {"theirs": "x"}})
     assert kind(await world.member.patch(CONFIGMAPS, world.where, patch)) is FailureKind.VERSION_CONFLICT
-    patch = managedfields.subtract_patch(await world.read(), US)
+    patch = ownership.subtract_patch(await world.read(), US)
     assert patch is not None
     written(await world.member.patch(CONFIGMAPS, world.where, patch))
     assert await world.owners("data", "a") == {US}
@@ -265,7 +265,7 @@ async def test_a_patch_of_ownership_needs_the_present_version(world: World) -> N
 async def test_kubefeds_entry_can_be_taken_over(world: World) -> None:
     await world.post(CONFIGMAPS, world.body(data={"a": "b", "old": "x"}), manager="controller-manager")
     assert (await world.seen()).legacy
-    patch = managedfields.union_patch(await world.read(), US)
+    patch = ownership.union_patch(await world.read(), US)
     assert patch is not None
     written(await world.member.patch(CONFIGMAPS, world.where, patch))
     written(await world.apply(world.body(data={"a": "b"})))
@@ -275,7 +275,7 @@ async def test_kubefeds_entry_can_be_taken_over(world: World) -> None:
 
 async def test_released_it_is_nobodys_and_stays(world: World) -> None:
     await world.apply(world.body(data={"a": "b"}))
-    patch = managedfields.release_patch(await world.read(), US)
+    patch = ownership.release_patch(await world.read(), US)
     assert patch is not None
     written(await world.member.patch(CONFIGMAPS, world.where, patch))
     after = await world.seen()

@@ -7,7 +7,7 @@ import msgspec
 
 from federation.controllers import push
 from federation.controllers.outcomes import Contest, Outcome, Target
-from federation.core import managedfields, manifest
+from federation.core import managedfields, manifest, ownership
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
@@ -140,7 +140,7 @@ async def test_a_claim_goes_with_the_annotation_whoever_takes_it_off(world: Worl
 async def test_what_the_other_hub_orphaned_is_ours_without_a_claim(world: World) -> None:
     await world.apply(world.body(data={"a": "b"}), manager=OTHER_HUB)
     await pushed(world, Claim((await world.read()).uid, OTHER_HUB))
-    operations = managedfields.release_patch(await world.read(), OTHER_HUB)
+    operations = ownership.release_patch(await world.read(), OTHER_HUB)
     assert operations is not None
     assert not isinstance(await world.member.patch(CONFIGMAPS, world.where, operations), Failure)
     assert (await pushed(world, applying(world.body(data={"a": "ours"}), first=True))).status is PropagationStatus.OK

@@ -1,12 +1,16 @@
 """The composition root's own decisions: what is processed before any worker runs, and what a signal interrupts."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
-from federation import app
+from federation import app, composition, processes
+from federation.controllers.world import TypeState
+from federation.core.restoration import Hold
+from federation.core.shards import Shard
 from federation.kube.connection import Answer, Connection
 from federation.kube.endpoint import Endpoint
 from federation.model.errors import ApiFailure
@@ -14,7 +18,9 @@ from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata
 from federation.model.resources import KUBEFED_CLUSTERS
 from federation.model.settings import Settings
+from federation.runtime import draining, metrics
 from federation.runtime.keyqueue import KeyQueue
+from tests.unit.controllers.rig import CONFIGMAPS
 from tests.unit.virtualtime import settle, virtual
 
 
@@ -33,7 +39,7 @@ async def test_one_bad_object_does_not_keep_the_rest_from_starting() -> None:
     for name in ("poison", "refused", "fine"):
         queue.add(name)
     with capture_logs() as logs:
-        await app._drain(queue, process)
+        await draining.drain(queue, process)
     assert done == ["fine"]
     assert [entry["event"] for entry in logs] == ["will be tried again", "will be tried again"]
     assert (queue.idle, queue.later) == (True, 2)
@@ -56,14 +62,14 @@ async def test_what_is_processed_at_the_start_lets_others_have_their_turn() -> N
             order.append("other")
             await asyncio.sleep(0)
 
-    for number in range(3 * app.DRAINED):
+    for number in range(3 * draining.DRAINED):
         queue.add(str(number))
     task = asyncio.create_task(others())
-    await app._drain(queue, process)
+    await draining.drain(queue, process)
     task.cancel()
     turns = [len(turn) for turn in "".join(each[0] for each in order).split("o") if turn]
-    assert turns == [app.DRAINED] * 3
-    assert len(queue) == 3 * app.DRAINED
+    assert turns == [draining.DRAINED] * 3
+    assert len(queue) == 3 * draining.DRAINED
 
 
 @virtual
@@ -82,7 +88,7 @@ async def test_types_are_processed_together_at_the_start() -> None:
         queue.add(name)
     began = asyncio.get_running_loop().time()
     with capture_logs():
-        await app._drain_together(queue, process)
+        await draining.drain_together(queue, process)
     assert sorted(done) == ["a", "b", "c"]
     assert asyncio.get_running_loop().time() - began < 2
     assert (queue.idle, queue.later) == (True, 1)
@@ -91,7 +97,7 @@ async def test_types_are_processed_together_at_the_start() -> None:
 @virtual
 async def test_a_signal_ends_a_start_that_waits() -> None:
     stop = asyncio.Event()
-    stopping = asyncio.create_task(app._until(stop))
+    stopping = asyncio.create_task(processes.until(stop))
     ended: list[str] = []
 
     async def start() -> str:
@@ -102,14 +108,14 @@ async def test_a_signal_ends_a_start_that_waits() -> None:
         return "started"
 
     asyncio.get_running_loop().call_later(5, stop.set)
-    assert await app._first(start(), stopping) is None
+    assert await processes.first(start(), stopping) is None
     assert ended == ["start"]
     assert asyncio.get_running_loop().time() == pytest.approx(5)
 
 
 @virtual
 async def test_a_start_that_ends_or_fails_before_is_what_it_is() -> None:
-    stopping = asyncio.create_task(app._until(asyncio.Event()))
+    stopping = asyncio.create_task(processes.until(asyncio.Event()))
 
     async def start() -> str:
         await asyncio.sleep(1)
@@ -118,9 +124,9 @@ async def test_a_start_that_ends_or_fails_before_is_what_it_is() -> None:
     async def fail() -> str:
         raise ValueError("a bug")
 
-    assert await app._first(start(), stopping) == "started"
+    assert await processes.first(start(), stopping) == "started"
     with pytest.raises(ValueError, match="a bug"):
-        await app._first(fail(), stopping)
+        await processes.first(fail(), stopping)
     stopping.cancel()
 
 
@@ -145,7 +151,7 @@ def test_a_controller_that_is_stopped_posts_its_events_and_counts_those_that_are
     @virtual
     async def test() -> None:
         hub = Hub(accepts=accepts)
-        controller = app.Controller(hub, "uid", "system")
+        controller = composition.Controller(hub, "uid", "system")
         controller.events.about(KUBEFED_CLUSTERS, Metadata("east", "system"), "Warning", "Why", "because")
         with capture_logs() as logs:
             await controller.stop()
@@ -157,8 +163,25 @@ def test_a_controller_that_is_stopped_posts_its_events_and_counts_those_that_are
 
 
 @virtual
+async def test_controllers_of_one_process_show_their_numbers_together() -> None:
+    """Of several shards one process may hold some: what one shows must not hide what another has."""
+    several = [composition.Controller(Hub(accepts=True), "uid", "system", shard=Shard(each, 3)) for each in range(3)]
+    for controller in several:
+        controller._show()
+    assert metrics.HUB_RESTORED.value() == metrics.DELETIONS_HELD.value() == 0
+    several[0].world.recovery = Hold("1", "2026-01-01T00:00:00Z", "why")
+    needed = [each._capacity.needed for each in several]
+    assert metrics.HUB_RESTORED.value() == 1
+    assert metrics.CONNECTIONS_NEEDED.value() == sum(needed) > max(needed)
+    for controller in several:
+        await controller.stop()
+        await controller.close()
+    assert metrics.HUB_RESTORED.value() == metrics.CONNECTIONS_NEEDED.value() == 0
+
+
+@virtual
 async def test_other_settings_change_how_many_objects_are_in_work() -> None:
-    controller = app.Controller(Hub(accepts=True), "uid", "system")
+    controller = composition.Controller(Hub(accepts=True), "uid", "system")
     controller.started = True
     sizes = []
     for concurrency in (16, 2, 5):
@@ -166,5 +189,23 @@ async def test_other_settings_change_how_many_objects_are_in_work() -> None:
         controller._reconfigured()
         await settle()
         sizes.append(len(controller._syncing))
-    await controller.stop()
     assert sizes == [16, 2, 5]
+    for number in range(2, 5):  # of each type so many, as in KubeFed
+        controller.world.types[f"t{number}"] = TypeState(CONFIGMAPS)
+        controller.types.counted()
+        await settle()
+        sizes.append(len(controller._syncing))
+    await controller.stop()
+    assert sizes[3:] == [5, 10, 15]
+
+
+def test_a_controller_that_cannot_start_says_why_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 1, so that its pod is started anew, and the log names what is wrong."""
+    monkeypatch.setattr("federation.app.logs.configure", lambda **_: None)
+    monkeypatch.setattr("federation.processes.openfiles.raise_limit", lambda: None)
+    missing = tmp_path / "kubeconfig"
+    with capture_logs() as logs:
+        assert app.main(app.Options(kubeconfig=str(missing), metrics_address="0", health_address="0")) == 1
+    last = logs[-1]
+    assert (last["log_level"], last["event"]) == ("error", "controller cannot start")
+    assert str(missing) in last["reason"]

@@ -10,7 +10,8 @@
   "leaderElect" (dict
     "leaseDuration" $values.leaderElectLeaseDuration
     "renewDeadline" $values.leaderElectRenewDeadline
-    "retryPeriod" $values.leaderElectRetryPeriod)
+    "retryPeriod" $values.leaderElectRetryPeriod
+    "warmStandby" $values.leaderElectWarmStandby)
   "clusterHealthCheck" (dict
     "period" $values.clusterHealthCheckPeriod
     "failureThreshold" $values.clusterHealthCheckFailureThreshold

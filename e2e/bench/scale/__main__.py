@@ -1,7 +1,9 @@
 """Measure one fleet and print its table; everything that was counted goes to bench-scale-<date>.json.
 
-usage: [MEMBERS=100] [OBJECTS=50] [IDLE=60] [PARTS=bare,bulk,idle,restart,hang,away,flap] [RAW=PATH]
+usage: [MEMBERS=100] [OBJECTS=50] [IDLE=60] [SHARDS=1] [PARTS=bare,bulk,idle,restart,hang,away,flap] [RAW=PATH]
            python -m e2e.bench.scale
+
+SHARDS: how many controller processes share the members; the CPU of each is in controllers_ms_per_placement.
 
 RAW: where the figures go instead. A run that is broken off leaves those of the phases that it finished.
 """
@@ -35,18 +37,18 @@ def main(arguments: Sequence[str] = ()) -> int:
         return code
     try:
         members, objects = int(os.environ.get("MEMBERS") or 100), int(os.environ.get("OBJECTS") or 50)
-        idle = float(os.environ.get("IDLE") or 60)
+        idle, shards = float(os.environ.get("IDLE") or 60), int(os.environ.get("SHARDS") or 1)
     except ValueError as error:
-        running.report(f"error: MEMBERS, OBJECTS and IDLE are numbers: {error}")
+        running.report(f"error: MEMBERS, OBJECTS, IDLE and SHARDS are numbers: {error}")
         return 2
     parts = (os.environ.get("PARTS") or ",".join(PARTS)).split(",")
     unknown = [part for part in parts if part not in PARTS]
-    if unknown or members < 2 or objects < 1:
-        running.report(f"error: there are parts {', '.join(PARTS)}; at least 2 members and 1 object")
+    if unknown or members < 2 or objects < 1 or shards < 1:
+        running.report(f"error: there are parts {', '.join(PARTS)}; at least 2 members, 1 object and 1 shard")
         return 2
     running.interrupt_on_signals()
     began = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-    results: Results = {"members": members, "objects": objects, "began": began, **machines.machine()}
+    results: Results = {"members": members, "objects": objects, "shards": shards, "began": began, **machines.machine()}
     code = 0
     try:
         with ScaleFleet() as fleet:
@@ -66,6 +68,7 @@ def main(arguments: Sequence[str] = ()) -> int:
 
 def _measure(fleet: ScaleFleet, results: Results, parts: list[str], idle: float) -> None:
     running.report(f"a host and {results['members']} simulated members")
+    fleet.shards = results["shards"]
     fleet.bring_up(results["members"])
     results["versions"] |= machines.servers()
     fleet.start_controller()

@@ -38,9 +38,14 @@ class Costs:
     """CPU seconds so far."""
 
     at: float
-    controller: float
+    controllers: tuple[float, ...]
     host: float
     members: float
+
+    @property
+    def controller(self) -> float:
+        """Of all controller processes together."""
+        return sum(self.controllers)
 
 
 class Scale:
@@ -148,13 +153,13 @@ class Scale:
 
     async def scrape(self) -> Figures:
         """One read of the controller's metrics."""
-        before, began = meter.cpu([self._fleet.controller]), time.perf_counter()
+        before, began = meter.cpu(self._fleet.controllers), time.perf_counter()
         text = await self._metrics()
         seconds = time.perf_counter() - began
         return {
             "bytes": len(text),
             "ms": round(seconds * 1e3, 1),
-            "controller_cpu_ms": round((meter.cpu([self._fleet.controller]) - before) * 1e3, 1),
+            "controller_cpu_ms": round((meter.cpu(self._fleet.controllers) - before) * 1e3, 1),
         }
 
     async def late(self) -> float:
@@ -178,7 +183,7 @@ class Scale:
             "ready_s": round(started - began, 2),
             "a_users_change": {key: found[key] for key in ("p50_ms", "last_ms")},
             "writes_of_other_objects": len(others),
-            "controller_cpu_s": round(meter.cpu([self._fleet.controller]), 2),
+            "controller_cpu_s": round(meter.cpu(self._fleet.controllers), 2),
             "controller_mb": round(self._fleet.resident(), 1),
         }
 
@@ -318,6 +323,10 @@ class Scale:
             "seconds": round(last - before.at, 2),
             "placements_per_s": round(placements / (last - before.at), 1),
             "controller_ms_per_placement": round((settled.controller - before.controller) * 1e3 / placements, 3),
+            "controllers_ms_per_placement": [
+                round((now - was) * 1e3 / placements, 3)
+                for now, was in zip(settled.controllers, before.controllers, strict=True)
+            ],
             "controller_ms_until_arrival": round((arrived.controller - before.controller) * 1e3 / placements, 3),
             "members_ms_per_placement": round((settled.members - before.members) * 1e3 / placements, 3),
             "host_ms_per_object": round((settled.host - before.host) * 1e3 / objects, 1),
@@ -355,7 +364,7 @@ class Scale:
     def _costs(self) -> Costs:
         return Costs(
             time.perf_counter(),
-            meter.cpu([self._fleet.controller]),
+            tuple(meter.cpu([pid]) for pid in self._fleet.controllers),
             meter.cpu([self._host_pid]),
             meter.cpu(self._members_pids),
         )

@@ -119,6 +119,8 @@ def _bulk(phase: str, results: Results, peer: Mapping[str, Any]) -> Iterator[Row
         other.get("controller_ms_per_placement"),
         kubefed_times_bare(phase, peer),
     )
+    if len(each := found.get("controllers_ms_per_placement", ())) > 1:
+        yield Row(f"{phase}: CPU of the busiest controller process, ms per placement of all", max(each))
     yield Row(
         f"{phase}: members' CPU, ms per placement",
         found["members_ms_per_placement"],

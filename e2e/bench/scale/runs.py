@@ -37,6 +37,8 @@ def compact(raw: Any) -> Run:
         raise ValueError("this is not a file of make bench-scale")
     if "join" not in raw:
         raise ValueError("this run ended before it had measured anything")
+    if raw.get("shards", 1) != 1:
+        raise ValueError("this run had several controller processes: the table and the plot are about one")
     run: Run = _shortened(raw)
     return run
 

@@ -30,9 +30,9 @@ def kubeconfig(tmp_path: Path) -> str:
 
 
 def test_verbs_and_nouns() -> None:
-    assert words([], "un") == ["unjoin", "uncordon"]
+    assert words([], "un") == ["unjoin", "unregister", "uncordon"]
     assert words([], "") == list(root.VERBS)
-    assert words(["get"], "c") == ["clusters"]
+    assert words(["get"], "c") == ["clusters", "controllers"]
     assert words(["playground"], "k") == ["kubeconfig", "kubectl", "kill"]
 
 

@@ -94,6 +94,16 @@ def test_documents_keep_their_order_and_others_pass(tmp_path: Path) -> None:
     assert "no FederatedNamespace shop" in err
 
 
+def test_with_files_other_flags_have_no_effect_as_in_kubefedctl(tmp_path: Path) -> None:
+    path = write(tmp_path, settings=SETTINGS)
+    code, (plain,), _ = fedctl("federate", "-f", path)
+    assert code == 0
+    code, (same,), err = fedctl("federate", "-f", path, "-n", "elsewhere", "-c", "-s", "pods", "--dry-run")
+    assert code == 0
+    assert same == plain
+    assert "note: --namespace, --contents, --skip-api-resources: no effect with -f" in err
+
+
 def test_without_types_kubefeds_names_are_taken(tmp_path: Path) -> None:
     namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
     files = write(tmp_path, all="---\n".join((namespace, SETTINGS)))
@@ -160,7 +170,6 @@ def test_errors_name_file_and_line(tmp_path: Path, text: str, options: list[str]
         pytest.param([], id="nothing"),
         pytest.param(["deployment"], id="no-name"),
         pytest.param(["deployment", "web", "-f", "x"], id="both"),
-        pytest.param(["-f", "x", "-n", "shop"], id="namespace-of-files"),
         pytest.param(["deployment", "web", "--types", "x"], id="types-of-a-host"),
         pytest.param(["-f", "x", "--placement", "a", "--cluster-selector", "b=c"], id="two-placements"),
     ],

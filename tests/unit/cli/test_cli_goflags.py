@@ -1,6 +1,6 @@
 """kubefedctl's command lines: every flag of every verb of its, in every way in which Go's pflag lets it be written.
 
-The table below is kubefedctl's own (v0.9, pkg/kubefedctl): what it took is taken, and means the same.
+The table is kubefedctl's own (tests/unit/cli/kubefedctl.py): what it took is taken, and means the same.
 """
 
 from collections.abc import Iterator
@@ -12,36 +12,19 @@ import pytest
 from federation.cli import failing, goflags, root, unjoin
 from federation.cli.options import Host
 from federation.cli.verbs import Verb
+from tests.unit.cli import kubefedctl
 
-GLOBAL = {"kubeconfig": "path", "host-cluster-context": "h", "kubefed-namespace": "ns"}
-VALUES = {
-    "join": {"cluster-context": "c", "host-cluster-name": "h", "secret-name": "s"},
-    "unjoin": {"cluster-context": "c", "host-cluster-name": "h"},
-    "enable": {"federated-group": "g.x", "version": "v1", "federated-version": "v1", "output": "yaml"},
-    "disable": {"federated-group": "g.x", "version": "v1"},
-    "federate": {"namespace": "n", "output": "yaml", "skip-api-resources": "a,b"},
-    "orphaning-deletion enable": {"namespace": "n"},
-    "orphaning-deletion disable": {"namespace": "n"},
-    "orphaning-deletion status": {"namespace": "n"},
-}
-SWITCHES = {
-    "join": {"error-on-existing": "error_on_existing"},
-    "unjoin": {"force": "force"},
-    "disable": {"delete-crd": "delete_crd"},
-    "federate": {"enable-type": "enable_type", "contents": "contents"},
-}
-SHORT = {"namespace": "n", "output": "o", "skip-api-resources": "s", "enable-type": "t", "contents": "c"}
-WORDS = {
-    "join": ["east"],
-    "unjoin": ["east"],
-    "enable": ["deployments.apps"],
-    "disable": ["deployments.apps"],
-    "federate": ["deployment", "web"],
-    "orphaning-deletion enable": ["deployment", "web"],
-    "orphaning-deletion disable": ["deployment", "web"],
-    "orphaning-deletion status": ["deployment", "web"],
-}
+WORDS = {verb: list(facts.words) for verb, facts in kubefedctl.VERBS.items() if facts.words}
 """What each verb is about; all of it must arrive, wherever the flags stand."""
+SHORT = {name: flag.short for facts in kubefedctl.VERBS.values() for name, flag in facts.flags if flag.short}
+KEYS = {"host-cluster-context": "context", "skip-api-resources": "skip", "filename": "files"}
+"""How a verb's function names what a flag gives."""
+
+
+def flags(*kinds: str) -> list[tuple[str, str, kubefedctl.Flag]]:
+    """Every flag of these kinds: verb, name, facts."""
+    found = [(verb, name, flag) for verb, facts in kubefedctl.VERBS.items() for name, flag in facts.flags]
+    return [(verb, name, flag) for verb, name, flag in found if flag.kind in kinds]
 
 
 @pytest.fixture
@@ -74,48 +57,77 @@ def about(verb: str, params: dict[str, Any]) -> list[str]:
 def forms(name: str, value: str) -> list[list[str]]:
     """Every way to give a flag a value."""
     found = [[f"--{name}", value], [f"--{name}={value}"], [f"--{name.replace('-', '_')}", value]]
+    found += [[f"-{name}={value}"], [f"-{name}", value]]
     if name in SHORT:
         short = f"-{SHORT[name]}"
         found += [[short, value], [f"{short}={value}"], [f"{short}{value}"]]
     return found
 
 
-@pytest.mark.parametrize(
-    ("verb", "name", "value"),
-    [(verb, name, value) for verb in WORDS for name, value in (GLOBAL | VALUES.get(verb, {})).items()],
-)
-def test_a_flag_with_a_value(parsed: Any, verb: str, name: str, value: str) -> None:
-    keys = {"host-cluster-context": "context", "skip-api-resources": "skip"}
-    for form in forms(name, value):
-        extra = ["--delete-crd"] if verb == "disable" else []
+@pytest.mark.parametrize(("verb", "name", "flag"), flags("text", "list"))
+def test_a_flag_with_a_value(parsed: Any, verb: str, name: str, flag: kubefedctl.Flag) -> None:
+    extra = ["--delete-crd"] if verb == "disable" else []
+    words = [] if name == "filename" else WORDS[verb]
+    for form in forms(name, flag.value):
         for line in (
-            [*verb.split(), *WORDS[verb], *form, *extra],
-            [*verb.split(), *form, *WORDS[verb], *extra],
-            [*form, *verb.split(), *WORDS[verb], *extra],
-            [verb.split(maxsplit=1)[0], *form, *verb.split()[1:], *WORDS[verb], *extra],
+            [*verb.split(), *words, *form, *extra],
+            [*verb.split(), *form, *words, *extra],
+            [*form, *verb.split(), *words, *extra],
+            [verb.split(maxsplit=1)[0], *form, *verb.split()[1:], *words, *extra],
         ):
             path, params = parsed(*line)
             assert path == verb, line
-            assert about(verb, params) == WORDS[verb], line
-            given = params[keys.get(name, name.replace("-", "_"))]
-            assert given in (value, (value,)), line
+            assert [each for each in about(verb, params) if each] == words, line
+            given = params[KEYS.get(name, name.replace("-", "_"))]
+            assert given in (flag.value, (flag.value,)), line
 
 
-@pytest.mark.parametrize(
-    ("verb", "name", "key"), [(verb, name, key) for verb, found in SWITCHES.items() for name, key in found.items()]
-)
+SWITCHES = [(verb, name) for verb, name, _ in flags("switch") if name != "dry-run"]
+
+
+@pytest.mark.parametrize(("verb", "name"), SWITCHES)
 @pytest.mark.parametrize(
     ("written", "means"),
     [("", True), ("=true", True), ("=1", True), ("=T", True), ("=False", False), ("=false", False), ("=0", False)],
 )
-def test_a_switch(parsed: Any, *, verb: str, name: str, key: str, written: str, means: bool) -> None:
-    flags = [f"--{name}{written}", f"--{name.replace('-', '_')}{written}"]
-    flags += [f"-{SHORT[name]}{written}"] if name in SHORT else []
-    for flag in flags:
+def test_a_switch(parsed: Any, *, verb: str, name: str, written: str, means: bool) -> None:
+    written_so = [f"--{name}{written}", f"--{name.replace('-', '_')}{written}", f"-{name}{written}"]
+    written_so += [f"-{SHORT[name]}{written}"] if name in SHORT else []
+    for flag in written_so:
         for line in ([verb, flag, *WORDS[verb]], [verb, *WORDS[verb], flag], [flag, verb, *WORDS[verb]]):
             _, params = parsed(*line)
-            assert params[key] is means, line
+            assert params[name.replace("-", "_")] is means, line
             assert about(verb, params) == WORDS[verb], line
+
+
+@pytest.mark.parametrize(("verb", "name", "flag"), flags("text", "list", "switch"))
+def test_the_default_of_a_flag(
+    parsed: Any, capsys: pytest.CaptureFixture[str], verb: str, name: str, flag: kubefedctl.Flag
+) -> None:
+    _, params = parsed(*verb.split(), *WORDS[verb])
+    given = params[KEYS.get(name, name.replace("-", "_"))]
+    if flag.kind == "switch":
+        assert bool(given) is (flag.default == "true")
+    elif given not in (None, "", (), flag.default):
+        pytest.fail(f"{verb} --{name} is {given!r} when it is not given")
+    assert root.run([*verb.split(), "--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert f" --{name}" in shown
+    # Without --federated-group `disable --delete-crd` finds the CRD that is left by its target, in whatever group.
+    assert flag.default in shown or flag.kind == "switch" or (verb, name) == ("disable", "federated-group")
+
+
+def test_every_verb_and_every_flag_of_kubefedctl_is_known() -> None:
+    for verb, facts in kubefedctl.VERBS.items():
+        command: click.Command | None = root.fedctl
+        for word in verb.split():
+            assert isinstance(command, click.Group)
+            command = command.get_command(click.Context(command, **command.context_settings), word)
+        assert command is not None, verb
+        known = {name for option in command.params for name in option.opts}
+        wanted = {f"--{name}" for name, _ in facts.flags} | {f"-{flag.short}" for _, flag in facts.flags if flag.short}
+        assert wanted <= known, verb
+    assert {f"--{name}" for name in kubefedctl.KLOG} == set(goflags.KLOG)
 
 
 @pytest.mark.parametrize("verb", ["init", "join", "disable"])
@@ -154,7 +166,7 @@ def test_what_is_no_duration(verb: str, written: str, capsys: pytest.CaptureFixt
 
 def options_of(group: click.Group) -> Iterator[click.Option]:
     """Every flag of every verb."""
-    ctx = click.Context(group)
+    ctx = click.Context(group, **group.context_settings)
     for name in group.list_commands(ctx):
         verb = group.get_command(ctx, name)
         assert verb is not None
@@ -165,7 +177,7 @@ def options_of(group: click.Group) -> Iterator[click.Option]:
 
 def test_no_flag_takes_a_time_in_another_way() -> None:
     kinds = {(option.name, option.type.name) for option in options_of(root.fedctl)}
-    assert {name for name, kind in kinds if kind == "duration"} == {"timeout"}
+    assert {name for name, kind in kinds if kind == "duration"} == {"timeout", "since", "ttl"}
     assert {name for name, kind in kinds if "float" in kind} == set()
 
 
@@ -226,6 +238,7 @@ def test_grouped_short_flags(parsed: Any, written: list[str], contents: bool, en
         ["--v=2"],
         ["--v", "10"],
         *([name] if bare else [name, "x"] for name, bare in goflags.KLOG.items()),
+        *([name[1:]] if bare else [name[1:], "x"] for name, bare in goflags.KLOG.items()),
         *([f"{name}=false" if bare else f"{name}=x"] for name, bare in goflags.KLOG.items()),
         *(
             [name.replace("-", "_").replace("__", "--", 1), *([] if bare else ["x"])]

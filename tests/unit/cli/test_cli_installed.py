@@ -14,7 +14,7 @@ import yaml
 from federation.federating import resourcelist
 
 TOP = Path(__file__).parents[3]
-COMMANDS = ("fedctl", "kubectl-fed", "kubefed-krm", "typegen")
+COMMANDS = ("fedctl", "kubectl-fed", "kubefed-krm", "kubefedctl", "typegen")
 PLAIN: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "ConfigMap",

@@ -225,6 +225,36 @@ def test_cluster_rows() -> None:
     found["metadata"]["annotations"] = {"kubefed.io/cordon": "upgrade"}
     assert rows.cluster(found, NOW)[1] == "True,Cordoned"
     assert rows.cluster(found, NOW, wide=True)[-1] == "ok; cordoned: upgrade"
+    found["metadata"]["annotations"]["kubefed.io/drain"] = "true"
+    assert rows.cluster(found, NOW)[1] == "True,Cordoned,Draining"
+
+
+def test_preference_rows_and_what_status_says_of_one() -> None:
+    found: dict[str, Any] = {
+        "metadata": {"name": "web"},
+        "spec": {"targetKind": "FederatedDeployment", "totalReplicas": 9},
+        "status": {
+            "replicas": 9,
+            "clusters": [{"name": "m1", "replicas": 6}, {"name": "m2", "replicas": 0}, {"name": "m3", "replicas": 3}],
+            "conditions": [
+                {"type": "Ready", "status": "True", "reason": "Scheduled", "message": "9 replicas in 2 clusters"},
+                {"type": "Valid", "status": "True", "reason": "Valid", "message": ""},
+            ],
+        },
+    }
+    row = ("web", "FederatedDeployment", "9", "9", "True", "Scheduled", "")
+    assert rows.preference(found, NOW) == row
+    assert rows.preference(found, NOW, wide=True) == (*row, "m1 6, m3 3", "9 replicas in 2 clusters")
+    assert rows.scheduled(found) == ["Replicas 9 by ReplicaSchedulingPreference web: m1 6, m3 3"]
+    found["status"]["conditions"][1].update(status="False", reason="ClusterNotJoined", message="m9 has not joined")
+    assert rows.preference(found, NOW)[5] == "ClusterNotJoined"
+    assert rows.scheduled(found)[1] == "Preference ClusterNotJoined: m9 has not joined"
+    found["status"] = {}
+    assert rows.preference(found, NOW)[3:6] == ("", "Unknown", "")
+    assert rows.scheduled(found) == [
+        "Replicas 9 by ReplicaSchedulingPreference web: none yet",
+        "Scheduling not looked at yet",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -308,3 +338,34 @@ def test_colour_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     monkeypatch.setenv("NO_COLOR", "1")
     printing.table(("NAME", "READY"), [("east", "True")])
     assert capsys.readouterr().out == "NAME   READY\neast   True\n"
+
+
+COUNTS = {"desired": 6, "ready": 4, "updated": 6, "unhealthyClusters": 1, "unknownClusters": 0}
+HEALTHY = {"type": "Healthy", "status": "False", "message": "1 of 2 clusters are not healthy; west: 1 of 3 are ready"}
+COLLECTED: list[dict[str, Any]] = [
+    {"name": "east", "fingerprint": "a.b", "ready": "3/3", "remoteStatus": {"readyReplicas": 3}},
+    {"name": "west", "status": "UpdateFailed", "message": "quota", "ready": "1/3", "unhealthy": "1 of 3 are ready"},
+]
+
+
+def test_what_is_ready_is_shown_where_it_is_collected() -> None:
+    found = federated(
+        observedGeneration=4, conditions=[READY, PROPAGATION, HEALTHY], clusters=COLLECTED, summary=COUNTS
+    )
+    wide = dict(zip(rows.FEDERATED_WIDE, rows.federated(found, "t", NOW, wide=True), strict=True))
+    assert wide["READY"] == "4/6"
+    assert wide["MESSAGE"] == f"{READY['message']}; {HEALTHY['message']}"
+    assert rows.collected(found)
+    table = [dict(zip(rows.STATUS_COLLECTED, row, strict=True)) for row in rows.status(found, NOW)]
+    assert [(row["READY"], row["MESSAGE"]) for row in table] == [("3/3", ""), ("1/3", "quota; 1 of 3 are ready")]
+    assert f"Healthy False (4/6 ready): {HEALTHY['message']}" in rows.heading(found, NOW)
+    assert [line.get("unhealthy") for line in rows.lines(found)] == [None, "1 of 3 are ready"]
+
+
+def test_where_nothing_is_collected_there_is_no_such_column() -> None:
+    found = federated(observedGeneration=4, conditions=[READY], clusters=LINES)
+    assert not rows.collected(found)
+    assert {len(row) for row in rows.status(found, NOW)} == {len(rows.STATUS)}
+    assert rows.ready_count(found) == ""
+    unknown = federated(clusters=LINES, summary=COUNTS | {"unknownClusters": 2})
+    assert rows.ready_count(unknown) == "4/6?"

@@ -72,7 +72,7 @@ def commands(group: click.Command, path: tuple[str, ...] = ()) -> list[tuple[tup
     if not isinstance(group, LazyGroup):
         return [(path, group)]
     found: list[tuple[tuple[str, ...], click.Command]] = [(path, group)]
-    context = click.Context(group)
+    context = click.Context(group, **group.context_settings)  # or what help shows is kept without -h
     for name in group.list_commands(context):
         command = group.get_command(context, name)
         assert command is not None
@@ -95,7 +95,7 @@ def test_every_help_has_examples_that_parse(path: tuple[str, ...], command: clic
         found: click.Command | None = root.fedctl
         rest = words[1:]
         while isinstance(found, LazyGroup) and rest and not rest[0].startswith("-"):
-            found = found.get_command(click.Context(found), rest[0])
+            found = found.get_command(click.Context(found, **found.context_settings), rest[0])
             rest = rest[1:]
         assert found is not None, line
         found.make_context("fedctl", list(rest), resilient_parsing=False)

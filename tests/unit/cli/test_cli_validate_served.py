@@ -169,14 +169,18 @@ def test_what_one_cluster_refuses(repository: Path, cluster: str, there: Any, li
     assert message in lines[0]
 
 
-def test_what_the_cluster_fills_in_may_be_absent(repository: Path) -> None:
-    there = crd(required=("tags",), tags={"default": []})
-    assert validate(repository, *served(repository, "west", there))[:2] == (0, [])
-
-
-def test_an_override_may_mend_what_the_template_lacks(repository: Path) -> None:
-    there = crd(required=("tags",))
-    assert validate(repository, *served(repository, "east", there))[:2] == (0, [])
+@pytest.mark.parametrize(
+    ("cluster", "schema"),
+    [
+        pytest.param("west", {"tags": {"default": []}}, id="the-cluster-fills-it-in"),
+        pytest.param("east", {}, id="an-override-mends-it"),
+    ],
+)
+def test_what_the_template_lacks_may_be_there_all_the_same(
+    repository: Path, cluster: str, schema: dict[str, Any]
+) -> None:
+    there = crd(required=("tags",), **schema)
+    assert validate(repository, *served(repository, cluster, there))[:2] == (0, [])
 
 
 def test_an_equivalent_version_is_what_counts(repository: Path) -> None:

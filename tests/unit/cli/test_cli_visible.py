@@ -55,3 +55,9 @@ def test_the_command_prints_through_it() -> None:
     assert done.returncode
     assert b"/none/\\u0007\\u009b2J" in done.stderr
     assert b"\x07" not in done.stderr + done.stdout
+
+
+def test_a_line_of_a_log_turns_nothing_round_and_breaks_nothing() -> None:
+    text = "\x1b[2J\r a\u202eb\u2066c\u2028d\tok é 漢 ‍"
+    shown = visible.line(text)
+    assert shown == "\\u001b[2J\\u000d a\\u202eb\\u2066c\\u2028d\tok é 漢 ‍"

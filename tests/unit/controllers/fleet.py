@@ -14,11 +14,13 @@ from federation.controllers.triggers import StoredSink
 from federation.controllers.world import TypeState, World
 from federation.core import binding
 from federation.core.managedfields import PartialMetadata
+from federation.core.remotestatus import WholeCopy
 from federation.kube import decoding
 from federation.model.errors import Unusable
 from federation.model.failures import Failure
 from federation.model.federated import FederatedType
 from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, Key, ObjectName
+from federation.model.statusrules import StatusCollection
 from federation.runtime.keyqueue import KeyQueue
 from federation.runtime.starting import Starting
 from federation.runtime.tasks import Tasks
@@ -35,14 +37,16 @@ class FakeWatch:
     """Follows a fake member; `fail` makes it fail as a reflector would. Its connection takes `closing` to end."""
 
     closing = 0.0
+    version = "7"
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - as a Gate's watch
         self,
         member: FakeMember,
         enabled: FederatedType,
-        sink: Sink[PartialMetadata],
+        sink: Sink[Any],
         on_change: OnChange,
         end: Callable[[], None],
+        wanted: StatusCollection | None = None,
     ) -> None:
         self.failure: Failure | None = None
         self.synced = False
@@ -52,12 +56,14 @@ class FakeWatch:
         self.running = False
         self.enabled, self.end, self.sink = enabled, end, sink
         self._member, self._on_change = member, on_change
+        self.wanted = wanted
 
     async def run(self) -> None:
         self.running = True
         try:
             await asyncio.sleep(0)
-            self._member.follow(self.enabled.target, self.sink)
+            whole = decoding.whole(self.enabled.target, self.wanted) if self.wanted is not None else None
+            self._member.follow(self.enabled.target, self.sink, whole)
             self.synced = True
             self.contact = asyncio.get_running_loop().time()
             self._on_change(self)
@@ -117,11 +123,23 @@ class FakeGate:
         self.opened.append(watch)
         return watch
 
+    def watch_whole(
+        self,
+        enabled: FederatedType,
+        wanted: StatusCollection,
+        sink: Sink[WholeCopy],
+        on_change: OnChange,
+        on_end: Callable[[], None],
+    ) -> FakeWatch:
+        watch = self.watches[enabled.name] = FakeWatch(self.site.member, enabled, sink, on_change, on_end, wanted)
+        self.opened.append(watch)
+        return watch
+
     async def discover(self) -> Discovered | Failure | None:
         self.readings += 1
         return self.site.serves
 
-    async def identify(self, deadline: float) -> str | Failure:
+    async def identify(self, deadline: float, recorded: str = "") -> str | Failure:
         self.probes.append(asyncio.get_running_loop().time())
         await asyncio.sleep(self.site.takes)
         return self.site.identity

@@ -4,11 +4,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from federation.controllers.collecting import StatusSink
+from federation.controllers.copies import Copies
 from federation.controllers.events import Events
 from federation.controllers.fanout import Fanout
+from federation.controllers.membertriggers import CopiesSink
+from federation.controllers.push import Pusher
 from federation.controllers.sync import Sync
-from federation.controllers.triggers import CopiesSink, FederatedSink, HostNamespaceSink
-from federation.controllers.world import Copies, Member, Track, TypeState, World
+from federation.controllers.tracks import Track
+from federation.controllers.triggers import FederatedSink, HostNamespaceSink
+from federation.controllers.world import Member, TypeState, World
+from federation.kube import decoding
 from federation.model import marks
 from federation.model.federated import FederatedType, Metadata
 from federation.model.observations import Cluster
@@ -109,7 +115,9 @@ class Rig:
             limit=self._limit,
         )
         labels = self.labels(name) if labels is None else labels
-        self.world.members[name] = Member(Cluster(name, labels, ready=ready), port=fake, lane=lane)
+        self.world.members[name] = Member(
+            Cluster(name, labels, ready=ready), carrier=Pusher(fake), port=fake, lane=lane
+        )
         self.label(name, labels)
         self.world.clusters_version += 1
         for state in self.world.types.values():
@@ -122,7 +130,13 @@ class Rig:
         copies = state.copies.setdefault(name, Copies())
         fake = self.members[name]
         sink = CopiesSink(name, fake.manager, state, copies, wake=self.sync.changed, fanout=self.fanout)
-        fake.follow(state.type.target, sink)
+        wanted = state.type.collection
+        if wanted is None:
+            copies.statuses = None
+            fake.follow(state.type.target, sink)
+        else:
+            statuses = StatusSink(name, self.world, state, copies, sink)
+            fake.follow(state.type.target, statuses, decoding.whole(state.type.target, wanted))
 
     def see(self, name: str, **changes: Any) -> None:
         """A member's readiness, labels, message or cordon changed; `told` False: nobody has been woken yet."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from federation.controllers.triggers import CopiesSink
+from federation.controllers.membertriggers import CopiesSink
 from federation.core import managedfields
 from federation.core.managedfields import PartialMetadata
 from federation.kube.members import Written

@@ -10,6 +10,7 @@ from federation.controllers import capacity
 from federation.controllers.world import Member, TypeState, World
 from federation.kube.sockets import Sockets, files_for
 from federation.model.observations import Cluster
+from federation.runtime import metrics
 from tests.unit.controllers.rig import CONFIGMAPS
 from tests.unit.virtualtime import virtual
 
@@ -46,6 +47,21 @@ def test_a_lack_is_reported_with_what_would_do() -> None:
     assert (entry["needed"], entry["most"]) == (1226, 928)
     assert counted(fleet(100, 10), entry["open_files_needed"])[1] == []
     assert counted(fleet(100, 10), entry["open_files_needed"] - 16)[1] != []
+
+
+def test_of_several_shards_each_counts_the_members_that_it_serves_and_the_process_all_of_them() -> None:
+    """Two shards of 100 members: what others serve needs no connection of ours, and what our other shard needs does."""
+    worlds = [fleet(100, 10), fleet(100, 10)]
+    for number, name in enumerate(list(worlds[0].members)):
+        worlds[number % 2].members[name] = Member(Cluster(name, shard=(number + 1) % 2))
+    ones = [counted(world, 1024)[0] for world in worlds]
+    assert [one.needed for one in ones] == [capacity.needed(50, 10)] * 2
+    ends = [metrics.CONNECTIONS_NEEDED.follow(lambda one=one: one.needed) for one in ones]  # type: ignore[misc]
+    with capture_logs() as logs:
+        ones[0].count()
+    for end in ends:
+        end()
+    assert [(entry["needed"], entry["members"]) for entry in logs] == [(2 * capacity.needed(50, 10), 50)]
 
 
 def test_a_fleet_that_grows_is_reported_a_few_times_and_again_after_it_was_enough() -> None:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from federation.controllers import fanout
-from federation.controllers.world import Track
+from federation.controllers.tracks import Track
 from federation.core import planning
 from federation.core.facts import Facts
 from federation.model.conditions import PropagationStatus

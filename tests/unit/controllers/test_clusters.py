@@ -13,10 +13,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from federation.controllers import tokens
+from federation.controllers.access import FACTS_PERIOD
 from federation.controllers.clusters import FOLLOWED
 from federation.controllers.clustersecrets import HALF_CHANGED, WITHOUT_SECRET
 from federation.controllers.following import WATCH_SILENCE
-from federation.controllers.member import FACTS_PERIOD
 from federation.controllers.triggers import StoredSink
 from federation.controllers.world import TypeState
 from federation.core import binding, classification
@@ -29,7 +29,7 @@ from federation.model.observations import Missing
 from federation.model.resources import KUBEFED_CLUSTERS, SECRETS, ObjectName, Resource
 from federation.model.settings import HealthCheck, Settings
 from federation.runtime import metrics, starting
-from federation.runtime.lane import TRIP_AFTER, Evidence
+from federation.runtime.lane import TRIP_AFTER, Evidence, Lane
 from federation.runtime.store import Store
 from tests.unit.controllers.fleet import HUB_UID, SYSTEM, Fleet, Site
 from tests.unit.controllers.rig import CONFIGMAPS, FEDERATED_NAMESPACES, WEB
@@ -55,6 +55,26 @@ async def test_a_joined_cluster_is_probed_reported_and_followed() -> None:
         assert fleet.world.types["configmaps"].copies["m1"].observe(WEB) is Missing.ABSENT
         assert fleet.world.members["m1"].port is site.member
         assert fleet.hub.events == []
+
+
+@virtual
+async def test_a_cluster_in_pull_mode_is_neither_reached_nor_a_member() -> None:
+    async with Fleet(CONFIGMAPS) as fleet:
+        fleet.join()
+        await asyncio.sleep(1)
+        assert fleet.ready() is True
+        where = ObjectName(SYSTEM, "m1")
+        spec = fleet.stored()["spec"]
+        fleet.hub.put(KUBEFED_CLUSTERS, where, spec={**spec, "syncMode": "Pull"})
+        await asyncio.sleep(1)
+        assert fleet.world.members == {}
+        assert await fleet.clusters.left("m1"), "nobody waits for it"
+        probes = len(fleet.gates[0].probes)
+        await asyncio.sleep(600)
+        assert len(fleet.gates[0].probes) == probes
+        fleet.hub.put(KUBEFED_CLUSTERS, where, spec={**spec, "syncMode": "Push"})
+        await asyncio.sleep(1)
+        assert fleet.ready() is True
 
 
 @virtual
@@ -719,7 +739,7 @@ async def test_writes_of_a_type_that_fail_have_the_member_probed_now() -> None:
         site = fleet.join()
         await asyncio.sleep(1)
         lane = fleet.world.members["m1"].lane
-        assert lane is not None
+        assert isinstance(lane, Lane)
         probes = len(fleet.gates[0].probes)
         for _ in range(TRIP_AFTER):
             lane._record("configmaps", Evidence.ERRED, None)
@@ -945,6 +965,25 @@ async def test_a_token_is_renewed_at_half_its_life_and_stored() -> None:
         assert len(fleet.gates) == 1
         await asyncio.sleep(LIFE / 4)
         assert len(site.renewals) == 1
+
+
+@virtual
+async def test_metrics_show_when_the_token_began_and_ends() -> None:
+    """Of the one that is in use; none for a token without an end, nor for a cluster that has left."""
+
+    def shown() -> tuple[float | None, float | None]:
+        return metrics.TOKEN_ISSUED.value("m1"), metrics.TOKEN_EXPIRY.value("m1")
+
+    async with Fleet() as fleet:
+        site = fleet.join()
+        site.lifetimes = {"first": (EPOCH, EPOCH + LIFE), "fresh": (EPOCH + LIFE / 2, EPOCH + LIFE * 1.5)}
+        await asyncio.sleep(60)
+        assert shown() == (EPOCH, EPOCH + LIFE)
+        await asyncio.sleep(LIFE / 2 + 3600)
+        assert shown() == (EPOCH + LIFE / 2, EPOCH + LIFE * 1.5)
+        fleet.secret(token="endless")
+        await asyncio.sleep(60)
+        assert shown() == (None, None)
 
 
 @virtual

@@ -194,17 +194,14 @@ async def test_one_of_another_name_is_stored_and_reported_as_not_in_force() -> N
         ({"controllerDuration": {"availableDelay": "45s"}}, "spec.controllerDuration.availableDelay"),
         ({"controllerDuration": {"unavailableDelay": "5m"}}, "spec.controllerDuration.unavailableDelay"),
         ({"controllerDuration": {"cacheSyncTimeout": "1m"}}, "spec.controllerDuration.cacheSyncTimeout"),
-        ({"leaderElect": {"leaseDuration": "30s"}}, "spec.leaderElect"),
-        ({"leaderElect": {"resourceLock": "configmaps"}}, "spec.leaderElect"),
+        ({"leaderElect": {"leaseDuration": "48h"}}, "spec.leaderElect"),
+        ({"leaderElect": {"resourceLock": "configmaps"}}, "spec.leaderElect.resourceLock"),
         ({"statusController": {"maxConcurrentReconciles": 4}}, "spec.statusController.maxConcurrentReconciles"),
         ({"syncController": {"maxConcurrentReconciles": 17}}, "spec.syncController.maxConcurrentReconciles"),
         ({"clusterHealthCheck": {"period": "1ns"}}, "spec.clusterHealthCheck.period"),
         *(
             ({"featureGates": [{"name": name, "configuration": setting}]}, f"spec.featureGates[{name}]")
             for name, setting in (
-                ("SchedulerPreferences", "Enabled"),
-                ("RawResourceStatusCollection", "Enabled"),
-                ("PushReconciler", "Disabled"),
                 ("CrossClusterServiceDiscovery", "Enabled"),
                 ("FederatedIngress", "Enabled"),
             )
@@ -229,7 +226,7 @@ def test_what_is_not_obeyed_is_reported_once(spec: dict[str, Any], field: str) -
         {},
         {"controllerDuration": {"availableDelay": "20s", "unavailableDelay": "1m", "cacheSyncTimeout": "300s"}},
         {"leaderElect": {"resourceLock": "leases", "leaseDuration": "15s"}},
-        {"featureGates": [{"name": "PushReconciler", "configuration": "Enabled"}]},
+        {"featureGates": [{"name": "PushReconciler", "configuration": "Disabled"}]},
         {"featureGates": [{"name": "SchedulerPreferences", "configuration": "Disabled"}]},
         {"syncController": {"maxConcurrentReconciles": 3}, "clusterHealthCheck": {"period": "5s"}},
         {"syncController": {"maxConcurrentReconciles": 16}, "clusterHealthCheck": {"period": "1s"}},
@@ -283,3 +280,22 @@ async def test_while_settings_are_not_understood_nothing_is_adopted_or_removed()
         assert (rig.data("m1"), rig.data("m2")) == (None, None)
         assert rig.hub.get(CONFIGMAPS.federated, WEB) is None
         assert NAMESPACES.qualified not in rig.hub.sinks
+
+
+@virtual
+async def test_a_scope_without_its_rights_is_said() -> None:
+    """Scope Cluster, where the controller has rights in its own namespace alone; not so where that is the scope."""
+    async with configured({}) as made:
+        made.configuration.scope_refused("it may not list namespaces")
+        await settle()
+        made.configuration.scope_refused("")
+        made.put(NAMESPACED)
+        made.configuration.scope_refused("it may not list namespaces")
+        await settle()
+    assert [each[1:] for each in made.reported] == [
+        (
+            "NotObeyed",
+            "spec.scope: Cluster, but it may not list namespaces: fedctl init --scope Cluster gives the controller the "
+            "rights",
+        )
+    ]

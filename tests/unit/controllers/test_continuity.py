@@ -19,7 +19,7 @@ from federation.kube import decoding
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType, Metadata, StoredObject
 from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import KUBEFED_CONFIGS, LEASES, NAMESPACES, ObjectName
+from federation.model.resources import KUBEFED_CONFIGS, LEASES, NAMESPACES, Key, ObjectName
 from federation.model.settings import Settings
 from federation.runtime.store import Store
 from federation.runtime.tasks import Tasks
@@ -404,7 +404,39 @@ async def test_newer_content_that_it_overwrites_when_it_starts_shows_it_too() ->
         assert (again.rig.data("m1"), again.rig.data("m2")) == ("b", "b")
         assert again.held
         status = (again.rig.hub.get(KUBEFED_CONFIGS, CONFIG) or {})["status"]
-        assert {each["cluster"] for each in status["recovery"]["overwritten"]} == {"m1", "m2"}
+        overwritten = status["recovery"]["overwritten"]
+        assert {each["cluster"] for each in overwritten} == {"m1", "m2"}
+        assert all(times.moment(each["appliedAt"]) for each in overwritten)
+
+
+def overwritten(made: Watched) -> list[dict[str, Any]]:
+    """What the KubeFedConfig says of it."""
+    return list((made.rig.hub.get(KUBEFED_CONFIGS, CONFIG) or {})["status"]["recovery"]["overwritten"])
+
+
+@virtual
+async def test_what_was_overwritten_is_told_also_after_a_restart() -> None:
+    async with watched(now=clock) as made:
+        for name in (WEB, OTHER):
+            wish(made.rig, "m1", "m2", name=name)
+        await asyncio.sleep(30)
+        snapshot = made.rig.hub.snapshot()
+        wish(made.rig, "m1", "m2", value="new")
+        await asyncio.sleep(30)
+        made.rig.hub.restore(snapshot)
+        await asyncio.sleep(40)
+        assert made.rig.data("m1") == "b"
+        before = overwritten(made)
+        assert {(each["name"], each["cluster"]) for each in before} == {("web", "m1"), ("web", "m2")}
+    async with watched(after=made.rig, now=clock) as again:
+        await asyncio.sleep(40)
+        assert again.held
+        assert overwritten(again) == before
+        again.recovery.overwritten(Key(CONFIGMAPS.name, *OTHER), "m1", 0)
+        await asyncio.sleep(20)
+        assert overwritten(again)[:2] == before
+        status = (again.rig.hub.get(KUBEFED_CONFIGS, CONFIG) or {})["status"]["recovery"]
+        assert (status["overwrittenCopies"], len(status["overwritten"])) == (3, 3)
 
 
 @virtual

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 from federation.controllers.pacing import RETRY
 from federation.controllers.servedversions import MISSING_PERIOD
-from federation.controllers.world import Setback, Track, TypeState
+from federation.controllers.tracks import Setback, Track
+from federation.controllers.world import TypeState
 from federation.core import summary
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
@@ -138,7 +139,7 @@ async def test_what_the_old_definition_refused_for_good_is_tried_after_an_upgrad
         track = state.tracks[WEB] = Track("f1", summary.parse(b""), {})
         setback = Setback(PropagationStatus.UPDATE_FAILED, "not declared", "digest", now + 960, 3, RETRY["never"])
         track.setbacks = {"m1": setback, "m2": replace(setback)}
-        fleet.sync.retry_cluster("m1", NAME)
+        fleet.sync.retries.cluster("m1", NAME)
         assert setback.not_before == now + 960
         fleet.gates[0].watches[NAME].end()
         await asyncio.sleep(1)

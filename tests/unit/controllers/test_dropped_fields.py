@@ -80,10 +80,10 @@ async def test_an_upgrade_of_the_member_is_a_reason_to_apply_and_look_again() ->
         put(fleet)
         await settle()
         member.drops = set()
-        fleet.sync.retry_cluster("m2", JOBS.name)
+        fleet.sync.retries.cluster("m2", JOBS.name)
         await asyncio.sleep(5)
         assert messages(fleet)["m2"] == LEFT_OUT
-        fleet.sync.retry_cluster("m2", JOBS.name, upgraded=True)
+        fleet.sync.retries.cluster("m2", JOBS.name, upgraded=True)
         await asyncio.sleep(5)
         assert messages(fleet) == {"m1": "", "m2": ""}
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
+from federation.controllers.copies import Copies
 from federation.controllers.following import Following
+from federation.controllers.membertriggers import CopiesSink
 from federation.controllers.ports import Discovered
-from federation.controllers.triggers import CopiesSink
-from federation.controllers.world import Copies
 from federation.model.failures import Failure, FailureKind
 from tests.unit.controllers.fleet import FakeWatch, Fleet, Serves, Site
 from tests.unit.controllers.test_types import Enabled
@@ -146,11 +146,11 @@ async def test_a_type_enabled_while_discovery_is_read_is_looked_for_too() -> Non
             return found
 
         gate.discover = slowly  # type: ignore[method-assign]
-        fleet.clusters._joined["m1"]._discovery.begin()
+        fleet.clusters._joined["m1"].access._discovery.begin()
         fleet.clusters._joined["m1"].kick()
         await reading.wait()
         made.config("widgets.example.com", **spec("Widget", "widgets", "example.com", "v1"))
         await asyncio.sleep(5)
         assert fleet.world.types["widgets.example.com"].copies["m1"].served == ("v2",)
-        assert isinstance(fleet.clusters._joined["m1"]._following, Following)
+        assert isinstance(fleet.clusters._joined["m1"].access._following, Following)
         await made.types.close()

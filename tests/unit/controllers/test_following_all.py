@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from federation.controllers.triggers import CopiesSink
+from federation.controllers.collecting import StatusSink
+from federation.controllers.membertriggers import CopiesSink
 from federation.core import versions
 from federation.model.failures import Failure, FailureKind
 from federation.model.marks import IDENTITY_ANNOTATION
@@ -87,6 +88,8 @@ class Changing:
                 self.made.config(name, propagation="Disabled", **what)
             case 3:
                 self.made.config(name, **{**what, "targetType": {"kind": 7}})
+            case 6 | 7:
+                self.made.config(name, **what, statusCollection=self.roll.choice(["Enabled", "Disabled"]))
             case 4:
                 what["federatedType"]["version"] = self.roll.choice(["v1beta1", "v1beta2"])
                 self.made.config(name, **what)
@@ -160,9 +163,18 @@ class Changing:
             assert (gate.place, gate.token) == (self.places[name], "last")
             for watch in (each for each in gate.opened if each.running):
                 state = world.types[watch.enabled.name]
-                assert isinstance(watch.sink, CopiesSink)
-                assert watch.sink._state is state
-                assert watch.sink._copies is state.copies[name]
+                assert watch.wanted == state.type.collection
+                sink = watch.sink
+                if watch.wanted is None:
+                    assert state.copies[name].statuses is None
+                else:
+                    assert isinstance(sink, StatusSink)
+                    assert sink._statuses is state.copies[name].statuses
+                    assert sink._statuses.synced
+                    sink = sink._sink
+                assert isinstance(sink, CopiesSink)
+                assert sink._state is state
+                assert sink._copies is state.copies[name]
                 assert state.copies[name].objects.synced
                 assert state.copies[name].unobservable is None
                 served = SERVED.get((state.type.target.group, state.type.target.plural))

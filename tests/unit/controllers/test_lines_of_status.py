@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from federation.controllers import lines, pacing
-from federation.controllers.world import Setback, Track
+from federation.controllers.tracks import Setback, Track
 from federation.model.conditions import PropagationStatus
 from federation.model.observations import Applied
 from federation.model.plan import Action, Apply, Claim, Delete, Keep, Plan, Refuse, Release, Wait

@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 from federation.controllers import fanout
+from federation.controllers.copies import Copies
 from federation.controllers.fanout import Fanout
-from federation.controllers.triggers import CopiesSink, FederatedSink
-from federation.controllers.world import Copies, Member, TypeState, World
+from federation.controllers.membertriggers import CopiesSink
+from federation.controllers.triggers import FederatedSink
+from federation.controllers.world import Member, TypeState, World
 from federation.core import managedfields
 from federation.core.managedfields import Entry, Labels, PartialMetadata
 from federation.model.federated import FederatedObject, Metadata

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from federation.controllers import fanout, learning
+from federation.controllers import fanout, push
 from federation.controllers.member import JoinedMember
-from federation.controllers.world import Setback, Track
+from federation.controllers.tracks import Setback, Track
 from federation.core import planning
 from federation.core.facts import Facts
 from federation.model.conditions import PropagationStatus
@@ -182,7 +182,7 @@ async def test_what_failed_in_a_cluster_that_answers_again_is_tried_in_steps() -
         tracks = await filled(rig)
         for track in tracks:
             track.setbacks["m1"] = failed()
-        rig.sync.retry_cluster("m1")
+        rig.sync.retries.cluster("m1")
         waiting = [sum(track.setbacks["m1"].attempts == 3 for track in tracks)]
         # Meanwhile one of them has failed again: it was tried after the cluster had answered.
         await asyncio.sleep(0)
@@ -203,9 +203,9 @@ async def test_what_an_older_definition_made_sure_counts_no_more_while_the_objec
 
         def trusted(cluster: str) -> list[bool]:
             port = rig.members[cluster]
-            return [learning.target(state, cluster, name_of(number), port).fully_owned for number in range(MANY)]
+            return [push.target_of(state, cluster, name_of(number), port).fully_owned for number in range(MANY)]
 
-        rig.sync.retry_cluster("m1", upgraded=True)
+        rig.sync.retries.cluster("m1", upgraded=True)
         assert sum("m1" in track.fully_owned for track in tracks) == MANY - SLICE
         assert (any(trusted("m1")), all(trusted("m2"))) == (False, True)
         await asyncio.sleep(1)
@@ -220,7 +220,7 @@ async def test_what_waits_for_a_cluster_is_not_tried_in_another_of_its_name() ->
         tracks = await filled(rig)
         for track in tracks:
             track.setbacks["m1"] = failed()
-        rig.sync.retry_cluster("m1")
+        rig.sync.retries.cluster("m1")
         rig.leave("m1")
         rig.join("m1")
         for track in tracks:

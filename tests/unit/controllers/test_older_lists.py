@@ -5,7 +5,7 @@ from typing import cast
 
 from structlog.testing import capture_logs
 
-from federation.controllers.triggers import CopiesSink
+from federation.controllers.membertriggers import CopiesSink
 from federation.core.managedfields import PartialMetadata
 from tests.fakes import FakeMember
 from tests.unit.controllers.rig import CONFIGMAPS, WEB, Rig

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from federation.controllers import fanout, partial
-from federation.controllers.world import Track
+from federation.controllers.tracks import Track
 from federation.core import planning, propagation
 from federation.core.facts import Facts
 from federation.model.conditions import PropagationStatus, Reason
@@ -146,7 +146,7 @@ def settled(track: Track) -> bool:
 
 @pytest.mark.parametrize("seed", range(8))
 def test_at_random_the_actions_are_those_of_a_plan_for_all(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(partial, "FEW", 0)  # never too much for a part
+    monkeypatch.setattr(partial, "MOST", 1.0)  # never too much for a part
     parts, merged = 0, partial.merged
 
     def counted(*arguments: object) -> Plan | None:
@@ -201,7 +201,7 @@ def steps(rig: Rig, rolls: random.Random) -> list[Callable[[], object]]:
         lambda: rig.see(member, ready=True, message=""),
         lambda: rig.see(member, labels=rolls.choice([{}, {"tier": "edge"}, {"flap": "1"}])),
         lambda: rig.fanout.copies(member, rolls.choice(["", CONFIGMAPS.name])),
-        lambda: rig.sync.retry_cluster(member),
+        lambda: rig.sync.retries.cluster(member),
         lambda: setattr(fake, "fails", rolls.choice([lambda verb, name: None, lambda verb, name: REFUSED])),
         lambda: rig.follow(member, state),
     ]

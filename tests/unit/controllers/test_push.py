@@ -383,17 +383,18 @@ async def test_deleted_if_it_is_still_the_same() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "status"),
+    ("uid", "kind", "status"),
     [
-        (FailureKind.TIMED_OUT, PropagationStatus.DELETION_TIMED_OUT),
-        (FailureKind.DENIED, PropagationStatus.DELETION_FAILED),
+        pytest.param("uid-1", FailureKind.TIMED_OUT, PropagationStatus.DELETION_TIMED_OUT, id="late"),
+        pytest.param("uid-1", FailureKind.DENIED, PropagationStatus.DELETION_FAILED, id="denied"),
+        pytest.param("", FailureKind.TIMED_OUT, PropagationStatus.DELETION_TIMED_OUT, id="late-to-look"),
     ],
 )
-async def test_a_delete_that_is_refused(kind: FailureKind, status: PropagationStatus) -> None:
+async def test_a_delete_that_is_refused(uid: str, kind: FailureKind, status: PropagationStatus) -> None:
     pushed = Pushed()
     failure = Failure(kind, "no")
     pushed.member.fails = lambda verb, name: failure
-    outcome = await pushed(Delete("uid-1"))
+    outcome = await pushed(Delete(uid))
     assert (outcome.status, outcome.failure) == (status, failure)
 
 
@@ -416,14 +417,6 @@ async def test_and_left_alone_when_it_is_somebody_elses(labels: dict[str, str]) 
     assert (await pushed(Delete(""))).status is PropagationStatus.OK
     assert pushed.verbs() == ["read"]
     assert pushed.value("data", "a") == "b"
-
-
-async def test_looking_may_fail() -> None:
-    pushed = Pushed()
-    failure = Failure(FailureKind.TIMED_OUT, "no answer")
-    pushed.member.fails = lambda verb, name: failure
-    outcome = await pushed(Delete(""))
-    assert (outcome.status, outcome.failure) == (PropagationStatus.DELETION_TIMED_OUT, failure)
 
 
 # --- release ----------------------------------------------------------------------------------------------------------

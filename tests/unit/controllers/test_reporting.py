@@ -12,7 +12,8 @@ from federation.controllers import statuswrites
 from federation.controllers.events import Events
 from federation.controllers.statuswrites import StatusUpdate
 from federation.controllers.sync import Sync
-from federation.controllers.world import Track, TypeState, World
+from federation.controllers.tracks import Track
+from federation.controllers.world import TypeState, World
 from federation.core import budget, summary
 from federation.model.conditions import PropagationStatus, Reason
 from federation.model.failures import Cause, Failure, FailureKind
@@ -121,7 +122,7 @@ async def test_the_odd_one_loses_its_own_and_no_other() -> None:
 async def test_what_the_line_says_stays() -> None:
     hub = Hub(invalid("status.clusters[0].remoteStatus"))
     written = await hub.write(line("m1", 5, status=PropagationStatus.UPDATE_FAILED, message="quota"))
-    assert messages(written) == {"m1": "quota; its remoteStatus is left out: the hub refuses it"}
+    assert messages(written) == {"m1": "its remoteStatus is left out: the hub refuses it; quota"}
 
 
 async def test_refusals_one_after_the_other_end() -> None:

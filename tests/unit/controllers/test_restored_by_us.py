@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from federation.controllers.world import NEVER_OVERWRITTEN
+from federation.controllers.tracks import NEVER_OVERWRITTEN
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import KUBEFED_CLUSTERS, TYPE_CONFIGS, ObjectName

@@ -3,6 +3,8 @@ memory."""
 
 import asyncio
 import time
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -15,6 +17,7 @@ from federation.model import marks
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType, StoredObject
 from federation.model.resources import REVISIONS, ROLLOUTS, ObjectName, Resource
+from federation.model.settings import PUSHER
 from federation.runtime.tasks import Tasks
 from federation.runtime.workers import Workers
 from tests.unit.controllers.rig import CONFIGMAPS, GROUP, WEB, Rig
@@ -45,11 +48,18 @@ class _Watch:
     synced = True
     contact = 0.0
 
+    def __init__(self, lists: Callable[[], None]) -> None:
+        self._lists = lists
+
     async def run(self) -> None:
         await asyncio.Event().wait()
 
     def kick(self) -> None:
         """Nothing waits."""
+
+    def renew(self) -> None:
+        """Lists again."""
+        self._lists()
 
 
 class Staged(Rig):
@@ -72,7 +82,7 @@ class Staged(Rig):
         self.sink = sink
         if self._listed:
             self.hub.follow(ROLLOUTS, sink, decoding.stored)
-        return _Watch()
+        return _Watch(lambda: self.hub.follow(ROLLOUTS, sink, decoding.stored))
 
     async def __aenter__(self) -> "Staged":
         await self.rollouts.follow()
@@ -477,16 +487,21 @@ def test_a_record_that_somebody_emptied_is_written_back_and_nobody_is_released(r
 
 
 @virtual
-async def test_a_rollout_that_was_made_anew_begins_anew_and_leaves_who_waits_as_it_is() -> None:
+async def test_while_nothing_is_pushed_a_rollout_stays_where_it_is() -> None:
+    """Feature gate PushReconciler is off, and with it every type: its set is not empty, but unknown."""
     async with Staged("m1", "m2", "m3") as rig:
         await spread(rig)
-        rig.put(template=B)
+        on, types = rig.world.settings, dict(rig.world.types)
+        rig.put(template=B, metadata=LABEL)
         await asyncio.sleep(10)
-        rig.quiet()
-        rig.hub.delete(ROLLOUTS, ROLLOUT)
-        rig.ask()
-        await asyncio.sleep(30)
-        assert (rig.asked, rig.values) == ({}, ("B", "A", "A"))
-        assert (rig.record["target"], rig.record.get("good")) == (1, None)
-        await asyncio.sleep(60)
-        assert rig.values == ("B", "B", "B")
+        assert (rig.state, rig.values) == ("Soaking", ("B", "A", "A"))
+        rig.world.settings = replace(on, features=on.features - {PUSHER})
+        rig.world.types.clear()
+        rig.rollouts.observed(ROLLOUT)
+        before = rig.record
+        await asyncio.sleep(600)
+        assert (rig.state, rig.values, rig.record) == ("Soaking", ("B", "A", "A"), before)
+        rig.world.types.update(types)
+        rig.world.settings = on
+        await asyncio.sleep(600)
+        assert (rig.state, rig.values) == ("Complete", ("B", "B", "B"))

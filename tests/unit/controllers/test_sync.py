@@ -354,7 +354,7 @@ async def test_a_member_that_answers_again_is_tried_at_once() -> None:
         rig.put()
         await asyncio.sleep(100)
         rig.members["m1"].fails = lambda verb, name: None
-        rig.sync.retry_cluster("m1")
+        rig.sync.retries.cluster("m1")
         await settle()
         assert rig.data("m1") == "b"
 
@@ -879,13 +879,13 @@ async def test_a_member_without_a_way_to_it_loses_no_work() -> None:
     """Its endpoint changes: for a moment there is no port, and what was on its way is planned anew afterwards."""
     async with Rig("m1") as rig:
         member = rig.world.members["m1"]
-        member.port = None
+        carrier, member.carrier = member.carrier, None
         rig.put()
         await settle()
         assert rig.asked == {}
         rig.see("m1", ready=None)
         await asyncio.sleep(1)
-        member.port = rig.members["m1"]
+        member.carrier = carrier
         rig.see("m1", ready=True)
         await asyncio.sleep(1)
         assert rig.data("m1") == "b"

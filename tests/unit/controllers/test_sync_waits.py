@@ -9,7 +9,8 @@ import pytest
 
 from federation.controllers import pacing, sync
 from federation.controllers.events import Events
-from federation.controllers.world import Leaving, Setback, Track, TypeState, World
+from federation.controllers.tracks import Leaving, Setback, Track
+from federation.controllers.world import TypeState, World
 from federation.core import planning
 from federation.core.facts import Facts
 from federation.model.conditions import PropagationStatus
@@ -124,7 +125,7 @@ async def test_a_timer_that_was_set_for_an_earlier_wait_does_not_swallow_the_lat
 async def test_a_member_that_answers_again_is_tried_now() -> None:
     one = track(APPLY, setbacks={"m1": setback(time.monotonic() + 1000)})
     syncing, queue = made(one)
-    syncing.retry_cluster("m1")
+    syncing.retries.cluster("m1")
     assert queue.take_nowait() == KEY
     assert pacing.remaining_delay(APPLY, one, "m1", time.monotonic()) == 0.0
     assert one.setbacks["m1"].attempts == 0
@@ -141,7 +142,7 @@ async def test_a_member_that_answers_again_is_tried_now() -> None:
 async def test_other_waits_go_on(cluster: str, type_name: str, pace: tuple[float, float]) -> None:
     one = track(APPLY, setbacks={"m1": setback(time.monotonic() + 1000, pace=pace)})
     syncing, queue = made(one)
-    syncing.retry_cluster(cluster, type_name)
+    syncing.retries.cluster(cluster, type_name)
     assert queue.take_nowait() is None
     assert pacing.remaining_delay(APPLY, one, "m1", time.monotonic()) > 900
 

@@ -9,9 +9,12 @@ import msgspec
 import orjson
 import pytest
 
+from federation.controllers.copies import Copies
 from federation.controllers.fanout import LONGEST_MOMENT, Fanout
-from federation.controllers.triggers import ChangeSink, CopiesSink, FederatedSink
-from federation.controllers.world import Copies, Member, Setback, Track, TypeState, World
+from federation.controllers.membertriggers import CopiesSink
+from federation.controllers.tracks import Setback, Track
+from federation.controllers.triggers import ChangeSink, FederatedSink
+from federation.controllers.world import Member, TypeState, World
 from federation.core.managedfields import PartialMetadata
 from federation.kube import decoding
 from federation.model import marks

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from federation.core import claims
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
+from federation.model.plan import managed_by
 from tests.fakes import FakeMember
 from tests.unit.controllers.rig import CONFIGMAPS, WEB, Rig
 from tests.unit.virtualtime import settle, virtual
@@ -125,7 +126,7 @@ class Hubs:
         assert self.seats[0].value(TARGET, WEB, "data", "a") == self.placed[holder]
         assert self.line(holder) == ("", claims.rivals_message([MANAGERS[number] for number in others]))
         for number in others:
-            assert self.line(number) == ("AlreadyExists", claims.managed_by(MANAGERS[holder]))
+            assert self.line(number) == ("AlreadyExists", managed_by(MANAGERS[holder]))
 
 
 @settings(max_examples=40, deadline=None)

@@ -12,9 +12,9 @@ from structlog.testing import capture_logs
 
 from federation.controllers.fanout import Fanout
 from federation.controllers.ports import OnChange, Sink, Watch
+from federation.controllers.tracks import Track
 from federation.controllers.triggers import StoredSink
 from federation.controllers.types import Types
-from federation.controllers.world import Track
 from federation.kube import decoding
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
@@ -22,6 +22,8 @@ from federation.model.federated import FederatedObject, FederatedType, Metadata,
 from federation.model.plan import Basis, Delete, Plan, RemovalReason
 from federation.model.policies import Drift, Policies
 from federation.model.resources import TYPE_CONFIGS, Key, ObjectName, Resource
+from federation.model.settings import PUSHER, RAW_STATUS, Settings
+from federation.model.statusrules import StatusCollection
 from federation.runtime import metrics
 from federation.runtime.workers import Workers
 from tests.fakehub import FakeHub
@@ -34,6 +36,8 @@ UNAVAILABLE = Failure(FailureKind.UNAVAILABLE, "503", 503)
 
 class HubWatch:
     """Follows a fake hub; while `failure` is set it waits to be kicked, as a reflector does."""
+
+    version = ""
 
     def __init__(self, follow: Callable[[], None], failure: Failure | None, on_change: OnChange) -> None:
         self.failure = failure
@@ -213,6 +217,37 @@ async def test_other_policies_need_no_other_watch_and_its_objects_are_planned_an
         await asyncio.sleep(5)
         assert made.running == {"configmaps"}
         assert made.fleet.world.types["configmaps"].type.policies == Policies()
+
+
+@virtual
+async def test_status_collection_is_another_watch_in_members_and_none_at_the_hub() -> None:
+    async with enabled() as made:
+        made.config()
+        await settle()
+        first = made.fleet.gates[0].watches["configmaps"]
+        assert made.status()["statusController"] == "NotRunning"
+        assert first.wanted is None
+        made.config(statusCollection="Enabled")
+        await asyncio.sleep(5)
+        whole = made.fleet.gates[0].watches["configmaps"]
+        assert (first.running, whole.running, whole.wanted) == (False, True, StatusCollection())
+        assert made.status()["statusController"] == "Running"
+        assert "RawResourceStatusCollection" in (made.ready() or ("",) * 3)[2]
+        made.fleet.world.settings = Settings(features=frozenset({PUSHER, RAW_STATUS}))
+        made.types.rescoped()
+        await asyncio.sleep(5)
+        raw = made.fleet.gates[0].watches["configmaps"]
+        assert (whole.running, raw.running, raw.wanted) == (False, True, StatusCollection(raw=True))
+        assert made.ready() == ("True", "Following", "", made.time)
+        made.config(statusCollection="Enabled", health={"healthy": [{"path": ".data.a"}]})
+        await asyncio.sleep(5)
+        assert "spec.health.healthy[0].path" in (made.ready() or ("",) * 3)[2]
+        made.config(statusCollection="Disabled", health=None)
+        await asyncio.sleep(5)
+        assert made.fleet.gates[0].watches["configmaps"].wanted is None
+        assert made.status()["statusController"] == "NotRunning"
+        assert made.fleet.world.types["configmaps"].copies
+        assert all(each.statuses is None for each in made.fleet.world.types["configmaps"].copies.values())
 
 
 @virtual
@@ -657,3 +692,26 @@ async def test_a_type_knows_which_clusters_joined_while_it_was_not_followed() ->
         made.config()
         await asyncio.sleep(3)
         assert made.fleet.world.types["configmaps"].newcomers == {"m2"}
+
+
+async def test_while_the_gate_is_off_a_type_is_not_followed_and_nothing_of_it_changes() -> None:
+    """No finalizer goes, as when a type is disabled: what is deleted waits; and the type can be deleted."""
+    async with enabled() as made:
+        made.config()
+        await settle()
+        on = made.fleet.world.settings
+        made.fleet.world.settings = replace(on, features=on.features - {PUSHER})
+        made.types.rescoped()
+        await asyncio.sleep(5)
+        assert set(made.fleet.world.types) == set()
+        off = made.fleet.gates[0].watches["configmaps"]
+        assert made.status()["propagationController"] == "NotRunning"
+        ready = made.ready()
+        assert ready is not None
+        assert ready[:2] == ("False", "PushReconcilerDisabled")
+        made.fleet.world.settings = on
+        made.types.rescoped()
+        await asyncio.sleep(5)
+        again = made.fleet.gates[0].watches["configmaps"]
+        assert (off.running, again.running) == (False, True)
+        assert made.status()["propagationController"] == "Running"

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.controllers.world import Track, TypeState
+from federation.controllers.tracks import Track
+from federation.controllers.world import TypeState
 from federation.core import budget, sharing
 from federation.kube import decoding
 from federation.model.conditions import PropagationStatus

@@ -5,7 +5,7 @@ import gc
 
 import pytest
 
-from federation.controllers.world import NOBODY, including, without
+from federation.controllers.tracks import NOBODY, including, without
 from federation.model.resources import ObjectName
 from tests.unit.controllers.rig import WEB, Rig
 from tests.unit.virtualtime import virtual

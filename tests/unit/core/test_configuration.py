@@ -70,6 +70,7 @@ def test_a_whole_config_of_kubefeds() -> None:
                 "renewDeadline": "20s",
                 "retryPeriod": "4s",
                 "resourceLock": "configmaps",
+                "warmStandby": "Enabled",
             },
             "featureGates": [
                 {"name": "PushReconciler", "configuration": "Disabled"},
@@ -99,6 +100,7 @@ def test_a_whole_config_of_kubefeds() -> None:
         unavailable_delay=2.0,
         cache_sync_timeout=180.0,
         leader_election=LeaderElection(30.0, 20.0, 4.0),
+        warm_standby=True,
         health=HealthCheck(5.0, 2, 3, 1.0),
         sync_concurrency=4,
         adopt_resources=False,

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.core.deletiongroups import Change, Kind, Place, State, Wish
+from federation.core.deletiongroups import YOUNG, Change, Kind, Place, State, Wish, brief
 from federation.core.deletions import LONGEST, RESUMED, SETTLE, SPENT, Ledger, Look
+from federation.model.federated import DatedMetadata, Metadata
 from federation.model.resources import Key
 from federation.model.settings import DeletionBudget
 
@@ -284,6 +285,60 @@ def test_a_process_that_begins_lets_go_only_what_comes_alone_for_one_window() ->
     assert gone(made, range(5)) == [0]
     made.turn(WINDOW)
     assert gone(made, range(5)) == list(range(5))
+
+
+def test_what_is_deleted_by_name_in_young_namespaces_is_counted_for_each_alone() -> None:
+    """Tests and previews come and go, many a minute; one of them that loses more than its budget is held."""
+    made = ledger(0)
+    for number in range(40):
+        made.wish(key(number), {"": Wish(Change(Kind.BY_NAME, version=f"ns-{number}"))}, 0.1 * number)
+    assert gone(made, range(40), "") == list(range(40))
+    for number in range(50, 56):
+        made.wish(key(number, "busy"), {"": Wish(Change(Kind.BY_NAME, version="busy"))}, 5.0)
+    assert [each.why for each in made.groups.values() if each.state is State.HELD] == [
+        "5 of 0 federated objects in namespace 'busy' would be deleted after 1 that have gone, and 5 go by themselves"
+    ]
+    wish(made, range(60, 61), BY_NAME, 6.0, "")
+    assert gone(made, range(60, 61), "") == [60], "what went in young ones is apart: this one comes alone"
+    wish(made, range(61, 62), BY_NAME, 6.0, "")
+    assert gone(made, range(60, 62), "") == [60]
+
+
+def test_a_start_delays_what_is_deleted_in_a_young_namespace_only_where_it_seems_to_be_much() -> None:
+    made = ledger(0, began=0.0)
+    for number in range(2):
+        made.wish(key(number, "young"), {"": Wish(Change(Kind.BY_NAME, version="young"))}, 3.0)
+    made.turn(3.0 + SETTLE)
+    assert all(made.goes(key(number, "young"), "") for number in range(2))
+    for number in range(10, 20):
+        made.wish(key(number, "busy"), {"": Wish(Change(Kind.BY_NAME, version="busy"))}, 6.0)
+    made.turn(6.0 + LONGEST)
+    assert not [each for each in made.groups.values() if each.state is State.HELD]
+    made.turn(WINDOW)
+    assert [each.change.version for each in made.groups.values() if each.state is State.HELD] == ["busy"]
+
+
+@pytest.mark.parametrize(
+    ("created", "deleted", "young"),
+    [
+        ("2026-01-01T10:00:00Z", "2026-01-01T10:00:01Z", True),
+        ("2026-01-01T10:00:00Z", "2026-01-01T10:09:59Z", True),
+        ("2026-01-01T10:00:00Z", "2026-01-01T10:10:00Z", False),
+        ("2026-01-01T10:00:00Z", None, False),
+        ("", "2026-01-01T10:00:00Z", False),
+        ("yesterday", "2026-01-01T10:00:00Z", False),
+    ],
+)
+def test_how_long_a_namespace_was_there_is_told_by_the_hubs_own_times(
+    created: str, deleted: str | None, young: bool
+) -> None:
+    assert brief(DatedMetadata(name="ns", creation_timestamp=created), deleted) is young
+    assert YOUNG == 600
+
+
+def test_a_namespace_of_which_no_time_is_known_is_not_young() -> None:
+    assert not brief(None, "2026-01-01T10:00:00Z")
+    assert not brief(Metadata(name="ns"), "2026-01-01T10:00:00Z")
 
 
 def test_nothing_is_held_for_what_lists_do_not_show_yet() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.core import digests, fieldsets, managedfields
+from federation.core import digests, fieldsets, managedfields, ownership
 from federation.core.managedfields import PartialMetadata
 from federation.model.observations import Observed
 
@@ -318,7 +318,7 @@ SYSTEM = _entry("kube-controller-manager", {"f:spec": {"f:paused": {}, "f:replic
     ],
 )
 def test_taking_over_what_kubefed_made(meta: PartialMetadata, retain: bool, expected: Any) -> None:
-    assert managedfields.union_patch(meta, OURS, retain_replicas=retain) == expected
+    assert ownership.union_patch(meta, OURS, retain_replicas=retain) == expected
 
 
 THEIRS = {
@@ -405,7 +405,7 @@ NAMED = {"f:metadata": {"f:labels": {"f:app": {}, "f:kubefed.io/managed": {}}}, 
     ],
 )
 def test_sharing_out_an_adopted_object(meta: PartialMetadata, retain: bool, expected: Any) -> None:
-    assert managedfields.subtract_patch(meta, OURS, retain_replicas=retain) == expected
+    assert ownership.subtract_patch(meta, OURS, retain_replicas=retain) == expected
 
 
 UNLABEL = {"op": "remove", "path": "/metadata/labels/kubefed.io~1managed"}
@@ -440,7 +440,7 @@ UNLABEL = {"op": "remove", "path": "/metadata/labels/kubefed.io~1managed"}
     ],
 )
 def test_letting_go(meta: PartialMetadata, keep: bool, expected: Any) -> None:
-    assert managedfields.release_patch(meta, OURS, keep_label=keep) == expected
+    assert ownership.release_patch(meta, OURS, keep_label=keep) == expected
 
 
 @given(PATH_SETS, PATH_SETS, st.booleans())
@@ -448,11 +448,11 @@ def test_sharing_out_leaves_every_path_one_owner_and_settles(
     ours: frozenset[tuple[str, ...]], theirs: frozenset[tuple[str, ...]], retain: bool
 ) -> None:
     meta = _meta(_mine(_tree(ours)), _entry("kubectl", _tree(theirs)))
-    patch = managedfields.subtract_patch(meta, OURS, retain_replicas=retain)
+    patch = ownership.subtract_patch(meta, OURS, retain_replicas=retain)
     entries = patch[0]["value"] if patch else [_mine(_tree(ours)), _entry("kubectl", _tree(theirs))]
     owned = [_paths(entry["fieldsV1"]) for entry in entries]
     around = {path[:length] for path in ours for length in range(len(path))}  # maps and elements that hold ours
     assert ours | (theirs - around) <= frozenset().union(*owned) <= ours | theirs
     assert owned[0] == ours
     assert not any(owned[0] & other for other in owned[1:])
-    assert managedfields.subtract_patch(_meta(*entries), OURS, retain_replicas=retain) is None
+    assert ownership.subtract_patch(_meta(*entries), OURS, retain_replicas=retain) is None

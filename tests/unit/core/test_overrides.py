@@ -268,3 +268,26 @@ def test_it_agrees_with_the_oracle_and_changes_no_input(body: dict[str, Any], op
         result = _Refused
     assert result == expected
     assert (body, operations) == before
+
+
+_PATHS = st.sampled_from(
+    ["/a", "/a/b", "/a/c", "/list", "/list/0", "/list/-1", "/list/-2", "/list/-", "/list/2", "/new"]
+)
+_OPERATIONS = st.builds(Operation, st.sampled_from(sorted(overrides.OPS)), _PATHS, st.integers(0, 3))
+
+
+@given(st.lists(_OPERATIONS, max_size=4))
+def test_steps_are_what_apply_does(operations: list[Operation]) -> None:
+    body: dict[str, Any] = {"a": {"b": 1}, "list": [1, 2]}
+    try:
+        wanted = overrides.apply(body, operations)
+    except Invalid:
+        with pytest.raises(Invalid):
+            list(overrides.steps(body, operations))
+        return
+    found = list(overrides.steps(body, operations))
+    assert [each.operation for each in found] == operations
+    assert body == {"a": {"b": 1}, "list": [1, 2]}
+    if found and overrides.OPS[operations[-1].op].takes_value:
+        assert found[-1].after == operations[-1].value
+    assert overrides.apply(body, operations) == wanted

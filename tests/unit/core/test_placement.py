@@ -1,5 +1,6 @@
 """Selectors and placement: which clusters an object is for."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -116,3 +117,49 @@ def test_order_does_not_matter(order: list[str], names: list[str]) -> None:
     wanted, fleet = Placement(tuple(names)), {name: FLEET[name] for name in order}
     assert placement.select(wanted, fleet) == placement.select(Placement(tuple(reversed(names))), FLEET)
     assert placement.select(wanted, fleet) | set(placement.unknown(wanted, fleet)) == set(names)
+
+
+# --- one fleet, many objects ------------------------------------------------------------------------------------------
+
+
+def test_the_labels_of_a_fleet_are_gone_through_once_for_a_selector(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    matcher = selectors.matcher
+
+    def counted(selector: Mapping[str, Any]) -> Any:
+        asked.append(selector)
+        return matcher(selector)
+
+    monkeypatch.setattr(selectors, "matcher", counted)
+    fleet = {"a": Cluster("a", {"tier": "edge"}), "b": Cluster("b")}
+    known = placement.Selections(fleet)
+    edge = Placement(selector={"matchLabels": {"tier": "edge"}})
+    assert {known.of(edge) for _ in range(3)} == {frozenset({"a"})}
+    assert known.of(Placement(selector={})) == {"a", "b"}
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        Placement(),
+        Placement(clusters=()),
+        Placement(clusters=("a", "gone")),
+        Placement(clusters=("b",), selector={}),
+        Placement(selector={}),
+        Placement(selector={"matchExpressions": [{"key": "tier", "operator": "Exists"}]}),
+    ],
+)
+def test_what_is_remembered_of_a_fleet_is_what_is_selected_there(wanted: Placement) -> None:
+    fleet = {"a": Cluster("a", {"tier": "edge"}), "b": Cluster("b")}
+    known = placement.Selections(fleet)
+    assert known.of(wanted) == known.of(wanted) == placement.select(wanted, fleet)
+
+
+def test_many_selectors_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "REMEMBERED", 3)
+    known = placement.Selections({"a": Cluster("a", {"n": "7"})})
+    for number in range(10):
+        selected = known.of(Placement(selector={"matchLabels": {"n": str(number)}}))
+        assert selected == ({"a"} if number == 7 else set())
+        assert len(known._found) <= 3

@@ -204,7 +204,10 @@ def test_a_server_that_does_not_serve_the_type_shows_no_absence() -> None:
 
 
 def test_only_the_hubs_word_makes_a_proof() -> None:
-    """Whoever removes something needs a Proof. One module judges, one knows of the contact; dry runs remove nothing."""
+    """Whoever removes something needs a Proof. One module judges, one knows of the contact; dry runs remove nothing.
+
+    What an agent removes in its own member is judged by work.holding.
+    """
     root = Path(proof.__file__).parents[1]
     makers = {
         str(path.relative_to(root))
@@ -212,4 +215,4 @@ def test_only_the_hubs_word_makes_a_proof() -> None:
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in {"Proof", "proof.Proof"}
     }
-    assert makers == {"core/proof.py", "controllers/proofs.py", "preview/rehearsing.py"}
+    assert makers == {"core/proof.py", "controllers/proofs.py", "preview/rehearsing.py", "work/holding.py"}

@@ -7,7 +7,7 @@ import msgspec
 import orjson
 import pytest
 
-from federation.core import managedfields, planning, removal
+from federation.core import managedfields, ownership, planning, removal
 from federation.core.facts import NamespaceFacts
 from federation.core.removal import Copy, Rules
 from federation.kube import decoding
@@ -138,10 +138,10 @@ def test_the_note_counts_only_where_this_hub_wrote_it(manager: str, operation: s
 
 def test_a_release_takes_the_note_off() -> None:
     """Who federates it again adopts it."""
-    patch = managedfields.release_patch(noted(MANAGER), MANAGER)
+    patch = ownership.release_patch(noted(MANAGER), MANAGER)
     assert patch is not None
     assert {"op": "remove", "path": "/metadata/annotations/kubefed.io~1created-by"} in patch
-    left = managedfields.release_patch(noted("kubectl", "Update"), MANAGER)
+    left = ownership.release_patch(noted("kubectl", "Update"), MANAGER)
     assert left is not None
     assert all("created-by" not in operation["path"] for operation in left)
 

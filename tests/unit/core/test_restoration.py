@@ -6,9 +6,10 @@ import pytest
 
 from federation.core import holds, restoration
 from federation.core.holds import Restored
-from federation.core.restoration import Hold, Record, Witness
+from federation.core.restoration import Hold, Overwritten, Record, Told, Witness
 from federation.model.conditions import PropagationStatus
 from federation.model.federated import FederatedObject, Metadata, StoredObject
+from federation.model.observations import MAY_HAVE_COPY, Applied, Observed, Recorded
 from federation.model.plan import Apply, Delete, Keep, Plan, Recreation, Release, Wait
 from federation.model.resources import ObjectName, Resource
 
@@ -203,3 +204,55 @@ def test_copies_that_were_applied_after_the_last_note(applied_at: int, vouched: 
 )
 def test_copies_that_are_newer_than_all_that_decides(written: list[str], outlives: bool) -> None:
     assert restoration.outlives(AT, written) is outlives
+
+
+SEEN = Observed("u", 5, "owned", managed=True, applied_at=100)
+
+
+@pytest.mark.parametrize(
+    ("applied", "observed", "newer"),
+    [
+        pytest.param(None, SEEN, True, id="nothing-recorded"),
+        pytest.param(MAY_HAVE_COPY, SEEN, True, id="an-unknown-apply-recorded"),
+        pytest.param(Applied("d", "owned", 1, 100), SEEN, False, id="as-applied"),
+        pytest.param(Applied("d", "owned", 1, 99), SEEN, True, id="applied-once-more-since"),
+        pytest.param(Applied("d", "other", 1, 100), SEEN, False, id="others-took-fields"),
+        pytest.param(Applied("d", "owned", 1, 101), SEEN, False, id="older-than-recorded"),
+        pytest.param(Recorded("d", "owned", 1, 90, 10), SEEN, False, id="within-the-times-of-one-rollout"),
+        pytest.param(Recorded("d", "other", 1, 90, 10), SEEN, False, id="within-them-and-others-took-fields"),
+        pytest.param(Recorded("d", "owned", 1, 90, 9), SEEN, True, id="after-them"),
+        pytest.param(Recorded("d", "owned", 1, timed=False), SEEN, False, id="recorded-without-time"),
+        pytest.param(None, Observed("u", 5, "", managed=True), False, id="not-ours"),
+    ],
+)
+def test_a_copy_is_newer_than_what_the_hub_records(applied: Applied | None, observed: Observed, newer: bool) -> None:
+    assert restoration.newer(applied, observed) is newer
+
+
+COPY = Overwritten("configmaps", ObjectName("ns", "web"), "m1", "2026-01-01T10:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("recovery", "told"),
+    [
+        pytest.param({}, Told(), id="nothing"),
+        pytest.param(
+            {"overwritten": [COPY.document()], "overwrittenCopies": 7}, Told((COPY,), 7), id="more-than-named"
+        ),
+        pytest.param({"overwritten": [COPY.document()]}, Told((COPY,), 1), id="not-counted"),
+        pytest.param(
+            {"overwritten": [COPY._replace(applied="").document()]},
+            Told((COPY._replace(applied=""),), 1),
+            id="of-an-earlier-version",
+        ),
+        pytest.param(
+            {"overwritten": [{**COPY.document(), "appliedAt": 7}], "overwrittenCopies": "x"},
+            Told((COPY._replace(applied=""),), 1),
+            id="no-time-and-no-number",
+        ),
+        pytest.param({"overwritten": [7, {}, {"type": "x", "name": 3}]}, Told(), id="no-copies"),
+        pytest.param({"overwritten": "x"}, Told(), id="no-list"),
+    ],
+)
+def test_what_a_status_says_was_overwritten(recovery: dict[str, Any], told: Told) -> None:
+    assert restoration.told(recovery) == told

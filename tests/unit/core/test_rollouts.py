@@ -119,6 +119,27 @@ def test_healthy_stages_follow_each_other_and_the_last_takes_the_rest() -> None:
     assert [each.verdict for each in run.record.revisions] == [Verdict.GOOD, Verdict.GOOD]
 
 
+def test_at_the_end_a_cordoned_cluster_is_not_waited_for_and_is_named_until_it_has_it() -> None:
+    """In a stage of its own it is: a canary that is cordoned must not be skipped."""
+    run = with_a()
+    run.places["u1"] = replace(run.places["u1"], cordoned=True, older=True, unhealthy="the cluster is cordoned")
+    decision = run.decide(wish("B"))
+    assert (decision.state, run.record.good) == (State.COMPLETE, 2)
+    assert decision.message == "every cluster has revision 2, or gets it: u1 when it is uncordoned"
+    assert decision.again == rollouts.BEHIND, "the message is to say when it has it"
+    run.places["u1"] = replace(run.places["u1"], cordoned=False, older=False, unhealthy="")
+    run.places["e1"] = replace(run.places["e1"], ready=False, older=True)
+    assert run.decide(wish("B")).message == "every cluster has revision 2, or gets it: e1 when it is back"
+    run.places["e1"] = replace(run.places["e1"], ready=True, older=False)
+    decision = run.decide(wish("B"))
+    assert (decision.message, decision.again) == ("every cluster has revision 2", None)
+
+    run.places["c1"] = replace(run.places["c1"], cordoned=True, unhealthy="the cluster is cordoned")
+    decision = run.decide(wish("C"), after=86_400)
+    assert (decision.state, run.has("C")) == (State.UNHEALTHY, {"c1"})
+    assert "c1 (the cluster is cordoned)" in decision.message
+
+
 def test_the_soak_begins_when_all_is_healthy_and_again_when_something_was_not() -> None:
     asked = wish("B", replace(CANARY, soak=600))
     run = with_a()
@@ -292,6 +313,17 @@ def test_undo_of_a_revision_that_is_good_goes_back_to_the_one_before() -> None:
     assert run.has("B") == set(FLEET)
     assert run.decide(wish("B", undone=2)).state is State.UNDONE
     assert run.has("A") == set(FLEET)
+
+
+def test_stages_that_are_changed_take_no_other_in_place_of_who_has_it_already() -> None:
+    one = Stage("one", selector={}, amount=Amount(1), approval=True)
+    run = with_a()
+    run.decide(wish("B", one))
+    assert run.has("B") == {"c1"}
+    run.decide(wish("B", replace(one, name="other")))
+    assert run.has("B") == {"c1"}
+    run.decide(wish("B", replace(one, name="other"), approved=(2, "other")))
+    assert run.has("B") == set(FLEET)
 
 
 def test_undo_where_there_is_nothing_before_is_refused() -> None:
@@ -474,18 +506,21 @@ def test_nobody_gets_a_revision_before_its_stage(steps: list[tuple[Wish, dict[st
         again = rollouts.decide(asked, before, places, now)
         assert again == decision  # pure
         if asked.paused and asked.undone not in {before.target, before.good}:
-            assert record == before
+            assert record == before or (record.lost and not before.revisions)
         if record.target and record != before:
-            fresh = released(record, record.target) - (
-                released(before, before.target) if before.target == record.target else set()
-            )
+            # After an undo the same revision may be run once more: who has kept it is given nothing.
+            fresh = released(record, record.target) - released(before, record.target)
+            if record.lost and not before.revisions:  # what it names is what they had
+                fresh -= {name for name, place in places.items() if place.copies and not place.older}
             stages = (*asked.stages, rollouts.REST)
             at = next(number for number, stage in enumerate(stages) if stage.name == record.stage)
             reach = stages[: at + 1] if record.begun else stages[:at]
             allowed = set().union(*(matching(stage, places) for stage in reach)) if reach else set()
             assert fresh <= allowed
             if fresh and record.begun and before.stage != record.stage and before.target == record.target:
-                passed = [places[name] for name in released(before, before.target) & places.keys()]
+                # Of stages before this one: where stages were changed, who has it may be of this very one now.
+                earlier = set().union(*(matching(stage, places) for stage in reach[:-1])) if reach[:-1] else set()
+                passed = [places[name] for name in released(before, before.target) & earlier]
                 ill = [place for place in passed if place.unhealthy or not place.ready]
                 assert len(ill) <= max(stage.tolerate for stage in asked.stages)
         for number in {record.good, record.target, *record.holds.values()} - {0}:

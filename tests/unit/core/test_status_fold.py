@@ -1,5 +1,7 @@
 """A federated object's status: conditions, stability, budget and the patch that writes it."""
 
+from typing import Any
+
 import msgspec
 import orjson
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 
 from federation.core import budget, sharing, summary
 from federation.model.conditions import PropagationStatus, Reason
-from federation.model.status import ClusterStatus, Condition, Status
+from federation.model.status import ClusterStatus, Condition, Status, Summary
 
 NOW = "2026-01-01T00:00:00Z"
 LATER = "2026-01-01T00:10:00Z"
@@ -474,10 +476,86 @@ def test_failing_lines_survive_thousands_of_healthy_ones() -> None:
     assert sum(line.status != "" for line in folded.clusters) == 100
 
 
-def test_a_line_with_a_remote_status_always_stays() -> None:
-    remote = ClusterStatus("z" * 250, PropagationStatus.UPDATE_FAILED, remote_status=msgspec.Raw(b"{}"))
-    folded = _fold(*_distinct(3500, "c" * 200 + "-{:05d}"), remote)
-    assert msgspec.structs.replace(folded.clusters[-1], since="") == remote
+def _collected(name: str, size: int, unhealthy: str = "", **more: Any) -> ClusterStatus:
+    """A line with a remoteStatus of so many bytes."""
+    raw = msgspec.Raw(b'"' + b"x" * max(0, size - 2) + b'"')
+    return ClusterStatus(name, fingerprint=PRINT, remote_status=raw, ready="2/3", unhealthy=unhealthy, **more)
+
+
+def _remotes(folded: Status) -> list[str]:
+    return [line.name for line in folded.clusters if line.remote_status is not msgspec.UNSET]
+
+
+def test_what_members_report_goes_first() -> None:
+    """Before a line, a message or a time: their statuses, then why they are not well, then how much is ready."""
+    failing = _distinct(3500, "c" * 200 + "-{:05d}")
+    reporting = [
+        msgspec.structs.replace(line, remote_status=msgspec.Raw(b"{}"), ready="1/3", unhealthy="why")
+        for line in failing
+    ]
+    folded = _fold(*reporting)
+    shown = [
+        msgspec.structs.replace(line, remote_status=msgspec.UNSET, ready="", unhealthy="") for line in folded.clusters
+    ]
+    assert tuple(shown) == _fold(*failing).clusters
+    assert _size(folded) <= budget.TOTAL
+    message = _conditions(folded)["Ready"].message
+    assert "it is left out below how much is ready: the status is full" in message
+    assert f"{3500 - len(_remotes(folded))} remoteStatus are left out below: the status is full" in message
+    assert len(_remotes(folded)) < 50
+
+
+def test_of_the_statuses_those_that_are_not_well_stay_and_the_others_by_name() -> None:
+    lines = [_collected(f"m{number:03d}", 1_000, "why" if number % 50 == 7 else "") for number in range(1000)]
+    folded = _fold(*lines)
+    names = _remotes(folded)
+    assert 200 < len(names) < 260
+    assert _size(folded) <= budget.TOTAL
+    unwell = [line.name for line in lines if line.unhealthy]
+    assert set(unwell) < set(names)
+    others = [name for name in names if name not in unwell]
+    assert others == [line.name for line in lines if not line.unhealthy][: len(others)]
+    assert (
+        f"{1000 - len(names)} remoteStatus are left out below: the status is full"
+        in _conditions(folded)["Ready"].message
+    )
+    assert {line.ready for line in folded.clusters} == {"2/3"}
+    assert _fold(*lines, previous=folded, now=LATER) is folded
+
+
+def test_one_large_status_costs_the_others_nothing() -> None:
+    lines = [_collected("a", 300_000), *(_collected(f"m{number}", 900) for number in range(50))]
+    folded = _fold(*lines)
+    assert _remotes(folded) == [f"m{number}" for number in sorted(range(50), key=str)]
+    assert "1 remoteStatus are left out" in _conditions(folded)["Ready"].message
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40_000), st.booleans(), st.integers(0, 250)), max_size=300),
+    st.sampled_from(["", "x", "<&>" * 30]),
+)
+def test_no_statuses_break_the_budget(drawn: list[tuple[int, bool, int]], message: str) -> None:
+    lines = [
+        _collected(f"m{index:03d}" + "n" * name, size, "why" if unwell else "", message=message)
+        for index, (size, unwell, name) in enumerate(drawn)
+    ]
+    fitted = budget.fit(lines)
+    assert len(msgspec.json.encode(fitted.lines)) <= budget.TOTAL - 8192
+    shown = [line for line in fitted.lines if line.remote_status is not msgspec.UNSET]
+    assert len(shown) + fitted.without_remote == len(lines)
+    assert budget.fit(lines) == fitted
+    plain = [msgspec.structs.replace(line, remote_status=msgspec.UNSET, ready="", unhealthy="") for line in lines]
+    bare = [msgspec.structs.replace(line, remote_status=msgspec.UNSET, ready="", unhealthy="") for line in fitted.lines]
+    assert tuple(bare) == budget.fit(plain).lines
+
+
+def test_the_summary_is_written_where_it_differs_and_goes() -> None:
+    with_summary = msgspec.structs.replace(_fold(_ok("m1")), summary=Summary(3, 2, 3, 1))
+    body = orjson.loads(summary.patch(_fold(_ok("m1")), with_summary) or b"{}")
+    counts = {"desired": 3, "ready": 2, "updated": 3, "unhealthyClusters": 1, "unknownClusters": 0}
+    assert body == {"status": {"summary": counts}}
+    assert orjson.loads(summary.patch(with_summary, _fold(_ok("m1"))) or b"{}") == {"status": {"summary": None}}
+    assert summary.parse(msgspec.json.encode(with_summary)) == with_summary
 
 
 @pytest.mark.parametrize("count", [1000, 3500])
@@ -563,5 +641,5 @@ def test_no_fleet_breaks_the_budget(count: int, name: int, message: int, healthy
 def test_all_lines_together_take_what_each_takes(lines: list[ClusterStatus], remote: bool, text: str) -> None:
     lines = [msgspec.structs.replace(line, message=line.message + text) for line in lines]
     if remote and lines:
-        lines[0] = msgspec.structs.replace(lines[0], remote_status=msgspec.Raw(b'{"phase":"Running"}'))
+        lines[0] = msgspec.structs.replace(lines[0], ready="1/2", unhealthy=text)
     assert budget._sizes(lines) == sum(map(budget._line_size, lines))

@@ -14,6 +14,9 @@ JOB = Resource("batch", "v1", "Job", "jobs", namespaced=True)
 POD = Resource("", "v1", "Pod", "pods", namespaced=True)
 CRD = Resource("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False)
 WIDGET = Resource("example.io", "v1", "Widget", "widgets", namespaced=True)
+SERVICE = Resource("", "v1", "Service", "services", namespaced=True)
+CLAIM = Resource("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", namespaced=True)
+REPLICA_SET = Resource("apps", "v1", "ReplicaSet", "replicasets", namespaced=True)
 CONFIG_MAP = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
 
 
@@ -103,6 +106,12 @@ THREE = {"replicas": 3}
             item({"conditions": [condition("NamesAccepted", "False", "PluralConflict")]}),
             "its names are not accepted: PluralConflict",
         ),
+        (SERVICE, item({}, spec={"type": "ClusterIP"}), ""),
+        (SERVICE, item({}), ""),
+        (SERVICE, item({"loadBalancer": {}}, spec={"type": "LoadBalancer"}), "it has no address yet"),
+        (SERVICE, item({"loadBalancer": {"ingress": [{"ip": "10.0.0.1"}]}}, spec={"type": "LoadBalancer"}), ""),
+        (CLAIM, item({"phase": "Pending"}), "it is not bound"),
+        (CLAIM, item({"phase": "Bound"}), ""),
         (WIDGET, item(), ""),
         (WIDGET, item({"conditions": [condition("Ready", "True")]}), ""),
         (WIDGET, item({"conditions": [condition("Ready", "Unknown", "Starting")]}), "Ready is not True: Starting"),
@@ -120,6 +129,39 @@ THREE = {"replicas": 3}
 )  # fmt: skip
 def test_unhealthy(resource: Resource, found: dict[str, Any], why: str) -> None:
     assert workloads.unhealthy(resource, found) == why
+
+
+@pytest.mark.parametrize(
+    ("resource", "found", "counts"),
+    [
+        (DEPLOYMENT, item({"readyReplicas": 2, "updatedReplicas": 3}, spec=THREE), (3, 2, 3)),
+        (DEPLOYMENT, item({}), (1, 0, 0)),
+        (DEPLOYMENT, item(replicas(3, 3, readyReplicas=3), spec=THREE, generation=2), (3, 3, 0)),
+        (STATEFUL_SET, item({"readyReplicas": 3, "updatedReplicas": 1, "replicas": 3}, spec=THREE), (3, 3, 1)),
+        (
+            STATEFUL_SET,
+            item({"readyReplicas": 3, "replicas": 3, "currentRevision": "a", "updateRevision": "a"}, spec=THREE),
+            (3, 3, 3),
+        ),
+        (
+            DAEMON_SET,
+            item({"desiredNumberScheduled": 4, "numberReady": 2, "updatedNumberScheduled": 3}),
+            (4, 2, 3),
+        ),
+        (REPLICA_SET, item({"readyReplicas": 2, "replicas": 3}, spec=THREE), (3, 2, 3)),
+        (JOB, item({"succeeded": 2, "active": 1}, spec={"completions": 5, "parallelism": 2}), (5, 2, 5)),
+        (JOB, item({"active": 1}, spec={"parallelism": 2}), (2, 0, 2)),
+        (JOB, item({"succeeded": 1}), (1, 1, 1)),
+        (SERVICE, item({}, spec={"type": "LoadBalancer"}), (1, 0, 1)),
+        (SERVICE, item({}), (1, 1, 1)),
+        (CLAIM, item({"phase": "Bound"}), (1, 1, 1)),
+        (WIDGET, item({"conditions": [condition("Ready", "False")]}), (1, 0, 1)),
+        (WIDGET, {"metadata": "odd", "status": [1]}, (1, 1, 1)),
+        (DEPLOYMENT, item({"readyReplicas": "2", "updatedReplicas": True}, spec={"replicas": "x"}), (0, 0, 0)),
+    ],
+)  # fmt: skip
+def test_counts(resource: Resource, found: dict[str, Any], counts: tuple[int, int, int]) -> None:
+    assert workloads.counts(resource, found, well=not workloads.unhealthy(resource, found)) == counts
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,12 @@ def test_other_files_are_refused(document: Any, why: str) -> None:
         runs.compact(document)
 
 
+def test_runs_with_several_controller_processes_are_refused() -> None:
+    with pytest.raises(ValueError, match="several controller processes"):
+        kept(100, shards=3)
+    assert kept(100, shards=1)["members"] == 100
+
+
 def test_runs_are_written_by_size_and_read_again(tmp_path: Path) -> None:
     data = tmp_path / "scale.json"
     assert runs.read(data) == []

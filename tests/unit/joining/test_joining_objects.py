@@ -27,6 +27,11 @@ def enabled(plural: str, group: str = "", kind: str = "Thing") -> FederatedType:
 
 
 CONFIGMAPS = enabled("configmaps", kind="ConfigMap")
+NODES = FederatedType(
+    "nodes",
+    Resource("", "v1", "Node", "nodes", namespaced=False),
+    Resource("types.kubefed.io", "v1beta1", "FederatedNode", "federatednodes", namespaced=False),
+)
 DEPLOYMENTS = enabled("deployments", "apps", "Deployment")
 INGRESSES = enabled("ingresses", "networking.k8s.io", "Ingress")
 OTHER_INGRESSES = enabled("ingresses", "extensions", "Ingress")
@@ -56,6 +61,17 @@ def test_member_manifests_belong_together() -> None:
         }
     ]
     assert not objects.has_all_rights(made["ClusterRole"])
+
+
+def test_in_one_namespace_there_are_roles_alone() -> None:
+    made = by_kind(objects.member_manifests("sys", "east-host", [CONFIGMAPS, NODES], "types", namespaced=True))
+    assert set(made) == {"Namespace", "ServiceAccount", "Role", "RoleBinding"}
+    allowed = {(each["resources"][0], *each.get("resourceNames", ())) for each in made["Role"]["rules"]}
+    assert allowed == {("serviceaccounts/token", "east-host"), ("namespaces", "sys"), ("configmaps",)}
+    assert objects.role_manifest("sys", "east-host", [CONFIGMAPS], namespaced=True)["kind"] == "Role"
+    everything = objects.member_manifests("sys", "east-host", [], "all", namespaced=True)
+    assert objects.has_all_rights(objects.role_of(everything))
+    assert "ClusterRole" not in by_kind(everything)
 
 
 def test_what_join_makes_unjoin_looks_for() -> None:
@@ -98,7 +114,7 @@ def test_what_a_kubefedcluster_cannot_say_is_refused(endpoint: Endpoint, message
 def test_member_facts_round_through_the_kubefedcluster() -> None:
     wanted = Wanted("east", "host", "sys", labels={"region": "eu"}, rights="all")
     made = objects.cluster_manifest(wanted, objects.cluster_spec(Endpoint("https://east"), "s"), "uid")
-    assert fleet.member(made) == fleet.Member("east", "https://east", "s", "uid", "east-host", "all")
+    assert fleet.member(made) == fleet.Member("east", "https://east", "s", "uid", "east-host", "all", "sys")
     assert made["metadata"]["labels"] == {"region": "eu"}
     bare = fleet.member({"metadata": {"name": "old"}, "spec": {"apiEndpoint": "https://old/"}})
     assert bare == fleet.Member("old", "https://old", "")

@@ -85,10 +85,33 @@ KNOWN = Fleet("u-host", (EAST, OLD))
     ],
 )
 def test_identity(name: str, uid: str, server: str, grade: Grade, output: str) -> None:
-    found = assessments.identity(name, uid, server, KNOWN)
+    found = assessments.identity(name, (uid,), server, KNOWN)
     assert found.grade is grade
     assert output in found.message
     assert bool(found.hint) == (grade is Grade.FAILED)
+
+
+TEAM = Member("team", "https://team:6443", "team-token", uid="namespace:n-team")
+KINDS = Fleet("u-host", (EAST, TEAM), namespaced=True, space="namespace:n-host")
+
+
+@pytest.mark.parametrize(
+    ("name", "uids", "server", "grade", "output"),
+    [
+        pytest.param("west", ("", "namespace:n-west"), "https://west:6443", Grade.OK, "not known yet", id="new"),
+        pytest.param("team", ("", "namespace:n-team"), "https://moved:6443", Grade.OK, "as recorded", id="again"),
+        pytest.param("team", ("u-1", ""), "https://team:6443", Grade.OK, "as recorded", id="its-namespace-was-deleted"),
+        pytest.param("team", ("", "namespace:n-x"), "https://team:6443", Grade.FAILED, "another cluster", id="other"),
+        pytest.param("x", ("", "namespace:n-team"), "https://x:6443", Grade.FAILED, "joined as team", id="second-name"),
+        pytest.param("x", ("u-east", ""), "https://x:6443", Grade.FAILED, "joined as east", id="of-the-other-kind"),
+        pytest.param("x", ("", "namespace:n"), "https://east:6443", Grade.FAILED, "joined as east", id="same-address"),
+        pytest.param("host", ("", "namespace:n-host"), "https://h:6443", Grade.OK, "the host itself", id="the-host"),
+    ],
+)
+def test_identities_of_two_kinds(name: str, uids: tuple[str, str], server: str, grade: Grade, output: str) -> None:
+    found = assessments.identity(name, uids, server, KINDS)
+    assert found.grade is grade
+    assert output in found.message
 
 
 def test_failed_checks_are_told_together() -> None:

@@ -99,7 +99,7 @@ async def test_roles_follow_in_eight_members_at_once(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(roles, "member_connection", connection)
     monkeypatch.setattr(roles, "_one", one)
-    members = tuple(SimpleNamespace(name=name, rights="", account="") for name in visits.names)
+    members = tuple(SimpleNamespace(name=name, rights="", account="", pulls=False) for name in visits.names)
     known: Fleet = SimpleNamespace(members=members, enabled=())  # type: ignore[assignment]
     nobody: Any = None
     found = await roles.follow(nobody, nobody, "kube-federation-system", known, visits.reported.append)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from federation.core import managedfields, parsing
+from federation.core import managedfields, ownership, parsing
 from federation.kube import decoding
 from federation.model import bounds, marks
 from federation.model.errors import Invalid
@@ -99,8 +99,8 @@ def test_somebody_elses_deep_fields_do_not_hide_ours(depth: int) -> None:
     assert managedfields.observe(kept, US) == expected
     assert size < 2_000
     # What cannot be read must not be written back: our entry goes by its place, theirs is not touched.
-    assert managedfields.subtract_patch(item, US) is None or depth <= bounds.DEEPEST_METADATA
-    release = managedfields.release_patch(item, US)
+    assert ownership.subtract_patch(item, US) is None or depth <= bounds.DEEPEST_METADATA
+    release = ownership.release_patch(item, US)
     assert release is not None
     if depth > bounds.DEEPEST_METADATA:
         assert {"op": "remove", "path": "/metadata/managedFields/1"} in release
@@ -236,7 +236,7 @@ def test_any_json_is_an_object_or_none(metadata: dict[str, Any], spec: Any, stat
         if decode is decoding.partial:
             managedfields.observe(item, US)
             managedfields.observe(decoding.kept(item, US)[0], US)
-            for patch in (managedfields.union_patch, managedfields.subtract_patch, managedfields.release_patch):
+            for patch in (ownership.union_patch, ownership.subtract_patch, ownership.release_patch):
                 orjson.dumps(patch(item, US))
 
 

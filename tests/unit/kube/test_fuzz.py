@@ -20,9 +20,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
+from federation.controllers.copies import Copies
 from federation.controllers.fanout import Fanout
-from federation.controllers.triggers import CopiesSink
-from federation.controllers.world import Copies, TypeState, World
+from federation.controllers.membertriggers import CopiesSink
+from federation.controllers.world import TypeState, World
 from federation.core import jwt
 from federation.kube import kubeconfig
 from federation.kube.connection import Connection

@@ -140,6 +140,46 @@ async def test_identity(answer: Any, expected: str | FailureKind) -> None:
     assert member.headers[0]["Authorization"] == "Bearer opaque"
 
 
+class OneNamespace(Member):
+    """An account that may read one Namespace alone."""
+
+    def __init__(self, own: str) -> None:
+        super().__init__()
+        self.own = own
+
+    async def __call__(self, request: web.BaseRequest) -> web.Response:
+        self.text, name = None, request.path.rpartition("/")[2]
+        self.answer, self.status = {"metadata": {"name": name, "uid": f"u-{name}"}}, 200
+        if name != self.own:
+            who = 'User "m1-host" cannot get resource "namespaces" in API group ""'
+            self.answer = {"kind": "Status", "status": "Failure", "reason": "Forbidden", "message": who, "code": 403}
+            self.status = 403
+        return await super().__call__(request)
+
+
+@pytest.mark.parametrize(
+    ("own", "recorded", "expected", "asked"),
+    [
+        pytest.param("fed", "", "namespace:u-fed", ["kube-system", "fed", "fed"], id="found-out-once"),
+        pytest.param("fed", "namespace:u-1", "namespace:u-fed", ["fed", "fed"], id="as-recorded"),
+        pytest.param("fed", "u-1", FailureKind.RIGHT_MISSING, ["kube-system"] * 2, id="never-of-the-other-kind"),
+        pytest.param("kube-system", "namespace:u-1", FailureKind.RIGHT_MISSING, ["fed"] * 2, id="nor-the-other-way"),
+        pytest.param("x", "", FailureKind.RIGHT_MISSING, ["kube-system", "fed"] * 2, id="neither"),
+    ],
+)
+async def test_an_account_with_rights_in_one_namespace_shows_its_uid(
+    own: str, recorded: str, expected: str | FailureKind, asked: list[str]
+) -> None:
+    member = OneNamespace(own)
+    async with serving(member) as url:
+        spec = {"apiEndpoint": url, "disabledTLSValidations": ["*"]}
+        opened = Gatekeeper("kubefed-0123abcd", namespace="fed").open("m1", spec, secret("opaque"))
+        found = [await opened.identify(5.0, recorded) for _ in range(2)]
+        await opened.close()
+    assert [each.kind if isinstance(each, Failure) else each for each in found] == [expected] * 2
+    assert [path.rpartition("/")[2] for _, path in member.asked] == asked
+
+
 async def test_version_and_topology() -> None:
     member = Member({"gitVersion": "v1.36.3"})
     async with serving(member) as url:

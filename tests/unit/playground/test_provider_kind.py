@@ -80,7 +80,9 @@ def test_up_creates_what_is_missing_and_names_contexts_as_clusters(kind: Kind) -
 
 def test_the_users_own_kubeconfig_is_never_touched(kind: Kind) -> None:
     kind.up("m1").down()
-    for call in (*kind.calls("create"), *kind.calls("delete")):
+    calls = (*kind.calls("create"), *kind.calls("delete"))
+    assert len(calls) == 2
+    for call in calls:
         assert Path(call[call.index("--kubeconfig") + 1]).parent == kind.directory
 
 

@@ -2,21 +2,24 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
-from federation.controllers.world import Copies
+from federation.controllers import revisions
+from federation.controllers.copies import Copies
 from federation.core import managedfields
 from federation.core.managedfields import PartialMetadata
 from federation.core.proof import Proof
 from federation.kube.members import Whole, Written
 from federation.model import marks
 from federation.model.failures import Failure
-from federation.model.federated import FederatedType
-from federation.model.resources import KUBEFED_CLUSTERS, TYPE_CONFIGS, ObjectName, Resource
+from federation.model.federated import FederatedType, StoredObject
+from federation.model.resources import KUBEFED_CLUSTERS, REVISIONS, ROLLOUTS, TYPE_CONFIGS, ObjectName, Resource
 from federation.preview import hub as hubs
 from federation.preview import scope as scopes
+from federation.preview import staged
 from federation.preview.changes import Change
 from federation.preview.hub import Hub
 from federation.preview.sightings import Sighting, stamp
@@ -97,6 +100,9 @@ class DryFake:
     async def others_in(self, namespace: str, types: Sequence[Resource]) -> str:
         return await self._member.others_in(namespace, types)
 
+    async def unschedulable(self, namespace: str, selector: str) -> Sequence[float] | Failure:
+        return await self._member.unschedulable(namespace, selector)
+
     async def would_become(
         self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]]
     ) -> Mapping[str, Any] | Failure:
@@ -139,11 +145,22 @@ def snapshot(hub: FakeHub, types: Sequence[FederatedType]) -> Hub:
     spaces = {where.namespace for where in objects.get(marks.NAMESPACE_TYPE, {})}
     return Hub(
         "hub-uid",
+        rollouts=stored(hub, ROLLOUTS),
         clusters=clusters,
         configs={enabled.name: hubs.stored(config(enabled)) for enabled in types},
         objects=objects,
         unfederated=frozenset({"ns"} - spaces),
+        contents={
+            where: revisions.contents(where, stored(hub, REVISIONS).values())
+            for where, each in stored(hub, ROLLOUTS).items()
+            if not staged.recorded(each)
+        },
     )
+
+
+def stored(hub: FakeHub, resource: Resource) -> dict[ObjectName, StoredObject]:
+    """All objects of a resource."""
+    return {where: hubs.stored(body) for (what, where), body in hub.objects.items() if what == resource.qualified}
 
 
 def config(enabled: FederatedType) -> dict[str, Any]:
@@ -185,12 +202,15 @@ async def plan(
     members: Mapping[str, FakeMember],
     *,
     silent: frozenset[str] = frozenset(),
+    pending: bool = False,
+    now: float = NOW,
 ) -> Found:
-    """Every change that is not under way already."""
+    """Every change that is not under way already; with `pending` those, too."""
     hub = snapshot(before, types)
     parts = scopes.parts(wishes, types, marks.SYSTEM_NAMESPACE)
     scope = scopes.scope(parts)
-    then = scopes.after(hub, parts, NOW)
+    then = scopes.after(hub, parts, now)
+    scope = replace(scope, staged=staged.moved(hub, scope.rollouts) | staged.moved(then, scope.rollouts))
     now_world = hubs.world(hub, hub.settings)
     then_world = hubs.world(then, then.settings, now_world)
     for world in (now_world, then_world):
@@ -198,7 +218,10 @@ async def plan(
             assert cluster.cluster.ready
     keys = list(dict.fromkeys([*scopes.keys(scope, now_world), *scopes.keys(scope, then_world)]))
     keys.sort(key=lambda key: (key.type != marks.NAMESPACE_TYPE, key))
-    visitor = Visitor(now_world, then_world, scope, keys, values=True)
+    stages = staged.forecasts(now_world, hub, now), staged.forecasts(then_world, then, now)
+    for world, found in zip((now_world, then_world), stages, strict=True):
+        staged.publish(world, found, keys, stored(before, REVISIONS))
+    visitor = Visitor(now_world, then_world, scope, keys, values=True, stages=stages)
     for name, concerned in visitor.concerned().items():
         if name in silent:
             visitor.unanswered(name, concerned, "does not answer")
@@ -209,5 +232,5 @@ async def plan(
         (key.type, ObjectName(key.namespace, key.name), cluster): change
         for key, change, clusters in visitor.findings
         for cluster in clusters
-        if not change.pending
+        if pending or not change.pending
     }

@@ -1,14 +1,20 @@
 """Deletions that are more than go by themselves are said to be held, by the controller's own counting."""
 
+import time
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
-from federation.controllers.world import Track, TypeState, World
+from federation.controllers.tracks import Track
+from federation.controllers.world import TypeState, World
+from federation.core import times
 from federation.core.deletiongroups import Place
 from federation.model import marks
-from federation.model.federated import FederatedObject, Metadata
-from federation.model.observations import Observed
+from federation.model.federated import DatedMetadata, FederatedObject, Metadata
+from federation.model.observations import Applied, Observed
 from federation.model.plan import Basis, Delete, RemovalCause, RemovalReason
 from federation.model.resources import Key, ObjectName
 from federation.model.settings import DeletionBudget, Settings
@@ -74,6 +80,70 @@ def test_more_than_go_by_themselves(many: int, cause: RemovalCause, more: dict[s
         found = held.reasons(world(**more), wanted(*map(key, range(many)), cause=cause), COUNTS)
         assert len(found) == (many if why else 0)
         assert not why or {each["m1"] for each in found.values()} == {why}
+
+    check()
+
+
+def dated(name: str, age: timedelta) -> DatedMetadata:
+    created = datetime.fromtimestamp(time.time(), UTC) - age
+    return DatedMetadata(name=name, namespace="", uid=name, creation_timestamp=created.isoformat())
+
+
+@pytest.mark.parametrize("cause", [RemovalCause.PLACEMENT, RemovalCause.DELETION])
+@pytest.mark.parametrize(
+    ("namespaced", "hours", "goes"), [(True, 0, True), (True, 1, False), (True, -24, False), (False, 0, False)]
+)
+def test_a_young_control_plane_of_one_namespace_holds_nothing(
+    cause: RemovalCause, *, namespaced: bool, hours: int, goes: bool
+) -> None:
+    """As the controller does; a clock that is a day behind makes nothing young."""
+
+    @virtual
+    async def check() -> None:
+        then, config = world(), dated("kubefed", timedelta(hours=hours))
+        then.settings = replace(then.settings, namespaced=namespaced)
+        applied_now(then)
+        if cause is RemovalCause.DELETION:
+            deleted_now(then)
+        found = held.reasons(then, wanted(*map(key, range(12)), cause=cause), COUNTS, config)
+        assert (found == {}) is goes
+
+    check()
+
+
+def applied_now(then: World) -> None:
+    """m1 has a copy of each, which was made just now."""
+    state, at = then.types["configmaps"], int(time.time())
+    state.copies["m1"] = by_record({where: Applied("d", "o", 2, at) for where in state.objects})
+
+
+def deleted_now(then: World) -> None:
+    state = then.types["configmaps"]
+    for where, item in list(state.objects.items()):
+        meta = msgspec.structs.replace(item.metadata, deletion_timestamp=times.rfc3339(time.time()))
+        state.objects.put(where, msgspec.structs.replace(item, metadata=meta))
+
+
+@pytest.mark.parametrize(("minutes", "goes"), [(1, True), (11, False)])
+def test_what_is_deleted_in_young_namespaces_is_counted_for_each_of_them(*, minutes: int, goes: bool) -> None:
+    """Four objects in each of four: more than go by themselves together, and not of one of them."""
+
+    @virtual
+    async def check() -> None:
+        then, keys = World(Settings()), []
+        state = then.types["configmaps"] = TypeState(CONFIGMAPS)
+        for place in range(4):
+            then.host_namespaces.put(ObjectName("", f"n{place}"), dated(f"n{place}", timedelta(minutes=minutes)))
+            for number in range(4):
+                keys.append(Key("configmaps", f"n{place}", f"c{number}"))
+                item = FederatedObject(Metadata(name=f"c{number}", namespace=f"n{place}", uid=str(keys[-1])))
+                state.objects.put(item.where, item)
+                state.tracks[item.where] = Track.begin(item)
+        applied_now(then)
+        deleted_now(then)
+        counts = Counts({("configmaps", f"n{place}"): (4, 4) for place in range(4)})
+        found = held.reasons(then, wanted(*keys, cause=RemovalCause.DELETION), counts)
+        assert (found == {}) is goes
 
     check()
 

@@ -43,6 +43,7 @@ PLAN = made(
     (CHANGED, MANY),
     (Change(Kind.DELETE, because="its placement does not select the cluster"), ["m1", "m2"]),
     (Change(Kind.REFUSE, message="exceeded quota: pods"), ["east"]),
+    (Change(Kind.WAIT, (Field(".data.a", '"b"', '"c"'),), "waits for stage rest", expected="change"), ["m5"]),
     (Change(Kind.UNKNOWN, message="does not answer", expected="change"), ["m3"]),
     (Change(Kind.CREATE, pending=True), ["m4"]),
     wishes=(wish({"a": 1}, {"a": 2}), wish({"a": 1}, {"a": 1})),
@@ -67,8 +68,10 @@ def test_equal_clusters_are_one_line(capsys: pytest.CaptureFixture[str]) -> None
         "      .data.o - 2",
         "  - delete in m1, m2: because its placement does not select the cluster",
         "  ! refused in east: exceeded quota: pods",
+        "  . later: change in m5: waits for stage rest",
+        '      .data.a "b" -> "c"',
         "  ? unknown, as far as the hub knows: change in m3: does not answer",
-        "1 at the hub; in members: 997 to change, 2 to delete, 1 refused, 1 unknown",
+        "1 at the hub; in members: 997 to change, 2 to delete, 1 refused, 1 waits, 1 unknown",
         "unknown: m3: does not answer",
         "done once the controller reaches it: m2: no route to host",
     ]
@@ -97,9 +100,9 @@ def test_as_a_document(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(capsys.readouterr().out)
     assert found["kind"] == "Plan"
     assert found["changes"] is True
-    assert found["summary"] == {"change": 997, "delete": 2, "refuse": 1, "unknown": 1}
+    assert found["summary"] == {"change": 997, "delete": 2, "refuse": 1, "wait": 1, "unknown": 1}
     (web,) = found["objects"]
-    assert [each["change"] for each in web["changes"]] == ["create", "change", "delete", "refuse", "unknown"]
+    assert [each["change"] for each in web["changes"]] == ["create", "change", "delete", "refuse", "wait", "unknown"]
     assert web["changes"][0] == {"change": "create", "clusters": ["m4"], "pending": True}
     assert web["changes"][1]["fields"][1] == {"path": ".data.n", "before": None, "after": "1"}
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from federation.controllers.world import Copies, TypeState
+from federation.controllers.copies import Copies
+from federation.controllers.world import TypeState
 from federation.core import manifest
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind

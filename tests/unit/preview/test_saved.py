@@ -14,6 +14,7 @@ from federation.preview import saved
 from federation.preview.changes import Change, Findings, Kind
 from federation.preview.hub import Hub
 from federation.preview.making import How, Made
+from federation.preview.saved import Sources
 from federation.preview.wishes import Given, Wish
 
 TYPES = "types.kubefed.io"
@@ -21,6 +22,7 @@ CONFIGMAPS = Resource(TYPES, "v1beta1", "FederatedConfigMap", "federatedconfigma
 SECRETS = Resource(TYPES, "v1beta1", "FederatedSecret", "federatedsecrets", namespaced=True)
 CANARY = "aHVudGVyMg=="
 HOW = How()
+SOURCES = Sources(("apps",))
 
 
 def document(resource: Resource, name: str, data: dict[str, str]) -> dict[str, Any]:
@@ -81,18 +83,18 @@ def another_cluster() -> Made:
     ],
 )
 def test_what_has_moved_is_named(now: Made, what: str) -> None:
-    kept = saved.decode(saved.encode(made(), HOW, ["apps"]), "a.plan")
+    kept = saved.decode(saved.encode(made(), HOW, SOURCES), "a.plan")
     assert saved.moved(kept, now).message == what
 
 
 def test_no_value_of_a_secret_is_kept() -> None:
-    content = saved.encode(made(), HOW, ["apps"])
+    content = saved.encode(made(), HOW, SOURCES)
     assert CANARY.encode() not in content
     assert b'"password' not in content or b".spec.template.data" in content
 
 
 def test_a_secret_is_read_again_and_must_be_the_same() -> None:
-    kept = saved.decode(saved.encode(made(), HOW, ["apps"]), "a.plan")
+    kept = saved.decode(saved.encode(made(), HOW, SOURCES), "a.plan")
     same, other = ([Given("again", document(SECRETS, "db", {"password": each}))] for each in (CANARY, "bmV3"))
     found = saved.documents(kept, lambda files: same)
     assert [each.document["metadata"]["name"] for each in found] == ["web", "db"]
@@ -102,9 +104,22 @@ def test_a_secret_is_read_again_and_must_be_the_same() -> None:
         saved.documents(kept, lambda files: [])
 
 
+@pytest.mark.parametrize("sources", [SOURCES, Sources(kustomization="overlays/prod")])
+def test_it_is_read_again_where_it_came_from(sources: Sources) -> None:
+    kept = saved.decode(saved.encode(made(), HOW, sources), "a.plan")
+    asked: list[Sources] = []
+
+    def read(found: Sources) -> list[Given]:
+        asked.append(found)
+        return [Given("again", document(SECRETS, "db", {"password": CANARY}))]
+
+    saved.documents(kept, read)
+    assert asked == [sources]
+
+
 def test_a_secret_from_stdin_is_not_kept() -> None:
     with pytest.raises(Invalid, match="give it as a file"):
-        saved.encode(made(wishes=[wish(SECRETS, "db", {"p": CANARY}, source="<stdin>:1")]), HOW, ["-"])
+        saved.encode(made(wishes=[wish(SECRETS, "db", {"p": CANARY}, source="<stdin>:1")]), HOW, Sources(("-",)))
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{}", b"\xff", orjson.dumps({"apiVersion": "v1", "kind": "Pod"})])

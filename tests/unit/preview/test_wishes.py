@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from federation.model.errors import Invalid
-from federation.model.resources import ObjectName, Resource
+from federation.model.resources import SECRETS, ObjectName, Resource
 from federation.preview import wishes
 from federation.preview.wishes import Given, Wish
 
@@ -54,6 +54,16 @@ def test_a_kind_that_nobody_serves() -> None:
 def test_a_document_without_a_name(metadata: Any) -> None:
     with pytest.raises(Invalid, match=r"metadata\.name is missing"):
         wishes.named(Given("a.yaml:1", {"kind": "X", "metadata": metadata}), namespaced=True, namespace="ns")
+
+
+def test_a_federated_secret_is_one_whether_its_type_is_followed_or_not() -> None:
+    """Of what holds a Secret's values no value is shown."""
+    kept = Resource("vault.example.com", "v1", "Vault", "vaults", namespaced=True)
+    federated = Resource("types.kubefed.io", "v1beta1", "FederatedSecret", "federatedsecrets", namespaced=True)
+    assert wishes.is_secret(SECRETS, [])
+    assert wishes.is_secret(federated, [])
+    assert wishes.is_secret(kept, [kept])
+    assert not wishes.is_secret(CONFIGMAPS, [kept])
 
 
 def test_what_a_document_says_of_itself() -> None:

@@ -48,3 +48,10 @@ def test_kubectls_merge_takes_away_what_its_last_document_had() -> None:
     assert patch["spec"] == {"a": None, "b": {"c": 4, "d": None}, "l": [2]}
     assert patch["metadata"]["labels"] is None
     assert orjson.loads(patch["metadata"]["annotations"][LAST]) == wanted
+
+
+@pytest.mark.parametrize("noted", [{}, {"annotations": {}}, {"annotations": None}])
+def test_a_document_that_kubectl_has_noted_in_its_own_hand_is_no_change(noted: dict[str, Any]) -> None:
+    wanted = {"metadata": {"name": "web"}, "spec": {"a": 1}}
+    last = {"spec": {"a": 1}, "metadata": {"name": "web"} | noted}
+    assert LAST not in writing.merge(found(KUBECTL, last=last), wanted)["metadata"].get("annotations", {})

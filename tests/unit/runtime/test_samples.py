@@ -1,5 +1,6 @@
 """The metrics that have samples for each cluster: their text, and that a scrape of a large fleet takes turns."""
 
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -52,6 +53,35 @@ def test_a_gauge_that_is_read_when_it_is_asked_for() -> None:
     assert read(family) == {(("cluster", "m1"),): 2}
     assert family.value("m1") == 2
     assert family.value("m2") is None
+
+
+def test_what_several_controllers_of_a_process_count_is_one_number() -> None:
+    """Each for itself; it is gone when the last one has ended, and what began anew meanwhile is another's."""
+    family, one, other = Family("gauge", "things", "Things.", ["type"]), [1], [1, 2]
+    ends = [family.follow(lambda: len(one), "configmaps"), family.follow(lambda: len(other), "configmaps")]
+    other.append(3)
+    assert family.value("configmaps") == 4
+    ends[0]()
+    ends[0]()
+    assert family.value("configmaps") == 3
+    family.forget("configmaps")
+    begun = family.follow(lambda: 7, "configmaps")
+    ends[1]()
+    assert family.value("configmaps") == 7
+    begun()
+    assert family.value("configmaps") is None
+    assert read(family) == {}
+
+
+def test_a_metric_without_labels_is_there_also_while_nobody_counts() -> None:
+    family = Family("gauge", "held", "Whether it is held.", together=max)
+    assert read(family) == {(): 0}
+    ends = [family.follow(functools.partial(float, value)) for value in (0, 1, 1)]
+    assert read(family) == {(): 1}
+    assert "\nheld 1.0\n" in "".join(family.steps())
+    for end in ends:
+        end()
+    assert read(family) == {(): 0}
 
 
 def test_labels_that_are_too_few_are_a_bug() -> None:

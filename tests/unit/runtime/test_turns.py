@@ -34,18 +34,18 @@ async def run(turns: Turns, steps: Sequence[float]) -> tuple[list[int], list[flo
     return order, [later - earlier for earlier, later in itertools.pairwise(moments)]
 
 
+@pytest.mark.parametrize(
+    ("step", "steps", "longest"),
+    [
+        pytest.param(0.03, 16, 0.03, id="of-long-steps-each-has-a-turn-of-its-own"),
+        pytest.param(ENOUGH / 100, 50, ENOUGH / 2, id="short-steps-share-one"),
+    ],
+)
 @virtual
-async def test_of_long_steps_each_has_a_turn_of_its_own() -> None:
-    order, turns = await run(Turns(), [0.03] * 16)
-    assert order == list(range(16))
-    assert max(turns) == pytest.approx(0.03)
-
-
-@virtual
-async def test_short_steps_share_one() -> None:
-    order, turns = await run(Turns(), [ENOUGH / 100] * 50)
-    assert order == list(range(50))
-    assert max(turns) == pytest.approx(ENOUGH / 2)
+async def test_steps_have_turns(step: float, steps: int, longest: float) -> None:
+    order, turns = await run(Turns(), [step] * steps)
+    assert order == list(range(steps))
+    assert max(turns) == pytest.approx(longest)
 
 
 @virtual

@@ -43,18 +43,12 @@ def test_a_single_change_does_not_wait_for_a_bulk_of_its_own_namespace() -> None
     assert ("a", -1) in order(waiting)[:2]
 
 
-def test_a_short_line_is_first_come_first_served() -> None:
+@pytest.mark.parametrize(("length", "urgent"), [(LONG - 1, True), (5 * LONG, False)], ids=["short", "not-urgent"])
+def test_first_come_first_served(length: int, urgent: bool) -> None:
     waiting = by_namespace()
-    for number in range(LONG - 1):
-        waiting.add(("a", number), urgent=True)
-    assert order(waiting) == [("a", number) for number in range(LONG - 1)]
-
-
-def test_what_is_not_urgent_is_first_come_first_served() -> None:
-    waiting = by_namespace()
-    for number in range(5 * LONG):
-        waiting.add(("a", number))
-    assert order(waiting) == [("a", number) for number in range(5 * LONG)]
+    for number in range(length):
+        waiting.add(("a", number), urgent=urgent)
+    assert order(waiting) == [("a", number) for number in range(length)]
 
 
 @pytest.mark.parametrize("seed", range(20))

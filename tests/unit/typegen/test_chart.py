@@ -10,10 +10,14 @@ import pytest
 import yaml
 
 import federation
+from charts import dashboard, release
 from charts import render as chart
+from federation.runtime import metrics
 from typegen import templates
 
 SCHEMA = json.loads((chart.CHART / "values.schema.json").read_text())
+FROM_ELSEWHERE = {"process_resident_memory_bytes", "leader_election_master_status"}
+"""prometheus_client's own, and that of the election."""
 VALUES = yaml.safe_load((chart.CHART / "values.yaml").read_text())
 
 
@@ -35,17 +39,18 @@ def test_check_says_what_differs(
     (tmp_path / "templates/left-over.yaml").write_text("")
     assert chart.main(["--check"]) == 1
     assert chart.main([]) == 0
-    assert {str(path.relative_to(tmp_path)) for path in tmp_path.glob("*/*")} == set(chart.files())
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == set(chart.files())
 
 
 def test_versions_agree() -> None:
     described = yaml.safe_load((chart.CHART / "Chart.yaml").read_text())
-    assert described["version"] == described["appVersion"] == federation.__version__
+    assert described["version"] == described["appVersion"]
+    assert release.python_version(described["version"]) == federation.__version__
 
 
 def test_the_crds_are_those_of_the_package() -> None:
     found = [yaml.safe_load(text) for name, text in chart.files().items() if name.startswith("crds/")]
-    assert found == templates.core_crds()
+    assert found == [*templates.core_crds(), *templates.kubefeds_crds()]
 
 
 @pytest.mark.parametrize("name", chart.files())
@@ -74,7 +79,7 @@ def test_every_value_is_described(path: str, value: Any, schema: dict[str, Any])
 
 
 def test_every_value_that_is_used_exists() -> None:
-    texts = [path.read_text() for path in (chart.CHART / "templates").iterdir()]
+    texts = [path.read_text() for path in (chart.CHART / "templates").rglob("*") if path.is_file()]
     for path in sorted({match for text in texts for match in re.findall(r"\.Values((?:\.\w+)+)", text)}):
         node: Any = VALUES
         for name in path.removeprefix(".").split("."):
@@ -82,4 +87,26 @@ def test_every_value_that_is_used_exists() -> None:
             node = node[name]
     shown = re.findall(r"\$values\.(\w+)", (chart.CHART / "templates/_config.tpl").read_text())
     assert set(shown) <= set(VALUES["controllermanager"])
-    assert set(VALUES["controllermanager"]) - set(shown) == {"controller"}, "every setting reaches the KubeFedConfig"
+    others = {"controller", "shards"}  # of the Deployment
+    assert set(VALUES["controllermanager"]) - set(shown) == others, "every setting reaches the KubeFedConfig"
+
+
+def test_the_dashboard_asks_for_metrics_that_there_are() -> None:
+    shown = json.loads(dashboard.text())
+    queries = [target["expr"] for panel in shown["panels"] for target in panel.get("targets", ())]
+    names = {name for query in queries for name in re.findall(r"\b(?:\w+_)+\w+\b(?=\{|\[|\)| ==| /|$)", query)}
+    known = {each.removesuffix("_bucket") for each in names}
+    text = Path(metrics.__file__).read_text(encoding="utf-8")
+    missing = {each for each in known if f'"{each}"' not in text} - FROM_ELSEWHERE
+    assert len(known) > 15
+    assert missing == set()
+
+
+def test_the_panels_of_the_dashboard_do_not_overlap() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads(dashboard.text())["panels"]:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert all(x < 24 for x, _ in cells)
+        taken |= cells

@@ -16,15 +16,26 @@ RULES = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get"]}]
 VALUES: dict[str, dict[str, Any]] = {
     "host/namespace.yaml": {"namespace": ODD},
     "host/config.yaml": {"namespace": ODD, "spec": {}},
-    "host/rbac.yaml": {"namespace": ODD},
+    "host/rbac.yaml": {"namespace": ODD, "namespaced": True},
     "host/user-roles.yaml": {},
-    "host/deployment.yaml": {"namespace": ODD, "image": "x:1", "replicas": 1, "resources": {}, "pod": {}},
+    "host/pod-disruption-budget.yaml": {"namespace": ODD, "most": 1},
+    "host/network-policy.yaml": {"namespace": ODD, "scrapers": [{"ports": [{"port": "metrics"}]}], "egress": {}},
+    "host/shards.yaml": {"namespace": ODD},
+    "host/deployment.yaml": {"namespace": ODD, "image": "x:1", "replicas": 1, "resources": {}, "pod": {}, "more": ""},
+    "host/registration.yaml": {"namespace": ODD, "home": "0123"},
+    "host/auto-accept.yaml": {"namespace": ODD},
     "host/finalizer-policy.yaml": {
         "name": ODD,
         "namespace": ODD,
         "group": "types.kubefed.io",
         "controller": "system:serviceaccount:on:c",
         "system": '["kube-system"]',
+    },
+    "host/config-defaults.yaml": {
+        "name": ODD,
+        "fields": {"on": {"no": "yes", "off": 1}},
+        "gates": [{"name": "on", "configuration": "off"}],
+        "installer": ODD,
     },
     "member/rbac.yaml": {"namespace": ODD, "account": "0123", "rules": RULES, "account_rules": RULES},
     "member/token-policy.yaml": {
@@ -42,6 +53,14 @@ VALUES: dict[str, dict[str, Any]] = {
         "fenced": '["kube-system"]',
         "only": '["shop"]',
     },
+    "work/agent.yaml": {
+        "namespace": ODD,
+        "rules": RULES,
+        "cluster": ODD,
+        "image": "x:1",
+        "secret": "0123",
+        "resources": {},
+    },
     "types/federated.yaml": {
         "target": ApiResource("", "v1", "ConfigMap", "configmaps", "configmap", namespaced=True),
         "federated": ApiResource("a.b", "v1", "FederatedConfigMap", "on", "on", namespaced=True, short_names=("no",)),
@@ -55,12 +74,21 @@ VALUES: dict[str, dict[str, Any]] = {
         "equivalent": ("v2", "on"),
         "aggregate_to": "view,edit",
     },
-    "types/member-role.yaml": {"namespace": ODD, "account": "0123", "rules": RULES},
+    "types/member-role.yaml": {"namespace": ODD, "account": "0123", "rules": RULES, "role": "Role"},
     "types/roles.yaml": {
         "federated": ApiResource("a.b", "v1", "FederatedConfigMap", "on", "on", namespaced=True),
         "roles": {"view": RULES, "edit": RULES},
+        "namespace": ODD,
     },
-    **{name: {} for name in templates.CORE_CRDS},
+    **{
+        name: {}
+        for name in (
+            *templates.CORE_CRDS,
+            *templates.KUBEFEDS_CRDS,
+            *templates.HUB_WORK_CRDS,
+            *templates.MEMBER_WORK_CRDS,
+        )
+    },
 }
 
 
@@ -117,7 +145,9 @@ def test_a_block_is_indented_and_text_stands() -> None:
     assert templates.block("as it is", 4) == "as it is"
 
 
-@pytest.mark.parametrize("crd", templates.core_crds(), ids=lambda crd: crd["metadata"]["name"])
+@pytest.mark.parametrize(
+    "crd", [*templates.core_crds(), *templates.kubefeds_crds()], ids=lambda crd: crd["metadata"]["name"]
+)
 def test_core_crds_are_small_and_named_right(crd: dict[str, dict[str, object]]) -> None:
     names = crd["spec"]["names"]
     assert isinstance(names, dict)

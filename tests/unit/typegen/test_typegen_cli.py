@@ -57,6 +57,24 @@ def test_standard_input_becomes_standard_output() -> None:
     assert (result.exit_code, "--aggregate-to: 'owner' is not" in result.stderr) == (2, True)
 
 
+def test_with_scope_namespaced_there_are_roles_in_one_namespace(tmp_path: Path) -> None:
+    where = ("--scope", "Namespaced", "--system-namespace", "team")
+    assert run(str(CRDS), "--only", "Gate", "--only", "Policy", "-o", str(tmp_path), *where).exit_code == 0
+    made = [
+        each
+        for name in ("rbac-host.yaml", "members/rbac.yaml")
+        for each in yaml.safe_load_all((tmp_path / name).read_text())
+    ]
+    assert {(each["kind"], each["metadata"]["namespace"]) for each in made} == {
+        ("Role", "team"),
+        ("RoleBinding", "team"),
+    }
+    rules = [rule for each in made if each["metadata"]["name"].endswith("types") for rule in each.get("rules", ())]
+    assert rules[0] == {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["team"], "verbs": ["get"]}
+    result = run("-", "--scope", "World", stdin="")
+    assert result.exit_code == 2
+
+
 def test_built_in_types_are_named() -> None:
     result = run(str(OPENAPI), "--only", "Workload")
     assert result.exit_code == 0

@@ -348,11 +348,11 @@ class TestRights:
     def test_settings_ask_for_all_types_and_for_one(self, tmp_path: Path) -> None:
         file = tmp_path / "typegen.yaml"
         file.write_text(
-            "sources: [a]\naggregateTo: [none]\nmemberAccount: robot\n"
+            "sources: [a]\naggregateTo: [none]\nmemberAccount: robot\nscope: Namespaced\n"
             "types: {gates.x.io: {aggregateTo: [edit, view]}}\n"
         )
         found = settings.load(str(file))
-        assert found.options.member_account == "robot"
+        assert (found.options.member_account, found.options.within) == ("robot", "kube-federation-system")
         assert found.options_for("configmaps").aggregate_to == ()
         assert found.options_for("gates.x.io").aggregate_to == ("view", "edit")
 
@@ -364,7 +364,7 @@ class TestRights:
 def test_the_aggregated_role_gathers_by_the_label_that_types_carry() -> None:
     role = next(
         each
-        for each in templates.documents("host/rbac.yaml", namespace="fed")
+        for each in templates.documents("host/rbac.yaml", namespace="fed", namespaced=False)
         if each["kind"] == "ClusterRole" and "aggregationRule" in each
     )
     (selector,) = role["aggregationRule"]["clusterRoleSelectors"]

@@ -1,0 +1,84 @@
+"""Carry out one command for a cluster in pull mode: write or delete its ManifestWork at the hub (a Carrier).
+
+That a work was written, or that its deletion was accepted, is not yet what its agent does: that is observed later, in
+the work's status and by its end (controllers.pulling).
+"""
+
+from federation.controllers.learning import Turn
+from federation.controllers.outcomes import Outcome, Prove, doubted, failed, unproven
+from federation.controllers.ports import MemberPort
+from federation.core import classification, works
+from federation.core.proof import Doubt, Proof
+from federation.model.conditions import PropagationStatus
+from federation.model.failures import Failure, FailureKind
+from federation.model.observations import ObservedWork
+from federation.model.plan import Delete, HandOver, Release
+from federation.model.resources import ObjectName
+from federation.model.works import MANIFEST_WORKS, Propagation
+
+_TAKEN = {FailureKind.VERSION_CONFLICT, FailureKind.ALREADY_EXISTS}
+
+
+class HandingOver:
+    """The Carrier of one cluster. `hub` writes at the hub under the field manager of push."""
+
+    def __init__(self, cluster: str, hub: MemberPort) -> None:
+        self.manager = hub.manager
+        self._cluster = cluster
+        self._hub = hub
+
+    async def carry_out(self, turn: Turn, prove: Prove | None) -> Outcome:
+        """Carrier."""
+        match turn.action:
+            case HandOver() as action:
+                return await self._write(action)
+            case Delete(uid=uid):
+                return await self._remove(turn, uid, Propagation.FOREGROUND, prove or unproven)
+            case Release(uid=uid):
+                return await self._remove(turn, uid, Propagation.ORPHAN, prove or unproven)
+            case _:
+                raise TypeError(f"no command for an agent: {type(turn.action).__name__}")
+
+    async def _write(self, action: HandOver) -> Outcome:
+        where = ObjectName(self._cluster, action.work)
+        body = works.addressed(action.body, self._cluster, self.manager, uid=action.uid)
+        # Forced: the fields are ours, and who has changed one is overruled. Nobody's work is: see `addressed`.
+        written = await self._hub.apply(MANIFEST_WORKS, where, body, force=True)
+        if isinstance(written, Failure):
+            if not action.uid and written.kind in _TAKEN:
+                message = f"ManifestWork {where} is at the hub already, and is not what this hub has written"
+                return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=message, failure=written)
+            return failed(classification.of_apply(written), "update" if action.uid else "create")
+        return Outcome(handed_over=True)
+
+    async def _remove(self, turn: Turn, uid: str, policy: Propagation, prove: Prove) -> Outcome:
+        """Delete the work, so that its agent does with the copy what the policy says."""
+        where = ObjectName(self._cluster, works.name(turn.state.type, turn.target))
+        before = turn.before
+        if not uid:
+            found = await self._hub.read(MANIFEST_WORKS, where)
+            if isinstance(found, Failure):
+                return Outcome(gone=True) if found.kind is FailureKind.NOT_FOUND else failed(found, "delete")
+            uid, before = found.uid, None
+        proof = await prove()
+        if isinstance(proof, Doubt):
+            return doubted(proof)
+        known = before if isinstance(before, ObservedWork) and before.uid == uid else None
+        return await remove(self._hub, where, known or uid, policy, proof)
+
+
+async def remove(
+    hub: MemberPort, where: ObjectName, work: ObservedWork | str, policy: Propagation, proof: Proof
+) -> Outcome:
+    """Delete a work, so that its agent does with the copy what the policy says. `work`: as it was seen, or its uid."""
+    uid, orphans = (work, None) if isinstance(work, str) else (work.uid, work.orphans)
+    if orphans is not (policy is Propagation.ORPHAN):
+        option = {"op": "replace", "path": "/spec/deleteOption/propagationPolicy", "value": policy}
+        same = {"op": "test", "path": "/metadata/uid", "value": uid}
+        patched = await hub.patch(MANIFEST_WORKS, where, [same, option])
+        if isinstance(patched, Failure):
+            return failed(patched, "release" if policy is Propagation.ORPHAN else "delete")
+    failure = await hub.delete(MANIFEST_WORKS, where, uid, {}, proof)
+    if failure is not None:
+        return failed(failure, "delete")
+    return Outcome(removed="released" if policy is Propagation.ORPHAN else "deleted")

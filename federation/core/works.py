@@ -1,0 +1,266 @@
+"""ManifestWorks that this hub writes: what one must look like for a copy, and what one that is there shows. Pure.
+
+One work for each federated object and cluster, in the cluster's namespace at the hub. Its name follows from what it is
+for, so that a hub that has lost it, or a controller that is started anew, writes the same one. The types and words are
+Open Cluster Management's (work.open-cluster-management.io/v1), so that its agent understands them, too.
+"""
+
+import functools
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import orjson
+
+from federation.core import digests, fieldsets, managedfields, scrubbing
+from federation.core.managedfields import Entry, PartialMetadata
+from federation.core.variants import Made
+from federation.model import works as names
+from federation.model.federated import FederatedType
+from federation.model.observations import BY_WORK, ObservedWork, Said
+from federation.model.policies import Pointer
+from federation.model.resources import SECRETS, Key, ObjectName
+from federation.model.works import MANIFEST_WORKS, Propagation, StrategyType
+
+_LONGEST_NAME = 150
+"""Characters of a work's name: its record in the member has 65 more, of at most 253."""
+_ODD = re.compile(r"[^a-z0-9.-]+")
+_LONGEST_MESSAGE = 1_024
+_STATUS = "status"
+"""The name under which a copy's status is reported (feedbackRules)."""
+_REPLICAS: Pointer = ("spec", "replicas")
+_OWNED = (
+    ("f:spec", "f:workload", "f:manifests"),
+    ("f:spec", "f:manifestConfigs"),
+    ("f:spec", "f:deleteOption", "f:propagationPolicy"),
+    ("f:metadata", "f:annotations", f"f:{names.DIGEST_ANNOTATION}"),
+)
+"""What we own in every work that nobody has changed. Lists without a list type are owned as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a work says beside its manifest. `ignored`: fields that are set at creation and then left to the member.
+
+    `orphans`: the copy stays when the work goes. `completes`: once it has run it is not applied again. `reports`: its
+    status is to be told.
+    """
+
+    ignored: tuple[Pointer, ...] = ()
+    orphans: bool = False
+    completes: bool = False
+    reports: bool = False
+
+
+def name(enabled: FederatedType, target: ObjectName) -> str:
+    """The work of one object: readable as far as there is room, and the only one by a digest of what it is for."""
+    full = f"{enabled.target.qualified}/{target.namespace}/{target.name}"
+    readable = _ODD.sub("-", f"{enabled.target.plural}-{target.namespace}-{target.name}".lower()).strip("-.")
+    own = hashlib.sha256(full.encode()).hexdigest()[:12]
+    return f"{readable[: _LONGEST_NAME - 13].strip('-.')}-{own}"
+
+
+def digest(made: Made, wanted: Wanted) -> str:
+    """Of all that the work asks for. The manifest is in it by its own digest, so that nothing is encoded for it."""
+    return _digest(made.digest, made.retain, wanted)
+
+
+@functools.lru_cache(maxsize=4096)
+def _digest(manifest: str, retain: bool, wanted: Wanted) -> str:
+    return digests.short(repr((manifest, retain, wanted)).encode())
+
+
+def body(enabled: FederatedType, federated: ObjectName, target: ObjectName, made: Made, wanted: Wanted) -> bytes:
+    """The work as JSON, without namespace and hub label, which are the carrier's (see `addressed`)."""
+    identifier = {
+        "group": enabled.target.group,
+        "resource": enabled.target.plural,
+        "namespace": target.namespace,
+        "name": target.name,
+    }
+    config: dict[str, Any] = {"resourceIdentifier": identifier, "updateStrategy": _strategy(made, wanted)}
+    if wanted.reports:
+        path = {"name": _STATUS, "path": ".status"}
+        config["feedbackRules"] = [{"type": "JSONPaths", "jsonPaths": [path]}]
+    if wanted.completes:
+        config["conditionRules"] = [{"condition": "Complete", "type": "WellKnownConditions"}]
+    propagation = Propagation.ORPHAN if wanted.orphans else Propagation.FOREGROUND
+    annotations = {
+        names.TYPE_ANNOTATION: enabled.name,
+        names.OBJECT_ANNOTATION: str(federated),
+        names.DIGEST_ANNOTATION: digest(made, wanted),
+    }
+    return orjson.dumps(
+        {
+            "apiVersion": MANIFEST_WORKS.api_version,
+            "kind": MANIFEST_WORKS.kind,
+            "metadata": {"name": name(enabled, target), "annotations": annotations},
+            "spec": {
+                "deleteOption": {"propagationPolicy": propagation},
+                "manifestConfigs": [config],
+                "workload": {"manifests": [orjson.Fragment(made.creation())]},
+            },
+        }
+    )
+
+
+def _strategy(made: Made, wanted: Wanted) -> dict[str, Any]:
+    ignored = [*wanted.ignored, *([_REPLICAS] if made.replicas is not None else [])]
+    apply: dict[str, Any] = {"force": True, "fieldManager": names.FIELD_MANAGER}
+    if ignored:
+        pointers = ["".join(f"/{token.replace('~', '~0').replace('/', '~1')}" for token in each) for each in ignored]
+        apply["ignoreFields"] = [{"condition": "OnSpokePresent", "jsonPointers": pointers}]
+    return {"type": StrategyType.SERVER_SIDE_APPLY, "serverSideApply": apply}
+
+
+def addressed(content: bytes, cluster: str, manager: str, *, uid: str = "") -> bytes:
+    """A work's `body` for one cluster, as the hub of this field manager applies it.
+
+    Without a uid it is refused where there is a work of this name already: nobody's work is taken over.
+    """
+    work = orjson.loads(content)
+    same = {"uid": uid} if uid else {"resourceVersion": "1"}
+    work["metadata"] |= {"namespace": cluster, "labels": {names.HUB_LABEL: manager}, **same}
+    return orjson.dumps(work)
+
+
+# --- what a work shows ------------------------------------------------------------------------------------------------
+
+
+class Notes(msgspec.Struct, frozen=True, gc=False):
+    """Our annotations."""
+
+    type: str = msgspec.field(name=names.TYPE_ANNOTATION, default="")
+    object: str = msgspec.field(name=names.OBJECT_ANNOTATION, default="")
+    digest: str = msgspec.field(name=names.DIGEST_ANNOTATION, default="")
+
+
+class WorkMetadata(PartialMetadata, frozen=True, rename="camel", gc=False):
+    """The part of a work's ObjectMeta that is read."""
+
+    annotations: Notes = Notes()
+    finalizers: tuple[str, ...] = ()
+
+
+class BrokenWorkMetadata(WorkMetadata, frozen=True, gc=False):
+    """Of a work that does not fit: it is there, and nothing may be concluded of what is in it."""
+
+    why: str = ""
+
+    @property
+    def broken(self) -> str:
+        """Why."""
+        return self.why
+
+
+def about(found: Notes) -> Key | None:
+    """The federated object that a work is for; None where it does not say so."""
+    namespace, _, own = found.object.rpartition("/")
+    return Key(found.type, namespace, own) if found.type and own else None
+
+
+class SeenWork(msgspec.Struct, frozen=True, gc=False):
+    """A work as a watch shows it: in which cluster's namespace, under which name, for which federated object."""
+
+    cluster: str
+    name: str
+    key: Key | None
+    observed: ObservedWork
+    version: str = ""
+
+    @property
+    def where(self) -> ObjectName:
+        """Its place at the hub."""
+        return ObjectName(self.cluster, self.name)
+
+    @property
+    def broken(self) -> str:
+        """Why it cannot be read; "" where it can."""
+        return self.observed.broken
+
+
+def notes(annotations: Mapping[str, Any]) -> Notes:
+    """Our annotations among others, of a work that cannot be read."""
+    found = (annotations.get(each) for each in (names.TYPE_ANNOTATION, names.OBJECT_ANNOTATION))
+    return Notes(*(each if isinstance(each, str) else "" for each in found))
+
+
+def see(meta: WorkMetadata, manager: str, policy: str, status: Mapping[str, Any]) -> SeenWork:
+    """A work as it was read; the arguments are those of `observe`."""
+    observed = observe(meta, manager, policy, status)
+    return SeenWork(meta.namespace, meta.name, about(meta.annotations), observed, meta.resource_version)
+
+
+def observe(meta: WorkMetadata, manager: str, policy: str, status: Mapping[str, Any]) -> ObservedWork:
+    """What one work shows. `policy` is its spec.deleteOption.propagationPolicy, `manager` our field manager."""
+    said, message = _said(meta, status)
+    return ObservedWork(
+        uid=meta.uid,
+        version=managedfields.version(meta),
+        owned_digest=BY_WORK,
+        managed=True,
+        deleting=meta.deletion_timestamp is not None,
+        broken=meta.broken,
+        digest=meta.annotations.digest,
+        intact=any(managedfields.is_ours(each, manager) and _is_whole(each) for each in meta.managed_fields),
+        orphans=policy == Propagation.ORPHAN,
+        fetched=names.WORK_FINALIZER in meta.finalizers,
+        said=said,
+        message=message,
+    )
+
+
+def _is_whole(entry: Entry) -> bool:
+    return _owns_all(bytes(entry.fields_v1))
+
+
+@functools.lru_cache(maxsize=64)  # all works of one shape have the same
+def _owns_all(fields: bytes) -> bool:
+    try:
+        content = orjson.loads(fields)
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(content, dict) and all(fieldsets.contains(content, path) for path in _OWNED)
+
+
+def _said(meta: WorkMetadata, status: Mapping[str, Any]) -> tuple[Said, str]:
+    applied = _condition(status, "Applied")
+    if applied.get("observedGeneration") != meta.generation:
+        return Said.NOTHING, ""
+    match applied.get("status"):
+        case "True":
+            return Said.APPLIED, ""
+        case "False":
+            return Said.FAILED, _reason(meta, status) or _told(meta, applied)
+    return Said.NOTHING, ""
+
+
+def _reason(meta: WorkMetadata, status: Mapping[str, Any]) -> str:
+    """Why its manifest is not applied, by the first one that is not."""
+    found = status.get("resourceStatus")
+    manifests = found.get("manifests") if isinstance(found, Mapping) else None
+    for each in manifests if isinstance(manifests, list) else ():
+        applied = _condition(each, "Applied") if isinstance(each, Mapping) else {}
+        if applied.get("status") == "False":
+            return _told(meta, applied)
+    return ""
+
+
+def _told(meta: WorkMetadata, condition: Mapping[str, Any]) -> str:
+    """A condition in words. Of a Secret an agent that is not ours may quote what it could not write."""
+    reason = scrubbing.reason(condition.get("reason"))
+    text = condition.get("message")
+    if meta.annotations.type == SECRETS.qualified or not isinstance(text, str) or not text:
+        return reason or "it gives no reason"
+    return scrubbing.scrub(text, secret=False, limit=_LONGEST_MESSAGE)
+
+
+def _condition(holder: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    conditions = holder.get("conditions")
+    for each in conditions if isinstance(conditions, list) else ():
+        if isinstance(each, Mapping) and each.get("type") == kind:
+            return each
+    return {}

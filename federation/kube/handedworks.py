@@ -1,0 +1,83 @@
+"""The ManifestWorks that this hub has written for its clusters in pull mode, observed at the hub by its label.
+
+They are read whole, because what an agent has said is in their status; of the spec no more than its deleteOption is
+decoded.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from federation.core import works
+from federation.core.works import BrokenWorkMetadata, SeenWork, WorkMetadata
+from federation.kube import decoding
+from federation.kube.connection import Connection
+from federation.kube.decoding import Content, Reader
+from federation.kube.listing import Collection
+from federation.kube.reflector import OnChange, Reflector
+from federation.kube.sinks import Sink
+from federation.model import bounds
+from federation.model.works import HUB_LABEL, MANIFEST_WORKS
+
+
+class _DeleteOption(msgspec.Struct, rename="camel", gc=False):
+    propagation_policy: str = ""
+
+
+class _Spec(msgspec.Struct, rename="camel", gc=False):
+    delete_option: _DeleteOption | None = None
+
+
+class _Work(msgspec.Struct, gc=False):
+    metadata: WorkMetadata
+    spec: _Spec | None = None
+    status: Any = None
+
+
+_decoder = msgspec.json.Decoder(_Work)
+
+
+def collection(manager: str) -> Collection[SeenWork]:
+    """All of them, in every namespace; `manager` is the hub's field manager."""
+
+    def seen(metadata: WorkMetadata, policy: str, status: Any) -> SeenWork:
+        return works.see(metadata, manager, policy, status if isinstance(status, dict) else {})
+
+    def fast(content: Content) -> SeenWork:
+        work = _decoder.decode(content)
+        option = work.spec.delete_option if work.spec is not None else None
+        return seen(work.metadata, option.propagation_policy if option is not None else "", work.status)
+
+    def slow(value: Mapping[str, Any], why: str) -> SeenWork:
+        metadata = value.get("metadata")
+        return seen(_unreadable(value, metadata if isinstance(metadata, dict) else {}, why), "", {})
+
+    return Collection(
+        path=MANIFEST_WORKS.collection(),
+        decode=Reader(fast, slow, bounds.DEEPEST),
+        version=lambda item: item.version,
+        label_selector=f"{HUB_LABEL}={manager}",
+        what=MANIFEST_WORKS.qualified,
+        largest=bounds.LARGEST_OBJECT,
+        page=bounds.LARGEST_HUB_PAGE,
+    )
+
+
+def _unreadable(value: Mapping[str, Any], metadata: Mapping[str, Any], why: str) -> BrokenWorkMetadata:
+    identity = decoding.identity(value)
+    identity = {key: identity[key] for key in ("name", "namespace", "uid", "resource_version") if key in identity}
+    notes = metadata.get("annotations")
+    return BrokenWorkMetadata(**identity, annotations=works.notes(notes if isinstance(notes, dict) else {}), why=why)
+
+
+class HandedWorks:
+    """How they are followed (controllers.pulling.Works)."""
+
+    def __init__(self, connection: Connection, manager: str) -> None:
+        self._connection = connection
+        self._collection = collection(manager)
+
+    def watch(self, sink: Sink[SeenWork], on_change: OnChange) -> Reflector[SeenWork]:
+        """All of them."""
+        return Reflector(self._connection, self._collection, sink, on_change=on_change)

@@ -1,0 +1,58 @@
+"""What follows from a work that the hub does not show: nothing is deleted because something is absent.
+
+A hub that was restored from yesterday's backup, or exchanged, does not know works that a member has. Open Cluster
+Management's agent evicts what belongs to them after an hour; this one holds it, and says so. It lets go on proof alone:
+the work was seen with a deletionTimestamp; a record at the hub names its uid as deleted on purpose; or a person says so
+at the AppliedManifestWork.
+"""
+
+import enum
+from collections.abc import Iterable, Mapping
+
+from federation.core.proof import Proof
+from federation.model.works import FORGOTTEN_ANNOTATION, AppliedWork
+
+
+class Verdict(enum.Enum):
+    """What is done about a work that is not at the hub."""
+
+    WAIT = "wait"  # the hub has not been listed yet, or cannot be
+    HOLD = "hold"
+    LET_GO = "let go"
+
+
+HELD = "the hub does not have its ManifestWork, and nothing shows that it was deleted on purpose: nothing is deleted"
+OTHER_HUB = "it was made for another hub (another hubHash): nothing is deleted"
+
+
+def judge(*, listed: bool, uid: str, leaving: bool, applied: AppliedWork | None, forgotten: frozenset[str]) -> Verdict:
+    """The verdict on a work that the hub's list does not have. `listed`: that list was read since the agent began.
+
+    `uid` is the work's, "" where it is not known any more. `leaving`: it was seen with a deletionTimestamp.
+    """
+    if applied is not None and applied.let_go:
+        return Verdict.LET_GO
+    if leaving or (uid and uid in forgotten):
+        return Verdict.LET_GO
+    return Verdict.HOLD if listed else Verdict.WAIT
+
+
+def goes(*, let_go: bool) -> Proof:
+    """The proof by which all objects of a work go: its verdict was LET_GO, by the word of a person or of the hub."""
+    return Proof("a person says so" if let_go else "the work was deleted at the hub")
+
+
+def unnamed(generation: int) -> Proof:
+    """The proof by which an object goes that a work names no more, as the hub has it now."""
+    return Proof(f"generation {generation} of the work does not name it")
+
+
+def forgotten(annotations: Iterable[Mapping[str, str]]) -> frozenset[str]:
+    """The uids that the hub's works record as deleted on purpose."""
+    return frozenset(
+        uid.strip()
+        for each in annotations
+        if FORGOTTEN_ANNOTATION in each
+        for uid in each[FORGOTTEN_ANNOTATION].split(",")
+        if uid.strip()
+    )

@@ -1,0 +1,195 @@
+"""Clusters in pull mode on real API servers: the fleet's controller writes works, a real agent carries them out."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+from federation.model import marks
+from federation.model.conditions import PropagationStatus
+from federation.model.marks import SYSTEM_NAMESPACE
+from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES
+from federation.model.works import HUB_LABEL, MANIFEST_WORKS
+from tests.clusters.fleets import Fleet
+from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, FEDERATED_NAMESPACES, Api, eventually
+from tests.clusters.pulling import Pulled, pulled
+from tests.clusters.steps import gone, holds
+
+__all__ = ["pulled"]
+
+
+async def namespace(pulled: Pulled) -> None:
+    """The namespace is federated: what the member has of that name already is taken over."""
+    await pulled.federate(FEDERATED_NAMESPACES, pulled.namespace)
+    await pulled.line(FEDERATED_NAMESPACES, pulled.namespace)
+
+
+async def member_holds(pulled: Pulled, name: str, **data: str) -> dict[str, Any]:
+    found: dict[str, Any] = await holds(
+        pulled.member, CONFIGMAPS, pulled.namespace, name, lambda found: found.get("data") == data
+    )
+    return found
+
+
+async def works(pulled: Pulled) -> list[dict[str, Any]]:
+    return await pulled.host.items(MANIFEST_WORKS, pulled.cluster)
+
+
+async def test_an_object_lives_and_goes(pulled: Pulled) -> None:
+    await namespace(pulled)
+    overrides = [{"clusterName": pulled.cluster, "clusterOverrides": [{"path": "/data/b", "value": "mine"}]}]
+    await pulled.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1", "b": "all"}}, overrides=overrides)
+    await pulled.line(FEDERATED_CONFIGMAPS, "web")
+    first = await member_holds(pulled, "web", a="1", b="mine")
+    assert first["metadata"]["labels"][marks.MANAGED_LABEL] == "true"
+    assert len(await works(pulled)) == 2
+    assert all(each["metadata"]["labels"][HUB_LABEL].startswith("kubefed-") for each in await works(pulled))
+
+    change = {"spec": {"template": {"data": {"a": "2"}}}}
+    await pulled.host.patch(FEDERATED_CONFIGMAPS, pulled.namespace, "web", change)
+    again = await member_holds(pulled, "web", a="2", b="mine")
+    assert again["metadata"]["uid"] == first["metadata"]["uid"]
+    await pulled.line(FEDERATED_CONFIGMAPS, "web")
+
+    await pulled.member.patch(CONFIGMAPS, pulled.namespace, "web", {"data": {"a": "somebody"}})
+    await member_holds(pulled, "web", a="2", b="mine")
+
+    await pulled.host.delete(FEDERATED_CONFIGMAPS, pulled.namespace, "web")
+    await gone(pulled.member, CONFIGMAPS, pulled.namespace, "web")
+    await gone(pulled.host, FEDERATED_CONFIGMAPS, pulled.namespace, "web")
+    assert len(await works(pulled)) == 1
+
+
+async def test_a_work_that_somebody_changes_is_put_back(pulled: Pulled) -> None:
+    await namespace(pulled)
+    await pulled.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1"}})
+    await pulled.line(FEDERATED_CONFIGMAPS, "web")
+    (name,) = (each["metadata"]["name"] for each in await works(pulled) if "configmaps" in each["metadata"]["name"])
+    await pulled.host.patch(MANIFEST_WORKS, pulled.cluster, name, {"spec": {"workload": {"manifests": []}}})
+
+    async def put_back() -> bool:
+        found = await pulled.host.get(MANIFEST_WORKS, pulled.cluster, name)
+        return found is not None and len(found["spec"]["workload"]["manifests"]) == 1
+
+    await eventually(put_back)
+    await member_holds(pulled, "web", a="1")
+    await pulled.line(FEDERATED_CONFIGMAPS, "web")
+
+
+async def test_a_cut_link_loses_nothing(pulled: Pulled) -> None:
+    await namespace(pulled)
+    await pulled.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1"}})
+    await pulled.federate(FEDERATED_CONFIGMAPS, "old", {"data": {"a": "1"}})
+    for name in ("web", "old"):
+        await pulled.line(FEDERATED_CONFIGMAPS, name)
+    pulled.cut()
+    await pulled.silence()
+    line = await pulled.line(FEDERATED_CONFIGMAPS, "web", PropagationStatus.CLUSTER_NOT_READY, within=90.0)
+    assert "has not been heard since" in line["message"]
+    await pulled.host.patch(FEDERATED_CONFIGMAPS, pulled.namespace, "web", {"spec": {"template": {"data": {"a": "2"}}}})
+    await pulled.host.delete(FEDERATED_CONFIGMAPS, pulled.namespace, "old")
+    await pulled.member.patch(CONFIGMAPS, pulled.namespace, "web", {"data": {"a": "somebody"}})
+    await member_holds(pulled, "web", a="1")  # drift is put back during the cut
+    going = await pulled.line(FEDERATED_CONFIGMAPS, "old", PropagationStatus.WAITING_FOR_REMOVAL)
+    assert "has not been heard since" in going["message"]
+    assert await pulled.member.get(CONFIGMAPS, pulled.namespace, "old") is not None
+    pulled.mend()
+    pulled.beat()
+    await member_holds(pulled, "web", a="2")
+    await gone(pulled.member, CONFIGMAPS, pulled.namespace, "old")
+    await gone(pulled.host, FEDERATED_CONFIGMAPS, pulled.namespace, "old")
+    await pulled.line(FEDERATED_CONFIGMAPS, "web")
+
+
+async def test_orphans_stay(pulled: Pulled) -> None:
+    await namespace(pulled)
+    await pulled.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1"}})
+    await pulled.line(FEDERATED_CONFIGMAPS, "web")
+    before = await member_holds(pulled, "web", a="1")
+    orphan = {"metadata": {"annotations": {marks.ORPHAN_ANNOTATION: "true"}}}
+    await pulled.host.patch(FEDERATED_CONFIGMAPS, pulled.namespace, "web", orphan)
+    await pulled.host.delete(FEDERATED_CONFIGMAPS, pulled.namespace, "web")
+    await gone(pulled.host, FEDERATED_CONFIGMAPS, pulled.namespace, "web")
+    after = await member_holds(pulled, "web", a="1")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert "ownerReferences" not in after["metadata"]
+    # A namespace has contents of others: it is let go of.
+    await pulled.host.delete(FEDERATED_NAMESPACES, pulled.namespace, pulled.namespace)
+    await gone(pulled.host, FEDERATED_NAMESPACES, pulled.namespace, pulled.namespace)
+    found = await pulled.member.get(NAMESPACES, "", pulled.namespace)
+    assert found is not None
+    assert "deletionTimestamp" not in found["metadata"]
+
+
+async def test_controller_and_agent_are_started_again(pulled: Pulled) -> None:
+    await namespace(pulled)
+    await pulled.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1"}})
+    await pulled.line(FEDERATED_CONFIGMAPS, "web")
+    before = await member_holds(pulled, "web", a="1")
+    written = {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in await works(pulled)}
+    controller = pulled.fleet.controller
+    await asyncio.to_thread(controller.kill)
+    pulled.agent.kill()
+    await pulled.host.patch(FEDERATED_CONFIGMAPS, pulled.namespace, "web", {"spec": {"template": {"data": {"a": "2"}}}})
+    await asyncio.to_thread(controller.start)
+    await asyncio.to_thread(pulled.agent.start)
+    after = await member_holds(pulled, "web", a="2")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    await pulled.line(FEDERATED_CONFIGMAPS, "web")
+    now = {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in await works(pulled)}
+    changed = {name for name, version in now.items() if written.get(name) != version}
+    assert {name for name in changed if name.startswith("namespaces")} == set()
+
+
+async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, tmp_path: Path) -> None:
+    """Push, pull and push again, with an object that is there all the time."""
+    moving = Pulled(fleet, tmp_path)
+    await moving.set_up()
+    joined = False
+    try:
+        await moving.prepare()
+        await fleet.join(moving.cluster, context="m3")
+        joined = True
+        await namespace(moving)
+        await moving.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1"}})
+        await moving.line(FEDERATED_CONFIGMAPS, "web")
+        first = await member_holds(moving, "web", a="1")
+        assert await works(moving) == []
+
+        await mode(host, moving, "Pull")
+        await moving.start()
+
+        async def handed() -> bool:
+            return len(await works(moving)) == 2
+
+        await eventually(handed)
+        await moving.line(FEDERATED_CONFIGMAPS, "web")
+        await content(moving, "2")
+        second = await member_holds(moving, "web", a="2")
+        await moving.line(FEDERATED_CONFIGMAPS, "web")
+
+        await mode(host, moving, "Push")
+
+        async def let_go() -> bool:
+            return await works(moving) == []
+
+        await eventually(let_go, within=60.0)
+        await content(moving, "3")
+        third = await member_holds(moving, "web", a="3")
+        await moving.line(FEDERATED_CONFIGMAPS, "web")
+        assert first["metadata"]["uid"] == second["metadata"]["uid"] == third["metadata"]["uid"]
+        await host.delete(FEDERATED_CONFIGMAPS, moving.namespace, "web")
+        await gone(moving.member, CONFIGMAPS, moving.namespace, "web")
+    finally:
+        if joined:
+            await fleet.unjoin(moving.cluster, context="m3")
+        await moving.leave()
+        await moving.tear_down()
+
+
+async def mode(host: Api, moving: Pulled, mode: str) -> None:
+    await host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, moving.cluster, {"spec": {"syncMode": mode}})
+
+
+async def content(moving: Pulled, value: str) -> None:
+    change = {"spec": {"template": {"data": {"a": value}}}}
+    await moving.host.patch(FEDERATED_CONFIGMAPS, moving.namespace, "web", change)

@@ -1,0 +1,239 @@
+"""The hub's ManifestWorks in memory, and an agent that does as it is told; for tests in virtual time.
+
+Applies go by the uid and resourceVersion that they carry, as at an API server; a spec that changes is a generation
+more. Every event goes to the sink at once.
+"""
+
+import asyncio
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+import orjson
+
+from federation.controllers.ports import OnChange, Sink
+from federation.core import works
+from federation.core.managedfields import PartialMetadata
+from federation.core.proof import Proof
+from federation.core.works import SeenWork
+from federation.kube import handedworks
+from federation.kube.members import Written
+from federation.model import works as names
+from federation.model.failures import Failure, FailureKind
+from federation.model.resources import ObjectName, Resource
+from tests.fakes import FakeMember
+
+MANAGER = "kubefed-0123abcd"
+_FIELDS: dict[str, Any] = {
+    "f:metadata": {"f:annotations": {f"f:{names.DIGEST_ANNOTATION}": {}}, "f:labels": {f"f:{names.HUB_LABEL}": {}}},
+    "f:spec": {
+        "f:deleteOption": {"f:propagationPolicy": {}},
+        "f:manifestConfigs": {},
+        "f:workload": {"f:manifests": {}},
+    },
+}
+
+
+class FakeWorks(FakeMember):
+    """All works of a hub, by cluster and name. `calls` and `fails` as in FakeMember."""
+
+    def __init__(self, *clusters: str) -> None:
+        super().__init__(MANAGER, clusters)
+        self.works: dict[ObjectName, dict[str, Any]] = {}
+        self.watched = 0
+        self._sink: Sink[SeenWork] | None = None
+        self._next = itertools.count(1)
+
+    # --- MemberPort
+
+    async def apply(
+        self,
+        resource: Resource,
+        name: ObjectName,
+        body: bytes,
+        *,
+        force: bool,
+        manager: str | None = None,
+        whole: bool = False,
+        dry_run: bool = False,
+    ) -> Written | Failure:
+        if (failure := await self._asked("apply", name)) is not None:
+            return failure
+        wanted = orjson.loads(body)
+        meta = wanted["metadata"]
+        version, uid = meta.pop("resourceVersion", ""), meta.pop("uid", "")
+        work = self.works.get(name)
+        if name.namespace not in self.namespaces:
+            return Failure(FailureKind.NAMESPACE_MISSING, f"namespaces {name.namespace!r} not found", 404)
+        if work is not None and version not in {"", work["metadata"]["resourceVersion"]}:
+            return Failure(FailureKind.VERSION_CONFLICT, "the object has been modified", 409)
+        if uid and (work is None or work["metadata"]["uid"] != uid):
+            return Failure(FailureKind.UID_MISMATCH, "uid mismatch", 409)
+        created = work is None
+        if work is None:
+            work = {"metadata": {"uid": f"work-{next(self._next)}", "generation": 0}, "status": {}}
+            self.works[name] = work
+        if work.get("spec") != wanted["spec"]:
+            work["metadata"]["generation"] += 1
+        work["spec"] = wanted["spec"]
+        work["metadata"] |= meta
+        entry = {"manager": MANAGER, "operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": _FIELDS}
+        work["metadata"]["managedFields"] = [{**entry, "apiVersion": "v1", "time": "2026-01-01T00:00:00Z"}]
+        self._show(name)
+        return Written(created, self._metadata(name))
+
+    async def patch(
+        self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]]
+    ) -> Written | Failure:
+        if (failure := await self._asked("patch", name)) is not None:
+            return failure
+        work = self.works[name]
+        for each in operations:
+            if each["op"] == "test":
+                assert work["metadata"]["uid"] == each["value"]
+            else:
+                assert each["path"] == "/spec/deleteOption/propagationPolicy"
+                work["spec"]["deleteOption"]["propagationPolicy"] = each["value"]
+                work["metadata"]["generation"] += 1
+        self._show(name)
+        return Written(False, self._metadata(name))
+
+    async def delete(
+        self,
+        resource: Resource,
+        name: ObjectName,
+        uid: str,
+        options: Mapping[str, Any],
+        proof: Proof,
+        *,
+        version: str = "",
+    ) -> Failure | None:
+        self.proven.append((f"delete {name}", proof))
+        if (failure := await self._asked("delete", name)) is not None:
+            return failure
+        work = self.works.get(name)
+        if work is None:
+            return None
+        if work["metadata"]["uid"] != uid:
+            return Failure(FailureKind.UID_MISMATCH, "UID in precondition", 409)
+        if work["metadata"].get("finalizers"):
+            work["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+            self._show(name)
+        else:
+            self._end(name)
+        return None
+
+    async def read(self, resource: Resource, name: ObjectName) -> PartialMetadata | Failure:
+        if (failure := await self._asked("read", name)) is not None:
+            return failure
+        if name not in self.works:
+            return Failure(FailureKind.NOT_FOUND, "not found", 404)
+        return self._metadata(name)
+
+    # --- Works
+
+    def watch(self, sink: Sink[SeenWork], on_change: OnChange) -> "FakeWatch":
+        self.watched += 1
+        self._sink = sink
+        return FakeWatch(self)
+
+    def relist(self) -> None:
+        """Its first list ends."""
+        if self._sink is not None:
+            self._sink.replace([self._seen_work(name) for name in self.works])
+
+    # --- the agent of a cluster, or somebody at the hub
+
+    def only(self, cluster: str) -> ObjectName:
+        """The one work of a cluster."""
+        (found,) = (name for name in self.works if name.namespace == cluster)
+        return found
+
+    def manifest(self, cluster: str) -> Any:
+        """The one manifest of the one work of a cluster."""
+        (found,) = self.works[self.only(cluster)]["spec"]["workload"]["manifests"]
+        return found
+
+    def fetch(self, name: ObjectName) -> None:
+        """The agent has seen it."""
+        self.works[name]["metadata"]["finalizers"] = [names.WORK_FINALIZER]
+        self._show(name)
+
+    def says(self, name: ObjectName, status: str = "True", message: str = "") -> None:
+        """The agent says what came of it."""
+        self.fetch(name)
+        work = self.works[name]
+        applied = {
+            "type": "Applied",
+            "status": status,
+            "reason": "Because",
+            "message": message,
+            "observedGeneration": work["metadata"]["generation"],
+        }
+        manifests = [{"conditions": [applied]}]
+        work["status"] = {"conditions": [applied], "resourceStatus": {"manifests": manifests}}
+        self._show(name)
+
+    def let_go_of(self, name: ObjectName) -> None:
+        """The agent has removed the copy of a work that is being deleted, or left it, and takes its finalizer off."""
+        assert "deletionTimestamp" in self.works[name]["metadata"]
+        self._end(name)
+
+    def change(self, name: ObjectName, manifests: list[Any]) -> None:
+        """Somebody changes it, so that our entry loses what he changed."""
+        work = self.works[name]
+        work["spec"]["workload"]["manifests"] = manifests
+        work["metadata"]["generation"] += 1
+        work["metadata"]["managedFields"] = []
+        self._show(name)
+
+    # ---
+
+    def _metadata(self, name: ObjectName) -> PartialMetadata:
+        found = {**self.works[name]["metadata"], "name": name.name, "namespace": name.namespace}
+        return msgspec.json.decode(orjson.dumps(found), type=works.WorkMetadata)
+
+    def _seen_work(self, name: ObjectName) -> SeenWork:
+        work = self.works[name]
+        metadata = {**work["metadata"], "name": name.name, "namespace": name.namespace}
+        return handedworks.collection(MANAGER).decode(orjson.dumps({**work, "metadata": metadata}))
+
+    def _show(self, name: ObjectName) -> None:
+        self.works[name]["metadata"]["resourceVersion"] = str(next(self._versions))
+        if self._sink is not None:
+            self._sink.upsert(self._seen_work(name))
+
+    def _end(self, name: ObjectName) -> None:
+        self.works[name]["metadata"]["resourceVersion"] = str(next(self._versions))
+        seen = self._seen_work(name)
+        del self.works[name]
+        if self._sink is not None:
+            self._sink.remove(seen)
+
+
+class FakeWatch:
+    """The watch of them: its list ends as soon as it runs."""
+
+    failure: Failure | None = None
+    synced = False
+    contact = 0.0
+    open = True
+    breaks = 0
+    since = 0.0
+    restored = 0
+    version = ""
+
+    def __init__(self, owner: FakeWorks) -> None:
+        self._owner = owner
+
+    async def run(self) -> None:
+        self._owner.relist()
+        self.synced = True
+        await asyncio.Event().wait()
+
+    def kick(self) -> None:
+        pass
+
+    def renew(self) -> None:
+        self._owner.relist()
