@@ -19,7 +19,7 @@ $(READY): setup.cfg pyproject.toml scripts/venv
 binaries: $(READY) ## find, fetch or build etcd, kube-apiserver, kube-controller-manager and the server of simulated members (once)
 	@$(PY) scripts/binaries.py
 
-demo: $(READY) ## a host and three members on this machine, and what federation does (KEEP=1 leaves it up)
+demo: $(READY) ## a host and four members on this machine, and what federation does (KEEP=1 leaves it up)
 	@KEEP='$(KEEP)' $(PY) -m e2e.demo
 
 demo-stop: $(READY) ## take down what `make demo KEEP=1` left up

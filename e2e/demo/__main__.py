@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from e2e import running
 from e2e.demo import scenario, table, world
 from e2e.demo.checkout import APP
-from e2e.demo.clusters import HOST, MEMBERS, NAME, Clusters, DemoError
+from e2e.demo.clusters import CONTROLLER, EDGE, HOST, MEMBERS, NAME, Clusters, DemoError
+from e2e.demo.edge import AGENT
 from e2e.demo.scenario import Step
 from e2e.demo.stage import Stage
 from federation.model.errors import FederationError
@@ -62,14 +63,14 @@ def _show(clusters: Clusters, screen: table.Screen, times: Times) -> int:
         if keep:
             _how_to_use(clusters)
         else:
-            clusters.log.unlink(missing_ok=True)
+            clusters.remove_logs()
         return 0
     except KeyboardInterrupt:
         screen.report("interrupted: taking everything down")
         return 130
     except (DemoError, FederationError, PlaygroundError) as error:
         screen.close()
-        print(f"\nthe demo ended here.\n{error}\n\nthe end of {clusters.log}:\n{clusters.log_tail()}")  # noqa: T201
+        print(f"\nthe demo ended here.\n{error}\n\n{clusters.logs()}")  # noqa: T201
         return 1
     finally:
         if not keep:
@@ -121,7 +122,8 @@ next:
 
 def _how_to_use(clusters: Clusters) -> None:
     print(  # noqa: T201
-        f"\nkept: {HOST}, {', '.join(MEMBERS)} and the controller (its log: {clusters.log})\n"
+        f"\nkept: {HOST}, {', '.join(MEMBERS)}, the controller (its log: {clusters.log(CONTROLLER)}), "
+        f"{EDGE}'s agent (its log: {clusters.log(AGENT)}) and its link\n"
         f"  use:   . .venv/bin/activate; export KUBECONFIG=$(fedctl playground kubeconfig --name {NAME})\n"
         "         fedctl get clusters; fedctl get federated -A; fedctl status deployment web -n shop\n"
         f"         fedctl playground kubectl --name {NAME} --context paris -n shop "

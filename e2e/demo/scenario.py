@@ -5,17 +5,19 @@ show exactly its World, and `after` has checked the host.
 """
 
 import asyncio
+import shlex
 import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 
 from e2e.demo import world
 from e2e.demo.checkout import APP
-from e2e.demo.clusters import MEMBERS, DemoError
-from e2e.demo.observe import CONFIGMAPS, DEPLOYMENTS, NAMESPACE, NAMESPACES, SERVICES
+from e2e.demo.clusters import EDGE, JOINED, DemoError
+from e2e.demo.observe import CONFIGMAPS, DEPLOYMENTS, NAMESPACE, NAMESPACES, SERVICES, Where
 from e2e.demo.stage import Stage
 from e2e.demo.world import World
 from federation.joining import applying
+from federation.model.conditions import PropagationStatus
 from federation.model.errors import ApiFailure
 from federation.model.resources import Resource
 
@@ -29,6 +31,8 @@ ENABLED = ("namespaces", "configmaps", "secrets", "services", "deployments.apps"
 EU = ("berlin", "paris")
 IMAGE = "/spec/template/spec/containers/0/image"
 WEB = "registry.example.com/shop/web"
+MEDDLING = {"spec": {"replicas": 50, "template": {"spec": {"containers": [{"name": "web", "image": f"{WEB}:hacked"}]}}}}
+"""What somebody makes of a copy of web."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +72,7 @@ async def enable(stage: Stage) -> None:
 
 async def join(stage: Stage) -> None:
     """Join the members; `--wait` until the controller reports each as Ready."""
-    for member in MEMBERS:
+    for member in JOINED:
         await stage.fedctl("join", member, "--wait")
 
 
@@ -81,12 +85,7 @@ async def take_over(stage: Stage) -> None:
 async def all_ready(stage: Stage) -> None:
     """The host's KubeFedClusters are Ready, and have the region labels from git."""
 
-    def ready() -> bool:
-        members = stage.observer.members
-        return all(name in members and members[name].ready and "region" in members[name].labels for name in MEMBERS)
-
-    if not await stage.observer.until(ready, within=20.0):
-        raise DemoError("every KubeFedCluster to be Ready, with its region", str(stage.observer.members))
+    await _ready(stage, JOINED)
 
 
 SETUP = (
@@ -100,12 +99,12 @@ SETUP = (
 # --- what it does ----------------------------------------------------------------------------------------------------
 
 PLACED: World = {
-    **world.holding("Namespace shop", MEMBERS, {"/status/phase": "Active"}),
+    **world.holding("Namespace shop", JOINED, {"/status/phase": "Active"}),
     **world.holding("ConfigMap settings", ["berlin", "tokyo"], {"/data/currency": "EUR", "/data/greeting": "hello"}),
     **world.holding("Deployment web", EU, {"/spec/replicas": 2, IMAGE: f"{WEB}:1.0"}),
     **world.holding("Service web", EU, {"/spec/ports/0/port": 80}),
     **world.holding("Secret payment", EU, {"/data/key": "bm90LWEtcmVhbC1rZXk="}),
-    **world.holding("Website landing", MEMBERS, {"/spec/domain": "shop.example.com", "/spec/tier": "paid"}),
+    **world.holding("Website landing", JOINED, {"/spec/domain": "shop.example.com", "/spec/tier": "paid"}),
 }
 OVERRIDDEN: World = {
     **PLACED,
@@ -121,10 +120,29 @@ RELEASED: World = {
     **LABELLED,
     **world.holding("Deployment web", ["berlin", "tokyo"], {"/spec/replicas": 2, IMAGE: f"{WEB}:2.0"}),
     **world.holding("Deployment web", ["paris"], {"/spec/replicas": 5, IMAGE: f"{WEB}:2.0"}),
-    **world.holding("ConfigMap news", MEMBERS, {"/data/headline": "web 2.0 is out"}),
+    **world.holding("ConfigMap news", JOINED, {"/data/headline": "web 2.0 is out"}),
 }
 BANNERED: World = {**RELEASED, **world.holding("ConfigMap banner", ["berlin"], {"/data/text": "summer sale"})}
-REMOVED: World = world.without(RELEASED, "ConfigMap news", ["paris"])
+EDGED: World = {
+    **BANNERED,
+    **world.holding("Namespace shop", [EDGE], {"/status/phase": "Active"}),
+    **world.holding("Deployment web", [EDGE], {"/spec/replicas": 2, IMAGE: f"{WEB}:2.0"}),
+    **world.holding("Service web", [EDGE], {"/spec/ports/0/port": 80}),
+    **world.holding("Secret payment", [EDGE], {"/data/key": "bm90LWEtcmVhbC1rZXk="}),
+    **world.holding("Website landing", [EDGE], {"/spec/domain": "shop.example.com", "/spec/tier": "paid"}),
+}
+PATCHED: World = {
+    **EDGED,
+    **world.holding("Deployment web", ["berlin", "tokyo"], {"/spec/replicas": 2, IMAGE: f"{WEB}:2.1"}),
+    **world.holding("Deployment web", ["paris"], {"/spec/replicas": 5, IMAGE: f"{WEB}:2.1"}),
+}
+CAUGHT_UP: World = {
+    **PATCHED,
+    **world.holding("Deployment web", [EDGE], {"/spec/replicas": 2, IMAGE: f"{WEB}:2.1"}),
+}
+REMOVED: World = world.without(world.without(CAUGHT_UP, "ConfigMap news", ["paris"]), "ConfigMap banner", ["berlin"])
+LEFT: World = world.holding("Namespace shop", [EDGE])
+"""An agent lets go of a namespace: what others have put into it would go with it."""
 
 
 async def apply_apps(stage: Stage) -> None:
@@ -144,8 +162,7 @@ async def label_tokyo(stage: Stage) -> None:
 
 async def change_copies(stage: Stage) -> None:
     """Somebody changes one copy and deletes another."""
-    edit = {"spec": {"replicas": 50, "template": {"spec": {"containers": [_container(f"{WEB}:hacked")]}}}}
-    await stage.change_as_somebody("berlin", DEPLOYMENTS, "web", edit)
+    await stage.change_as_somebody("berlin", DEPLOYMENTS, "web", MEDDLING)
     await stage.change_as_somebody("paris", SERVICES, "web", None)
     await stage.change_as_somebody("tokyo", CONFIGMAPS, "settings", {"data": {"currency": "XXX"}})
 
@@ -199,18 +216,65 @@ async def wrong_override(stage: Stage) -> None:
 
 async def empty_tokyo(stage: Stage) -> None:
     """A bad commit takes the namespace away from tokyo: that is held and shown, and its revert leaves no trace."""
-    before = stage.observer.objects[f"Namespace {NAMESPACE}", "tokyo"]["metadata"]["uid"]
+    before = stage.uid((f"Namespace {NAMESPACE}", "tokyo"))
     await stage.edit("changes/emptied.yaml")
     await _condition(stage, FEDERATED_NAMESPACES, NAMESPACE, "DeletionsHeld", there=True)
-    result = await stage.fedctl("deletions")
-    _names_all(result.out, "Held", "tokyo", f"FederatedNamespace '{NAMESPACE}'")
-    for shown in result.out.splitlines():
-        stage.report(f"  {shown}")
+    await _shown(stage, "deletions", names=["Held", "tokyo", f"FederatedNamespace '{NAMESPACE}'"])
     await stage.edit("changes/reverted.yaml")
     await _condition(stage, FEDERATED_NAMESPACES, NAMESPACE, "DeletionsHeld", there=False)
-    after = stage.observer.objects[f"Namespace {NAMESPACE}", "tokyo"]["metadata"]["uid"]
-    if after != before:
+    if stage.uid((f"Namespace {NAMESPACE}", "tokyo")) != before:
         raise DemoError("the namespace in tokyo to be the same one as before", "it was made anew")
+
+
+async def register_edge(stage: Stage) -> None:
+    """One command in oslo; its agent asks, and the host says yes. The host has neither its address nor a credential."""
+    await asyncio.to_thread(stage.edge.mend)
+    made = await stage.fedctl("token", "create", "--hub", stage.edge.hub)
+    command = shlex.split(made.out.replace("NAME", EDGE))[1:]
+    token = command[command.index("--token") + 1]
+    await stage.fedctl(*command, "--context", EDGE, secret=token)
+    await stage.edge.start_agent(stage.members[EDGE])
+    await stage.asks(EDGE)
+    await _shown(stage, "get", "registrations", names=[EDGE, "Waits"])
+    await stage.fedctl("accept", EDGE, "--label", "region=eu")
+
+
+async def edge_is_ready(stage: Stage) -> None:
+    """The host hears of it from its agent alone."""
+    await _ready(stage, [EDGE])
+    await _shown(stage, "get", "clusters", names=[*JOINED, EDGE, "Pull"])
+
+
+async def cut_edge(stage: Stage) -> None:
+    """The link is cut, and somebody edits a copy there meanwhile."""
+    await asyncio.to_thread(stage.edge.cut)
+    stage.report(f"the link between {EDGE} and the host is cut")
+    await stage.change_as_somebody(EDGE, DEPLOYMENTS, "web", MEDDLING)
+
+
+async def release_without_edge(stage: Stage) -> None:
+    """A release is made during the cut."""
+    await stage.edit("changes/patch.yaml")
+
+
+async def edge_is_missed(stage: Stage) -> None:
+    """The host says that its copy waits; the agent says since when it has not heard."""
+    await _line_says(stage, FEDERATED_DEPLOYMENTS, "web", EDGE, PropagationStatus.PENDING)
+    await _shown(stage, "status", "federateddeployment", "web", "-n", NAMESPACE, names=[EDGE, "Pending"])
+    heard = await asyncio.to_thread(stage.edge.hears)
+    _names_all(heard, EDGE, "was not heard for")
+    stage.report(f"{EDGE}'s agent at /hubz: {heard}")
+
+
+async def mend_edge(stage: Stage) -> None:
+    """The link is there again; the copy is changed, not made anew."""
+    where: Where = ("Deployment web", EDGE)
+    before = stage.uid(where)
+    await asyncio.to_thread(stage.edge.mend)
+    stage.report(f"the link between {EDGE} and the host is mended")
+    await _line_says(stage, FEDERATED_DEPLOYMENTS, "web", EDGE, "")
+    if stage.uid(where) != before:
+        raise DemoError(f"{where[0]} in {EDGE} to be the same one as before", "it was made anew")
 
 
 async def remove(stage: Stage) -> None:
@@ -242,13 +306,47 @@ STEPS = (
     Step("wrong templates are refused: by the host, or by the members", wrong_templates, RELEASED),
     Step("a wrong override is refused for its cluster alone", wrong_override, BANNERED),
     Step("a bad commit would have emptied tokyo: it is held, shown and reverted", empty_tokyo, BANNERED, within=60.0),
+    Step("oslo, which the host cannot reach: fedctl register", register_edge, EDGED, after=edge_is_ready, within=60.0),
+    Step("oslo's link is cut: its agent puts back what somebody edits there", cut_edge, EDGED),
+    Step("a release during the cut waits for oslo", release_without_edge, PATCHED, after=edge_is_missed),
+    Step("the link is mended: oslo catches up, nothing is lost", mend_edge, CAUGHT_UP, within=60.0),
     Step("removal from placement", remove, REMOVED),
-    Step("deletion", delete_all, {}, after=host_is_clean, within=45.0),
+    Step(
+        "deletion; the namespace stays in oslo, for what others may have in it",
+        delete_all,
+        LEFT,
+        after=host_is_clean,
+        within=45.0,
+    ),
 )
 
 
-def _container(image: str) -> dict[str, str]:
-    return {"name": "web", "image": image}
+async def _ready(stage: Stage, clusters: Collection[str]) -> None:
+    """Wait until the host reports these as Ready, and they have the region label."""
+
+    def ready() -> bool:
+        members = stage.observer.members
+        return all(name in members and members[name].ready and "region" in members[name].labels for name in clusters)
+
+    if not await stage.observer.until(ready, within=20.0):
+        raise DemoError("every KubeFedCluster to be Ready, with its region", str(stage.observer.members))
+
+
+async def _shown(stage: Stage, *arguments: str, names: Collection[str]) -> None:
+    """A fedctl command and all that it prints, in which these words must be."""
+    result = await stage.fedctl(*arguments)
+    _names_all(result.out, *names)
+    for shown in result.out.splitlines():
+        stage.report(f"  {shown}")
+
+
+async def _line_says(stage: Stage, resource: Resource, name: str, cluster: str, word: str) -> None:
+    """Wait until the status at the host has this word for a cluster ("" is applied)."""
+    ends = time.monotonic() + 60.0
+    while (line := await stage.line(resource, name, cluster)).get("status", "") != word or not line:
+        if time.monotonic() > ends:
+            raise DemoError(f"the status of {name} to say {word or 'applied'} for {cluster}", str(line))
+        await asyncio.sleep(0.1)
 
 
 async def _status_names(stage: Stage, resource: Resource, name: str, clusters: dict[str, str]) -> None:
@@ -267,10 +365,8 @@ async def _status_names(stage: Stage, resource: Resource, name: str, clusters: d
                 expected = f"the status of {name} to have the reason why {cluster} refused {text or 'it'}"
                 raise DemoError(expected, str(line))
             await asyncio.sleep(0.1)
-    result = await stage.fedctl("status", resource.kind.lower(), name, "-n", NAMESPACE)
-    _names_all(result.out, name, *clusters, *clusters.values())
-    for shown in result.out.splitlines():
-        stage.report(f"  {shown}")
+    status = ("status", resource.kind.lower(), name, "-n", NAMESPACE)
+    await _shown(stage, *status, names=[name, *clusters, *clusters.values()])
 
 
 async def _condition(stage: Stage, resource: Resource, name: str, kind: str, *, there: bool) -> None:

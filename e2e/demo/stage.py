@@ -12,12 +12,14 @@ import orjson
 
 from e2e.demo.checkout import Checkout, Document
 from e2e.demo.clusters import HOST, MEMBERS, Clusters, DemoError, Result
+from e2e.demo.edge import Edge
 from e2e.demo.observe import NAMESPACE, Observer, Where
 from federation.joining.contexts import Contexts
 from federation.kube.connection import APPLY_PATCH, MERGE_PATCH, Connection, expect
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
-from federation.model.resources import KUBEFED_CLUSTERS, ObjectName, Resource
+from federation.model.resources import CERTIFICATE_REQUESTS, KUBEFED_CLUSTERS, ObjectName, Resource
+from federation.registration.names import CLUSTER_LABEL
 
 USER = "demo-user"
 """The field manager of what is applied from git."""
@@ -33,6 +35,7 @@ class Stage:
         self.clusters = clusters
         self.report = report
         self.checkout = Checkout()
+        self.edge = Edge(clusters)
         self._contexts = Contexts(str(clusters.kubeconfig))
         self._served: dict[tuple[str, str], dict[str, Resource]] = {}
 
@@ -46,9 +49,9 @@ class Stage:
         await self.observer.__aexit__()
         await self._contexts.__aexit__(None, None, None)
 
-    async def fedctl(self, *arguments: str) -> Result:
-        """One fedctl command."""
-        return await asyncio.to_thread(self.clusters.fedctl, *arguments)
+    async def fedctl(self, *arguments: str, secret: str = "") -> Result:
+        """One fedctl command; a `secret` among its arguments is not shown whole."""
+        return await asyncio.to_thread(self.clusters.fedctl, *arguments, secret=secret)
 
     async def apply(self, path: str, *, to: Connection | None = None) -> None:
         """Apply every document of a file or folder; ApiFailure when the API server refuses one."""
@@ -89,7 +92,7 @@ class Stage:
         """Edit (or, without a patch, delete) a member's copy as another user, and wait until that is observed."""
         where: Where = (f"{resource.kind} {name}", member)
         path, connection = resource.path(ObjectName(NAMESPACE, name)), self.members[member]
-        uid = self.observer.objects[where]["metadata"]["uid"]
+        uid = self.uid(where)
         self.report(f"somebody {'edits' if patch else 'deletes'} {where[0]} in {member}")
         if patch is None:
             expect(await connection.request("DELETE", path), f"{member}: delete {where[0]}")
@@ -112,6 +115,19 @@ class Stage:
 
         if not await self.observer.until(noticed, within=10.0):
             raise DemoError(f"the change to {where[0]} in {member} to be seen", "the object as it was before")
+
+    def uid(self, where: Where) -> str:
+        """Of a member's copy, as it is observed."""
+        return str(self.observer.objects[where]["metadata"]["uid"])
+
+    async def asks(self, name: str, within: float = 30.0) -> None:
+        """Wait until a cluster asks the host to be a member. Raises DemoError when it does not."""
+        ends = time.monotonic() + within
+        path = CERTIFICATE_REQUESTS.collection()
+        while not (await self.host.read(path, params={"labelSelector": f"{CLUSTER_LABEL}={name}"}))["items"]:
+            if time.monotonic() > ends:
+                raise DemoError(f"{name} to ask the host for a certificate", "no CertificateSigningRequest of it")
+            await asyncio.sleep(0.05)
 
     async def line(self, resource: Resource, name: str, cluster: str) -> Mapping[str, Any]:
         """The line of one cluster in an object's status at the host; {} when there is none yet."""

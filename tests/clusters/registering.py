@@ -1,7 +1,6 @@
 """Steps of the registration tests: tokens, requests made by hand, and an API as whoever holds a certificate."""
 
 import asyncio
-import contextlib
 import dataclasses
 import secrets
 import subprocess
@@ -34,6 +33,7 @@ from federation.model.resources import (
 )
 from federation.playground import access
 from federation.playground.access import LocalCluster
+from federation.playground.relay import Relay
 from federation.registration import asking, certificates, names
 from federation.registration import invitations as words
 from tests.clusters.fleets import Fleet
@@ -165,61 +165,6 @@ class Registering(Controller):
             self.process = None
 
 
-class Relay:
-    """A way to the hub that can be cut. Bytes pass as they are: client certificates would not pass a proxy of TLS."""
-
-    def __init__(self, hub: LocalCluster) -> None:
-        self._hub = int(hub.url.rpartition(":")[2])
-        self._port = _free_port()
-        self._server: asyncio.Server | None = None
-        self._passing: set[asyncio.Task[None]] = set()
-
-    @property
-    def url(self) -> str:
-        """Its address."""
-        return f"https://127.0.0.1:{self._port}"
-
-    async def mend(self) -> None:
-        """Let through."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
-
-    async def cut(self) -> None:
-        """End what is open, and refuse what comes."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for task in self._passing:
-            task.cancel()
-        await asyncio.gather(*self._passing, return_exceptions=True)
-        await asyncio.sleep(0.05)  # what was aborted closes its sockets in the next turns of the loop
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._passing.add(task)
-        task.add_done_callback(self._passing.discard)
-        onward: asyncio.StreamWriter | None = None
-        try:
-            there, onward = await asyncio.open_connection("127.0.0.1", self._hub)
-            async with asyncio.TaskGroup() as group:
-                ways = [group.create_task(self._pass(*each)) for each in ((reader, onward), (there, writer))]
-                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-                for way in ways:
-                    way.cancel()
-        except asyncio.CancelledError:
-            pass  # the server's own callback would report it
-        finally:
-            for each in (writer, onward):
-                if each is not None:
-                    each.transport.abort()
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while content := await reader.read(65536):
-                writer.write(content)
-                await writer.drain()
-
-
 class Edge:
     """A cluster that is to be a member in pull mode, m3, with an agent's namespace of the test's own there."""
 
@@ -228,7 +173,7 @@ class Edge:
         self.cluster = cluster_name()
         self.namespace = f"agent-{self.cluster}"
         self.host, self.member = (Api(fleet.playground.clusters[each]) for each in ("host", "m3"))
-        self.relay = Relay(fleet.playground.clusters["host"])
+        self.relay = Relay(_free_port(), int(fleet.playground.clusters["host"].url.rpartition(":")[2]))
         """The agent's way to the hub."""
         self.config = directory / "member.kubeconfig"
         self.agent = Registering(self.config, self.namespace, directory, **{"federation.agent.heartbeat.PERIOD": 1.0})
