@@ -15,8 +15,10 @@ from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata
 from federation.model.resources import ObjectName
-from federation.model.works import MANIFEST_WORKS, WORK_FINALIZER
-from federation.work import holding
+from federation.model.works import COMPLETE, MANIFEST_WORKS, WORK_FINALIZER
+from federation.work import holding, status
+
+_COMPLETE = f'"{COMPLETE}"'.encode()
 
 Wake = Callable[[str, bool], None]
 """Called with a work that is new, has changed or is gone, and whether it goes before others."""
@@ -82,6 +84,8 @@ class HubSide:
         if written == state.status:
             return
         known, state.status = state.status, written
+        if _COMPLETE in written:
+            state.run = state.run.union(status.run(orjson.loads(written)))
         if known and not state.leaving and orjson.loads(known) != orjson.loads(written or b"{}"):
             self._report(name)
 
@@ -122,17 +126,17 @@ class HubSide:
         if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
             raise ApiFailure(answer, f"removing the finalizer from the work {state.name}")
 
-    async def set_status(self, state: WorkState, status: bytes) -> None:
+    async def set_status(self, state: WorkState, written: bytes) -> None:
         """Write the status, JSON. Raises ApiFailure."""
         where = ObjectName(self._world.cluster, state.name)
-        body = b'{"metadata":{"uid":' + orjson.dumps(state.uid) + b'},"status":' + status + b"}"
+        body = b'{"metadata":{"uid":' + orjson.dumps(state.uid) + b'},"status":' + written + b"}"
         answer = await self._hub.set_status(MANIFEST_WORKS, where, body)
         self._statuses.inc()
         if isinstance(answer, Failure):
             if answer.kind in (FailureKind.NOT_FOUND, FailureKind.UID_MISMATCH):
                 return  # the watch will show what has become of it
             raise ApiFailure(answer, f"writing the status of the work {state.name}")
-        state.status = status
+        state.status = written
 
 
 def _learn(state: WorkState, answer: Metadata) -> None:

@@ -162,4 +162,6 @@ def _kept(state: WorkState, hub: str) -> Kept:
         hub=hub,
         records=dict(state.records),
         leaving=state.leaving,
+        completed=tuple(sorted(state.run.completed)),
+        finished=state.run.finished,
     )

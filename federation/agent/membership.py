@@ -51,6 +51,7 @@ from federation.runtime.tasks import Tasks
 from federation.runtime.workers import Crew, Workers
 from federation.work import identity
 from federation.work.keeping import Kept
+from federation.work.status import Run
 
 AGENT = "federation-agent"
 """What the agent's requests call themselves."""
@@ -190,7 +191,7 @@ class Active:
         self._kinds = Kinds(member, short, self._watches, self._object_changed)
         self._keeper = Keeper(member, world, lambda: not self.queue.idle)
         self._records = Records(member, world, self.queue.add)
-        self._reporter = Reporter(world, self._kinds)
+        self._reporter = Reporter(world, self._kinds, self._keeper)
         self._hub = HubSide(hub, world, self._keeper, wake=self._wake, report=self._reporter.changed)
         self._reporter.hub = self._hub
         self._works: Reflector[WorkObject] = Reflector(hub, works.works(who.cluster), self._hub)
@@ -259,6 +260,8 @@ class Active:
         for each in kept:
             state = self.world.state(each.name)
             state.records = dict(each.records)
+            if not state.live or state.uid == each.uid:
+                state.run = state.run.union(Run(frozenset(each.completed), each.finished))
             if not state.live:
                 state.uid, state.generation, state.created = each.uid, each.generation, each.created
                 state.spec, state.known = each.spec.encode(), True

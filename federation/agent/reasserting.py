@@ -37,8 +37,11 @@ def forget(state: WorkState) -> None:
 
     Where fields are left to whoever changes them in the member (OnSpokeChange), another apply would take them back.
     """
-    wanted = (state.work.options or {}).items() if state.work is not None else ()
-    left = tuple(f" {what}" for what, options in wanted if options.strategy.ignored_when_changed)
+    work = state.work
+    if work is None:
+        return  # it has not been carried out since the agent began, or since it changed
+    named = (each.what for each in state.targets if each.what is not None)
+    left = tuple(f" {what}" for what in named if work.options_for(what).strategy.ignored_when_changed)
     for key, record in state.records.items():
         if not left or not key.endswith(left):
             state.records[key] = msgspec.structs.replace(record, digest="")

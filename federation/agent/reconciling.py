@@ -9,7 +9,6 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 
-import orjson
 import structlog
 
 from federation.agent import metrics
@@ -137,7 +136,14 @@ class Reconciler:
         if work.problem:
             self._report(state.name)
             return
-        targets = state.targets = tuple([await self._target(each) for each in ordering.ordered(work.manifests)])
+        targets = tuple([await self._target(each) for each in ordering.ordered(work.manifests)])
+        state.frozen = state.run.finished and any(
+            work.options_for(each.what).completes for each in targets if each.what is not None
+        )
+        if state.frozen:  # what was not applied until it had run is not any more
+            known = {each.what for each in state.applied.resources} if state.applied is not None else set()
+            targets = tuple(each for each in targets if each.what in known)
+        state.targets = targets
         try:
             await self._record(state, targets)
         except Invalid as error:
@@ -150,7 +156,8 @@ class Reconciler:
             said, wait = await self._one(state, target)
             state.said[target.manifest.ordinal] = said
             waits += [wait] if wait is not None else []
-        waits += await self._drop_unwanted(state)
+        if not state.frozen:
+            waits += await self._drop_unwanted(state)
         if state.said != before or state.told != state.generation:
             self._report(state.name)
         self._schedule(state.name, waits)
@@ -206,14 +213,14 @@ class Reconciler:
             return status.failed(target.problem), SOON if target.passing else None
         options = work.options_for(what)
         if options.problem:
-            return status.failed(options.problem), None
+            return status.failed(options.problem, options.reason or status.FAILED), None
         wishes = self._world.wishes.get(what, {})
         mine = wishes.get(state.name)
         if mine is None or mine.manifest.ordinal != target.manifest.ordinal:
             return status.failed(f"{what} is named by another manifest of this work, too"), None
         if options.strategy.type is not StrategyType.READ_ONLY:
             self._kinds.follow(resource, what.where, whole=options.watched_whole)
-        if options.rules and _is_complete(state, target):
+        if state.frozen or (options.completes and _has_run(state, target)):
             return status.APPLIED_OK, None
         copy = self._kinds.copy(what)
         key = keeping.records_key(mine.strategy.manager, str(what))
@@ -222,8 +229,8 @@ class Reconciler:
             action = deciding.decide(
                 tuple(wishes.values()), mine, copy, record, agent=self._world.agent, newer=not state.live
             )
-        except Invalid as error:
-            return status.failed(str(error)), None
+        except Invalid as error:  # an ignored field that cannot be taken out of the manifest
+            return status.failed(str(error), parsing.IGNORE_FIELD_ERROR), None
         match action:
             case Keep():
                 return status.APPLIED_OK, None
@@ -329,8 +336,8 @@ class Reconciler:
             self._queue.add(each)
 
 
-def _is_complete(state: WorkState, target: Target) -> bool:
-    """Whether the hub's status says that the object is complete: then it is updated no more."""
+def _has_run(state: WorkState, target: Target) -> bool:
+    """Whether the object is complete: then it is updated no more."""
     manifest = target.manifest
-    key = manifest.group, manifest.kind, target.what.namespace if target.what is not None else "", manifest.name
-    return bool(state.status) and key in status.completed(orjson.loads(state.status))
+    namespace = target.what.namespace if target.what is not None else ""
+    return (manifest.group, manifest.kind, namespace, manifest.name) in state.run.completed

@@ -7,15 +7,19 @@ the hub as one crowd; what changes meanwhile is one write.
 import asyncio
 import random
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import orjson
 
 from federation.agent.hubside import HubSide
+from federation.agent.keeper import Keeper
 from federation.agent.kinds import Kinds
 from federation.agent.world import Target, WorkState, World
-from federation.model.works import Options, StrategyType
+from federation.model.works import Feedback, Options, StrategyType
 from federation.runtime.keyqueue import KeyQueue
 from federation.work import feedback, status
+from federation.work.feedback import Evaluated, Values
 from federation.work.status import Outcome, Said
 
 FIRST = 0.1
@@ -29,11 +33,12 @@ SPACING = 5.0
 class Reporter:
     """The statuses of one membership."""
 
-    def __init__(self, world: World, kinds: Kinds) -> None:
+    def __init__(self, world: World, kinds: Kinds, keeper: Keeper) -> None:
         self.queue: KeyQueue[str] = KeyQueue()
         self.hub: HubSide | None = None
         self._world = world
         self._kinds = kinds
+        self._keeper = keeper
 
     def changed(self, name: str) -> None:
         """Something of a work may have to be reported."""
@@ -51,11 +56,17 @@ class Reporter:
         if state is None or state.item is None or state.work is None or self.hub is None:
             return
         work = state.work
-        if not work.problem and len(state.said) < len(work.manifests) and not state.leaving:
+        tried = len(state.targets) if state.frozen else len(work.manifests)
+        if not work.problem and len(state.said) < tried and not state.leaving:
             return  # not all were tried, which will be reported
-        outcomes = [] if work.problem else [await self._outcome(state, each) for each in self._in_order(state)]
         previous = orjson.loads(state.status) if state.status else {}
-        found = status.of(work, outcomes, previous, time.time(), deleting=state.leaving)
+        outcomes = (
+            [] if work.problem else [await self._outcome(state, each, previous) for each in self._in_order(state)]
+        )
+        found = status.of(work, outcomes, previous, time.time(), deleting=state.leaving, frozen=state.frozen)
+        if not work.problem and not state.leaving and (ran := status.ran(outcomes)) != state.run:
+            state.run = ran
+            self._keeper.changed(state)
         state.told = work.generation
         if found is not None:
             await self.hub.set_status(state, orjson.dumps(found))
@@ -65,12 +76,23 @@ class Reporter:
         tried = [each for each in state.targets if each.manifest.ordinal in state.said]
         return sorted(tried, key=lambda each: each.manifest.ordinal)
 
-    async def _outcome(self, state: WorkState, target: Target) -> Outcome:
+    async def _outcome(self, state: WorkState, target: Target, previous: Mapping[str, Any]) -> Outcome:
         manifest, what, resource = target.manifest, target.what, target.resource
         applied = state.said[manifest.ordinal]
         options = state.work.options_for(what) if state.work is not None and what is not None else Options()
         available, content = self._available(state, target, options)
-        found = Outcome(
+        values: Values | None = None
+        evaluated: tuple[Evaluated, ...] = ()
+        if content and options.watched_whole:
+            item = orjson.loads(content)
+            if options.feedback != Feedback():
+                values = feedback.values(options.feedback, manifest, item)
+            if options.rules:
+                evaluated = await asyncio.to_thread(feedback.conditions, options.rules, manifest, item, len(content))
+        elif options.rules:
+            place = manifest.group, manifest.kind, what.namespace if what is not None else "", manifest.name
+            evaluated = status.carried(place, [each.condition for each in options.rules], previous, state.run)
+        return Outcome(
             ordinal=manifest.ordinal,
             group=manifest.group,
             version=manifest.version,
@@ -80,28 +102,8 @@ class Reporter:
             name=manifest.name,
             applied=applied,
             available=available,
-        )
-        if not content or not options.watched_whole:
-            return found
-        item = orjson.loads(content)
-        values = None
-        if options.feedback.well_known or options.feedback.paths:
-            values = feedback.values(options.feedback, manifest, item)
-        evaluated: tuple[feedback.Evaluated, ...] = ()
-        if options.rules:
-            evaluated = await asyncio.to_thread(feedback.conditions, options.rules, manifest, item, len(content))
-        return Outcome(
-            found.ordinal,
-            found.group,
-            found.version,
-            found.kind,
-            found.resource,
-            found.namespace,
-            found.name,
-            applied,
-            available,
-            values,
-            evaluated,
+            values=values,
+            evaluated=evaluated,
         )
 
     def _available(self, state: WorkState, target: Target, options: Options) -> tuple[Said, bytes]:

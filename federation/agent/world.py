@@ -8,7 +8,7 @@ from federation.model.resources import Resource
 from federation.model.works import WORK_FINALIZER, AppliedWork, Identifier, Manifest, Work
 from federation.work.copies import Record
 from federation.work.deciding import Wish
-from federation.work.status import Said
+from federation.work.status import NOTHING_RAN, Run, Said
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,10 @@ class WorkState:
     """What came of each manifest, by its ordinal."""
     looked: dict[int, tuple[Said, bytes]] = field(default_factory=dict)
     """Of ReadOnly objects: whether they are there, and the whole of them where something is wanted of it."""
+    run: Run = NOTHING_RAN
+    """What of it has run, and is applied no more."""
+    frozen: bool = False
+    """Whether the work as a whole has run: its `targets` are what was applied until then."""
     status: bytes = b""
     """The status as the hub has it, JSON."""
     told: int = -1
@@ -82,6 +86,8 @@ class WorkState:
             or (WORK_FINALIZER in before.metadata.finalizers) > (WORK_FINALIZER in meta.finalizers)
             or before.broken != item.broken
         )
+        if meta.uid != self.uid and self.uid:
+            self.run = NOTHING_RAN  # another work of the same name
         if not item.broken and (not self.live or meta.uid != self.uid or meta.generation != self.generation):
             spec = bytes(item.spec)
             if spec != self.spec or meta.generation != self.generation:

@@ -229,7 +229,9 @@ def _owns_all(fields: bytes) -> bool:
 def _said(meta: WorkMetadata, status: Mapping[str, Any]) -> tuple[Said, str]:
     applied = _condition(status, "Applied")
     if applied.get("observedGeneration") != meta.generation:
-        return Said.NOTHING, ""
+        # What has run is not applied again, so that nothing more will be said of it.
+        ran = _condition(status, names.COMPLETE).get("status") == applied.get("status") == "True"
+        return (Said.APPLIED if ran else Said.NOTHING), ""
     match applied.get("status"):
         case "True":
             return Said.APPLIED, ""

@@ -4,7 +4,8 @@ The types and their words are Open Cluster Management's (work.open-cluster-manag
 """
 
 import enum
-from collections.abc import Mapping
+import operator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,10 @@ class Identifier:
         return f"{plural} {self.where}"
 
 
+COMPLETE = "Complete"
+"""The condition of an object, or of a work, that has run: it is updated no more."""
+
+
 class StrategyType(enum.StrEnum):
     """How a manifest is brought to an object that exists."""
 
@@ -94,11 +99,24 @@ class Strategy:
 
 
 @dataclass(frozen=True, slots=True)
+class FeedbackPath:
+    """A value that is to be reported under a name. `version`: only of an object in this API version, "" in any.
+
+    `path` is None where it cannot be read; `problem` says why. The object is applied nevertheless.
+    """
+
+    name: str
+    path: Path | None
+    version: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Feedback:
     """What is to be reported of an object's status: by well-known rules of its kind, and by paths with names."""
 
     well_known: bool = False
-    paths: tuple[tuple[str, Path], ...] = ()
+    paths: tuple[FeedbackPath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,17 +133,107 @@ class ConditionRule:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """manifestConfigs of one object. `problem` is why they cannot be used; "" where they can."""
+    """What manifestConfigs say about one object.
+
+    `problem` is why they cannot be used, "" where they can, and `reason` the reason that its condition has for it.
+    """
 
     strategy: Strategy = Strategy()
     feedback: Feedback = Feedback()
     rules: tuple[ConditionRule, ...] = ()
     problem: str = ""
+    reason: str = ""
 
     @property
     def watched_whole(self) -> bool:
         """Whether more than the object's metadata is needed of it."""
         return self.feedback != Feedback() or bool(self.rules)
+
+    @property
+    def completes(self) -> bool:
+        """Whether a rule says when the object has run."""
+        return any(rule.condition == COMPLETE for rule in self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One entry of manifestConfigs. In `what` a `*` in the namespace or the name stands for any text.
+
+    `strategy` None: it says nothing about that.
+    """
+
+    what: Identifier
+    strategy: Strategy | None = None
+    feedback: Feedback = Feedback()
+    rules: tuple[ConditionRule, ...] = ()
+    problem: str = ""
+    reason: str = ""
+
+    @property
+    def wild(self) -> bool:
+        """Whether it may be about several objects."""
+        return "*" in self.what.namespace or "*" in self.what.name
+
+    def fits(self, what: Identifier) -> bool:
+        """Whether it is about this object."""
+        mine = self.what
+        return (
+            (mine.group, mine.resource) == (what.group, what.resource)
+            and _fits(mine.namespace, what.namespace)
+            and _fits(mine.name, what.name)
+        )
+
+
+def _fits(pattern: str, text: str) -> bool:
+    """In one pass: a pattern comes from the hub, and no regular expression is made of it."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return pattern == text
+    if not text.startswith(first):
+        return False
+    *middle, last = rest
+    at = len(first)
+    for part in middle:
+        found = text.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return len(text) - at >= len(last) and text.endswith(last)
+
+
+class Configs:
+    """manifestConfigs of a work. Of several entries for one object each part counts where it is said first."""
+
+    __slots__ = ("_exact", "_wild")
+
+    def __init__(self, configs: Iterable[Config] = ()) -> None:
+        self._exact: dict[Identifier, list[tuple[int, Config]]] = {}
+        self._wild: list[tuple[int, Config]] = []
+        for index, config in enumerate(configs):
+            if config.wild:
+                self._wild.append((index, config))
+            else:
+                self._exact.setdefault(config.what, []).append((index, config))
+
+    def of(self, what: Identifier) -> Options:
+        """What they say about one object."""
+        found = [*self._exact.get(what, ()), *(each for each in self._wild if each[1].fits(what))]
+        if not found:
+            return _NONE
+        found.sort(key=operator.itemgetter(0))
+        configs = [config for _, config in found]
+        problem = next((each for each in configs if each.problem), None)
+        return Options(
+            strategy=next((each.strategy for each in configs if each.strategy is not None), Strategy()),
+            feedback=next((each.feedback for each in configs if each.feedback != Feedback()), Feedback()),
+            rules=next((each.rules for each in configs if each.rules), ()),
+            problem=problem.problem if problem is not None else "",
+            reason=problem.reason if problem is not None else "",
+        )
+
+
+_NONE = Options()
+NO_CONFIGS = Configs()
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +281,7 @@ class Work:
     generation: int = 0
     created: str = ""
     manifests: tuple[Manifest, ...] = ()
-    options: Mapping[Identifier, Options] | None = None
+    configs: Configs = NO_CONFIGS
     executor: Account | None = None
     propagation: Propagation = Propagation.FOREGROUND
     orphans: frozenset[Identifier] = frozenset()
@@ -182,7 +290,7 @@ class Work:
 
     def options_for(self, what: Identifier) -> Options:
         """What the work says about one of its objects."""
-        return (self.options or {}).get(what, Options())
+        return self.configs.of(what)
 
     def orphaned(self, what: Identifier) -> bool:
         """Whether the object stays when the work is deleted, or does not name it any more."""

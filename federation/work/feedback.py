@@ -1,8 +1,8 @@
 """What a work wants to know of an object's status, and the conditions that it wants computed from the object.
 
-Open Cluster Management's rules: well-known values of Deployment, Job and Pod, values at JSON paths, well-known
-completion of Job and Pod, and CEL expressions. A value that is a map or a list is reported as JSON of at most 1,024
-bytes. Nothing of a Secret is reported: it would leave the member.
+Open Cluster Management's rules: well-known values of Deployment, DaemonSet, Job and Pod, values at JSON paths,
+well-known completion of Job and Pod, and CEL expressions. A value that is a map or a list is reported as JSON of at
+most 1,024 bytes. Nothing of a Secret is reported: it would leave the member.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +12,13 @@ from typing import Any
 import orjson
 
 from federation.core import expressions, jsonpath, scrubbing
-from federation.model.works import ConditionRule, Feedback, Manifest
+from federation.model.works import COMPLETE, ConditionRule, Feedback, FeedbackPath, Manifest
 
 LARGEST_RAW = 1_024
 """Bytes of a value that is a map or a list."""
 LARGEST_TEXT = 1_024
 """Bytes of a value that is text."""
+EVALUATED = "ConditionRuleEvaluated"
 _LONGEST_MESSAGE = 1_024
 
 _DEPLOYMENT = (
@@ -25,11 +26,21 @@ _DEPLOYMENT = (
     ("Replicas", ".status.replicas"),
     ("AvailableReplicas", ".status.availableReplicas"),
 )
+_DAEMON_SET = (
+    ("NumberReady", ".status.numberReady"),
+    ("DesiredNumberScheduled", ".status.desiredNumberScheduled"),
+    ("NumberAvailable", ".status.numberAvailable"),
+)
 _JOB = (("JobComplete", '.status.conditions[?(@.type=="Complete")].status'), ("JobSucceeded", ".status.succeeded"))
 _POD = (("PodReady", '.status.conditions[?(@.type=="Ready")].status'), ("PodPhase", ".status.phase"))
 _WELL_KNOWN = {
-    kind: tuple((name, jsonpath.parse(path, name)) for name, path in paths)
-    for kind, paths in {("apps", "Deployment"): _DEPLOYMENT, ("batch", "Job"): _JOB, ("", "Pod"): _POD}.items()
+    kind: tuple(FeedbackPath(name, jsonpath.parse(path, name)) for name, path in paths)
+    for kind, paths in {
+        ("apps", "DaemonSet"): _DAEMON_SET,
+        ("apps", "Deployment"): _DEPLOYMENT,
+        ("batch", "Job"): _JOB,
+        ("", "Pod"): _POD,
+    }.items()
 }
 _DONE = {("batch", "Job"): "Job", ("", "Pod"): "Pod"}
 
@@ -64,16 +75,23 @@ def values(wanted: Feedback, manifest: Manifest, item: Mapping[str, Any]) -> Val
             problems.append(f"there are no well-known values of {manifest.kind}")
         paths = [*(known or ()), *paths]
     found: dict[str, Mapping[str, Any]] = {}
-    for name, path in paths:
-        value = jsonpath.value(path, item)
-        if value is None or name in found:
-            continue
-        written, why = _written(value)
+    for each in paths:
+        written, why = _read(each, manifest, item)
         if why:
-            problems.append(f"{name}: {why}")
-        else:
-            found[name] = {"name": name, "fieldValue": written}
+            problems.append(f"{each.name}: {why}")
+        elif written and each.name not in found:
+            found[each.name] = {"name": each.name, "fieldValue": written}
     return Values(tuple(found.values()), scrubbing.line("; ".join(problems), _LONGEST_MESSAGE))
+
+
+def _read(wanted: FeedbackPath, manifest: Manifest, item: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """A value as it is reported, {} where the object has none; and why it cannot be."""
+    if wanted.path is None:
+        return {}, wanted.problem
+    if wanted.version and wanted.version != manifest.version:
+        return {}, f"is asked for in version {wanted.version}, and the manifest is in {manifest.version}"
+    value = jsonpath.value(wanted.path, item)
+    return ({}, "") if value is None else _written(value)
 
 
 def _written(value: Any) -> tuple[dict[str, Any], str]:
@@ -101,19 +119,20 @@ def conditions(
     rules: Sequence[ConditionRule], manifest: Manifest, item: Mapping[str, Any], size: int
 ) -> tuple[Evaluated, ...]:
     """What the rules say of an object of so many bytes. CEL takes milliseconds to seconds: call it in a thread."""
-    return tuple(_evaluate(rule, manifest, item, size) for rule in rules)
+    found = (_evaluate(rule, manifest, item, size) for rule in rules)
+    return tuple(each for each in found if each is not None)
 
 
-def _evaluate(rule: ConditionRule, manifest: Manifest, item: Mapping[str, Any], size: int) -> Evaluated:
+def _evaluate(rule: ConditionRule, manifest: Manifest, item: Mapping[str, Any], size: int) -> Evaluated | None:
+    """None for a well-known condition that the kind does not have."""
     if (manifest.group, manifest.kind) == ("", "Secret"):
         return Evaluated(rule.condition, "Unknown", "ConditionRuleInvalid", "nothing of a Secret is reported")
     if rule.well_known:
         kind = _DONE.get((manifest.group, manifest.kind))
-        if kind is None:
-            message = f"there is no well-known condition of {manifest.kind}"
-            return Evaluated(rule.condition, "Unknown", "ConditionRuleInvalid", message)
+        if kind is None or rule.condition != COMPLETE:
+            return None
         done, message = _is_done(kind, item)
-        return Evaluated(rule.condition, _text(done), "ConditionRuleEvaluated", _message(rule, item, done, message))
+        return Evaluated(rule.condition, _text(done), EVALUATED, _message(rule, item, done, message))
     if not rule.expressions:
         return Evaluated(rule.condition, "Unknown", "ConditionRuleInvalid", "the rule has no celExpressions")
     why = expressions.unmet(rule.expressions, item, size)
@@ -121,7 +140,7 @@ def _evaluate(rule: ConditionRule, manifest: Manifest, item: Mapping[str, Any], 
     if why and not why.endswith(" is not true"):
         return Evaluated(rule.condition, "False", "ConditionRuleExpressionError", why)
     message = f"Manifest is {'' if true else 'not '}{rule.condition}"
-    return Evaluated(rule.condition, _text(true), "ConditionRuleEvaluated", _message(rule, item, true, message))
+    return Evaluated(rule.condition, _text(true), EVALUATED, _message(rule, item, true, message))
 
 
 def _is_done(kind: str, item: Mapping[str, Any]) -> tuple[bool, str]:

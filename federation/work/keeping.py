@@ -19,6 +19,7 @@ from federation.core import digests
 from federation.model.errors import Invalid
 from federation.model.works import KEPT_LABEL
 from federation.work.copies import Record
+from federation.work.status import Place
 
 PAGES = 8
 """Pages for works that are not large."""
@@ -37,7 +38,7 @@ _DIGEST = "work.kubefed.io/digest"
 class Kept(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One work: its spec as JSON, and what was applied of it, by field manager and object (see `key`).
 
-    `resources` are the objects of its AppliedManifestWork with their uids. `leaving`: it was seen to be deleted.
+    `completed` and `finished`: what has run (see work.status.Run). `leaving`: it was seen to be deleted.
     """
 
     name: str
@@ -48,6 +49,8 @@ class Kept(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     hub: str = ""
     records: dict[str, Record] = {}
     leaving: bool = False
+    completed: tuple[Place, ...] = ()
+    finished: bool = False
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):

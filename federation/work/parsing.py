@@ -16,10 +16,12 @@ from federation.model.works import (
     FIELD_MANAGER,
     Account,
     ConditionRule,
+    Config,
+    Configs,
     Feedback,
+    FeedbackPath,
     Identifier,
     Manifest,
-    Options,
     Propagation,
     Strategy,
     StrategyType,
@@ -31,6 +33,8 @@ MOST_MANIFESTS = 5_000
 """Of one work, which is at most 1.5 MiB."""
 LONGEST_MANAGER = 128
 """Characters of a field manager, by Kubernetes' own validation."""
+IGNORE_FIELD_ERROR = "AppliedManifestSSAIgnoreFieldError"
+"""The reason of a manifest whose ignoreFields cannot be used."""
 _SERVER_SET = frozenset(
     {
         "uid",
@@ -63,11 +67,11 @@ def read(name: str, raw: bytes, *, uid: str = "", generation: int = 0, created: 
         workload = checks.mapping(spec.get("workload"), "spec.workload")
         items = checks.sequence(workload.get("manifests"), "spec.workload.manifests")
         checks.at_most(items, MOST_MANIFESTS, "spec.workload.manifests")
-        options = _options(checks.sequence(spec.get("manifestConfigs"), "spec.manifestConfigs"))
+        configs = _configs(checks.sequence(spec.get("manifestConfigs"), "spec.manifestConfigs"))
     except Invalid as error:
         return Work(name, uid, generation, created, problem=str(error))
     manifests = tuple(_manifest(index, item) for index, item in enumerate(items))
-    return Work(name, uid, generation, created, manifests, options, executor, propagation, orphans, ttl)
+    return Work(name, uid, generation, created, manifests, configs, executor, propagation, orphans, ttl)
 
 
 def _manifest(ordinal: int, item: object) -> Manifest:
@@ -166,42 +170,54 @@ def _optional(value: object, field: str) -> str:
     return "" if value is None or value == "" else checks.string(value, field)
 
 
-def _options(items: Any) -> dict[Identifier, Options]:
-    """The options of each object that can be identified. Of several for one object, the first counts, as in OCM."""
-    found: dict[Identifier, Options] = {}
+def _configs(items: Any) -> Configs:
+    found = []
     for index, item in enumerate(items):
         field = f"spec.manifestConfigs[{index}]"
         entry = checks.mapping(item, field)
         what = _identifier(entry.get("resourceIdentifier"), f"{field}.resourceIdentifier")
         try:
-            options = _read_options(entry, field)
+            found.append(_config(what, entry, field))
         except Invalid as error:
-            options = Options(problem=str(error))
-        found.setdefault(what, options)
-    return found
+            reason = IGNORE_FIELD_ERROR if ".ignoreFields" in error.field else ""
+            found.append(Config(what, problem=str(error), reason=reason))
+    return Configs(found)
 
 
-def _read_options(entry: Json, field: str) -> Options:
-    feedback, paths = False, []
+def _config(what: Identifier, entry: Json, field: str) -> Config:
+    well_known, paths = False, []
     for index, item in enumerate(checks.sequence(entry.get("feedbackRules"), f"{field}.feedbackRules")):
         where = f"{field}.feedbackRules[{index}]"
         rule = checks.mapping(item, where)
         if checks.choice(rule.get("type"), f"{where}.type", ("WellKnownStatus", "JSONPaths")) == "WellKnownStatus":
-            feedback = True
+            well_known = True
             continue
         for place, each in enumerate(checks.sequence(rule.get("jsonPaths"), f"{where}.jsonPaths")):
             at = f"{where}.jsonPaths[{place}]"
-            path = checks.mapping(each, at)
-            text = checks.string(path.get("path"), f"{at}.path")
-            # Paths are below the object; OCM takes them with and without the dot that they begin with.
-            parsed = jsonpath.parse(text if text.startswith((".", "{", "$", "[")) else f".{text}", f"{at}.path")
-            paths.append((checks.string(path.get("name"), f"{at}.name"), parsed))
+            paths.append(_feedback_path(checks.mapping(each, at), at))
     rules = tuple(
         _condition_rule(item, f"{field}.conditionRules[{index}]")
         for index, item in enumerate(checks.sequence(entry.get("conditionRules"), f"{field}.conditionRules"))
     )
-    strategy = _strategy(entry.get("updateStrategy"), f"{field}.updateStrategy")
-    return Options(strategy, Feedback(feedback, tuple(paths)), rules)
+    strategy = entry.get("updateStrategy")
+    return Config(
+        what,
+        _strategy(strategy, f"{field}.updateStrategy") if strategy is not None else None,
+        Feedback(well_known, tuple(paths)),
+        rules,
+    )
+
+
+def _feedback_path(entry: Json, field: str) -> FeedbackPath:
+    name = checks.string(entry.get("name"), f"{field}.name")
+    text = checks.string(entry.get("path"), f"{field}.path")
+    version = _optional(entry.get("version"), f"{field}.version")
+    try:
+        # Paths are below the object; OCM takes them with and without the dot that they begin with.
+        path = jsonpath.parse(text if text.startswith((".", "{", "$", "[")) else f".{text}", f"{field}.path")
+    except Invalid as error:
+        return FeedbackPath(name, None, version, str(error))
+    return FeedbackPath(name, path, version)
 
 
 def _condition_rule(item: object, field: str) -> ConditionRule:

@@ -20,7 +20,12 @@ from federation.kube.endpoint import Endpoint
 from federation.model.failures import Failure, FailureKind
 
 KINDS = {
-    "/api/v1": [("configmaps", "ConfigMap", True), ("secrets", "Secret", True), ("namespaces", "Namespace", False)],
+    "/api/v1": [
+        ("configmaps", "ConfigMap", True),
+        ("namespaces", "Namespace", False),
+        ("pods", "Pod", True),
+        ("secrets", "Secret", True),
+    ],
     "/apis/work.open-cluster-management.io/v1": [
         ("manifestworks", "ManifestWork", True),
         ("appliedmanifestworks", "AppliedManifestWork", False),

@@ -445,3 +445,67 @@ async def test_a_deletion_that_takes_long_is_said(pair: Pair) -> None:
     pair.member.objects[f"{MAPS}/a"]["metadata"]["finalizers"] = []
     pair.member.delete(f"{MAPS}/a")
     await pair.until(lambda: pair.hub.get(f"{WORKS}/w") is None, "gone")
+
+
+PODS = "/api/v1/namespaces/n/pods"
+
+
+def run_once(pair: Pair, *more: dict[str, Any], image: str = "a") -> None:
+    """A work with a Pod that runs once."""
+    pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "n"}, "spec": {"image": image}}
+    what = {"resource": "pods", "namespace": "*", "name": "p*"}
+    rule = {"type": "WellKnownConditions", "condition": "Complete"}
+    pair.work("w", pod, *more, manifestConfigs=[{"resourceIdentifier": what, "conditionRules": [rule]}])
+
+
+async def has_run(pair: Pair) -> None:
+    await pair.applied("w")
+    pair.member.put(f"{PODS}/p", {"status": {"phase": "Succeeded"}})
+    await pair.until(lambda: pair.said("w", "Complete").get("status") == "True", "complete")
+
+
+async def test_what_has_run_and_was_taken_away_is_not_run_again(pair: Pair) -> None:
+    run_once(pair)
+    await has_run(pair)
+    pair.member.delete(f"{PODS}/p")
+    await pair.until(lambda: pair.said("w", "Available").get("status") == "False", "seen to be gone")
+    await pair.rest()
+    assert pair.said("w", "Complete")["status"] == "True"
+    await pair.restart()
+    await pair.rest()
+    assert pair.member.get(f"{PODS}/p") is None
+    await pair.stop()
+    pair.hub.cut()
+    await pair.start()  # it goes on with what was kept
+    await asyncio.sleep(1.0)
+    assert pair.member.get(f"{PODS}/p") is None
+
+
+async def test_a_hub_that_was_restored_to_before_a_run_does_not_have_it_run_again(pair: Pair) -> None:
+    run_once(pair)
+    await has_run(pair)
+    await pair.stop()
+    pair.member.delete(f"{PODS}/p")
+    pair.hub.objects[f"{WORKS}/w"].pop("status")
+    await pair.start()
+    await pair.until(lambda: pair.said("w", "Complete").get("status") == "True", "said again")
+    assert pair.member.get(f"{PODS}/p") is None
+    pair.hub.lose(f"{WORKS}/w")
+    await pair.restart()
+    run_once(pair)  # another work of the same name
+    await pair.until(lambda: pair.member.get(f"{PODS}/p"), "run for the new work")
+
+
+async def test_a_work_that_has_run_is_updated_no_more_until_no_rule_says_so(pair: Pair) -> None:
+    run_once(pair, config_map("a"))
+    await has_run(pair)
+    run_once(pair, config_map("a", "2"), config_map("b"), image="b")
+    await pair.until(lambda: pair.said("w", "Complete"), "the new generation is seen")
+    await pair.rest()
+    assert pair.map("a")["data"] == {"k": "1"}
+    assert pair.map("b") is None
+    assert pair.said("w") == {}  # nothing of this generation is applied, nor said to be
+    pair.work("w", config_map("a", "3"), manifestConfigs=[])
+    await pair.applied("w")
+    assert pair.map("a")["data"] == {"k": "3"}
+    assert pair.member.get(f"{PODS}/p") is None

@@ -81,6 +81,14 @@ def test_what_was_said_of_an_older_generation_says_nothing() -> None:
     assert said() == (Said.NOTHING, "")
 
 
+def test_what_has_run_is_applied_though_it_was_changed_since() -> None:
+    done = condition("True", 3, kind="Complete")
+    assert said(condition("True", 2), done) == (Said.APPLIED, "")
+    assert said(condition("False", 2), done) == (Said.NOTHING, "")
+    assert said(condition("True", 2), condition("False", 3, kind="Complete")) == (Said.NOTHING, "")
+    assert said(done) == (Said.NOTHING, "")
+
+
 def test_a_failure_is_told_by_the_manifest_that_has_it() -> None:
     failed = {"conditions": [condition("False", message="a webhook says no")]}
     assert said(condition("False", message="of the work"), manifests=[failed]) == (Said.FAILED, "a webhook says no")

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from federation.model.errors import Invalid
-from federation.model.works import Identifier, Propagation, StrategyType
+from federation.model.works import Config, Identifier, Propagation, StrategyType
 from federation.work import ordering, parsing, pointers
 
 
@@ -71,6 +71,61 @@ def test_options_with_a_mistake_are_a_problem_of_their_object() -> None:
     assert "must begin with work-agent" in found.options_for(Identifier("", "configmaps", "n", "c")).problem
     assert found.options_for(Identifier("", "configmaps", "n", "d")).strategy.type is StrategyType.CREATE_ONLY
     assert found.options_for(Identifier("", "secrets", "n", "d")).strategy.type is StrategyType.UPDATE
+
+
+def test_of_several_entries_for_an_object_each_part_counts_where_it_is_said_first() -> None:
+    def entry(name: str, namespace: str = "*", **said: Any) -> dict[str, Any]:
+        return {"resourceIdentifier": {"resource": "configmaps", "namespace": namespace, "name": name}, **said}
+
+    feedback = [{"type": "JSONPaths", "jsonPaths": [{"name": "k", "path": ".data.k"}]}]
+    rules = [{"type": "CEL", "condition": "Complete", "celExpressions": ["true"]}]
+    found = work(
+        [config_map()],
+        manifestConfigs=[
+            entry("c*", feedbackRules=feedback),
+            entry("c", "n", updateStrategy={"type": "CreateOnly"}, feedbackRules=[{"type": "WellKnownStatus"}]),
+            entry("*", updateStrategy={"type": "ReadOnly"}, conditionRules=rules),
+        ],
+    )
+    mine = found.options_for(Identifier("", "configmaps", "n", "c"))
+    assert mine.strategy.type is StrategyType.CREATE_ONLY
+    assert [each.name for each in mine.feedback.paths] == ["k"]
+    assert mine.completes
+    assert found.options_for(Identifier("", "configmaps", "n", "x")).strategy.type is StrategyType.READ_ONLY
+    assert found.options_for(Identifier("", "secrets", "n", "c")).strategy.type is StrategyType.UPDATE
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "fits"),
+    [
+        ("*", "", True),
+        ("*", "anything", True),
+        ("job*", "job1", True),
+        ("job*", "ajob1", False),
+        ("*-x", "a-x", True),
+        ("a*a", "a", False),
+        ("a*b*c", "a-b-b-c", True),
+        ("a*b*c", "a-c-b", False),
+        ("a.c", "abc", False),
+    ],
+)
+def test_a_star_stands_for_any_text(pattern: str, text: str, fits: bool) -> None:
+    assert Config(Identifier("", "r", "", pattern)).fits(Identifier("", "r", "", text)) is fits
+
+
+def test_a_pattern_of_a_hub_that_means_harm_is_one_pass() -> None:
+    pattern, text = "*a" * 120 + "b", "a" * 250
+    assert not Config(Identifier("", "r", "", pattern)).fits(Identifier("", "r", "", text))
+
+
+def test_ignored_fields_that_cannot_be_read_have_a_reason_of_their_own() -> None:
+    entry = {"resourceIdentifier": {"resource": "configmaps", "namespace": "n", "name": "c"}}
+    ignored = [{"condition": "OnSpokePresent", "jqPathExpressions": [".a | .b"]}]
+    strategy = {"type": "ServerSideApply", "serverSideApply": {"ignoreFields": ignored}}
+    found = work([config_map()], manifestConfigs=[{**entry, "updateStrategy": strategy}])
+    options = found.options_for(Identifier("", "configmaps", "n", "c"))
+    assert options.reason == "AppliedManifestSSAIgnoreFieldError"
+    assert "jqPathExpressions[0]" in options.problem
 
 
 def test_server_side_apply_is_not_forced_unless_asked_for() -> None:
