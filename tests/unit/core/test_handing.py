@@ -14,6 +14,7 @@ from federation.model.observations import BY_WORK, Applied, Cluster, Missing, Ob
 from federation.model.plan import HANDED_OVER, Action, Apply, Delete, HandOver, Keep, Refuse, Release, Wait
 from federation.model.policies import Deletion, Policies, Takeover
 from federation.model.resources import ObjectName
+from federation.model.works import Identifier
 from federation.work import parsing
 from tests.unit.core.test_planning import CONFIGMAPS, DEPLOYMENTS, FEDERATED_NAMESPACES, facts, federated
 
@@ -262,8 +263,7 @@ def test_push_and_pull_make_the_same_copy_of_the_same_facts(
     assert asked["spec"]["workload"]["manifests"] == [orjson.loads(one.body)]
     read = parsing.read("w", orjson.dumps(asked["spec"]))
     assert not read.problem
-    ((where, options),) = (read.options or {}).items()
-    assert (where.group, where.resource, where.namespace, where.name) == ("apps", "deployments", "ns", "web")
+    options = read.options_for(Identifier("apps", "deployments", "ns", "web"))
     assert not options.problem
     assert options.strategy.force
     left = {("spec", "replicas")} if one.hand_over is not None else set()
