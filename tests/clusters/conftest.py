@@ -5,6 +5,7 @@
 `namespace`: a name nobody else uses; what a test makes under it is deleted from every cluster afterwards.
 """
 
+import asyncio
 import ssl
 import uuid
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from federation.playground import access
 from federation.playground.clusters import DEFAULT_NAMES, Playground
 from tests.clusters import sessions
 from tests.clusters.faulty import faulty, station
-from tests.clusters.fleets import fleet, host, m1, m2, quick
+from tests.clusters.fleets import Fleet, fleet, host, m1, m2, quick
 
 __all__ = ["faulty", "fleet", "host", "m1", "m2", "quick", "station"]
 
@@ -58,6 +59,14 @@ def playground() -> Iterator[Playground]:
 def breakable(playground: Playground) -> Iterator[Playground]:
     yield playground
     _up(playground.directory)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def put_back() -> Iterator[None]:
+    """What a module leaves on the shared fleet is no other module's business."""
+    yield
+    if Fleet.shared is not None:
+        asyncio.run(Fleet.shared.put_back())
 
 
 @pytest.fixture(scope="session")

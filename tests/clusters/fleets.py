@@ -9,21 +9,25 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from federation.joining import disabling, enabling, joins, leaving, objects, setup, tokens
 from federation.joining.contexts import Contexts
 from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import ObjectName
+from federation.model.resources import KUBEFED_CLUSTERS, KUBEFED_CONFIGS, ObjectName
 from federation.playground import access
 from federation.playground.clusters import Playground
-from tests.clusters.harness import ENABLED, Api, Controller
+from tests.clusters.harness import ENABLED, FEDERATED_CONFIGMAPS, FEDERATED_NAMESPACES, Api, Controller, eventually
 from tests.clusters.steps import configure
 
 
 class Fleet:
     """A host, two joined members, and a controller."""
+
+    shared: "Fleet | None" = None
+    """The one of this test session, once a test has asked for it."""
 
     def __init__(self, playground: Playground, directory: Path) -> None:
         self.playground = playground
@@ -31,6 +35,8 @@ class Fleet:
         self.members = ("m1", "m2")
         self.kubeconfig = directory / "controller.kubeconfig"
         self.controller = Controller(self.kubeconfig, directory)
+        self.settings: dict[str, Any] = {}
+        """The KubeFedConfig's spec."""
 
     async def set_up(self) -> None:
         """Install, join and enable as a user would, and log the controller in as its own service account."""
@@ -40,6 +46,8 @@ class Fleet:
             account = ObjectName(SYSTEM_NAMESPACE, "kubefed-controller")
             token = (await tokens.request(await contexts.open("host"), account)).token
         cluster = replace(self.playground.clusters["host"], token=token)
+        async with self.api("host") as host:
+            self.settings = (await host.get(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed") or {})["spec"]
         self.kubeconfig.touch(mode=0o600)
         self.kubeconfig.write_bytes(access.kubeconfig([cluster]))
 
@@ -68,6 +76,35 @@ class Fleet:
                 await contexts.open("host"), await contexts.open(context or name), leaving_, setup.quiet
             )
 
+    async def put_back(self) -> None:
+        """As the first test found it: its members and no others, its settings, and nothing that is still being deleted.
+
+        Or the next module meets what it knows nothing of: a cluster that is not Ready holds up its rollouts, and what
+        is being deleted counts where it looks at what a deletion budget holds.
+        """
+        async with self.api("host") as host:
+            for cluster in await host.items(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE):
+                if cluster["metadata"]["name"] not in self.members:
+                    await host.delete(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, cluster["metadata"]["name"])
+            config = await host.get(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed")
+            if config is not None and config["spec"] != self.settings:
+                change = [{"op": "replace", "path": "/spec", "value": self.settings}]
+                await host.json_patch(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed", change)
+
+            async def left() -> list[str]:
+                clusters = {each["metadata"]["name"] for each in await host.items(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE)}
+                ours = [*await host.items(FEDERATED_CONFIGMAPS), *await host.items(FEDERATED_NAMESPACES)]
+                going = [each["metadata"] for each in ours if each["metadata"].get("deletionTimestamp")]
+                return [*(clusters - {*self.members}), *(f"{each['namespace']}/{each['name']}" for each in going)]
+
+            async def gone() -> bool:
+                return not await left()
+
+            try:
+                await eventually(gone, within=90.0, every=0.3)
+            except pytest.fail.Exception:
+                pytest.fail(f"left behind on the shared host: {await left()}")
+
     def api(self, name: str) -> Api:
         """An API for the running event loop; use as an async context manager."""
         return Api(self.playground.clusters[name])
@@ -78,9 +115,11 @@ def fleet(playground: Playground, tmp_path_factory: pytest.TempPathFactory) -> I
     made = Fleet(playground, tmp_path_factory.mktemp("fleet"))
     asyncio.run(made.set_up())
     made.controller.start()
+    Fleet.shared = made
     try:
         yield made
     finally:
+        Fleet.shared = None
         if made.controller.process is not None:
             made.controller.kill()
 
