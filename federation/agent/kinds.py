@@ -1,12 +1,12 @@
 """The kinds that works name: which resource each is in the member, and the objects of it that are watched.
 
-A kind is watched while the agent runs once it was applied, by our label alone. Answers to our own applies count as
-observations, too: of two the newer one counts.
+A kind is watched from when it is first applied, by our label alone, until no work has an object of it any more. Answers
+to our own applies count as observations, too: of two the newer one counts.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any
 
 import msgspec
@@ -28,6 +28,11 @@ AGAIN = 1.0
 """Seconds after which the member is asked again which types of an API version it has, where one was missing."""
 _SHARED_LISTS = (0.5, 0.05)
 
+SWEEP = 60.0
+"""Seconds between two looks for kinds that are not needed any more. At the second such look they are let go of."""
+
+Named = Mapping[tuple[str, str], Set[ObjectName]]
+"""The objects that works have, by their kind's group and resource."""
 Changed = Callable[[Identifier, bool], None]
 """Called with an object that changed, and whether more than its status did."""
 
@@ -128,6 +133,7 @@ class Kinds:
         self._read: dict[tuple[str, str], float] = {}
         self._reading = asyncio.Lock()
         self._relists = Spacing(*_SHARED_LISTS)
+        self._idle: frozenset[tuple[str, str]] = frozenset()
 
     def copy(self, what: Identifier) -> Copy | None:
         """The object as it was last observed; None where there is none with our label."""
@@ -168,6 +174,34 @@ class Kinds:
             else:
                 kind.whole = True
                 self._start(kind)
+
+    async def serve(self, named: Callable[[], Named]) -> None:
+        """Let go of what works do not need any more, until cancelled."""
+        while True:
+            await asyncio.sleep(SWEEP)
+            self.sweep(named())
+
+    def sweep(self, named: Named) -> None:
+        """One look: a kind of which works have no object is watched no more, one that nobody asks about not as a whole.
+
+        What is found so for the first time is left: an object may be made anew in a moment.
+        """
+        idle = set()
+        for key, kind in list(self._kinds.items()):
+            kind.asked &= named.get(key, set())
+            if key in named and (kind.asked or not kind.whole):
+                continue
+            idle.add(key)
+            if key not in self._idle:
+                continue
+            if key in named:
+                kind.whole = False
+                self._start(kind)
+            else:
+                del self._kinds[key]
+                if kind.task is not None:
+                    kind.task.cancel()
+        self._idle = frozenset(idle)
 
     async def synced(self, seconds: float) -> None:
         """Wait until all kinds were listed, at most so long."""

@@ -229,6 +229,7 @@ class Active:
         Crew(Workers("work", self.queue, self._reconciler.process), self._tasks).resize(CONCURRENCY)
         Crew(Workers("workstatus", self._reporter.queue, self._reporter.process), self._tasks).resize(REPORTS)
         self._tasks.keep(self._keeper.serve, "keeper")
+        self._tasks.keep(lambda: self._kinds.serve(self.world.named), "kinds")
         self._tasks.keep(lambda: reasserting.serve(self.world, self.queue), "reassert")
         self._started = True
         if not self.world.listed:

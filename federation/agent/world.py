@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from federation.kube.works import WorkObject
-from federation.model.resources import Resource
+from federation.model.resources import ObjectName, Resource
 from federation.model.works import WORK_FINALIZER, AppliedWork, Identifier, Manifest, Work
 from federation.work.copies import Record
 from federation.work.deciding import Wish
@@ -159,6 +159,13 @@ class World:
     def concerned(self, what: Identifier) -> Iterable[str]:
         """The works that an object is of."""
         return {*self.wishes.get(what, ()), *self.holders.get(what, ())}
+
+    def named(self) -> dict[tuple[str, str], set[ObjectName]]:
+        """The objects that works name or have, by the group and resource of their kind."""
+        found: dict[tuple[str, str], set[ObjectName]] = {}
+        for what in (*self.wishes, *self.holders):
+            found.setdefault((what.group, what.resource), set()).add(what.where)
+        return found
 
     def drop(self, state: WorkState) -> set[str]:
         """Forget a work; the other works that this concerns."""

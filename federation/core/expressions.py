@@ -93,9 +93,17 @@ def _compiled(text: str) -> Any:
         tree = environment.compile(text)
         if _depth(tree) > 1:
             raise Invalid("", "has a macro (all, exists, map, ...) within another: that could take for ever")
-        return environment.program(tree)
+        return environment.program(tree, functions={"hasConditions": _has_conditions})
     except (celpy.CELParseError, RecursionError) as error:
         raise Invalid("", "is not CEL") from error
+
+
+def _has_conditions(found: object) -> Any:
+    """`hasConditions(object.status)` of Open Cluster Management's rules: whether there is a list of them, not empty."""
+    import celpy  # noqa: PLC0415 - an extra
+
+    conditions = found["conditions"] if isinstance(found, celpy.celtypes.MapType) and "conditions" in found else None
+    return celpy.celtypes.BoolType(isinstance(conditions, celpy.celtypes.ListType) and len(conditions) > 0)
 
 
 @functools.lru_cache(maxsize=1)

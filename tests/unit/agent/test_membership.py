@@ -509,3 +509,61 @@ async def test_a_work_that_has_run_is_updated_no_more_until_no_rule_says_so(pair
     await pair.applied("w")
     assert pair.map("a")["data"] == {"k": "3"}
     assert pair.member.get(f"{PODS}/p") is None
+
+
+def watched(pair: Pair) -> set[str]:
+    return {path.rpartition("/")[2] for path, _, _ in pair.member._watches}
+
+
+def sweep(pair: Pair) -> None:
+    assert pair.active is not None
+    pair.active._kinds.sweep(pair.active.world.named())
+
+
+async def test_a_kind_that_no_work_has_an_object_of_is_let_go(pair: Pair) -> None:
+    run_once(pair, config_map("a"))
+    await pair.applied("w")
+    await pair.until(lambda: {"pods", "configmaps"} <= watched(pair), "watched")
+    sweep(pair)
+    sweep(pair)
+    pair.work("w", config_map("a"), manifestConfigs=[])
+    await pair.until(lambda: pair.member.get(f"{PODS}/p") is None, "gone")
+    await pair.rest()
+    sweep(pair)
+    await asyncio.sleep(0.1)
+    assert "pods" in watched(pair)  # it may be back in a moment
+    sweep(pair)
+    await pair.until(lambda: "pods" not in watched(pair), "let go")
+    assert "configmaps" in watched(pair)
+    run_once(pair, config_map("a"), image="b")
+    await pair.until(lambda: pair.member.get(f"{PODS}/p") and "pods" in watched(pair), "applied and watched again")
+    uid = pair.member.objects[f"{PODS}/p"]["metadata"]["uid"]
+    pair.member.delete(f"{PODS}/p")
+    await pair.until(
+        lambda: (pair.member.get(f"{PODS}/p") or {"metadata": {"uid": uid}})["metadata"]["uid"] != uid, "repaired"
+    )
+
+
+def maps_of(pair: Pair) -> Any:
+    assert pair.active is not None
+    return pair.active._kinds._kinds["", "configmaps"]
+
+
+async def test_a_kind_that_nobody_asks_about_any_more_is_not_watched_whole(pair: Pair) -> None:
+    rules = [{"type": "JSONPaths", "jsonPaths": [{"name": "phase", "path": ".status.phase"}]}]
+    what = {"resource": "configmaps", "namespace": "n", "name": "a"}
+    pair.work("w", config_map("a"), manifestConfigs=[{"resourceIdentifier": what, "feedbackRules": rules}])
+    await pair.applied("w")
+    kind = maps_of(pair)
+    for _ in range(3):
+        sweep(pair)
+    assert maps_of(pair).whole
+    pair.work("w", config_map("a", "2"), manifestConfigs=[])
+    await pair.applied("w")
+    sweep(pair)
+    assert maps_of(pair).whole
+    sweep(pair)
+    assert not maps_of(pair).whole
+    pair.member.put(f"{MAPS}/a", {"data": {"k": "somebody"}})
+    await pair.until(lambda: pair.map("a")["data"] == {"k": "2"}, "repaired")
+    assert not kind.copies[next(iter(kind.copies))].content

@@ -28,6 +28,8 @@ def fresh() -> None:
         "has(object.status.readyReplicas) && !has(object.status.other)",
         "object.spec.names.all(n, n.matches('^[ab]$')) && object.spec.names.exists(n, n == 'a')",
         "size(object.spec.names) == 2",
+        "hasConditions(object.status) && !hasConditions(object.spec) && !hasConditions(object.spec.names)",
+        "!hasConditions({'conditions': []}) && !hasConditions({'conditions': null}) && !hasConditions('text')",
     ],
 )
 def test_true(text: str) -> None:
