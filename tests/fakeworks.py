@@ -22,6 +22,8 @@ from federation.kube.members import Written
 from federation.model import works as names
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import ObjectName, Resource
+from federation.model.works import Identifier
+from federation.work import feedback, parsing
 from tests.fakes import FakeMember
 
 MANAGER = "kubefed-0123abcd"
@@ -160,8 +162,10 @@ class FakeWorks(FakeMember):
         self.works[name]["metadata"]["finalizers"] = [names.WORK_FINALIZER]
         self._show(name)
 
-    def says(self, name: ObjectName, status: str = "True", message: str = "") -> None:
-        """The agent says what came of it."""
+    def says(
+        self, name: ObjectName, status: str = "True", message: str = "", shows: Mapping[str, Any] | None = None
+    ) -> None:
+        """The agent says what came of it, and what it was asked for of the copy that it `shows`."""
         self.fetch(name)
         work = self.works[name]
         applied = {
@@ -171,9 +175,18 @@ class FakeWorks(FakeMember):
             "message": message,
             "observedGeneration": work["metadata"]["generation"],
         }
-        manifests = [{"conditions": [applied]}]
+        manifests = [{"conditions": [applied]} | (self._feedback(name, applied, shows) if shows is not None else {})]
         work["status"] = {"conditions": [applied], "resourceStatus": {"manifests": manifests}}
         self._show(name)
+
+    def _feedback(self, name: ObjectName, applied: Any, item: Mapping[str, Any]) -> dict[str, Any]:
+        read = parsing.read(name.name, orjson.dumps(self.works[name]["spec"]))
+        (manifest,) = read.manifests
+        said = self.works[name]["spec"]["manifestConfigs"][0]["resourceIdentifier"]
+        options = read.options_for(Identifier(said["group"], said["resource"], said["namespace"], said["name"]))
+        found = feedback.values(options.feedback, manifest, item)
+        synced = {"type": "StatusFeedbackSynced", "status": "False" if found.problem else "True"}
+        return {"conditions": [applied, synced], "statusFeedback": {"values": list(found.values)}}
 
     def let_go_of(self, name: ObjectName) -> None:
         """The agent has removed the copy of a work that is being deleted, or left it, and takes its finalizer off."""

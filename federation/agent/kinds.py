@@ -102,7 +102,9 @@ class Kind:
         """What the answer to an apply of ours shows; it wakes nobody."""
         known = self.copies.get(where)
         if known is None or copy.version >= known.version or known.uid != copy.uid:
-            content = known.content if known is not None and known.uid == copy.uid else b""
+            # What was read before the apply shows nothing of it: it is reported when the watch has shown it.
+            same = known is not None and (known.uid, known.version) == (copy.uid, copy.version)
+            content = known.content if known is not None and same else b""
             self.copies[where] = msgspec.structs.replace(copy, content=content)
 
     def forget(self, where: ObjectName) -> None:

@@ -155,6 +155,8 @@ class Clusters:
 
     def realign(self) -> None:
         """Statuses of a type are to be collected, or not any more: watch it so in every member, some at a time."""
+        if self.pulling is not None:
+            self.pulling.realign()
         self._each(iter(list(self._joined.values())), JoinedMember.realign)
 
     def _each(self, members: Iterator[JoinedMember], step: Callable[[JoinedMember], None]) -> None:

@@ -93,15 +93,19 @@ class StatusSink:
             self._news(target, new=True)
 
     def _news(self, target: ObjectName, *, new: bool) -> None:
-        """An object has other statuses than those that were taken in, or one that was waited for."""
-        name = self._state.federated_name(target)
-        track = self._state.tracks.get(name)
-        taken = track.statuses if track is not None else None
-        if taken is None:
-            return  # the first report takes in what there is
-        if new or taken.incomplete or self._cluster in taken.unknown:
-            taken.note(time.monotonic())
-            self._world.status_news.add(Key(self._state.type.name, *name))
+        news(self._world, self._state, self._cluster, target, new=new)
+
+
+def news(world: World, state: TypeState, cluster: str, target: ObjectName, *, new: bool) -> None:
+    """An object has other statuses than those that were taken in, or one that was waited for."""
+    name = state.federated_name(target)
+    track = state.tracks.get(name)
+    taken = track.statuses if track is not None else None
+    if taken is None:
+        return  # the first report takes in what there is
+    if new or taken.incomplete or cluster in taken.unknown:
+        taken.note(time.monotonic())
+        world.status_news.add(Key(state.type.name, *name))
 
 
 def due(world: World, now: float) -> Iterator[Key]:
@@ -213,7 +217,7 @@ def _look(world: World, key: Key, state: TypeState, track: Track) -> tuple[dict[
         reported, observed = copies.statuses.items.get(target), copies.objects.get(target)
         if reported is not None:
             found[name] = reported
-        if member.cluster.ready is False or copies.unobservable is not None:
+        if member.cluster.ready is False or member.cluster.silent or copies.unobservable is not None:
             unknown.add(name)
         elif not copies.statuses.synced or (
             observed is not None and (reported is None or reported.version < observed.version)

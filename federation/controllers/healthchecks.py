@@ -1,20 +1,24 @@
 """Whether what a rollout has released is well in its clusters: by our own lines, and by the objects' own statuses.
 
 An object in a member is read when its watch shows that it is another than the one that was read last, and while it is
-not well every POLL seconds, too. Nothing is read for a rollout that is not under way. Nobody waits for an answer: the
-rollout is decided anew when it comes, and until then what was not read yet is not well.
+not well every POLL seconds, too; in pull mode what its agent has reported is looked at. Nothing is read for a rollout
+that is not under way. Nobody waits for an answer: the rollout is decided anew when it comes, and until then what was
+not read yet is not well.
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from federation.controllers import workstatuses
 from federation.controllers.ports import MemberPort
 from federation.controllers.tracks import Track
 from federation.controllers.world import TypeState, World
 from federation.core import expressions, managedfields, workloads
 from federation.model.failures import Failure
+from federation.model.observations import ObservedWork
 from federation.model.plan import Keep, Refuse, Wait
 from federation.model.resources import Key, ObjectName
 from federation.runtime.tasks import Tasks
@@ -24,6 +28,14 @@ POLL = 30.0
 AT_ONCE = 16
 """Objects that are read at once, of all rollouts together."""
 UNREAD = "its status has not been read yet"
+UNREPORTED = "its agent has not reported its status yet"
+BEYOND = (
+    "in pull mode its gates cannot be checked: they are about more than object.status, or that is more than the 1024 "
+    "bytes that an agent reports"
+)
+_ONLY_STATUS = re.compile(r"(?:(?!\bobject\b).|\bobject\.status\b)*", re.DOTALL)
+"""Expressions that read nothing of an object but its status."""
+_Source = MemberPort | ObservedWork
 
 
 class _Seen(NamedTuple):
@@ -68,8 +80,8 @@ class HealthChecks:
         target = state.target_name(ObjectName(key.namespace, key.name))
         copies, member = state.copies.get(cluster), self._world.members.get(cluster)
         observed = copies.objects.get(target) if copies is not None else None
-        port = member.port if member is not None else None
-        if observed is None or port is None:
+        source = observed if isinstance(observed, ObservedWork) else member.port if member is not None else None
+        if observed is None or source is None:
             return UNREAD
         seen = self._seen.setdefault(where, {}).get((key, cluster))
         current = seen is not None and seen.version >= observed.version and seen.gates == gates
@@ -77,15 +89,17 @@ class HealthChecks:
             return seen.unhealthy
         if (key, cluster) not in self._reading:
             self._reading.add((key, cluster))
-            self.tasks.spawn(self._read(where, key, cluster, port, observed.version, gates), f"health:{cluster}:{key}")
+            self.tasks.spawn(
+                self._read(where, key, cluster, source, observed.version, gates), f"health:{cluster}:{key}"
+            )
         return seen.unhealthy or UNREAD if seen is not None else UNREAD
 
     async def _read(  # noqa: PLR0917 - private, called once
-        self, where: ObjectName, key: Key, cluster: str, port: MemberPort, version: int, gates: tuple[str, ...]
+        self, where: ObjectName, key: Key, cluster: str, source: _Source, version: int, gates: tuple[str, ...]
     ) -> None:
         try:
             async with self._limit:
-                seen = await self._look(key, cluster, port, version, gates)
+                seen = await self._look(key, cluster, source, version, gates)
             if seen is not None and where in self._seen:
                 self._seen[where][key, cluster] = seen
         finally:
@@ -93,13 +107,15 @@ class HealthChecks:
         self._answered(where)
 
     async def _look(
-        self, key: Key, cluster: str, port: MemberPort, version: int, gates: tuple[str, ...]
+        self, key: Key, cluster: str, source: _Source, version: int, gates: tuple[str, ...]
     ) -> _Seen | None:
         state = self._world.types.get(key.type)
         if state is None:
             return None
         target = state.target_name(ObjectName(key.namespace, key.name))
-        found = await port.read_whole(state.target_in(cluster), target)
+        if isinstance(source, ObservedWork):
+            return _Seen(version, time.monotonic(), await _reported(state, target, source, gates), gates)
+        found = await source.read_whole(state.target_in(cluster), target)
         if isinstance(found, Failure):
             return _Seen(version, time.monotonic(), f"it cannot be read: {found.message}", gates)
         unwell = workloads.unhealthy(state.type.target, found.content)
@@ -107,6 +123,20 @@ class HealthChecks:
             unwell = await asyncio.to_thread(expressions.unmet, gates, found.content, found.size)
         shown = max(version, managedfields.version(found.metadata))
         return _Seen(shown, time.monotonic(), unwell, gates)
+
+
+async def _reported(state: TypeState, target: ObjectName, work: ObservedWork, gates: tuple[str, ...]) -> str:
+    """Why an object is not well, by what its agent has reported; "" where it is."""
+    found = workstatuses.seen(state, target, work)
+    if found is None:
+        return UNREPORTED
+    unwell = workloads.unhealthy(state.type.target, found.item)
+    if unwell or not gates:
+        return unwell
+    if not found.whole or not all(_ONLY_STATUS.fullmatch(each) for each in gates):
+        return BEYOND
+    size = len(work.feedback.values) if work.feedback is not None else 0
+    return await asyncio.to_thread(expressions.unmet, gates, found.item, size)
 
 
 def _unapplied(track: Track, cluster: str) -> str:

@@ -51,7 +51,9 @@ class PreferenceFacts:
         probed again and again is not."""
         member, stored = self._world.members.get(name), self._stored(name)
         cluster = member.cluster if member is not None else None
-        seen: tuple[object, ...] = () if cluster is None else (cluster.ready, cluster.labels, cluster.cordon)
+        seen: tuple[object, ...] = ()
+        if cluster is not None:
+            seen = (cluster.ready, cluster.labels, cluster.cordon, cluster.silent)
         if stored is not None:
             seen += (self._draining(name), _since(stored))
         if self._known.get(name) == seen:
@@ -144,7 +146,7 @@ class PreferenceFacts:
 
     def _standing(self, name: str, member: Member, state: TypeState) -> tuple[Standing, float]:
         copies = state.copies.get(name)
-        if member.cluster.ready is not True:
+        if member.cluster.ready is not True or member.cluster.silent:
             return Standing.SILENT, self._silent_for(name)
         self._silent.pop(name, None)
         if copies is None or copies.unobservable is not None:

@@ -13,7 +13,7 @@ from typing import Protocol
 import msgspec
 import structlog
 
-from federation.controllers import clusterreports, handingover, strays
+from federation.controllers import clusterreports, handingover, strays, workstatuses
 from federation.controllers.copies import Copies
 from federation.controllers.fanout import Fanout, slices
 from federation.controllers.handingover import HandingOver
@@ -26,7 +26,7 @@ from federation.core.proof import Proof
 from federation.core.works import SeenWork
 from federation.model.conditions import ClusterConditionType, PropagationStatus
 from federation.model.federated import StoredObject
-from federation.model.observations import BY_WORK, Cluster, Said
+from federation.model.observations import BY_WORK, Cluster, ObservedWork, Said
 from federation.model.plan import Wait
 from federation.model.resources import Key, ObjectName
 from federation.model.works import Propagation
@@ -178,12 +178,34 @@ class Pulling:
         """What the works of a cluster show of one type, as far as they have been listed."""
         copies = state.copies[cluster] = Copies()
         copies.unobservable = self._unobservable()
+        for target, work in self._of(cluster, state):
+            copies.objects.put(target, work)
+        if self.seen.synced:
+            copies.objects.listed()
+        self._collect(cluster, state, copies)
+
+    def _of(self, cluster: str, state: TypeState) -> Iterator[tuple[ObjectName, ObservedWork]]:
+        """The works of a cluster that are of one type, by their copies' names."""
         for where in self.seen.within(cluster):
             work = self.seen.get(where)
             if work is not None and work.key is not None and work.key.type == state.type.name:
-                copies.objects.put(state.target_name(ObjectName(work.key.namespace, work.key.name)), work.observed)
-        if self.seen.synced:
-            copies.objects.listed()
+                yield state.target_name(ObjectName(work.key.namespace, work.key.name)), work.observed
+
+    def realign(self) -> None:
+        """Statuses of a type are to be collected, or not any more."""
+        for name in self._members:
+            for state in self._world.types.values():
+                copies = state.copies.get(name)
+                if copies is not None and (copies.statuses is None) is not (state.type.collection is None):
+                    self._collect(name, state, copies)
+
+    def _collect(self, cluster: str, state: TypeState, copies: Copies) -> None:
+        workstatuses.begin(state, copies)
+        if copies.statuses is None:
+            return
+        for target, work in self._of(cluster, state):
+            workstatuses.show(self._world, state, cluster, target, work)
+        copies.statuses.synced = self.seen.synced
 
     # --- the watch -----------------------------------------------------------------------------------------------
 
@@ -223,10 +245,14 @@ class Pulling:
         target = state.target_name(name)
         if work is None:
             copies.objects.drop(target)
+            workstatuses.show(self._world, state, cluster, target, None)
         else:
             copies.objects.put(target, work.observed)
             copies.seen = max(copies.seen, work.observed.version)
             self._note(state, name, work, before)
+            workstatuses.show(self._world, state, cluster, target, work.observed)
+        if state.steered:
+            state.noticed(name)
         appears = (work is None) is not (before is None)
         if appears and alone and state.type.is_namespace:
             self._fanout.namespace(target.name)  # objects wait for it
@@ -261,6 +287,8 @@ class Pulling:
                 if copies is not None:
                     copies.lists += 1
                     copies.objects.listed()
+                    if copies.statuses is not None:
+                        copies.statuses.synced = True
             self._fanout.copies(name)
 
     def renew(self) -> None:

@@ -8,14 +8,16 @@ waits for an answer: the preference is decided anew when it comes.
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import replace
 from typing import Any, NamedTuple
 
+from federation.controllers import workstatuses
 from federation.controllers.ports import JoinedPort, Whole
 from federation.controllers.world import TypeState, World
 from federation.core import managedfields, selectors
 from federation.model.errors import Invalid
 from federation.model.failures import Failure, FailureKind
-from federation.model.observations import Observed
+from federation.model.observations import Observed, ObservedWork
 from federation.model.preferences import Shown
 from federation.model.resources import ObjectName
 from federation.runtime.tasks import Tasks
@@ -53,6 +55,8 @@ class WorkloadLooks:
         seen = self._seen.setdefault(where, {}).get(cluster)
         if seen is not None and seen.uid != observed.uid:
             seen = None
+        if isinstance(observed, ObservedWork):
+            return _reported(where, state, cluster, observed)
         member = self._world.members.get(cluster)
         if member is None or member.port is None:
             return seen.shown if seen is not None else None
@@ -101,6 +105,17 @@ class WorkloadLooks:
         finally:
             self._reading.discard((where, cluster))
         self._answered(where)
+
+
+def _reported(where: ObjectName, state: TypeState, cluster: str, work: ObservedWork) -> Shown | None:
+    """What the agent of a cluster in pull mode has reported; None where that is not known. Of pods it says nothing."""
+    found = workstatuses.seen(state, where, work)
+    if found is None:
+        return None
+    shown = _shown(found.item)
+    if shown.ready >= shown.replicas:
+        return shown
+    return replace(shown, problem=f"in {cluster} it is not known whether pods find a node: it is in pull mode")
 
 
 async def _look(found: Whole, where: ObjectName, cluster: str, port: JoinedPort, before: _Seen | None) -> _Seen:

@@ -8,7 +8,7 @@ present generation; while the agent is silent that is not known, and its line sa
 
 from typing import assert_never
 
-from federation.core import removal, run_once, works
+from federation.core import removal, run_once, workfeedback, works
 from federation.core.facts import Facts
 from federation.core.variants import Made
 from federation.core.works import Wanted
@@ -95,7 +95,7 @@ def wanted_of(facts: Facts, made: Made, in_force: InForce) -> Wanted:
         ignored=(*made.ignored, *sorted(("metadata", *each) for each in made.yields)),
         orphans=_orphans(facts, in_force),
         completes=run_once.runs_once(annotations, enabled, made.body),
-        reports=enabled.collection is not None,
+        reports=workfeedback.asked(enabled, staged=marks.ROLLOUT_LABEL in facts.object.metadata.labels),
     )
 
 

@@ -19,6 +19,7 @@ _STEP = re.compile(
     r"|\[(?P<index>\d{1,4})\]"
     r"|\[\?\(\s*@(?P<field>(?:\.[A-Za-z_][\w-]*){1,5})\s*==\s*(?P<mark>['\"])(?P<text>[^'\"]{0,253})(?P=mark)\s*\)\]"
 )
+_PLAIN = re.compile(r"[A-Za-z_][\w-]*")
 _HINT = 'is not a JSON path such as .status.phase or .status.conditions[?(@.type=="Ready")].status'
 
 
@@ -43,6 +44,21 @@ def parse(text: str, field: str) -> Path:
     return Path(text, tuple(steps))
 
 
+def written(path: Path) -> str:
+    """The path in one form, as agents take it: `.status.phase`, however it was written."""
+    return "".join(_written(step) for step in path.steps)
+
+
+def _written(step: Step) -> str:
+    match step:
+        case str():
+            return f".{step}" if _PLAIN.fullmatch(step) else f"['{step}']"
+        case int():
+            return f"[{step}]"
+        case (fields, wanted):
+            return f'[?(@.{".".join(fields)}=="{wanted}")]'
+
+
 def value(path: Path, item: Any) -> Any:
     """What the path leads to; None where nothing is."""
     for step in path.steps:
@@ -50,6 +66,32 @@ def value(path: Path, item: Any) -> Any:
         if item is None:
             return None
     return item
+
+
+def put(path: Path, item: dict[str, Any], found: Any) -> None:
+    """Make the path of an object lead to this value. What is there already, and leads elsewhere, stays."""
+    place: Any = item
+    for step, following in zip(path.steps, path.steps[1:], strict=False):
+        nested = _next(step, place)
+        if nested is None:
+            nested = {} if isinstance(following, str) else []
+            _place(step, place, nested)
+        place = nested if isinstance(nested, dict | list) else None
+    if place is not None and _next(path.steps[-1], place) is None:
+        _place(path.steps[-1], place, found)
+
+
+def _place(step: Step, place: Any, found: Any) -> None:
+    match step, place:
+        case str(), dict():
+            place[step] = found
+        case int(), list():
+            place.extend({} for _ in range(step + 1 - len(place)))
+            place[step] = found
+        case (fields, wanted), list():
+            if isinstance(found, dict):
+                put(Path("", tuple(fields)), found, wanted)
+            place.append(found)
 
 
 def text(found: object) -> str:

@@ -8,13 +8,14 @@ sorted, no nulls: the hub's schema refuses those), so that equal ones are equal 
 
 import functools
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 import orjson
 
-from federation.core import nesting, workloads
-from federation.core.managedfields import PartialMetadata, version
+from federation.core import managedfields, nesting, workloads
+from federation.core.managedfields import PartialMetadata
 from federation.model import bounds
 from federation.model.observations import Collected
 from federation.model.resources import Resource
@@ -70,14 +71,22 @@ def collect(
         status = orjson.loads(memoryview(parts.status))
         spec = orjson.loads(memoryview(parts.spec))
     except (ValueError, RecursionError, OverflowError):
-        return Collected(version(metadata), unhealthy="its status cannot be read", left_out=_UNREADABLE)
+        return Collected(managedfields.version(metadata), unhealthy="its status cannot be read", left_out=_UNREADABLE)
     item = {"metadata": _identity(metadata), "spec": spec, "status": status}
+    return collected(managedfields.version(metadata), item, memoryview(parts.status).nbytes, resource, wanted)
+
+
+def collected(
+    version: int, item: Mapping[str, Any], size: int, resource: Resource, wanted: StatusCollection
+) -> Collected:
+    """The same of the parts of an object that are read; `size` is its status', in bytes."""
+    status = item.get("status")
     unwell, counts = "", workloads.Counts(0, 0, 0)
     if is_assessed(resource, wanted):
         unwell = workloads.unhealthy(resource, item, wanted.rule)
         counts = workloads.counts(resource, item, wanted.rule, well=not unwell)
-    raw, left_out = _kept(memoryview(parts.status).nbytes, status) if wanted.raw and status is not None else (None, "")
-    return Collected(version(metadata), *counts, unwell, raw, left_out)
+    raw, left_out = _kept(size, status) if wanted.raw and status is not None else (None, "")
+    return Collected(version, *counts, unwell, raw, left_out)
 
 
 def is_assessed(resource: Resource, wanted: StatusCollection) -> bool:

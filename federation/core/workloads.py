@@ -55,6 +55,15 @@ def unhealthy(resource: Resource, item: Object, own: StatusRule | None = None) -
     return ""
 
 
+def reads(resource: Resource, own: StatusRule | None = None) -> tuple[str, ...]:
+    """The JSON paths that `unhealthy` and `counts` read of an object of the type, for whoever has to ask for each."""
+    if own is not None:
+        found = [each.path for each in own.healthy]
+        found += [each for each in (own.desired, own.ready, own.updated) if each is not None]
+        return (*_ALWAYS, *(jsonpath.written(each) for each in found))
+    return (*_ALWAYS, *_READS.get(resource.qualified, _OTHERS))
+
+
 def counts(resource: Resource, item: Object, own: StatusRule | None = None, *, well: bool) -> Counts:
     """How much of the object is ready; `well`: `unhealthy` gave no reason.
 
@@ -232,6 +241,69 @@ _COUNTS: Mapping[str, Callable[[Object], Counts]] = {
     "daemonsets.apps": _count_daemons,
     "jobs.batch": _count_completions,
 }
+
+
+def _of_condition(kind: str) -> tuple[str, str]:
+    entry = f'.status.conditions[?(@.type=="{kind}")]'
+    return f"{entry}.status", f"{entry}.reason"
+
+
+_ALWAYS = (
+    ".metadata.generation",
+    ".metadata.deletionTimestamp",
+    ".status.observedGeneration",
+    *_of_condition("Stalled"),
+)
+_OTHERS = (*_of_condition("Ready"), *_of_condition("Available"))
+_READS: Mapping[str, tuple[str, ...]] = {
+    "deployments.apps": (
+        ".spec.replicas",
+        ".status.replicas",
+        ".status.readyReplicas",
+        ".status.updatedReplicas",
+        ".status.availableReplicas",
+        *_of_condition("Progressing"),
+        *_of_condition("ReplicaFailure"),
+    ),
+    "statefulsets.apps": (
+        ".spec.replicas",
+        ".spec.updateStrategy.type",
+        ".spec.updateStrategy.rollingUpdate.partition",
+        ".status.replicas",
+        ".status.readyReplicas",
+        ".status.updatedReplicas",
+        ".status.currentRevision",
+        ".status.updateRevision",
+    ),
+    "daemonsets.apps": (
+        ".spec.updateStrategy.type",
+        ".status.desiredNumberScheduled",
+        ".status.numberReady",
+        ".status.updatedNumberScheduled",
+        ".status.numberAvailable",
+    ),
+    "replicasets.apps": (".spec.replicas", ".status.replicas", ".status.readyReplicas", ".status.availableReplicas"),
+    "jobs.batch": (
+        ".spec.completions",
+        ".spec.parallelism",
+        ".spec.suspend",
+        ".status.succeeded",
+        *_of_condition("Failed"),
+        *_of_condition("Complete"),
+    ),
+    "pods": (".status.phase", *_of_condition("Ready")),
+    "persistentvolumeclaims": (".status.phase",),
+    "services": (
+        ".spec.type",
+        ".status.loadBalancer.ingress[0].ip",
+        ".status.loadBalancer.ingress[0].hostname",
+    ),
+    "customresourcedefinitions.apiextensions.k8s.io": (
+        *_of_condition("NamesAccepted"),
+        *_of_condition("Established"),
+    ),
+}
+"""For each rule, what it reads."""
 
 
 def _replicas(item: Object) -> int:

@@ -15,12 +15,12 @@ from typing import Any
 import msgspec
 import orjson
 
-from federation.core import digests, fieldsets, managedfields, scrubbing
+from federation.core import digests, fieldsets, managedfields, scrubbing, workfeedback
 from federation.core.managedfields import Entry, PartialMetadata
 from federation.core.variants import Made
 from federation.model import works as names
 from federation.model.federated import FederatedType
-from federation.model.observations import BY_WORK, ObservedWork, Said
+from federation.model.observations import BY_WORK, Feedback, ObservedWork, Said
 from federation.model.policies import Pointer
 from federation.model.resources import SECRETS, Key, ObjectName
 from federation.model.works import MANIFEST_WORKS, Propagation, StrategyType
@@ -29,8 +29,6 @@ _LONGEST_NAME = 150
 """Characters of a work's name: its record in the member has 65 more, of at most 253."""
 _ODD = re.compile(r"[^a-z0-9.-]+")
 _LONGEST_MESSAGE = 1_024
-_STATUS = "status"
-"""The name under which a copy's status is reported (feedbackRules)."""
 _REPLICAS: Pointer = ("spec", "replicas")
 _OWNED = (
     ("f:spec", "f:workload", "f:manifests"),
@@ -45,14 +43,14 @@ _OWNED = (
 class Wanted:
     """What a work says beside its manifest. `ignored`: fields that are set at creation and then left to the member.
 
-    `orphans`: the copy stays when the work goes. `completes`: once it has run it is not applied again. `reports`: its
-    status is to be told.
+    `orphans`: the copy stays when the work goes. `completes`: once it has run it is not applied again. `reports`: the
+    JSON paths of what is to be reported of it.
     """
 
     ignored: tuple[Pointer, ...] = ()
     orphans: bool = False
     completes: bool = False
-    reports: bool = False
+    reports: tuple[str, ...] = ()
 
 
 def name(enabled: FederatedType, target: ObjectName) -> str:
@@ -83,8 +81,8 @@ def body(enabled: FederatedType, federated: ObjectName, target: ObjectName, made
     }
     config: dict[str, Any] = {"resourceIdentifier": identifier, "updateStrategy": _strategy(made, wanted)}
     if wanted.reports:
-        path = {"name": _STATUS, "path": ".status"}
-        config["feedbackRules"] = [{"type": "JSONPaths", "jsonPaths": [path]}]
+        paths = [{"name": workfeedback.name(each), "path": each} for each in wanted.reports]
+        config["feedbackRules"] = [{"type": "JSONPaths", "jsonPaths": paths}]
     if wanted.completes:
         config["conditionRules"] = [{"condition": "Complete", "type": "WellKnownConditions"}]
     propagation = Propagation.ORPHAN if wanted.orphans else Propagation.FOREGROUND
@@ -210,6 +208,7 @@ def observe(meta: WorkMetadata, manager: str, policy: str, status: Mapping[str, 
         fetched=names.WORK_FINALIZER in meta.finalizers,
         said=said,
         message=message,
+        feedback=_feedback(meta, status) if said is Said.APPLIED else None,
     )
 
 
@@ -240,12 +239,23 @@ def _said(meta: WorkMetadata, status: Mapping[str, Any]) -> tuple[Said, str]:
     return Said.NOTHING, ""
 
 
-def _reason(meta: WorkMetadata, status: Mapping[str, Any]) -> str:
-    """Why its manifest is not applied, by the first one that is not."""
+def _feedback(meta: WorkMetadata, status: Mapping[str, Any]) -> Feedback | None:
+    """What is reported of its one manifest. Nothing of a Secret, whatever its agent says."""
+    if meta.annotations.type == SECRETS.qualified:
+        return None
+    return next((workfeedback.read(each) for each in _manifests(status)), None)
+
+
+def _manifests(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     found = status.get("resourceStatus")
     manifests = found.get("manifests") if isinstance(found, Mapping) else None
-    for each in manifests if isinstance(manifests, list) else ():
-        applied = _condition(each, "Applied") if isinstance(each, Mapping) else {}
+    return [each for each in manifests if isinstance(each, Mapping)] if isinstance(manifests, list) else []
+
+
+def _reason(meta: WorkMetadata, status: Mapping[str, Any]) -> str:
+    """Why its manifest is not applied, by the first one that is not."""
+    for each in _manifests(status):
+        applied = _condition(each, "Applied")
         if applied.get("status") == "False":
             return _told(meta, applied)
     return ""

@@ -83,11 +83,19 @@ class Said(enum.Enum):
     FAILED = "failed"
 
 
+class Feedback(msgspec.Struct, frozen=True, gc=False):
+    """What an agent has reported of a copy: values by their names, as JSON. `complete`: nothing was left out."""
+
+    values: bytes
+    complete: bool = True
+
+
 class ObservedWork(Observed, frozen=True, gc=False):
     """What a cluster in pull mode has, as far as its ManifestWork at the hub shows it: uid and version are the work's.
 
     `digest` is of what the work asks for (core.works), and `intact` says that nobody has changed that since. `orphans`:
     the copy stays when the work is deleted. `fetched`: the agent has seen it, and keeps it until the copy is gone.
+    `feedback` is what was reported of the copy since the present manifest was applied; None where nothing was.
     """
 
     digest: str = ""
@@ -96,6 +104,7 @@ class ObservedWork(Observed, frozen=True, gc=False):
     fetched: bool = False
     said: Said = Said.NOTHING
     message: str = ""
+    feedback: Feedback | None = None
 
 
 Observation = Observed | Missing

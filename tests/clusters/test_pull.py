@@ -10,11 +10,21 @@ from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES
 from federation.model.works import HUB_LABEL, MANIFEST_WORKS
 from tests.clusters.fleets import Fleet
-from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, FEDERATED_NAMESPACES, Api, eventually
+from tests.clusters.harness import (
+    CONFIGMAPS,
+    DEPLOYMENTS,
+    FEDERATED_CONFIGMAPS,
+    FEDERATED_DEPLOYMENTS,
+    FEDERATED_NAMESPACES,
+    Api,
+    condition,
+    eventually,
+)
 from tests.clusters.pulling import Pulled, pulled
 from tests.clusters.steps import gone, holds
+from tests.clusters.test_status_collection import TEMPLATE, collecting
 
-__all__ = ["pulled"]
+__all__ = ["collecting", "pulled"]
 
 
 async def namespace(pulled: Pulled) -> None:
@@ -138,6 +148,27 @@ async def test_controller_and_agent_are_started_again(pulled: Pulled) -> None:
     now = {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in await works(pulled)}
     changed = {name for name, version in now.items() if written.get(name) != version}
     assert {name for name in changed if name.startswith("namespaces")} == set()
+
+
+async def test_what_the_agent_reports_is_collected(collecting: None, pulled: Pulled) -> None:
+    """As of a Deployment in push mode: the status as its controller writes it, how much is ready, and Healthy."""
+    await namespace(pulled)
+    await pulled.federate(FEDERATED_DEPLOYMENTS, "web", TEMPLATE)
+
+    async def says(ready: str, healthy: str) -> dict[str, Any] | None:
+        line = await pulled.line(FEDERATED_DEPLOYMENTS, "web")
+        stored = await pulled.host.get(FEDERATED_DEPLOYMENTS, pulled.namespace, "web")
+        known = line.get("ready") == ready and condition(stored, "Healthy").get("status") == healthy
+        return line if known else None
+
+    line = await eventually(lambda: says("0/0", "True"), within=90.0)
+    member = await holds(
+        pulled.member, DEPLOYMENTS, pulled.namespace, "web", lambda found: "observedGeneration" in found["status"]
+    )
+    assert line["remoteStatus"]["observedGeneration"] == member["status"]["observedGeneration"]
+    change = {"spec": {"template": {"spec": {"replicas": 2}}}}
+    await pulled.host.patch(FEDERATED_DEPLOYMENTS, pulled.namespace, "web", change)
+    await eventually(lambda: says("0/2", "False"), within=90.0)  # there are no nodes
 
 
 async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, tmp_path: Path) -> None:
