@@ -103,7 +103,15 @@ class Controller:
         self.types.counted = self._resize
         self.rollouts = Rollouts(self.world, hub, watches, events=self.events, wake=self.sync.changed)
         self.preferences = Preferences(self.world, hub, watches, clusters=self.clusters.objects, events=self.events)
-        self.agents = Agents(self.world, hub, watches, clusters=self.clusters.objects, events=self.events)
+        pulling = self.clusters.pulling
+        self.agents = Agents(
+            self.world,
+            hub,
+            watches,
+            clusters=self.clusters.objects,
+            events=self.events,
+            began=pulling.look if pulling is not None else lambda: None,
+        )
         self._surroundings = Surroundings(
             self.world,
             watches,

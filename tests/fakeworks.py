@@ -43,7 +43,7 @@ class FakeWorks(FakeMember):
     def __init__(self, *clusters: str) -> None:
         super().__init__(MANAGER, clusters)
         self.works: dict[ObjectName, dict[str, Any]] = {}
-        self.watched = 0
+        self.watched = self.asked = 0
         self._sink: Sink[SeenWork] | None = None
         self._next = itertools.count(1)
 
@@ -94,6 +94,8 @@ class FakeWorks(FakeMember):
         for each in operations:
             if each["op"] == "test":
                 assert work["metadata"]["uid"] == each["value"]
+            elif each["op"] == "add":
+                work["metadata"]["annotations"][names.MOVES_ANNOTATION] = each["value"]
             else:
                 assert each["path"] == "/spec/deleteOption/propagationPolicy"
                 work["spec"]["deleteOption"]["propagationPolicy"] = each["value"]
@@ -139,6 +141,10 @@ class FakeWorks(FakeMember):
         self.watched += 1
         self._sink = sink
         return FakeWatch(self)
+
+    async def any(self) -> bool | None:
+        self.asked += 1
+        return bool(self.works)
 
     def relist(self) -> None:
         """Its first list ends."""

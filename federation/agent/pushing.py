@@ -18,7 +18,7 @@ from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import Resource
 from federation.model.works import FIELD_MANAGER, Identifier
-from federation.work import copies, deciding
+from federation.work import copies, deciding, handback
 from federation.work.copies import Copy, Record
 from federation.work.deciding import Apply
 
@@ -46,9 +46,12 @@ class Pusher:
         self._deletes = metrics.WRITES.labels(cluster, "delete")
 
     async def apply(
-        self, action: Apply, resource: Resource, what: Identifier, copy: Copy | None, digest: str
+        self, action: Apply, resource: Resource, what: Identifier, copy: Copy | None, digest: str, *, pusher: str = ""
     ) -> Done | Failure:
-        """Apply as decided; `digest` is the manifest's. FIELD_CONFLICT: somebody has a field and nothing is forced."""
+        """Apply as decided; `digest` is the manifest's. FIELD_CONFLICT: somebody has a field and nothing is forced.
+
+        `pusher` is the field manager by which the hub of the work may have pushed the object before.
+        """
         if action.create_only:
             return await self._create(action, resource, what, digest)
         if action.ignored:
@@ -60,6 +63,10 @@ class Pusher:
             return written
         if copy is None and not written.created and action.force:
             written = await self._take_over(resource, what, action, written)
+            inherited = await self._inherit(resource, what, action, written, pusher) if pusher else written
+            if isinstance(inherited, Failure):
+                return inherited
+            written = inherited
         return _done(written, action.content, action.manager, action.digest, digest)
 
     async def _create(self, action: Apply, resource: Resource, what: Identifier, digest: str) -> Done | Failure:
@@ -101,6 +108,35 @@ class Pusher:
         patched = await self._writer.patch(resource, what.where, patch)
         # What is shared can be removed by nobody alone: that is all that follows where this fails.
         return written if isinstance(patched, Failure) else patched
+
+    async def _inherit(
+        self, resource: Resource, what: Identifier, action: Apply, written: Written, pusher: str
+    ) -> Written | Failure:
+        """What the hub has pushed before is ours, and what of that the manifest names no more goes."""
+        found = handback.inherit(written.metadata, action.manager, pusher, action.ignored)
+        if found is None:
+            return written
+        patch, more = found
+        self._patches.inc()
+        patched = await self._writer.patch(resource, what.where, patch)
+        if isinstance(patched, Failure) or not more:
+            return patched
+        return await self._apply(resource, what, action.content, action.manager, force=action.force)
+
+    async def let_go(
+        self, resource: Resource, what: Identifier, owner: str, pusher: str, *, moves: bool
+    ) -> Failure | None:
+        """Let go of what a controller of this project has placed (work.handback)."""
+        answer = await self.connection.request("GET", resource.path(what.where), accept=METADATA)
+        if isinstance(answer, Failure):
+            return answer
+        metadata = orjson.loads(answer.body)["metadata"]
+        patch = handback.released(metadata, copies.decode(answer.body), owner, pusher, moves=moves)
+        if patch is None:
+            return Failure(FailureKind.INVALID, "its managedFields cannot be read as a whole")
+        self._patches.inc()
+        patched = await self._writer.patch(resource, what.where, patch)
+        return patched if isinstance(patched, Failure) else None
 
     async def release(self, resource: Resource, what: Identifier, content: bytes, manager: str) -> Failure | None:
         """An apply by which our marks go, or all that one of our managers has."""

@@ -78,6 +78,13 @@ class Remover:
             return True
         if work is None or not work.orphaned(what):
             return await self._delete(resource, what, copy, proof)
+        if state.pusher:
+            failure = await self._pusher.let_go(resource, what, owner, state.pusher, moves=state.moves)
+            if failure is None or failure.kind is FailureKind.NOT_FOUND:
+                self._kinds.forget(what)
+                return True
+            if failure.kind is not FailureKind.INVALID:
+                raise ApiFailure(failure, f"letting go of {what}")
         return await self._release(resource, what, work, copy)
 
     async def _copy(self, resource: Resource, what: Identifier) -> Copy | None:

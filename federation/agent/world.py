@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from federation.kube.works import WorkObject
+from federation.model import marks
 from federation.model.resources import ObjectName, Resource
-from federation.model.works import WORK_FINALIZER, AppliedWork, Identifier, Manifest, Work
+from federation.model.works import HUB_LABEL, MOVES_ANNOTATION, WORK_FINALIZER, AppliedWork, Identifier, Manifest, Work
 from federation.work.copies import Record
 from federation.work.deciding import Wish
 from federation.work.status import NOTHING_RAN, Run, Said
@@ -60,6 +61,10 @@ class WorkState:
     """Whether the work as a whole has run: its `targets` are what was applied until then."""
     status: bytes = b""
     """The status as the hub has it, JSON."""
+    pusher: str = ""
+    """The field manager of the hub whose controller has written the work; "" where it is somebody else's."""
+    moves: bool = False
+    """It goes because its cluster is in push mode now."""
     told: int = -1
     """The generation that the status was last written for."""
     reported: float = float("-inf")
@@ -99,6 +104,9 @@ class WorkState:
                 spec,
             )
             self.known = self.live = True
+        hub = meta.labels.get(HUB_LABEL, "")
+        self.pusher = hub if marks.is_hubs(hub) else ""
+        self.moves = meta.annotations.get(MOVES_ANNOTATION) == "true"
         self.leaving = meta.deletion_timestamp is not None  # what the hub says now counts, though it may be restored
         self.held = ""
         return changed

@@ -5,6 +5,7 @@ Namespace of the hub: a federation that only pushes has no right to see them, an
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 import structlog
@@ -57,12 +58,15 @@ class Agents:
         *,
         clusters: Store[StoredObject],
         events: EventPoster,
+        began: Callable[[], None] = lambda: None,
     ) -> None:
+        """`began` is called when registration is found installed."""
         self._world = world
         self._watches = watches
         self.registrations = Registrations(hub, clusters, events=events, namespace=world.namespace)
         self.heartbeats = Heartbeats(hub, clusters, events=events, namespace=world.namespace)
         self._clusters = clusters
+        self._began = began
         self._open: list[Watch] = []
         self._running = Tasks()
 
@@ -110,6 +114,7 @@ class Agents:
         self._running.keep(self._clear_up, "tokens")
         for where in list(self._clusters):
             heartbeats.cluster_observed(where.name)
+        self._began()
         log.info("registration of clusters in pull mode is followed")
 
     async def _end(self) -> None:

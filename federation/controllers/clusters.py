@@ -229,16 +229,22 @@ class Clusters:
 
     async def _stop_pulling(self, name: str, *, moves: bool) -> None:
         """Nothing more is written for its agent; with `moves` it is written to from now on."""
-        waited = self.pulling.leave(name) if self.pulling is not None else None
-        if waited is None:
+        if self.pulling is None:
             return
-        self._world.left += 1
-        for _ in self._sync.forget_cluster(name, waited, moves=moves):
-            await asyncio.sleep(0)
-        self._fanout.cluster(name)
-        if self.pulling is not None and moves:
+        waited = self.pulling.leave(name)
+        if waited is not None:
+            self._world.left += 1
+            for _ in self._sync.forget_cluster(name, waited, moves=moves):
+                await asyncio.sleep(0)
+            self._fanout.cluster(name)
+            log.info("cluster left", cluster=name, mode="pull")
+        if moves:
             self.pulling.release(name)
-        log.info("cluster left", cluster=name, mode="pull")
+
+    def _has_works(self, name: str) -> None:
+        """There are works for a cluster that is not in pull mode: in push mode they are let go of."""
+        if self.objects.get(ObjectName(self._namespace, name)) is not None:
+            self.queue.add(name)
 
     async def _unreadable(self, joined: JoinedMember, why: str) -> None:
         """Its KubeFedCluster is there and cannot be read: nothing is done there, and its labels stay as they were."""
@@ -298,6 +304,7 @@ class Clusters:
             pushing=self._pushing,
             limit=self._limit,
             proves_push=self._proves_push,
+            left=self._has_works,
         )
 
     async def _proves_push(self, name: str) -> Proof | None:

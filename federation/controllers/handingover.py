@@ -14,7 +14,7 @@ from federation.model.failures import Failure, FailureKind
 from federation.model.observations import ObservedWork
 from federation.model.plan import Delete, HandOver, Release
 from federation.model.resources import ObjectName
-from federation.model.works import MANIFEST_WORKS, Propagation
+from federation.model.works import MANIFEST_WORKS, MOVES_ANNOTATION, Propagation
 
 _TAKEN = {FailureKind.VERSION_CONFLICT, FailureKind.ALREADY_EXISTS}
 
@@ -68,14 +68,26 @@ class HandingOver:
 
 
 async def remove(
-    hub: MemberPort, where: ObjectName, work: ObservedWork | str, policy: Propagation, proof: Proof
+    hub: MemberPort,
+    where: ObjectName,
+    work: ObservedWork | str,
+    policy: Propagation,
+    proof: Proof,
+    *,
+    moves: bool = False,
 ) -> Outcome:
-    """Delete a work, so that its agent does with the copy what the policy says. `work`: as it was seen, or its uid."""
+    """Delete a work, so that its agent does with the copy what the policy says. `work`: as it was seen, or its uid.
+
+    `moves`: the cluster is in push mode now, so that the agent hands the copy over to our field manager.
+    """
     uid, orphans = (work, None) if isinstance(work, str) else (work.uid, work.orphans)
-    if orphans is not (policy is Propagation.ORPHAN):
-        option = {"op": "replace", "path": "/spec/deleteOption/propagationPolicy", "value": policy}
+    if moves or orphans is not (policy is Propagation.ORPHAN):
         same = {"op": "test", "path": "/metadata/uid", "value": uid}
-        patched = await hub.patch(MANIFEST_WORKS, where, [same, option])
+        changes = [{"op": "replace", "path": "/spec/deleteOption/propagationPolicy", "value": policy}]
+        if moves:
+            path = f"/metadata/annotations/{MOVES_ANNOTATION.replace('/', '~1')}"
+            changes.append({"op": "add", "path": path, "value": "true"})
+        patched = await hub.patch(MANIFEST_WORKS, where, [same, *changes])
         if isinstance(patched, Failure):
             return failed(patched, "release" if policy is Propagation.ORPHAN else "delete")
     failure = await hub.delete(MANIFEST_WORKS, where, uid, {}, proof)

@@ -37,6 +37,8 @@ from federation.runtime.store import Store
 from federation.runtime.tasks import Tasks
 
 ProvesPush = Callable[[str], Awaitable[Proof | None]]
+LOOK_AGAIN = 30.0
+"""Seconds until the hub is asked again whether there are works, where it did not answer that."""
 RELEASE_AGAIN = 5.0
 """Seconds until what is left of a cluster's works is looked at again after it has moved to push mode."""
 
@@ -48,6 +50,10 @@ class Works(Protocol):
 
     def watch(self, sink: Sink[SeenWork], on_change: OnChange) -> Watch:
         """All of them, in every cluster's namespace."""
+
+    async def any(self) -> bool | None:
+        """Whether there is one; None where the hub does not answer that. Where there is no such type, or no right to
+        read it, there is none."""
 
 
 class Pulling:
@@ -64,10 +70,14 @@ class Pulling:
         pushing: Tasks,
         limit: FleetLimit,
         proves_push: ProvesPush,
+        left: Callable[[str], None] = lambda name: None,
     ) -> None:
-        """`proves_push` asks the hub whether a cluster is in push mode; None: it does not say so."""
+        """`proves_push` asks the hub whether a cluster is in push mode; None: it does not say so. `left` is called with
+        clusters that have works and are not in pull mode."""
         self._world = world
         self._proves_push = proves_push
+        self._left = left
+        self._releasing: set[str] = set()
         self._hub = hub
         self._works = works
         self._sync = sync
@@ -142,12 +152,33 @@ class Pulling:
         metrics.forget_cluster(name)
         return waited
 
+    def look(self) -> None:
+        """Somebody has asked for pull mode here: the hub is asked for one work of any cluster, and if there is one they
+        are followed. A cluster may have moved to push mode, and the controller before us has not let go of all."""
+        if self.watch is None:
+            self._watching.spawn(self._look(), "look:manifestworks")
+
+    async def _look(self) -> None:
+        there = await self._works.any()
+        while there is None:
+            await asyncio.sleep(LOOK_AGAIN)
+            there = await self._works.any()
+        if there:
+            self._begin()
+
     def release(self, name: str) -> None:
         """A cluster is in push mode now: its agent lets go of what it has, and what is there stays."""
-        if self.seen.within(name):
+        if self.seen.within(name) and name not in self._releasing:
+            self._releasing.add(name)
             self._watching.spawn(self._release(name), f"release:{name}")
 
     async def _release(self, name: str) -> None:
+        try:
+            await self._release_all(name)
+        finally:
+            self._releasing.discard(name)
+
+    async def _release_all(self, name: str) -> None:
         """Until no work is left, or the cluster is in pull mode again. What was refused is tried again."""
         while (left := self.seen.within(name)) and name not in self._members:
             proof = await self._proves_push(name)
@@ -155,7 +186,9 @@ class Pulling:
                 work = self.seen.get(where)
                 if work is None or work.observed.deleting or proof is None or name in self._members:
                     continue
-                outcome = await handingover.remove(self._hub, where, work.observed, Propagation.ORPHAN, proof)
+                outcome = await handingover.remove(
+                    self._hub, where, work.observed, Propagation.ORPHAN, proof, moves=True
+                )
                 if outcome.failure is not None:
                     log.info("work not let go of yet", cluster=name, work=where.name, reason=outcome.message)
             await asyncio.sleep(RELEASE_AGAIN)
@@ -234,6 +267,8 @@ class Pulling:
     def take(self, work: SeenWork | None, before: SeenWork | None, *, alone: bool = True) -> None:
         """A work appeared, changed, or went (None). `alone`: no wake of all that its cluster has follows."""
         about = work or before
+        if about is not None and about.cluster not in self._members and work is not None:
+            self._left(about.cluster)
         if about is None or about.key is None or about.cluster not in self._members:
             return
         key, cluster = about.key, about.cluster

@@ -4,7 +4,7 @@ They are rare: taking over what KubeFed or kubectl made, and letting go. Who own
 patch names the resourceVersion that it was made from: where the object has changed since, the answer is 409.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import msgspec
@@ -145,18 +145,54 @@ def split_patch(
     return _replace(entries or [{}], meta)
 
 
+def gained(meta: PartialMetadata, former: Collection[str], keep: fieldsets.Fields) -> fieldsets.Fields:
+    """What the applies of these field managers own, but for `keep` and what is below it."""
+    found: fieldsets.Fields = {}
+    for item in meta.managed_fields:
+        if any(is_ours(item, each) for each in former):
+            found = fieldsets.union(found, _without(fields_of(item), keep))
+    return found
+
+
+def inherit_patch(meta: PartialMetadata, manager: str, former: Collection[str], keep: fieldsets.Fields) -> Patch | None:
+    """JSON patch by which what these field managers have applied is `manager`'s; `keep`, and what is below it, is not.
+
+    None where nothing is theirs, where they have applied in another version of the API, or where somebody's field set
+    cannot be written back.
+    """
+    old = [item for item in meta.managed_fields if any(is_ours(item, each) for each in former)]
+    mine = next((item for item in meta.managed_fields if is_ours(item, manager)), None)
+    version = mine.api_version if mine is not None else old[0].api_version if old else ""
+    taken = gained(meta, former, keep)
+    if not taken or _has_unreadable_entry(meta) or any(item.api_version != version for item in old):
+        return None
+    new: dict[str, Any] = {"manager": manager, "operation": "Apply", "apiVersion": version, "fieldsType": "FieldsV1"}
+    entries: list[dict[str, Any]] = []
+    for item in meta.managed_fields:
+        if item is mine:
+            new = _plain(item)
+        elif item not in old:
+            entries.append(_plain(item))
+        elif left := fieldsets.difference(fields_of(item), _without(fields_of(item), keep)):
+            entries.append(_plain(item, left))
+    before = fields_of(mine) if mine is not None else {}
+    return _replace([{**new, "fieldsV1": fieldsets.union(before, taken)}, *entries], meta)
+
+
 def guard(meta: PartialMetadata) -> Patch:
     """What lets a JSON patch change an object only if it is still as this metadata shows it; else 409."""
     return [_version(meta)]
 
 
-def release_patch(meta: PartialMetadata, manager: str, *, keep_label: bool = False) -> Patch | None:
+def release_patch(
+    meta: PartialMetadata, manager: str, *, keep_label: bool = False, others: Collection[str] = ()
+) -> Patch | None:
     """JSON patch that lets go of an object and leaves it as it is: our marks and our entries go, the fields stay.
 
     `keep_label` leaves the label, where another hub goes on managing the object. A label that somebody set to another
-    value stays. None when nothing of ours is there.
+    value stays. The entries of `others` go, too. None when nothing of ours is there.
     """
-    mine = (manager, *marks.second_managers(manager))
+    mine = (manager, *marks.second_managers(manager), *others)
     entries = [item for item in meta.managed_fields if item.operation != "Apply" or item.manager not in mine]
     patch: Patch = []
     if not keep_label and meta.labels.managed == "true":

@@ -12,12 +12,13 @@ import msgspec
 from federation.core import works
 from federation.core.works import BrokenWorkMetadata, SeenWork, WorkMetadata
 from federation.kube import decoding
-from federation.kube.connection import Connection
+from federation.kube.connection import METADATA_LIST, Connection
 from federation.kube.decoding import Content, Reader
 from federation.kube.listing import Collection
 from federation.kube.reflector import OnChange, Reflector
 from federation.kube.sinks import Sink
 from federation.model import bounds
+from federation.model.failures import Failure
 from federation.model.works import HUB_LABEL, MANIFEST_WORKS
 
 
@@ -35,7 +36,13 @@ class _Work(msgspec.Struct, gc=False):
     status: Any = None
 
 
+class _Items(msgspec.Struct, gc=False):
+    items: tuple[msgspec.Raw, ...] = ()
+
+
 _decoder = msgspec.json.Decoder(_Work)
+_items = msgspec.json.Decoder(_Items)
+_NONE = {403, 404}
 
 
 def collection(manager: str) -> Collection[SeenWork]:
@@ -81,3 +88,14 @@ class HandedWorks:
     def watch(self, sink: Sink[SeenWork], on_change: OnChange) -> Reflector[SeenWork]:
         """All of them."""
         return Reflector(self._connection, self._collection, sink, on_change=on_change)
+
+    async def any(self) -> bool | None:
+        """One list of one work, its metadata alone."""
+        params = {"labelSelector": self._collection.label_selector, "limit": "1"}
+        answer = await self._connection.request("GET", self._collection.path, params=params, accept=METADATA_LIST)
+        if isinstance(answer, Failure):
+            return False if answer.code in _NONE else None
+        try:
+            return bool(_items.decode(answer.body).items)
+        except decoding.ERRORS:
+            return None

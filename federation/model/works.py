@@ -39,6 +39,9 @@ FORGOTTEN_ANNOTATION = "work.kubefed.io/forgotten"
 
 HUB_LABEL = "work.kubefed.io/hub"
 """Ours, on a ManifestWork that a controller of this project has written: its field manager. Only these are followed."""
+MOVES_ANNOTATION = "work.kubefed.io/moves-to-push"
+"""Ours, on such a work that is deleted because its cluster is in push mode now: "true" lets its agent hand its copy
+over to the hub's field manager."""
 TYPE_ANNOTATION = "work.kubefed.io/federated-type"
 """Ours, on such a work: the FederatedTypeConfig of what it is for."""
 OBJECT_ANNOTATION = "work.kubefed.io/federated-object"

@@ -122,6 +122,8 @@ async def test_orphans_stay(pulled: Pulled) -> None:
     after = await member_holds(pulled, "web", a="1")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert "ownerReferences" not in after["metadata"]
+    assert not after["metadata"].get("labels")
+    assert not any(each["manager"].startswith("work-agent") for each in after["metadata"].get("managedFields", ()))
     # A namespace has contents of others: it is let go of.
     await pulled.host.delete(FEDERATED_NAMESPACES, pulled.namespace, pulled.namespace)
     await gone(pulled.host, FEDERATED_NAMESPACES, pulled.namespace, pulled.namespace)
@@ -172,7 +174,10 @@ async def test_what_the_agent_reports_is_collected(collecting: None, pulled: Pul
 
 
 async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, tmp_path: Path) -> None:
-    """Push, pull and push again, with an object that is there all the time."""
+    """Push, pull and push again, with an object that is there all the time.
+
+    In either mode a field that leaves the template leaves the member, whoever has applied it.
+    """
     moving = Pulled(fleet, tmp_path)
     await moving.set_up()
     joined = False
@@ -181,9 +186,9 @@ async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, t
         await fleet.join(moving.cluster, context="m3")
         joined = True
         await namespace(moving)
-        await moving.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1"}})
+        await moving.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1", "pushed": "1", "both": "1"}})
         await moving.line(FEDERATED_CONFIGMAPS, "web")
-        first = await member_holds(moving, "web", a="1")
+        first = await member_holds(moving, "web", a="1", pushed="1", both="1")
         assert await works(moving) == []
 
         await mode(host, moving, "Pull")
@@ -194,18 +199,22 @@ async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, t
 
         await eventually(handed)
         await moving.line(FEDERATED_CONFIGMAPS, "web")
-        await content(moving, "2")
-        second = await member_holds(moving, "web", a="2")
+        await content(moving, "2", pushed=None, pulled="2")
+        second = await member_holds(moving, "web", a="2", both="1", pulled="2")
         await moving.line(FEDERATED_CONFIGMAPS, "web")
 
+        # While no controller runs: the next one lets go of the works, though no cluster is in pull mode any more.
+        await asyncio.to_thread(fleet.controller.kill)
         await mode(host, moving, "Push")
+        await asyncio.to_thread(fleet.controller.start)
 
         async def let_go() -> bool:
             return await works(moving) == []
 
         await eventually(let_go, within=60.0)
-        await content(moving, "3")
+        await content(moving, "3", both=None, pulled=None)
         third = await member_holds(moving, "web", a="3")
+        assert {each["manager"] for each in third["metadata"]["managedFields"]} == {await hub_manager(moving)}
         await moving.line(FEDERATED_CONFIGMAPS, "web")
         assert first["metadata"]["uid"] == second["metadata"]["uid"] == third["metadata"]["uid"]
         await host.delete(FEDERATED_CONFIGMAPS, moving.namespace, "web")
@@ -221,6 +230,12 @@ async def mode(host: Api, moving: Pulled, mode: str) -> None:
     await host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, moving.cluster, {"spec": {"syncMode": mode}})
 
 
-async def content(moving: Pulled, value: str) -> None:
-    change = {"spec": {"template": {"data": {"a": value}}}}
+async def hub_manager(moving: Pulled) -> str:
+    system = await moving.host.get(NAMESPACES, "", "kube-system")
+    assert system is not None
+    return marks.field_manager(system["metadata"]["uid"])
+
+
+async def content(moving: Pulled, value: str, **more: str | None) -> None:
+    change = {"spec": {"template": {"data": {"a": value, **more}}}}
     await moving.host.patch(FEDERATED_CONFIGMAPS, moving.namespace, "web", change)

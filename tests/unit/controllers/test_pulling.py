@@ -11,7 +11,7 @@ from federation.controllers.pulling import Pulling
 from federation.controllers.triggers import StoredSink
 from federation.core.proof import Proof
 from federation.kube import decoding
-from federation.model import marks
+from federation.model import marks, works
 from federation.model.conditions import ConditionType, PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import Metadata, StoredObject
@@ -47,10 +47,14 @@ class PullRig(Rig):
             pushing=self.pushing,
             limit=FleetLimit(),
             proves_push=self.proves_push,
+            left=self.has_works,
         )
 
     async def proves_push(self, name: str) -> Proof | None:
         return None if name in self.pulling else PROOF
+
+    def has_works(self, name: str) -> None:
+        self.pulling.release(name)
 
     async def __aenter__(self) -> "PullRig":
         await super().__aenter__()
@@ -395,6 +399,46 @@ async def test_a_cluster_that_is_written_to_again_keeps_its_copies() -> None:
         await asyncio.sleep(60)
         assert rig.lines() == {"p1": ""}
         assert [call.split()[0] for call in rig.works.calls] == ["apply", "patch", "delete"]
+
+
+@virtual
+async def test_what_a_controller_before_us_has_not_let_go_of_is_let_go_of() -> None:
+    """No cluster is in pull mode any more; works of one that has left are not touched."""
+    async with PullRig("m1", "gone") as first:
+        first.place()
+        await settle()
+        for each in ("m1", "gone"):
+            first.works.fetch(first.works.only(each))
+    first.works.calls.clear()
+
+    class Later(PullRig):
+        async def proves_push(self, name: str) -> Proof | None:
+            return PROOF if name == "m1" else None
+
+    async with Later(works=first.works) as rig:
+        await asyncio.sleep(60)
+        assert (rig.works.asked, rig.works.watched) == (0, 1)
+        rig.pulling.look()
+        await asyncio.sleep(60)
+        assert rig.works.asked == 1
+        assert [call.split()[:2] for call in rig.works.calls] == [
+            ["patch", str(rig.works.only("m1"))],
+            ["delete", str(rig.works.only("m1"))],
+        ]
+        left = rig.works.works[rig.works.only("m1")]
+        assert left["metadata"]["annotations"][works.MOVES_ANNOTATION] == "true"
+        assert left["spec"]["deleteOption"] == {"propagationPolicy": "Orphan"}
+        rig.works.let_go_of(rig.works.only("m1"))
+        await asyncio.sleep(60)
+        assert [name.namespace for name in rig.works.works] == ["gone"]
+
+
+@virtual
+async def test_without_works_nothing_is_followed_where_pull_mode_was_asked_for() -> None:
+    async with PullRig(pushed=("m1",)) as rig:
+        rig.pulling.look()
+        await asyncio.sleep(60)
+        assert (rig.works.asked, rig.works.watched) == (1, 0)
 
 
 @virtual
