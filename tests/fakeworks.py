@@ -95,7 +95,8 @@ class FakeWorks(FakeMember):
             if each["op"] == "test":
                 assert work["metadata"]["uid"] == each["value"]
             elif each["op"] == "add":
-                work["metadata"]["annotations"][names.MOVES_ANNOTATION] = each["value"]
+                annotation = each["path"].removeprefix("/metadata/annotations/").replace("~1", "/")
+                work["metadata"]["annotations"][annotation] = each["value"]
             else:
                 assert each["path"] == "/spec/deleteOption/propagationPolicy"
                 work["spec"]["deleteOption"]["propagationPolicy"] = each["value"]

@@ -65,7 +65,8 @@ class HubSide:
         state = self._world.works.get(name)
         if state is None or state.uid != item.metadata.uid:
             return
-        if item.metadata.deletion_timestamp is not None:
+        meta = item.metadata
+        if meta.deletion_timestamp is not None and holding.is_meant(meta.labels, meta.annotations):
             state.leaving = True
             self._keeper.changed(state)
         state.item = None

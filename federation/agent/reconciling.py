@@ -80,7 +80,9 @@ class Reconciler:
         if state.leaving:
             await self._remove(state)
         elif state.known:
-            if state.live and state.item is not None:
+            if state.held:
+                await self._hub.let_go(state)  # it may go, and what it asked for is still wanted here
+            elif state.live and state.item is not None:
                 await self._hub.finalize(state)
             await self._apply(state)
         await self._records.mark_held(state, state.held)

@@ -7,6 +7,7 @@ from federation.kube.works import WorkObject
 from federation.model import marks
 from federation.model.resources import ObjectName, Resource
 from federation.model.works import HUB_LABEL, MOVES_ANNOTATION, WORK_FINALIZER, AppliedWork, Identifier, Manifest, Work
+from federation.work import holding
 from federation.work.copies import Record
 from federation.work.deciding import Wish
 from federation.work.status import NOTHING_RAN, Run, Said
@@ -107,8 +108,9 @@ class WorkState:
         hub = meta.labels.get(HUB_LABEL, "")
         self.pusher = hub if marks.is_hubs(hub) else ""
         self.moves = meta.annotations.get(MOVES_ANNOTATION) == "true"
-        self.leaving = meta.deletion_timestamp is not None  # what the hub says now counts, though it may be restored
-        self.held = ""
+        going = meta.deletion_timestamp is not None  # what the hub says now counts, though it may be restored
+        self.leaving = going and holding.is_meant(meta.labels, meta.annotations)
+        self.held = holding.NOT_MEANT if going and not self.leaving else ""
         return changed
 
 

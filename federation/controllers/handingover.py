@@ -4,18 +4,21 @@ That a work was written, or that its deletion was accepted, is not yet what its 
 the work's status and by its end (controllers.pulling).
 """
 
+from typing import Any
+
 from federation.controllers.learning import Turn
 from federation.controllers.outcomes import Outcome, Prove, doubted, failed, unproven
 from federation.controllers.ports import MemberPort
-from federation.core import classification, works
+from federation.core import classification, scrubbing, works
 from federation.core.proof import Doubt, Proof
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.observations import ObservedWork
 from federation.model.plan import Delete, HandOver, Release
 from federation.model.resources import ObjectName
-from federation.model.works import MANIFEST_WORKS, MOVES_ANNOTATION, Propagation
+from federation.model.works import DELETED_ANNOTATION, MANIFEST_WORKS, MOVES_ANNOTATION, Propagation
 
+_LONGEST_NOTE = 200
 _TAKEN = {FailureKind.VERSION_CONFLICT, FailureKind.ALREADY_EXISTS}
 
 
@@ -81,16 +84,22 @@ async def remove(
     `moves`: the cluster is in push mode now, so that the agent hands the copy over to our field manager.
     """
     uid, orphans = (work, None) if isinstance(work, str) else (work.uid, work.orphans)
-    if moves or orphans is not (policy is Propagation.ORPHAN):
-        same = {"op": "test", "path": "/metadata/uid", "value": uid}
-        changes = [{"op": "replace", "path": "/spec/deleteOption/propagationPolicy", "value": policy}]
-        if moves:
-            path = f"/metadata/annotations/{MOVES_ANNOTATION.replace('/', '~1')}"
-            changes.append({"op": "add", "path": path, "value": "true"})
-        patched = await hub.patch(MANIFEST_WORKS, where, [same, *changes])
-        if isinstance(patched, Failure):
-            return failed(patched, "release" if policy is Propagation.ORPHAN else "delete")
+    changes: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/uid", "value": uid}]
+    if orphans is not (policy is Propagation.ORPHAN):
+        changes.append({"op": "replace", "path": "/spec/deleteOption/propagationPolicy", "value": policy})
+    # Without a note the agent would believe nobody: see work.holding.
+    changes.append(_note(DELETED_ANNOTATION, scrubbing.line(proof.by, _LONGEST_NOTE)))
+    if moves:
+        changes.append(_note(MOVES_ANNOTATION, "true"))
+    patched = await hub.patch(MANIFEST_WORKS, where, changes)
+    if isinstance(patched, Failure):
+        return failed(patched, "release" if policy is Propagation.ORPHAN else "delete")
     failure = await hub.delete(MANIFEST_WORKS, where, uid, {}, proof)
     if failure is not None:
         return failed(failure, "delete")
     return Outcome(removed="released" if policy is Propagation.ORPHAN else "deleted")
+
+
+def _note(annotation: str, value: str) -> dict[str, Any]:
+    path = f"/metadata/annotations/{annotation.replace('/', '~1')}"
+    return {"op": "add", "path": path, "value": value}

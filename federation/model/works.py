@@ -39,6 +39,9 @@ FORGOTTEN_ANNOTATION = "work.kubefed.io/forgotten"
 
 HUB_LABEL = "work.kubefed.io/hub"
 """Ours, on a ManifestWork that a controller of this project has written: its field manager. Only these are followed."""
+DELETED_ANNOTATION = "work.kubefed.io/deleted-for"
+"""Ours, on such a work right before its controller deletes it: what of the hub says so. Without it a deletion is
+somebody else's (of the namespace, or of the definition), and the agent removes nothing for that."""
 MOVES_ANNOTATION = "work.kubefed.io/moves-to-push"
 """Ours, on such a work that is deleted because its cluster is in push mode now: "true" lets its agent hand its copy
 over to the hub's field manager."""

@@ -2,7 +2,8 @@
 
 A hub that was restored from yesterday's backup, or exchanged, does not know works that a member has. Open Cluster
 Management's agent evicts what belongs to them after an hour; this one holds it, and says so. It lets go on proof alone:
-the work was seen with a deletionTimestamp; a record at the hub names its uid as deleted on purpose; or a person says so
+the work was seen with a deletionTimestamp (one that a controller of this project has written: with its note, too); a
+record at the hub names its uid as deleted on purpose; or a person says so
 at the AppliedManifestWork.
 """
 
@@ -10,7 +11,7 @@ import enum
 from collections.abc import Iterable, Mapping
 
 from federation.core.proof import Proof
-from federation.model.works import FORGOTTEN_ANNOTATION, AppliedWork
+from federation.model.works import DELETED_ANNOTATION, FORGOTTEN_ANNOTATION, HUB_LABEL, AppliedWork
 
 
 class Verdict(enum.Enum):
@@ -22,6 +23,10 @@ class Verdict(enum.Enum):
 
 
 HELD = "the hub does not have its ManifestWork, and nothing shows that it was deleted on purpose: nothing is deleted"
+NOT_MEANT = (
+    "its ManifestWork is being deleted, and not by the controller that has written it (its namespace or the definition "
+    "goes): nothing is deleted"
+)
 OTHER_HUB = "it was made for another hub (another hubHash): nothing is deleted"
 
 
@@ -35,6 +40,15 @@ def judge(*, listed: bool, uid: str, leaving: bool, applied: AppliedWork | None,
     if leaving or (uid and uid in forgotten):
         return Verdict.LET_GO
     return Verdict.HOLD if listed else Verdict.WAIT
+
+
+def is_meant(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
+    """Whether the deletion of a work is the word of who has written it.
+
+    Works go with their namespace, and all works of a hub with their definition. A controller of this project notes on
+    its works that it deletes them, and why; of a work without its label nothing but its deletion can be known.
+    """
+    return HUB_LABEL not in labels or DELETED_ANNOTATION in annotations
 
 
 def goes(*, let_go: bool) -> Proof:

@@ -132,6 +132,30 @@ async def test_orphans_stay(pulled: Pulled) -> None:
     assert "deletionTimestamp" not in found["metadata"]
 
 
+async def test_works_that_somebody_deletes_take_nothing_along(pulled: Pulled) -> None:
+    """What the controller deletes it notes; the rest is written again, and the copies are the same ones."""
+    await namespace(pulled)
+    await pulled.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1"}})
+    await pulled.line(FEDERATED_CONFIGMAPS, "web")
+    before = await member_holds(pulled, "web", a="1")
+    uids = {each["metadata"]["uid"] for each in await works(pulled)}
+    for each in await works(pulled):
+        await pulled.host.delete(MANIFEST_WORKS, pulled.cluster, each["metadata"]["name"])
+
+    async def others() -> bool:
+        found = {each["metadata"]["uid"] for each in await works(pulled)}
+        return len(found) == 2 and not found & uids
+
+    await eventually(others, within=60.0)
+    change = {"spec": {"template": {"data": {"a": "2"}}}}
+    await pulled.host.patch(FEDERATED_CONFIGMAPS, pulled.namespace, "web", change)
+    after = await member_holds(pulled, "web", a="2")
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    await pulled.line(FEDERATED_CONFIGMAPS, "web")
+    await pulled.host.delete(FEDERATED_CONFIGMAPS, pulled.namespace, "web")
+    await gone(pulled.member, CONFIGMAPS, pulled.namespace, "web")
+
+
 async def test_controller_and_agent_are_started_again(pulled: Pulled) -> None:
     await namespace(pulled)
     await pulled.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1"}})
@@ -205,8 +229,10 @@ async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, t
 
         # While no controller runs: the next one lets go of the works, though no cluster is in pull mode any more.
         await asyncio.to_thread(fleet.controller.kill)
-        await mode(host, moving, "Push")
-        await asyncio.to_thread(fleet.controller.start)
+        try:
+            await mode(host, moving, "Push")
+        finally:
+            await asyncio.to_thread(fleet.controller.start)
 
         async def let_go() -> bool:
             return await works(moving) == []
@@ -221,6 +247,7 @@ async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, t
         await gone(moving.member, CONFIGMAPS, moving.namespace, "web")
     finally:
         if joined:
+            await mode(host, moving, "Push")
             await fleet.unjoin(moving.cluster, context="m3")
         await moving.leave()
         await moving.tear_down()

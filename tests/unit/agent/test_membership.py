@@ -9,7 +9,7 @@ import pytest
 from federation.agent import membership, reasserting, reporting
 from federation.agent.membership import Active, Identity
 from federation.model.failures import Failure, FailureKind
-from federation.model.works import HELD_ANNOTATION, LET_GO_ANNOTATION, WORK_FINALIZER
+from federation.model.works import DELETED_ANNOTATION, HELD_ANNOTATION, HUB_LABEL, LET_GO_ANNOTATION, WORK_FINALIZER
 from federation.work import identity
 from tests.unit.agent.servers import Server
 
@@ -221,6 +221,35 @@ async def test_an_absent_work_is_held_until_a_person_says_so(pair: Pair) -> None
     assert pair.map("a") is not None
     pair.member.put(pair_path("w"), {"metadata": {"annotations": {LET_GO_ANNOTATION: "true"}}})
     await pair.until(lambda: pair.map("a") is None and pair.record("w") is None, "let go")
+
+
+@pytest.mark.parametrize("policy", ["Foreground", "Orphan"])
+async def test_a_controllers_work_that_somebody_else_deletes_takes_nothing_along(pair: Pair, policy: str) -> None:
+    """As when the namespace of the cluster is deleted at the hub: nothing says that the copy is to go."""
+    path, label = f"{WORKS}/w", {"metadata": {"labels": {HUB_LABEL: "kubefed-0123abcd"}}}
+
+    async def write() -> None:
+        pair.work("w", config_map("a"), deleteOption={"propagationPolicy": policy})
+        pair.hub.put(path, label)
+        await pair.applied("w")
+
+    def held() -> str:
+        return str(pair.record("w")["metadata"].get("annotations", {}).get(HELD_ANNOTATION, ""))
+
+    await write()
+    uid = pair.map("a")["metadata"]["uid"]
+    pair.hub.delete(path)
+    await pair.until(lambda: pair.hub.get(path) is None, "the work may go")
+    await pair.until(lambda: "not by the controller" in held(), "held")
+    pair.member.put(f"{MAPS}/a", {"data": {"k": "somebody"}})
+    await pair.until(lambda: pair.map("a")["data"] == {"k": "1"}, "repaired")
+    await write()
+    await pair.until(lambda: not held(), "not held any more")
+    assert pair.map("a")["metadata"]["uid"] == uid
+    if policy == "Foreground":
+        pair.hub.put(path, {"metadata": {"annotations": {DELETED_ANNOTATION: "generation 3"}}})
+        pair.hub.delete(path)
+        await pair.until(lambda: pair.hub.get(path) is None and pair.map("a") is None, "gone")
 
 
 def pair_path(work: str) -> str:

@@ -175,7 +175,7 @@ async def test_the_object_goes_when_the_agent_has_removed_the_copy() -> None:
         await asyncio.sleep(60)
         (line,) = rig.stored()["status"]["clusters"]  # type: ignore[index]
         assert SINCE in line["message"]
-        assert [call.split()[0] for call in rig.works.calls] == ["apply", "delete"]
+        assert [call.split()[0] for call in rig.works.calls] == ["apply", "patch", "delete"]
         rig.works.let_go_of(name)
         await asyncio.sleep(60)
         assert rig.stored() is None
@@ -466,7 +466,7 @@ async def test_deletions_are_counted_as_those_of_push() -> None:
         for each in names:
             rig.put(each, clusters=("p1",))
         await asyncio.sleep(60)
-        assert [call.split()[0] for call in rig.works.calls] == ["delete"]  # the first one came alone
+        assert [call.split()[0] for call in rig.works.calls] == ["patch", "delete"]  # the first one came alone
         assert {rig.lines(each)["p2"] for each in names} == {PropagationStatus.WAITING_FOR_REMOVAL}
         held = [each for each in names if rig.condition(ConditionType.DELETIONS_HELD, each)]
         assert len(held) == 39
