@@ -154,6 +154,7 @@ async def test_works_that_somebody_deletes_take_nothing_along(pulled: Pulled) ->
     await pulled.line(FEDERATED_CONFIGMAPS, "web")
     await pulled.host.delete(FEDERATED_CONFIGMAPS, pulled.namespace, "web")
     await gone(pulled.member, CONFIGMAPS, pulled.namespace, "web")
+    await gone(pulled.host, FEDERATED_CONFIGMAPS, pulled.namespace, "web")
 
 
 async def test_controller_and_agent_are_started_again(pulled: Pulled) -> None:
@@ -223,8 +224,8 @@ async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, t
 
         await eventually(handed)
         await moving.line(FEDERATED_CONFIGMAPS, "web")
-        await content(moving, "2", pushed=None, pulled="2")
-        second = await member_holds(moving, "web", a="2", both="1", pulled="2")
+        await content(moving, "2", pushed=None, later="2")
+        second = await member_holds(moving, "web", a="2", both="1", later="2")
         await moving.line(FEDERATED_CONFIGMAPS, "web")
 
         # While no controller runs: the next one lets go of the works, though no cluster is in pull mode any more.
@@ -238,7 +239,7 @@ async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, t
             return await works(moving) == []
 
         await eventually(let_go, within=60.0)
-        await content(moving, "3", both=None, pulled=None)
+        await content(moving, "3", both=None, later=None)
         third = await member_holds(moving, "web", a="3")
         assert {each["manager"] for each in third["metadata"]["managedFields"]} == {await hub_manager(moving)}
         await moving.line(FEDERATED_CONFIGMAPS, "web")

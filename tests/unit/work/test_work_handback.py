@@ -13,11 +13,18 @@ from federation.model.works import AGENT_LABEL, FIELD_MANAGER, HASH_ANNOTATION
 from federation.work import copies, handback
 
 PUSH = "kubefed-0123abcd"
-LABEL = {"f:metadata": {"f:labels": {".": {}, "f:kubefed.io/managed": {}}}}
-A, B, C = ({"f:data": {".": {}, f"f:{each}": {}}} for each in "abc")
-CREATED = {"f:metadata": {"f:annotations": {f"f:{marks.CREATED_ANNOTATION}": {}}}}
-MARKS = {"f:metadata": {"f:labels": {f"f:{AGENT_LABEL}": {}}, "f:annotations": {f"f:{HASH_ANNOTATION}": {}}}}
-MARKS["f:metadata"]["f:ownerReferences"] = {'k:{"uid":"record"}': {}}
+LABEL: Any = {"f:metadata": {"f:labels": {".": {}, "f:kubefed.io/managed": {}}}}
+A: Any = {"f:data": {".": {}, "f:a": {}}}
+B: Any = {"f:data": {".": {}, "f:b": {}}}
+C: Any = {"f:data": {".": {}, "f:c": {}}}
+CREATED: Any = {"f:metadata": {"f:annotations": {f"f:{marks.CREATED_ANNOTATION}": {}}}}
+MARKS: Any = {
+    "f:metadata": {
+        "f:labels": {f"f:{AGENT_LABEL}": {}},
+        "f:annotations": {f"f:{HASH_ANNOTATION}": {}},
+        "f:ownerReferences": {'k:{"uid":"record"}': {}},
+    }
+}
 
 
 def entry(manager: str, *fields: Any, operation: str = "Apply", version: str = "v1") -> dict[str, Any]:
