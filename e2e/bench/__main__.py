@@ -1,6 +1,6 @@
 """Run the benchmark and print its table; all figures go to bench-<date>.json.
 
-usage: [QUICK=1] [PARTS=2,hang,8,memory] python -m e2e.bench
+usage: [QUICK=1] [PARTS=2,hang,8,pull,memory] python -m e2e.bench
 """
 
 import asyncio
@@ -12,13 +12,13 @@ from typing import Any
 from rich.console import Console
 
 from e2e import running
-from e2e.bench import hang, memory, report, yardstick
+from e2e.bench import hang, memory, pull, report, yardstick
 from e2e.bench.fleet import Fleet
 from e2e.bench.phases import Bench, Size
 from federation.model.errors import FederationError
 from federation.playground.errors import PlaygroundError
 
-PARTS = ("2", "hang", "8", "memory")
+PARTS = ("2", "hang", "8", "pull", "memory")
 FULL = {"2": Size(300, 30, 20.0), "hang": Size(0, 60, 0.0), "8": Size(100, 20, 10.0)}
 QUICK = {"2": Size(60, 10, 4.0), "hang": Size(0, 30, 0.0)}
 MEMBERS = tuple(f"m{number}" for number in range(1, 9))
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         return code
     quick = os.environ.get("QUICK", "") not in {"", "0"}
     sizes = QUICK if quick else FULL
-    chosen = os.environ.get("PARTS") or ",".join((*sizes, "memory"))
+    chosen = os.environ.get("PARTS") or ",".join((*sizes, "pull", "memory"))
     parts = chosen.split(",")
     unknown = [part for part in parts if part not in PARTS]
     if unknown:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     results: dict[str, Any] = {"quick": quick, **report.machine()}
     try:
         with Fleet() as fleet:
-            _measure_all(fleet, [part for part in parts if part != "memory"], sizes, results)
+            _measure_all(fleet, parts, sizes, results)
         results["versions"] |= report.servers()
         if "memory" in parts:
             running.report("memory: what the controller keeps per placement")
@@ -62,7 +62,12 @@ def main(arguments: Sequence[str] = ()) -> int:
 def _measure_all(fleet: Fleet, parts: Sequence[str], sizes: Mapping[str, Size], results: dict[str, Any]) -> None:
     try:
         for part in parts:
-            _measure(fleet, part, sizes.get(part, FULL[part]), results)
+            if part in {"pull", "memory"}:
+                continue
+            size = sizes.get(part, FULL[part])
+            _measure(fleet, part, size, results)
+            if "pull" in parts and part != "hang":
+                _measure_pull(fleet, part, size, results)
     except Exception:
         if fleet.runs:
             running.report(f"the end of the controller's log:\n{fleet.log_tail()}")
@@ -79,6 +84,14 @@ def _measure(fleet: Fleet, part: str, size: Size, results: dict[str, Any]) -> No
     work: dict[str, Callable[[Fleet, Size], Coroutine[Any, Any, dict[str, Any]]]] = {"hang": _hang}
     running.report({"hang": "one of two members hangs"}.get(part, f"{size.objects} objects in {part} members"))
     results[part] = asyncio.run(work.get(part, _phases)(fleet, size))
+
+
+def _measure_pull(fleet: Fleet, part: str, size: Size, results: dict[str, Any]) -> None:
+    """The same in pull mode, right after; the controller is a new one afterwards, which has nothing of it."""
+    running.report(f"{size.objects} objects in {part} members in pull mode")
+    results.setdefault("pull", {})[part] = asyncio.run(pull.measure(fleet, size))
+    fleet.stop_controller()
+    fleet.start_controller()
 
 
 async def _phases(fleet: Fleet, size: Size) -> dict[str, Any]:

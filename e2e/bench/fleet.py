@@ -132,9 +132,15 @@ class Fleet:
             raise RuntimeError(f"{name}'s API server does not run")
         return found
 
-    def meter(self, host: Client, members: Sequence[Client]) -> Meter:
-        """A meter of this fleet, reading through these clients."""
-        return Meter(self.controller, (host, self.pid(HOST)), [(client, self.pid(client.name)) for client in members])
+    def meter(self, host: Client, members: Sequence[Client], agents: Sequence[int] = ()) -> Meter:
+        """A meter of this fleet, reading through these clients; `agents` are processes of theirs."""
+        at = [(client, self.pid(client.name)) for client in members]
+        return Meter(self.controller, (host, self.pid(HOST)), at, agents)
+
+    @property
+    def directory(self) -> Path:
+        """For what belongs to the fleet; removed at its end."""
+        return self._directory
 
 
 def report(line: str) -> None:

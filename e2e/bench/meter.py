@@ -68,15 +68,18 @@ class Reading:
     members_cpu: float
     host_requests: Counter[str]
     member_requests: Counter[str]
+    agents_cpu: tuple[float, ...] = ()
+    """Of each process of agents, in pull mode."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meter:
-    """Reads the controller, the host and the members."""
+    """Reads the controller, the host, the members, and in pull mode their agents."""
 
     controller: int
     host: tuple[Client, int]
     members: Sequence[tuple[Client, int]]
+    agents: Sequence[int] = ()
 
     async def read(self) -> Reading:
         """Now."""
@@ -91,6 +94,7 @@ class Meter:
             cpu(pid for _, pid in self.members),
             host_requests,
             member_requests,
+            tuple(cpu([pid]) for pid in self.agents),
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from e2e.bench import meter
 from e2e.bench.client import MERGE, Client, together
 from e2e.bench.fleet import HOST, Fleet, report
+from e2e.bench.meter import Reading
 from e2e.bench.observer import Observer
 
 SETTLE = 2.0
@@ -176,8 +177,15 @@ class Bench:
         report(f"{phase}: {self.size.objects} objects in {len(self.members)} members")
         before = await self.meter.read()
         ended = await work()
+        await self.settle()
+        return self.figures(before, ended, await self.meter.read())
+
+    async def settle(self) -> None:
+        """Wait for what follows when the members have it all."""
         await asyncio.sleep(SETTLE)
-        after = await self.meter.read()
+
+    def figures(self, before: Reading, ended: float, after: Reading) -> Figures:
+        """What a phase cost between two readings; it `ended` when the last member had it."""
         objects, placements = self.size.objects, self.placements
         host = meter.between(before.host_requests, after.host_requests)
         member = meter.between(before.member_requests, after.member_requests)
@@ -202,7 +210,10 @@ class Bench:
         report(f"idle for {self.size.idle:g} s")
         before = await self.meter.read()
         await asyncio.sleep(self.size.idle)
-        after = await self.meter.read()
+        return self.rested(before, await self.meter.read())
+
+    def rested(self, before: Reading, after: Reading) -> Figures:
+        """What the time between two readings cost per second."""
         seconds = after.at - before.at
         return {
             "controller_ms_per_s": round((after.controller_cpu - before.controller_cpu) * 1e3 / seconds, 2),

@@ -116,6 +116,12 @@ class Playground:
         return process.pid if process else None
 
     @property
+    def etcd(self) -> "Etcd | None":
+        """The same, while it runs, with its address."""
+        pid = self.etcd_pid
+        return Etcd(pid, f"http://127.0.0.1:{self._record().etcd_port}") if pid is not None else None
+
+    @property
     def simulated_etcd(self) -> "Etcd | None":
         """The etcd that all simulated members share, while it runs: one watch there observes every member."""
         process = processes.find(self._files.many_etcd.pid)
