@@ -38,9 +38,8 @@ from federation.core import times
 from federation.core.shards import Shard
 from federation.kube.connection import Connection
 from federation.kube.gates import Gatekeeper
-from federation.kube.handedworks import HandedWorks
+from federation.kube.handedworks import HandedWorks, WorksWriter
 from federation.kube.hub import HubWriter
-from federation.kube.members import MemberWriter
 from federation.kube.reflector import Reflector
 from federation.kube.sockets import files_for, sockets
 from federation.kube.watches import Watches
@@ -98,7 +97,7 @@ class Controller:
         self.clusters = self._made_clusters(hub, hub_uid, fence, kept)
         if shard is None:
             manager = marks.field_manager(hub_uid, namespace)
-            self.clusters.pull(MemberWriter(connection, manager), HandedWorks(connection, manager))
+            self.clusters.pull(WorksWriter(connection, manager), HandedWorks(connection, manager))
         self.types = self._made_types(hub, watches)
         self.types.counted = self._resize
         self.rollouts = Rollouts(self.world, hub, watches, events=self.events, wake=self.sync.changed)

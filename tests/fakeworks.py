@@ -1,7 +1,7 @@
 """The hub's ManifestWorks in memory, and an agent that does as it is told; for tests in virtual time.
 
-Applies go by the uid and resourceVersion that they carry, as at an API server; a spec that changes is a generation
-more. Every event goes to the sink at once.
+Patches go by the uid that they carry, as at an API server; a spec that changes is a generation more. Every event goes
+to the sink at once.
 """
 
 import asyncio
@@ -27,14 +27,6 @@ from federation.work import feedback, parsing
 from tests.fakes import FakeMember
 
 MANAGER = "kubefed-0123abcd"
-_FIELDS: dict[str, Any] = {
-    "f:metadata": {"f:annotations": {f"f:{names.DIGEST_ANNOTATION}": {}}, "f:labels": {f"f:{names.HUB_LABEL}": {}}},
-    "f:spec": {
-        "f:deleteOption": {"f:propagationPolicy": {}},
-        "f:manifestConfigs": {},
-        "f:workload": {"f:manifests": {}},
-    },
-}
 
 
 class FakeWorks(FakeMember):
@@ -47,43 +39,38 @@ class FakeWorks(FakeMember):
         self._sink: Sink[SeenWork] | None = None
         self._next = itertools.count(1)
 
-    # --- MemberPort
+    # --- WorksPort
 
-    async def apply(
-        self,
-        resource: Resource,
-        name: ObjectName,
-        body: bytes,
-        *,
-        force: bool,
-        manager: str | None = None,
-        whole: bool = False,
-        dry_run: bool = False,
-    ) -> Written | Failure:
-        if (failure := await self._asked("apply", name)) is not None:
+    async def create(self, name: ObjectName, body: bytes) -> Written | Failure:
+        if (failure := await self._asked("create", name)) is not None:
             return failure
-        wanted = orjson.loads(body)
-        meta = wanted["metadata"]
-        version, uid = meta.pop("resourceVersion", ""), meta.pop("uid", "")
-        work = self.works.get(name)
         if name.namespace not in self.namespaces:
             return Failure(FailureKind.NAMESPACE_MISSING, f"namespaces {name.namespace!r} not found", 404)
-        if work is not None and version not in {"", work["metadata"]["resourceVersion"]}:
-            return Failure(FailureKind.VERSION_CONFLICT, "the object has been modified", 409)
-        if uid and (work is None or work["metadata"]["uid"] != uid):
-            return Failure(FailureKind.UID_MISMATCH, "uid mismatch", 409)
-        created = work is None
+        if name in self.works:
+            return Failure(FailureKind.ALREADY_EXISTS, "already exists", 409)
+        wanted = orjson.loads(body)
+        identity = {"uid": f"work-{next(self._next)}", "generation": 1}
+        self.works[name] = {"metadata": {**wanted["metadata"], **identity}, "spec": wanted["spec"], "status": {}}
+        self._show(name)
+        return Written(True, self._metadata(name))
+
+    async def merge(self, name: ObjectName, body: bytes) -> Written | Failure:
+        if (failure := await self._asked("merge", name)) is not None:
+            return failure
+        wanted, work = orjson.loads(body), self.works.get(name)
         if work is None:
-            work = {"metadata": {"uid": f"work-{next(self._next)}", "generation": 0}, "status": {}}
-            self.works[name] = work
-        if work.get("spec") != wanted["spec"]:
+            return Failure(FailureKind.NOT_FOUND, "not found", 404)
+        if work["metadata"]["uid"] != wanted["metadata"]["uid"]:
+            return Failure(FailureKind.UID_MISMATCH, "UID in precondition", 409)
+        if work["spec"] != wanted["spec"]:
             work["metadata"]["generation"] += 1
         work["spec"] = wanted["spec"]
-        work["metadata"] |= meta
-        entry = {"manager": MANAGER, "operation": "Apply", "fieldsType": "FieldsV1", "fieldsV1": _FIELDS}
-        work["metadata"]["managedFields"] = [{**entry, "apiVersion": "v1", "time": "2026-01-01T00:00:00Z"}]
+        for key in ("labels", "annotations"):
+            work["metadata"][key] = {**work["metadata"].get(key, {}), **wanted["metadata"][key]}
         self._show(name)
-        return Written(created, self._metadata(name))
+        return Written(False, self._metadata(name))
+
+    # --- MemberPort
 
     async def patch(
         self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]]
@@ -201,11 +188,10 @@ class FakeWorks(FakeMember):
         self._end(name)
 
     def change(self, name: ObjectName, manifests: list[Any]) -> None:
-        """Somebody changes it, so that our entry loses what he changed."""
+        """Somebody changes its spec."""
         work = self.works[name]
         work["spec"]["workload"]["manifests"] = manifests
         work["metadata"]["generation"] += 1
-        work["metadata"]["managedFields"] = []
         self._show(name)
 
     # ---

@@ -102,6 +102,7 @@ class Remover:
     async def _delete(self, resource: Resource, what: Identifier, copy: Copy, proof: Proof) -> bool:
         if copy.deleting or self._deleted.get(what) == copy.uid:
             return False
+        observed = self._kinds.copy(what) is not None
         failure = await self._pusher.delete(resource, what, copy.uid, proof)
         if failure is not None:
             if failure.kind is FailureKind.UID_MISMATCH:
@@ -109,8 +110,10 @@ class Remover:
                 return False
             raise ApiFailure(failure, f"deleting {what}")
         log.info("object deleted", cluster=self._world.cluster, object=str(what), reason=proof.by)
-        if not self._kinds.known(what) or self._kinds.copy(what) is None:
+        if not observed or not self._kinds.known(what):
             return await self._copy(resource, what) is None  # nothing shows when it is gone
+        if self._kinds.copy(what) is None:
+            return True  # its watch was faster than the answer
         self._deleted[what] = copy.uid
         return False
 

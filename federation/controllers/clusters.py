@@ -18,7 +18,7 @@ from federation.controllers.clustersecrets import ClusterSecrets
 from federation.controllers.fanout import Fanout
 from federation.controllers.identities import Identities
 from federation.controllers.member import JoinedMember
-from federation.controllers.ports import EventPoster, Gatekeeper, HubPort, MemberPort
+from federation.controllers.ports import EventPoster, Gatekeeper, HubPort, WorksPort
 from federation.controllers.pulling import Pulling, Works
 from federation.controllers.shards import Sharding
 from federation.controllers.sync import Sync
@@ -293,7 +293,7 @@ class Clusters:
             if member.lane is not None:
                 member.lane.close()
 
-    def pull(self, hub: MemberPort, works: Works) -> None:
+    def pull(self, hub: WorksPort, works: Works) -> None:
         """Serve clusters in pull mode, too: `hub` writes their works, `works` follows them."""
         self.pulling = Pulling(
             self._world,

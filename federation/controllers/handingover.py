@@ -8,7 +8,7 @@ from typing import Any
 
 from federation.controllers.learning import Turn
 from federation.controllers.outcomes import Outcome, Prove, doubted, failed, unproven
-from federation.controllers.ports import MemberPort
+from federation.controllers.ports import WorksPort
 from federation.core import classification, scrubbing, works
 from federation.core.proof import Doubt, Proof
 from federation.model.conditions import PropagationStatus
@@ -19,13 +19,12 @@ from federation.model.resources import ObjectName
 from federation.model.works import DELETED_ANNOTATION, MANIFEST_WORKS, MOVES_ANNOTATION, Propagation
 
 _LONGEST_NOTE = 200
-_TAKEN = {FailureKind.VERSION_CONFLICT, FailureKind.ALREADY_EXISTS}
 
 
 class HandingOver:
     """The Carrier of one cluster. `hub` writes at the hub under the field manager of push."""
 
-    def __init__(self, cluster: str, hub: MemberPort) -> None:
+    def __init__(self, cluster: str, hub: WorksPort) -> None:
         self.manager = hub.manager
         self._cluster = cluster
         self._hub = hub
@@ -44,11 +43,13 @@ class HandingOver:
 
     async def _write(self, action: HandOver) -> Outcome:
         where = ObjectName(self._cluster, action.work)
-        body = works.addressed(action.body, self._cluster, self.manager, uid=action.uid)
-        # Forced: the fields are ours, and who has changed one is overruled. Nobody's work is: see `addressed`.
-        written = await self._hub.apply(MANIFEST_WORKS, where, body, force=True)
+        # Who has changed a work of ours is overruled. Nobody's work is: one is created, or it is known by its uid.
+        if action.uid:
+            written = await self._hub.merge(where, works.changed(action.body, self.manager, action.uid, action.next))
+        else:
+            written = await self._hub.create(where, works.created(action.body, self._cluster, self.manager))
         if isinstance(written, Failure):
-            if not action.uid and written.kind in _TAKEN:
+            if not action.uid and written.kind is FailureKind.ALREADY_EXISTS:
                 message = f"ManifestWork {where} is at the hub already, and is not what this hub has written"
                 return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=message, failure=written)
             return failed(classification.of_apply(written), "update" if action.uid else "create")
@@ -71,7 +72,7 @@ class HandingOver:
 
 
 async def remove(
-    hub: MemberPort,
+    hub: WorksPort,
     where: ObjectName,
     work: ObservedWork | str,
     policy: Propagation,

@@ -63,7 +63,7 @@ def all_answered(track: Track) -> bool:
     if track.pending:
         return False
     return not any(
-        (isinstance(action, Wait) and action.status is PropagationStatus.PENDING and name not in track.setbacks)
+        (isinstance(action, Wait) and _is_open(action) and name not in track.setbacks)
         or (_places(action) and _recreating(track.setbacks.get(name)))
         or (isinstance(action, Command) and action.aim is Aim.REMOVE and name in track.leaving)
         or _guessed(name, action, track)
@@ -71,6 +71,10 @@ def all_answered(track: Track) -> bool:
         for name, action in track.actions.items()
         if not isinstance(action, Keep)  # as nearly all: 1 ms of every turn of an object in 3,500 clusters
     )
+
+
+def _is_open(action: Wait) -> bool:
+    return action.status is PropagationStatus.PENDING or action.handed
 
 
 def guesses(track: Track) -> bool:

@@ -136,6 +136,16 @@ class MemberPort(Protocol):
         """What a JSON patch would make of it, by a dry run."""
 
 
+class WorksPort(MemberPort, Protocol):
+    """Writes of ManifestWorks at the hub; see kube.handedworks."""
+
+    async def create(self, name: ObjectName, body: bytes) -> Written | Failure:
+        """Create; ALREADY_EXISTS where there is one of this name."""
+
+    async def merge(self, name: ObjectName, body: bytes) -> Written | Failure:
+        """JSON merge patch; UID_MISMATCH where the body names another uid."""
+
+
 class JoinedPort(MemberPort, Protocol):
     """The way to a joined member: beside writes, what is asked of all that is there."""
 

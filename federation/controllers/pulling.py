@@ -17,7 +17,7 @@ from federation.controllers import clusterreports, handingover, strays, workstat
 from federation.controllers.copies import Copies
 from federation.controllers.fanout import Fanout, slices
 from federation.controllers.handingover import HandingOver
-from federation.controllers.ports import MemberPort, OnChange, Sink, Watch
+from federation.controllers.ports import OnChange, Sink, Watch, WorksPort
 from federation.controllers.sync import Sync
 from federation.controllers.tracks import including
 from federation.controllers.world import Member, TypeState, World
@@ -62,7 +62,7 @@ class Pulling:
     def __init__(
         self,
         world: World,
-        hub: MemberPort,
+        hub: WorksPort,
         works: Works,
         *,
         sync: Sync,

@@ -45,7 +45,7 @@ def decide(facts: Facts, cluster: Cluster, observed: Observation, made: Made, in
             return Wait(PropagationStatus.PENDING, UNLISTED)  # what push had observed
 
 
-def _hand_over(facts: Facts, made: Made, in_force: InForce, uid: str = "") -> HandOver:
+def _hand_over(facts: Facts, made: Made, in_force: InForce, observed: ObservedWork | None = None) -> HandOver:
     enabled, federated = facts.type, facts.object.where
     target = target_of(enabled, federated)
     wanted = wanted_of(facts, made, in_force)
@@ -54,7 +54,8 @@ def _hand_over(facts: Facts, made: Made, in_force: InForce, uid: str = "") -> Ha
         body=works.body(enabled, federated, target, made, wanted),
         digest=made.digest,
         work_digest=works.digest(made, wanted),
-        uid=uid,
+        uid=observed.uid if observed is not None else "",
+        next=observed.next if observed is not None else 1,
         generation=made.generation,
     )
 
@@ -68,7 +69,7 @@ def _update(facts: Facts, cluster: Cluster, observed: ObservedWork, made: Made, 
     if (refused := _refused(facts, cluster, made, in_force)) is not None:
         return refused
     if not observed.intact or observed.digest != works.digest(made, wanted_of(facts, made, in_force)):
-        return _hand_over(facts, made, in_force, observed.uid)
+        return _hand_over(facts, made, in_force, observed)
     if cluster.silent:
         return Wait(PropagationStatus.CLUSTER_NOT_READY, f"{_LAST[observed.said]}{cluster.silent}", known=True)
     match observed.said:
@@ -146,12 +147,13 @@ def leaving(facts: Facts, cluster: Cluster, action: Action | None) -> Action | N
         return Wait(PropagationStatus.WAITING_FOR_REMOVAL, _with_silence(_TO_BE_TAKEN_OVER, cluster))
     if not isinstance(action, Wait) or action.status.phase is not Phase.REMOVING:
         return action
-    message = action.message
+    message, handed = action.message, False
     if isinstance(observed, ObservedWork) and observed.deleting:
+        handed = not cluster.silent
         message = "its work is deleted, and its agent has not removed the copy yet"
         if observed.orphans:
             message = "its work is deleted, and its agent has not let go of the copy yet"
-    return Wait(action.status, _with_silence(message, cluster), known=action.known, hold=action.hold)
+    return Wait(action.status, _with_silence(message, cluster), known=action.known, hold=action.hold, handed=handed)
 
 
 def _taken_over(observed: Observation) -> bool:

@@ -15,8 +15,8 @@ from typing import Any
 import msgspec
 import orjson
 
-from federation.core import digests, fieldsets, managedfields, scrubbing, workfeedback
-from federation.core.managedfields import Entry, PartialMetadata
+from federation.core import digests, managedfields, scrubbing, workfeedback
+from federation.core.managedfields import PartialMetadata
 from federation.core.variants import Made
 from federation.model import works as names
 from federation.model.federated import FederatedType
@@ -30,13 +30,6 @@ _LONGEST_NAME = 150
 _ODD = re.compile(r"[^a-z0-9.-]+")
 _LONGEST_MESSAGE = 1_024
 _REPLICAS: Pointer = ("spec", "replicas")
-_OWNED = (
-    ("f:spec", "f:workload", "f:manifests"),
-    ("f:spec", "f:manifestConfigs"),
-    ("f:spec", "f:deleteOption", "f:propagationPolicy"),
-    ("f:metadata", "f:annotations", f"f:{names.DIGEST_ANNOTATION}"),
-)
-"""What we own in every work that nobody has changed. Lists without a list type are owned as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +65,7 @@ def _digest(manifest: str, retain: bool, wanted: Wanted) -> str:
 
 
 def body(enabled: FederatedType, federated: ObjectName, target: ObjectName, made: Made, wanted: Wanted) -> bytes:
-    """The work as JSON, without namespace and hub label, which are the carrier's (see `addressed`)."""
+    """The work as JSON, without what the carrier adds (`created`, `changed`)."""
     identifier = {
         "group": enabled.target.group,
         "resource": enabled.target.plural,
@@ -114,15 +107,31 @@ def _strategy(made: Made, wanted: Wanted) -> dict[str, Any]:
     return {"type": StrategyType.SERVER_SIDE_APPLY, "serverSideApply": apply}
 
 
-def addressed(content: bytes, cluster: str, manager: str, *, uid: str = "") -> bytes:
-    """A work's `body` for one cluster, as the hub of this field manager applies it.
+def created(content: bytes, cluster: str, manager: str) -> bytes:
+    """A work's `body` as the hub of this field manager creates it for one cluster.
 
-    Without a uid it is refused where there is a work of this name already: nobody's work is taken over.
+    It has the agent's finalizer from the start, which saves the agent a write for each work.
     """
     work = orjson.loads(content)
-    same = {"uid": uid} if uid else {"resourceVersion": "1"}
-    work["metadata"] |= {"namespace": cluster, "labels": {names.HUB_LABEL: manager}, **same}
+    work["metadata"]["annotations"][names.GENERATION_ANNOTATION] = "1"
+    labels, finalizers = {names.HUB_LABEL: manager}, [names.WORK_FINALIZER]
+    work["metadata"] |= {"namespace": cluster, "labels": labels, "finalizers": finalizers}
     return orjson.dumps(work)
+
+
+def changed(content: bytes, manager: str, uid: str, generation: int) -> bytes:
+    """A JSON merge patch by which the work of this uid becomes what `body` asks for; what others have in it stays.
+
+    `generation` is what its spec's should be then.
+
+    It empties managedFields, of which an API server then keeps none: they would be a quarter of a work, and of what a
+    write of its spec or status costs the hub. Who has changed a spec is seen by its generation.
+    """
+    work = orjson.loads(content)
+    labels = {names.HUB_LABEL: manager}
+    annotations = work["metadata"]["annotations"] | {names.GENERATION_ANNOTATION: str(generation)}
+    metadata = {"uid": uid, "labels": labels, "annotations": annotations, "managedFields": [{}]}
+    return orjson.dumps({"metadata": metadata, "spec": work["spec"]})
 
 
 # --- what a work shows ------------------------------------------------------------------------------------------------
@@ -134,13 +143,13 @@ class Notes(msgspec.Struct, frozen=True, gc=False):
     type: str = msgspec.field(name=names.TYPE_ANNOTATION, default="")
     object: str = msgspec.field(name=names.OBJECT_ANNOTATION, default="")
     digest: str = msgspec.field(name=names.DIGEST_ANNOTATION, default="")
+    generation: str = msgspec.field(name=names.GENERATION_ANNOTATION, default="")
 
 
 class WorkMetadata(PartialMetadata, frozen=True, rename="camel", gc=False):
     """The part of a work's ObjectMeta that is read."""
 
     annotations: Notes = Notes()
-    finalizers: tuple[str, ...] = ()
 
 
 class BrokenWorkMetadata(WorkMetadata, frozen=True, gc=False):
@@ -186,14 +195,14 @@ def notes(annotations: Mapping[str, Any]) -> Notes:
     return Notes(*(each if isinstance(each, str) else "" for each in found))
 
 
-def see(meta: WorkMetadata, manager: str, policy: str, status: Mapping[str, Any]) -> SeenWork:
+def see(meta: WorkMetadata, policy: str, status: Mapping[str, Any]) -> SeenWork:
     """A work as it was read; the arguments are those of `observe`."""
-    observed = observe(meta, manager, policy, status)
+    observed = observe(meta, policy, status)
     return SeenWork(meta.namespace, meta.name, about(meta.annotations), observed, meta.resource_version)
 
 
-def observe(meta: WorkMetadata, manager: str, policy: str, status: Mapping[str, Any]) -> ObservedWork:
-    """What one work shows. `policy` is its spec.deleteOption.propagationPolicy, `manager` our field manager."""
+def observe(meta: WorkMetadata, policy: str, status: Mapping[str, Any]) -> ObservedWork:
+    """What one work shows. `policy` is its spec.deleteOption.propagationPolicy."""
     said, message = _said(meta, status)
     return ObservedWork(
         uid=meta.uid,
@@ -203,26 +212,19 @@ def observe(meta: WorkMetadata, manager: str, policy: str, status: Mapping[str, 
         deleting=meta.deletion_timestamp is not None,
         broken=meta.broken,
         digest=meta.annotations.digest,
-        intact=any(managedfields.is_ours(each, manager) and _is_whole(each) for each in meta.managed_fields),
+        intact=meta.annotations.generation == str(meta.generation),
+        next=_next(meta),
         orphans=policy == Propagation.ORPHAN,
-        fetched=names.WORK_FINALIZER in meta.finalizers,
         said=said,
         message=message,
         feedback=_feedback(meta, status) if said is Said.APPLIED else None,
     )
 
 
-def _is_whole(entry: Entry) -> bool:
-    return _owns_all(bytes(entry.fields_v1))
-
-
-@functools.lru_cache(maxsize=64)  # all works of one shape have the same
-def _owns_all(fields: bytes) -> bool:
-    try:
-        content = orjson.loads(fields)
-    except orjson.JSONDecodeError:
-        return False
-    return isinstance(content, dict) and all(fieldsets.contains(content, path) for path in _OWNED)
+def _next(meta: WorkMetadata) -> int:
+    """The generation by our next write: one more, unless the last one has changed nothing of the spec."""
+    unchanged = meta.annotations.generation == str(meta.generation + 1)
+    return meta.generation if unchanged else meta.generation + 1
 
 
 def _said(meta: WorkMetadata, status: Mapping[str, Any]) -> tuple[Said, str]:

@@ -1,4 +1,4 @@
-"""The ManifestWorks that this hub has written for its clusters in pull mode, observed at the hub by its label.
+"""The ManifestWorks of this hub for its clusters in pull mode: written, and observed at the hub by its label.
 
 They are read whole, because what an agent has said is in their status; of the spec no more than its deleteOption is
 decoded.
@@ -12,13 +12,15 @@ import msgspec
 from federation.core import works
 from federation.core.works import BrokenWorkMetadata, SeenWork, WorkMetadata
 from federation.kube import decoding
-from federation.kube.connection import METADATA_LIST, Connection
+from federation.kube.connection import MERGE_PATCH, METADATA, METADATA_LIST, Connection
 from federation.kube.decoding import Content, Reader
 from federation.kube.listing import Collection
+from federation.kube.members import PUSH_DEADLINE, MemberWriter, Written
 from federation.kube.reflector import OnChange, Reflector
 from federation.kube.sinks import Sink
 from federation.model import bounds
 from federation.model.failures import Failure
+from federation.model.resources import ObjectName
 from federation.model.works import HUB_LABEL, MANIFEST_WORKS
 
 
@@ -49,7 +51,7 @@ def collection(manager: str) -> Collection[SeenWork]:
     """All of them, in every namespace; `manager` is the hub's field manager."""
 
     def seen(metadata: WorkMetadata, policy: str, status: Any) -> SeenWork:
-        return works.see(metadata, manager, policy, status if isinstance(status, dict) else {})
+        return works.see(metadata, policy, status if isinstance(status, dict) else {})
 
     def fast(content: Content) -> SeenWork:
         work = _decoder.decode(content)
@@ -76,6 +78,37 @@ def _unreadable(value: Mapping[str, Any], metadata: Mapping[str, Any], why: str)
     identity = {key: identity[key] for key in ("name", "namespace", "uid", "resource_version") if key in identity}
     notes = metadata.get("annotations")
     return BrokenWorkMetadata(**identity, annotations=works.notes(notes if isinstance(notes, dict) else {}), why=why)
+
+
+class WorksWriter(MemberWriter):
+    """Writes works at the hub: what a create or a merge patch costs it there is half of a server-side apply."""
+
+    async def create(self, name: ObjectName, body: bytes) -> Written | Failure:
+        """POST; ALREADY_EXISTS where there is one of this name, whoever has made it."""
+        return await self._written(
+            await self.connection.request(
+                "POST",
+                MANIFEST_WORKS.collection(name.namespace),
+                body=body,
+                accept=METADATA,
+                params={"fieldManager": self.manager},
+                deadline=PUSH_DEADLINE,
+            )
+        )
+
+    async def merge(self, name: ObjectName, body: bytes) -> Written | Failure:
+        """JSON merge patch; UID_MISMATCH where the body names another uid."""
+        return await self._written(
+            await self.connection.request(
+                "PATCH",
+                MANIFEST_WORKS.path(name),
+                body=body,
+                content_type=MERGE_PATCH,
+                accept=METADATA,
+                params={"fieldManager": self.manager},
+                deadline=PUSH_DEADLINE,
+            )
+        )
 
 
 class HandedWorks:

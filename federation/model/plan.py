@@ -197,7 +197,8 @@ class HandOver(Command):
     """Write this ManifestWork to the hub, in the cluster's namespace, for the agent there (core.works).
 
     `body` is the whole work, `digest` identifies the manifest in it (as in Apply), `work_digest` all that the work asks
-    for. `uid` is that of the work that is there. `generation` as in Apply.
+    for. `uid` is that of the work that is there, and `next` the generation that it should have then. `generation` as in
+    Apply.
     """
 
     work: str
@@ -205,6 +206,7 @@ class HandOver(Command):
     digest: str
     work_digest: str
     uid: str = ""
+    next: int = 1
     generation: int = 0
 
     @property
@@ -353,7 +355,7 @@ class Wait:
 
     What is only pending keeps its line in the status, unless it is `known` that the cluster does not have the object as
     it should be. `namespace`: it waits for its namespace, whose own push may have failed. `hold`: a removal is held,
-    and why, as the condition DeletionsHeld says it.
+    and why, as the condition DeletionsHeld says it. `handed`: its agent was told, is heard, and will say.
     """
 
     status: PropagationStatus
@@ -361,6 +363,7 @@ class Wait:
     known: bool = field(default=False, compare=False)
     namespace: bool = field(default=False, compare=False)
     hold: DeletionsHeldReason | None = field(default=None, compare=False)
+    handed: bool = field(default=False, compare=False)
 
 
 HANDED_OVER = Wait(PropagationStatus.PENDING, "handed over, and not reported as applied yet", known=True)

@@ -51,6 +51,8 @@ OBJECT_ANNOTATION = "work.kubefed.io/federated-object"
 """Ours, on such a work: the federated object that it is for, as `namespace/name`."""
 DIGEST_ANNOTATION = "work.kubefed.io/digest"
 """Ours, on such a work: digest of all that it asks for."""
+GENERATION_ANNOTATION = "work.kubefed.io/generation"
+"""Ours, on such a work: the generation that its spec has by our last write. Another one: somebody has changed it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,7 +96,7 @@ async def test_an_object_becomes_a_work_and_its_status_the_line() -> None:
         assert rig.condition(ConditionType.READY)["status"] == "True"
         assert rig.track().applied["p1"].owned_digest == BY_WORK
         assert not rig.track().handed
-        assert rig.works.calls == [f"apply {rig.works.only('p1')}"]  # one write for the object and cluster
+        assert rig.works.calls == [f"create {rig.works.only('p1')}"]  # one write for the object and cluster
 
 
 @virtual
@@ -110,7 +110,7 @@ async def test_a_change_is_one_write_and_counts_when_the_agent_says_so() -> None
         rig.works.calls.clear()
         rig.place(template={"data": {"a": "c"}})
         await asyncio.sleep(60)
-        assert rig.works.calls == [f"apply {name}"]
+        assert rig.works.calls == [f"merge {name}"]
         assert rig.lines() == {"p1": PropagationStatus.PENDING}
         assert rig.works.manifest("p1")["data"] == {"a": "c"}
         rig.works.says(name, "False", "a webhook says no")
@@ -119,7 +119,7 @@ async def test_a_change_is_one_write_and_counts_when_the_agent_says_so() -> None
         rig.works.says(name)
         await asyncio.sleep(60)
         assert rig.lines() == {"p1": ""}
-        assert rig.works.calls == [f"apply {name}"]
+        assert rig.works.calls == [f"merge {name}"]
 
 
 @virtual
@@ -133,6 +133,23 @@ async def test_somebody_who_changes_a_work_is_overruled() -> None:
         rig.works.change(name, [])
         await settle()
         assert rig.works.manifest("p1")["data"] == {"a": "b"}
+
+
+@virtual
+async def test_a_change_that_was_taken_back_comes_to_rest() -> None:
+    async with PullRig("p1") as rig:
+        rig.place()
+        await settle()
+        name = rig.works.only("p1")
+        rig.works.says(name)
+        await settle()
+        rig.works.calls.clear()
+        rig.works.change(name, [rig.works.manifest("p1")])
+        await asyncio.sleep(60)
+        rig.works.says(name)
+        await asyncio.sleep(60)
+        assert rig.works.calls == [f"merge {name}"] * 2  # the second one notes the generation that there is
+        assert rig.lines() == {"p1": ""}
 
 
 @virtual
@@ -175,7 +192,7 @@ async def test_the_object_goes_when_the_agent_has_removed_the_copy() -> None:
         await asyncio.sleep(60)
         (line,) = rig.stored()["status"]["clusters"]  # type: ignore[index]
         assert SINCE in line["message"]
-        assert [call.split()[0] for call in rig.works.calls] == ["apply", "patch", "delete"]
+        assert [call.split()[0] for call in rig.works.calls] == ["create", "patch", "delete"]
         rig.works.let_go_of(name)
         await asyncio.sleep(60)
         assert rig.stored() is None
@@ -183,13 +200,38 @@ async def test_the_object_goes_when_the_agent_has_removed_the_copy() -> None:
 
 
 @virtual
-async def test_a_work_that_was_never_fetched_holds_nothing_up() -> None:
+async def test_a_removal_that_its_agent_carries_out_is_not_reported_twice() -> None:
     async with PullRig("p1") as rig:
         rig.place()
         await settle()
+        name = rig.works.only("p1")
+        rig.works.says(name)
+        await asyncio.sleep(60)
+        before = rig.stored()
+        rig.delete()
+        await asyncio.sleep(20)
+        assert "deletionTimestamp" in rig.works.works[name]["metadata"]
+        assert rig.lines() == {"p1": ""}
+        assert rig.stored()["status"] == before["status"]  # type: ignore[index]
+        rig.works.let_go_of(name)
+        await asyncio.sleep(1)
+        assert rig.stored() is None
+
+
+@virtual
+async def test_a_work_waits_for_its_agent_though_it_was_not_fetched_yet() -> None:
+    async with PullRig("p1") as rig:
+        rig.place()
+        await settle()
+        name = rig.works.only("p1")
+        rig.serve("p1", silent=True)
         rig.delete()
         await asyncio.sleep(60)
-        assert not rig.works.works
+        assert "deletionTimestamp" in rig.works.works[name]["metadata"]
+        (line,) = rig.stored()["status"]["clusters"]  # type: ignore[index]
+        assert SINCE in line["message"]
+        rig.works.let_go_of(name)
+        await asyncio.sleep(60)
         assert rig.stored() is None
 
 
@@ -308,7 +350,7 @@ async def test_a_hub_that_refuses_is_asked_again() -> None:
         rig.works.fails = lambda verb, name: failures.pop() if failures else None
         rig.place()
         await asyncio.sleep(60)
-        assert [call.split()[0] for call in rig.works.calls] == ["apply", "apply"]
+        assert [call.split()[0] for call in rig.works.calls] == ["create", "create"]
         assert rig.lines() == {"p1": PropagationStatus.PENDING}
 
 
@@ -398,7 +440,7 @@ async def test_a_cluster_that_is_written_to_again_keeps_its_copies() -> None:
         rig.works.let_go_of(name)
         await asyncio.sleep(60)
         assert rig.lines() == {"p1": ""}
-        assert [call.split()[0] for call in rig.works.calls] == ["apply", "patch", "delete"]
+        assert [call.split()[0] for call in rig.works.calls] == ["create", "patch", "delete"]
 
 
 @virtual

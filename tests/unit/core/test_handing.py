@@ -42,7 +42,7 @@ def work(**fields: Any) -> ObservedWork:
     return ObservedWork(**{**known, **fields})
 
 
-DONE = work(said=Said.APPLIED, fetched=True)
+DONE = work(said=Said.APPLIED)
 BEFORE = {"m1": Applied(FIRST.digest, BY_WORK, 7)}
 PUSHED = {"m1": Applied(FIRST.digest, "entry", 7, 99)}
 
@@ -152,13 +152,13 @@ def test_the_work_goes_where_the_object_is_not_placed_any_more(cluster: Cluster)
 def test_a_removal_waits_for_the_agent_and_says_since_when_it_is_silent(item: Any) -> None:
     for cluster, tail in ((PULLS, ""), (SILENT, f"; {SINCE}")):
         for orphans, does in ((False, "removed the copy"), (True, "let go of the copy")):
-            action = plan(item, cluster, work(deleting=True, orphans=orphans, fetched=True), applied=BEFORE)
+            action = plan(item, cluster, work(deleting=True, orphans=orphans), applied=BEFORE)
             message = f"its work is deleted, and its agent has not {does} yet{tail}"
             assert action == Wait(PropagationStatus.WAITING_FOR_REMOVAL, message)
 
 
 def test_the_finalizer_goes_when_the_work_is_gone() -> None:
-    there = planning.plan(facts(federated(deleting=True), PULLS, work(deleting=True, fetched=True), applied=BEFORE))
+    there = planning.plan(facts(federated(deleting=True), PULLS, work(deleting=True), applied=BEFORE))
     gone = planning.plan(facts(federated(deleting=True), PULLS, Missing.ABSENT, applied=BEFORE))
     assert (there.finalizer, gone.finalizer) == (None, False)
     assert not gone.actions

@@ -12,26 +12,15 @@ from federation.model.observations import BY_WORK, Said
 from federation.model.resources import Key
 
 MANAGER = "kubefed-12345678"
-FIELDS: dict[str, Any] = {
-    "f:metadata": {"f:annotations": {f"f:{names.DIGEST_ANNOTATION}": {}}, "f:labels": {f"f:{names.HUB_LABEL}": {}}},
-    "f:spec": {
-        "f:deleteOption": {"f:propagationPolicy": {}},
-        "f:manifestConfigs": {},
-        "f:workload": {"f:manifests": {}},
-    },
-}
 
 
-def metadata(fields: Any = None, **others: Any) -> works.WorkMetadata:
-    entry = {
-        "manager": MANAGER,
-        "operation": "Apply",
-        "apiVersion": "work.open-cluster-management.io/v1",
-        "time": "2026-01-01T00:00:00Z",
-        "fieldsType": "FieldsV1",
-        "fieldsV1": FIELDS if fields is None else fields,
+def metadata(**others: Any) -> works.WorkMetadata:
+    notes = {
+        names.TYPE_ANNOTATION: "configmaps",
+        names.OBJECT_ANNOTATION: "ns/web",
+        names.DIGEST_ANNOTATION: "d",
+        names.GENERATION_ANNOTATION: "3",
     }
-    notes = {names.TYPE_ANNOTATION: "configmaps", names.OBJECT_ANNOTATION: "ns/web", names.DIGEST_ANNOTATION: "d"}
     known = {
         "name": "w",
         "namespace": "m1",
@@ -39,7 +28,6 @@ def metadata(fields: Any = None, **others: Any) -> works.WorkMetadata:
         "resourceVersion": "9",
         "generation": 3,
         "annotations": notes,
-        "managedFields": [entry],
     }
     return msgspec.json.decode(orjson.dumps({**known, **others}), type=works.WorkMetadata)
 
@@ -50,28 +38,29 @@ def condition(status: str, generation: int = 3, message: str = "", kind: str = "
 
 def said(*conditions: dict[str, Any], manifests: Any = (), **others: Any) -> tuple[Said, str]:
     status = {"conditions": list(conditions), "resourceStatus": {"manifests": manifests}}
-    seen = works.observe(metadata(**others), MANAGER, "Foreground", status)
+    seen = works.observe(metadata(**others), "Foreground", status)
     return seen.said, seen.message
 
 
 def test_a_work_that_nobody_has_changed() -> None:
-    seen = works.observe(metadata(finalizers=[names.WORK_FINALIZER]), MANAGER, "Foreground", {})
+    seen = works.observe(metadata(), "Foreground", {})
     assert (seen.uid, seen.version, seen.owned_digest, seen.managed, seen.deleting) == ("u", 9, BY_WORK, True, False)
-    assert (seen.digest, seen.intact, seen.fetched, seen.orphans, seen.said) == ("d", True, True, False, Said.NOTHING)
+    assert (seen.digest, seen.intact, seen.next, seen.orphans, seen.said) == ("d", True, 4, False, Said.NOTHING)
 
 
-@pytest.mark.parametrize("path", [("f:workload", "f:manifests"), ("f:manifestConfigs",), ("f:deleteOption",)])
-def test_somebody_who_changes_it_takes_it_out_of_our_entry(path: tuple[str, ...]) -> None:
-    fields = orjson.loads(orjson.dumps(FIELDS))
-    node = fields["f:spec"]
-    for each in path[:-1]:
-        node = node[each]
-    del node[path[-1]]
-    assert not works.observe(metadata(fields), MANAGER, "Foreground", {}).intact
-
-
-def test_another_hubs_entry_is_not_ours() -> None:
-    assert not works.observe(metadata(), "kubefed-00000000", "Foreground", {}).intact
+@pytest.mark.parametrize(
+    ("noted", "following"),
+    [
+        pytest.param("2", 4, id="somebody-has-changed-its-spec"),
+        pytest.param("4", 3, id="our-last-write-has-changed-nothing"),
+        pytest.param("", 4, id="of-a-controller-that-noted-none"),
+        pytest.param("3.0", 4, id="no-number"),
+    ],
+)
+def test_whose_spec_it_is_shows_in_its_generation(noted: str, following: int) -> None:
+    notes = {names.DIGEST_ANNOTATION: "d", names.GENERATION_ANNOTATION: noted}
+    seen = works.observe(metadata(annotations=notes), "Foreground", {})
+    assert (seen.intact, seen.next) == (False, following)
 
 
 def test_what_was_said_of_an_older_generation_says_nothing() -> None:
@@ -112,7 +101,7 @@ def test_of_a_secret_only_the_reason_is_told() -> None:
     ],
 )
 def test_nonsense_in_a_status_is_no_answer_and_no_error(status: dict[str, Any]) -> None:
-    assert works.observe(metadata(), MANAGER, "Foreground", status).said in {Said.NOTHING, Said.FAILED}
+    assert works.observe(metadata(), "Foreground", status).said in {Said.NOTHING, Said.FAILED}
 
 
 def test_whose_a_work_is() -> None:
@@ -127,11 +116,24 @@ def test_whose_a_work_is() -> None:
         assert works.about(notes) is None
 
 
-def test_a_new_work_takes_nobodys_over() -> None:
-    body = orjson.dumps({"metadata": {"name": "w", "annotations": {}}, "spec": {}})
-    first = orjson.loads(works.addressed(body, "m1", MANAGER))["metadata"]
-    assert first["resourceVersion"] == "1"
-    assert (first["namespace"], first["labels"]) == ("m1", {names.HUB_LABEL: MANAGER})
-    again = orjson.loads(works.addressed(body, "m1", MANAGER, uid="u"))["metadata"]
-    assert again["uid"] == "u"
-    assert "resourceVersion" not in again
+def test_a_new_work_waits_for_its_agent_from_the_start() -> None:
+    body = orjson.dumps({"metadata": {"name": "w", "annotations": {"a": "b"}}, "spec": {"x": 1}})
+    made = orjson.loads(works.created(body, "m1", MANAGER))
+    metadata = made["metadata"]
+    assert (metadata["namespace"], metadata["labels"]) == ("m1", {names.HUB_LABEL: MANAGER})
+    assert metadata["finalizers"] == [names.WORK_FINALIZER]
+    assert metadata["annotations"] == {"a": "b", names.GENERATION_ANNOTATION: "1"}
+    assert made["spec"] == {"x": 1}
+
+
+def test_a_change_is_of_one_work_and_leaves_what_others_have_in_it() -> None:
+    body = orjson.dumps({"metadata": {"name": "w", "annotations": {"a": "b"}}, "spec": {"x": 1}})
+    assert orjson.loads(works.changed(body, MANAGER, "u", 7)) == {
+        "metadata": {
+            "uid": "u",
+            "labels": {names.HUB_LABEL: MANAGER},
+            "annotations": {"a": "b", names.GENERATION_ANNOTATION: "7"},
+            "managedFields": [{}],
+        },
+        "spec": {"x": 1},
+    }
