@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 
 from e2e import running
-from e2e.bench import hang, memory, pull, report, yardstick
+from e2e.bench import hang, memory, pull, pull_report, report, yardstick
 from e2e.bench.fleet import Fleet
 from e2e.bench.phases import Bench, Size
 from federation.model.errors import FederationError
@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] = ()) -> int:
             running.report(f"  {each}")
         return 1
     known = report.baselines()
-    report.show(results, known, Console(width=None if sys.stdout.isatty() else 160))
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    report.show(results, known, console)
+    pull_report.show(results, known, console)
     print(f"raw figures: {running.save(results, 'bench')}")  # noqa: T201
     return 0
 

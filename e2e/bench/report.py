@@ -78,10 +78,10 @@ def _part(members: str, part: Results, known: Mapping[str, Any]) -> Iterator[Row
             f"{part['objects']} x {members}: {name}",
             ours,
             multiple=multiple,
-            bar=_at(bars, *path),
-            times_bar=_at(bars, path[0], "times_bare") if path[-1] == "controller_ms_per_placement" else None,
-            default=_at(kubefed, "default", *path),
-            tuned=_at(kubefed, "tuned", *path),
+            bar=at(bars, *path),
+            times_bar=at(bars, path[0], "times_bare") if path[-1] == "controller_ms_per_placement" else None,
+            default=at(kubefed, "default", *path),
+            tuned=at(kubefed, "tuned", *path),
         )
 
     for phase in PHASES:
@@ -118,11 +118,12 @@ def _hang(found: Results, known: Mapping[str, Any]) -> Iterator[Row]:
     for figure in ("p50_ms", "p95_ms"):
         before, during = found["before"][figure], found["during"][figure]
         name = f"a member hangs: update at a healthy one, {figure.removesuffix('_ms')}, ms (multiple: of before)"
-        tuned = _at(known["kubefed"], "hang", "tuned", "during", figure)
+        tuned = at(known["kubefed"], "hang", "tuned", "during", figure)
         yield Row(name, during, multiple=during / before, times_bar=limit, tuned=tuned)
 
 
-def _at(tree: Any, *path: str) -> Any:
+def at(tree: Any, *path: str) -> Any:
+    """What is there by these keys; None where nothing is."""
     for step in path:
         tree = tree.get(step) if isinstance(tree, Mapping) else None
     return tree
@@ -140,14 +141,15 @@ def show(results: Results, known: Mapping[str, Any], console: Console) -> None:
     for row in rows(results, known):
         verdict = {None: _NONE, True: "within", False: "OVER"}[row.ok]
         numbers = (row.ours, row.multiple, row.bar, row.times_bar, row.default, row.tuned)
-        table.add_row(row.name, *(_number(each) for each in numbers), verdict)
+        table.add_row(row.name, *(number(each) for each in numbers), verdict)
     console.print(table)
     console.print(
         f"KubeFed's figures: {known['versions']['kubefed']} on {known['machine']}; {known['about']}", style="dim"
     )
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A figure as the tables show it."""
     if value is None:
         return _NONE
     return f"{value:,.0f}" if value >= 1000 else f"{value:.4g}" if value >= 1 else f"{value:.2f}"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from e2e.bench import memory, meter, observer, report
+from e2e.bench import memory, meter, observer, pull, pull_report, report
 from e2e.bench.client import together
 from e2e.bench.pipeline import Pipeline
 from e2e.bench.report import Row
@@ -123,3 +123,51 @@ async def test_memory_is_counted_on_what_was_placed() -> None:
     few, many = await memory.keep(5, 4, traced=True), await memory.keep(50, 4, traced=True)
     per_placement = (many["bytes"] - few["bytes"]) / (45 * 4)
     assert 200 < per_placement < 15_000  # more than its digests; less than the goal of 100,000 in 1.5 GB
+
+
+def pulled() -> dict[str, Any]:
+    phase = {
+        "host_ms_per_object": 18.0,
+        "controller_ms_per_placement": 1.5,
+        "members_ms_per_placement": 6.0,
+        "agents_ms_per_placement": 2.0,
+        "host_writes": {"work": 2.0, "work_status": 2.0, "federated": 1.0},
+        "member_writes_per_placement": 2.03,
+        "agent_mb": [50.0, 61.0],
+    }
+    return {
+        "latency": {phase: {"p50_ms": 14.0, "p95_ms": 40.0} for phase in report.PHASES},
+        "idle": {"agent_ms_per_s": [0.5, 1.0], "host_ms_per_s": 12.0},
+        **dict.fromkeys(report.PHASES, phase),
+        "create": phase | {"etcd_bytes_per_placement": 2400},
+    }
+
+
+def test_pull_stands_beside_push_of_the_same_run() -> None:
+    found = results() | {"pull": {"2": pulled()}}
+    rows = {row.name: row for row in pull_report.rows(found, report.baselines())}
+    host = rows["2 members: create: host API server CPU, ms per object"]
+    assert (host.tuned, host.multiple, host.times_bar, host.ok) == (9.0, 2.0, 2.0, True)
+    assert rows["2 members: update: writes of works per object and cluster"].ours == 1.0
+    assert rows["2 members: create: member writes per placement"].ok is False
+    assert rows["2 members: one object updated everywhere: p95, ms"].ok is False
+    assert rows["2 members: one object updated everywhere: p50, ms"].ok is True
+    assert rows["2 members: an agent's RSS, MB"].ours == 61.0
+    # 3 phases x (host CPU, agent CPU, three kinds of writes, member writes), 3 x 2 latencies, bytes, idle, RSS.
+    assert sum(row.bar is not None or row.times_bar is not None for row in rows.values()) == 18 + 6 + 3
+    assert not [*pull_report.rows(results(), report.baselines())]
+
+
+def test_the_rest_of_a_phase_that_is_waited_for_is_taken_off() -> None:
+    idle = {"controller_ms_per_s": 2.0, "host_ms_per_s": 20.0, "agent_ms_per_s": [1.0, 3.0]}
+    found = {
+        "settled_s": 12.0,
+        "controller_ms_per_placement": 2.0,
+        "host_ms_per_object": 30.0,
+        "agents_ms_per_placement": 2.0,
+    }
+    pull._take_rest_off(found, idle, objects=100, members=2)
+    assert found["host_ms_per_object"] == 28.0
+    assert found["host_ms_per_object_with_rest"] == 30.0
+    assert found["controller_ms_per_placement"] == 1.9
+    assert found["agents_ms_per_placement"] == 1.8
