@@ -50,6 +50,8 @@ class Server:
         """What is answered to writes of objects of this name."""
         self.allowed: set[str] | None = None
         """The resources that accounts have rights for; None: all."""
+        self.late = 0.0
+        """Seconds from a deletion, which watches show at once, until its answer."""
         self._versions = itertools.count(100)
         self._watches: list[tuple[str, str, asyncio.Queue[bytes | None]]] = []
         self._cut = False
@@ -128,7 +130,9 @@ class Server:
                 return Failure(FailureKind.ALREADY_EXISTS, "it exists", 409)
             return _answer(self._store(place, content, "create"), 201)
         if method == "DELETE":
-            return self._delete(place, content)
+            deleted = self._delete(place, content)
+            await asyncio.sleep(self.late)
+            return deleted
         return self._patch(place, content, content_type, asked)
 
     @contextlib.asynccontextmanager

@@ -132,7 +132,17 @@ async def test_an_update_is_one_write_to_the_member_and_nothing_is_read(pair: Pa
     assert pair.member.reads == []
 
 
-async def test_a_deletion_is_two_writes_to_the_member_and_nothing_is_read(pair: Pair) -> None:
+async def test_a_work_that_has_the_finalizer_is_one_write_to_the_hub(pair: Pair) -> None:
+    await pair.rest()
+    spec = {"workload": {"manifests": [config_map("a")]}}
+    pair.hub.put(f"{WORKS}/w", {"metadata": {"name": "w", "finalizers": [WORK_FINALIZER]}, "spec": spec})
+    await pair.applied("w")
+    assert [(method, path.rpartition("/")[2]) for method, path in pair.hub.writes] == [("PATCH", "status")]
+
+
+@pytest.mark.parametrize("late", [0.0, 0.05])
+async def test_a_deletion_is_two_writes_to_the_member_and_nothing_is_read(pair: Pair, late: float) -> None:
+    pair.member.late = late  # the watch may be faster than the answer
     pair.work("w", config_map("a"))
     await pair.applied("w")
     await asyncio.sleep(0.1)
