@@ -5,7 +5,8 @@ it then has without its hub may be older than what was applied, which is not ove
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Iterable
 
 import orjson
 import structlog
@@ -22,9 +23,9 @@ from federation.work import keeping
 from federation.work.keeping import Kept, Stored
 
 DELAY = 5.0
-"""Seconds from a change until it is kept."""
+"""Seconds without a change until the last ones are kept."""
 LONGEST = 20.0
-"""The same while works are being carried out: of a crowd every page is written a few times, not every few seconds."""
+"""The same where there is always another one: of a crowd every page is written once or twice, not every few seconds."""
 MANAGER = "work-agent-kept"
 _DEADLINE = 30.0
 
@@ -34,11 +35,9 @@ log = structlog.get_logger()
 class Keeper:
     """The pages of one agent."""
 
-    def __init__(self, connection: Connection, world: World, busy: Callable[[], bool] = lambda: False) -> None:
-        """`busy` says whether works are being carried out, so that more is about to change."""
+    def __init__(self, connection: Connection, world: World) -> None:
         self._connection = connection
         self._world = world
-        self._busy = busy
         self._pages: dict[str, str] = {}
         """The page of each work that is kept."""
         self._secrets: dict[str, tuple[str, ...]] = {}
@@ -84,12 +83,9 @@ class Keeper:
         attempt = 0
         while True:
             await self._wake.wait()
-            await asyncio.sleep(DELAY if not attempt else backoff.delay(attempt, base=DELAY, cap=60.0))
-            waited = DELAY
-            while self._busy() and waited < LONGEST:
-                await asyncio.sleep(1.0)
-                waited += 1.0
-            self._wake.clear()
+            if attempt:
+                await asyncio.sleep(backoff.delay(attempt, base=DELAY, cap=60.0))
+            await self._settled()
             try:
                 await self.flush()
                 attempt, self.problem = 0, ""
@@ -99,10 +95,19 @@ class Keeper:
                 attempt, self.problem = attempt + 1, str(error)
                 self._wake.set()
 
+    async def _settled(self) -> None:
+        """Until nothing has changed for DELAY, at most LONGEST."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LONGEST):
+                while self._wake.is_set():
+                    self._wake.clear()
+                    await asyncio.sleep(DELAY)
+        self._wake.clear()
+
     async def flush(self) -> None:
-        """Write what has changed. Raises ApiFailure; what was not written stays to be."""
-        while self._dirty:
-            page = self._dirty.pop()
+        """Write what has changed until now. Raises ApiFailure; what was not written stays to be."""
+        for page in list(self._dirty):
+            self._dirty.discard(page)
             try:
                 await self._write(page)
             except BaseException:

@@ -189,7 +189,7 @@ class Active:
         self._tasks, self._watches = Tasks(), Tasks()
         self.queue: KeyQueue[str] = KeyQueue()
         self._kinds = Kinds(member, short, self._watches, self._object_changed)
-        self._keeper = Keeper(member, world, lambda: not self.queue.idle)
+        self._keeper = Keeper(member, world)
         self._records = Records(member, world, self.queue.add)
         self._reporter = Reporter(world, self._kinds, self._keeper)
         self._hub = HubSide(hub, world, self._keeper, wake=self._wake, report=self._reporter.changed)

@@ -166,7 +166,8 @@ class Reporter:
             # are only guessed show within seconds that they have none: the status waits for that.
             # All shards wait about as long: what one reports early would be a status of the object of its own.
             parts = 1 if self.outbox is None else self.outbox.shards
-            settle = cadence.REMIND if lines.guesses(track) else cadence.settle(clusters * parts, goes=goes)
+            settle = cadence.settle(clusters * parts, goes=goes, by_agents=lines.by_agents(track))
+            settle = cadence.REMIND if lines.guesses(track) else settle
             settled = track.since + settle
             due = settled if due is None else min(due, settled)
         if now < due:

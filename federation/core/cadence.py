@@ -9,6 +9,9 @@ ever more rarely.
 
 SETTLE = (2.0, 0.1, 20.0)
 """Seconds that answers are waited for before the first report, and more for each cluster; at most so many."""
+BY_AGENTS = 10.0
+"""The least of these seconds where agents have been handed something: they report within some seconds that they have
+applied it."""
 REMIND = 30.0
 """Seconds after which clusters that have not answered are reported as timed out (KubeFed's 30 s)."""
 RAREST = 120.0
@@ -27,16 +30,16 @@ REST = (100, 25e-6)
 plan takes."""
 
 
-def settle(clusters: int, *, goes: bool = False) -> float:
+def settle(clusters: int, *, goes: bool = False, by_agents: bool = False) -> float:
     """Seconds after a plan for so many clusters when it is reported though not all have answered.
 
     `goes`: the object is being deleted and no cluster has failed to. Its status goes with it, so that only a removal
-    that hangs is worth a report.
+    that hangs is worth a report. `by_agents`: some of the clusters have agents that have been told.
     """
     if goes:
         return REMIND
     base, each, most = SETTLE
-    return min(base + each * clusters, most)
+    return max(min(base + each * clusters, most), BY_AGENTS if by_agents else 0.0)
 
 
 def pause(clusters: int) -> float:

@@ -366,7 +366,7 @@ class Wait:
     handed: bool = field(default=False, compare=False)
 
 
-HANDED_OVER = Wait(PropagationStatus.PENDING, "handed over, and not reported as applied yet", known=True)
+HANDED_OVER = Wait(PropagationStatus.PENDING, "handed over, and not reported as applied yet", known=True, handed=True)
 """A command was handed over to whoever acts in the cluster, and the cluster has not shown what came of it."""
 
 

@@ -1,6 +1,6 @@
 """Measure one fleet and print its table; everything that was counted goes to bench-scale-<date>.json.
 
-usage: [MEMBERS=100] [OBJECTS=50] [IDLE=60] [SHARDS=1] [PARTS=bare,bulk,idle,restart,hang,away,flap] [RAW=PATH]
+usage: [MEMBERS=100] [OBJECTS=50] [IDLE=60] [SHARDS=1] [PARTS=bare,bulk,idle,restart,hang,away,flap,pull] [RAW=PATH]
            python -m e2e.bench.scale
 
 SHARDS: how many controller processes share the members; the CPU of each is in controllers_ms_per_placement.
@@ -19,6 +19,7 @@ from rich.console import Console
 
 from e2e import running
 from e2e.bench import report as machines
+from e2e.bench.agents import Agents
 from e2e.bench.fleet import report
 from e2e.bench.scale import bare
 from e2e.bench.scale.fleet import ScaleFleet
@@ -27,7 +28,7 @@ from e2e.bench.scale.report import show
 from federation.model.errors import FederationError
 from federation.playground.errors import PlaygroundError
 
-PARTS = ("bare", "bulk", "idle", "restart", "hang", "away", "flap")
+PARTS = ("bare", "bulk", "idle", "restart", "hang", "away", "flap", "pull")
 Results = dict[str, Any]
 
 
@@ -113,6 +114,21 @@ async def _phases(fleet: ScaleFleet, results: Results, parts: list[str], idle: f
             await phase("away", scale.away)
         if "bulk" in parts:
             await phase("delete", lambda: scale.bulk("delete"))
+        if "pull" in parts:
+            await phase("pull", lambda: _pull(fleet, scale))
+
+
+async def _pull(fleet: ScaleFleet, scale: Scale) -> Results:
+    """The same with all members in pull mode: one process has their agents, a membership for each."""
+    async with Agents(fleet, fleet.directory, together=True) as agents:
+        scale.pulled(agents.pids)
+        found: Results = {"singles": await scale.singles()}
+        for name in ("create", "update", "delete"):
+            report(f"pull: {name}")
+            found[name] = await scale.bulk(name)
+            if name == "create":
+                found["idle"] = await scale.idle()
+        return found
 
 
 if __name__ == "__main__":

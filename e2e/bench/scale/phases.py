@@ -24,6 +24,8 @@ NAMESPACE = "scale"
 SINGLES = 6
 QUIET = 3.0
 """Seconds without a write to the host after which a phase counts as settled."""
+AGENTS_QUIET = 7.0
+"""The same in pull mode: an agent reports a change up to 5 s after it has reported another."""
 LONGEST = 1800.0
 """Seconds after which a phase has failed."""
 FLAPS = 10
@@ -41,6 +43,7 @@ class Costs:
     controllers: tuple[float, ...]
     host: float
     members: float
+    agents: float = 0.0
 
     @property
     def controller(self) -> float:
@@ -58,6 +61,12 @@ class Scale:
         self._stack = AsyncExitStack()
         self._host_pid = fleet.pid(HOST)
         self._members_pids = fleet.members_pids
+        self._agents: Sequence[int] = ()
+        self._rest = QUIET
+
+    def pulled(self, agents: Sequence[int]) -> None:
+        """The members are in pull mode from now on; these are the processes of their agents."""
+        self._agents, self._rest = agents, AGENTS_QUIET
 
     async def __aenter__(self) -> "Scale":
         self.host = await self._stack.enter_async_context(Client(self._fleet.cluster(HOST)))
@@ -148,6 +157,7 @@ class Scale:
             "controller_ms_per_s": round((after.controller - before.controller) * 1e3 / seconds, 2),
             "host_ms_per_s": round((after.host - before.host) * 1e3 / seconds, 2),
             "members_ms_per_s": round((after.members - before.members) * 1e3 / seconds, 2),
+            **self._of_agents(before, after, seconds, "agents_ms_per_s"),
             "controller_mb": round(self._fleet.resident(), 1),
         }
 
@@ -331,8 +341,9 @@ class Scale:
             "members_ms_per_placement": round((settled.members - before.members) * 1e3 / placements, 3),
             "host_ms_per_object": round((settled.host - before.host) * 1e3 / objects, 1),
             "host_writes_per_object": round(
-                meter.writes(host, ("federatedconfigmaps", "events")) / objects - 1, 2
+                meter.writes(host, ("federatedconfigmaps", "manifestworks", "events")) / objects - 1, 2
             ),  # without the user's own
+            **self._of_agents(before, settled, placements, "agents_ms_per_placement"),
             "host_requests": host,
             "controller_mb": round(self._fleet.resident(), 1),
             "last_of_each_ms": sorted(round((at - before.at) * 1e3) for at in expected.last_of.values()),
@@ -343,7 +354,7 @@ class Scale:
         ends = time.perf_counter() + LONGEST
         before = await self._written()
         while True:
-            await asyncio.sleep(QUIET)
+            await asyncio.sleep(self._rest)
             written = await self._written()
             if written == before:
                 return
@@ -353,7 +364,15 @@ class Scale:
 
     async def _written(self) -> int:
         # Not those of KubeFedClusters: each is written every five minutes at rest, so a thousand are never quiet.
-        return meter.writes(await meter.requests(self.host), ("federated",))
+        return meter.writes(await meter.requests(self.host), ("federated", "manifestworks"))
+
+    def _of_agents(self, before: Costs, after: Costs, count: float, figure: str) -> Figures:
+        if not self._agents:
+            return {}
+        return {
+            figure: round((after.agents - before.agents) * 1e3 / count, 3),
+            "agents_mb": round(sum(map(meter.resident, self._agents)), 1),
+        }
 
     async def _metrics(self) -> bytes:
         import aiohttp  # noqa: PLC0415 - only here without an API server's token
@@ -367,4 +386,5 @@ class Scale:
             tuple(meter.cpu([pid]) for pid in self._fleet.controllers),
             meter.cpu([self._host_pid]),
             meter.cpu(self._members_pids),
+            meter.cpu(self._agents),
         )

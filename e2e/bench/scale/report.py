@@ -14,7 +14,8 @@ Results = Mapping[str, Any]
 
 
 class Row(NamedTuple):
-    """One figure. `multiple`: of the bare client in the same run; for KubeFed of the bare client on its machine."""
+    """One figure. `multiple`: of the bare client in the same run, in pull mode of push in it. KubeFed's: of the bare client
+    on its machine."""
 
     name: str
     ours: float
@@ -72,6 +73,31 @@ def rows(results: Results, peer: Mapping[str, Any]) -> Iterator[Row]:
     if "flap" in results:
         yield Row("an unrelated label changes: controller CPU, ms", results["flap"]["controller_ms_per_change"])
     yield from _peaks(results, peer)
+    yield from _pull(results.get("pull", {}), results)
+
+
+def _pull(pull: Results, push: Results) -> Iterator[Row]:
+    """In pull mode; a multiple is of push in the same run."""
+    if not pull:
+        return
+    for what, found in pull["singles"].items():
+        beside = push.get("singles", {}).get(what, {}).get("last_ms")
+        yield Row(f"pull: one object {what}d, last member, ms", found["last_ms"], _ratio(found["last_ms"], beside))
+    for phase in PHASES:
+        found = pull[phase]
+        yield Row(f"pull: {phase}: an agent's CPU, ms per placement", found["agents_ms_per_placement"])
+        for figure, name in (
+            ("controller_ms_per_placement", "controller CPU, ms per placement"),
+            ("host_ms_per_object", "host API server CPU, ms per object"),
+            ("host_writes_per_object", "host writes per object"),
+            ("members_ms_per_placement", "members' CPU, ms per placement"),
+            ("placements_per_s", "placements per s"),
+        ):
+            multiple = _ratio(found[figure], push.get(phase, {}).get(figure))
+            yield Row(f"pull: {phase}: {name}", found[figure], multiple)
+    yield Row("pull: idle: all agents' CPU, ms per s", pull["idle"]["agents_ms_per_s"])
+    yield Row("pull: idle: host CPU, ms per s", pull["idle"]["host_ms_per_s"])
+    yield Row("pull: memory of the process of all agents, highest, MB", max(pull[each]["agents_mb"] for each in PHASES))
 
 
 def _peaks(results: Results, peer: Mapping[str, Any]) -> Iterator[Row]:

@@ -136,6 +136,29 @@ async def test_somebody_who_changes_a_work_is_overruled() -> None:
 
 
 @virtual
+async def test_what_agents_say_within_some_seconds_is_one_write_of_the_status() -> None:
+    async with PullRig("p1", "p2") as rig:
+        rig.place()
+        await asyncio.sleep(4)
+        assert "clusters" not in rig.stored().get("status", {})  # type: ignore[union-attr]
+        for name in list(rig.works.works):
+            rig.works.says(name)
+            await asyncio.sleep(2)
+        assert rig.lines() == {"p1": "", "p2": ""}
+        version = rig.stored()["metadata"]["resourceVersion"]  # type: ignore[index]
+        await asyncio.sleep(60)
+        assert rig.stored()["metadata"]["resourceVersion"] == version  # type: ignore[index]
+
+
+@virtual
+async def test_an_agent_that_takes_longer_is_reported_as_pending() -> None:
+    async with PullRig("p1") as rig:
+        rig.place()
+        await asyncio.sleep(12)
+        assert rig.lines() == {"p1": PropagationStatus.PENDING}
+
+
+@virtual
 async def test_a_change_that_was_taken_back_comes_to_rest() -> None:
     async with PullRig("p1") as rig:
         rig.place()

@@ -14,6 +14,12 @@ def test_an_object_that_goes_is_reported_only_when_that_hangs() -> None:
     assert cadence.settle(2, goes=True) == cadence.settle(3500, goes=True) == cadence.REMIND
 
 
+def test_agents_are_waited_for_longer_and_no_longer_than_many_clusters() -> None:
+    assert cadence.settle(2, by_agents=True) == cadence.BY_AGENTS
+    assert cadence.settle(3500, by_agents=True) == cadence.settle(3500)
+    assert cadence.settle(2, goes=True, by_agents=True) == cadence.REMIND
+
+
 @pytest.mark.parametrize(("clusters", "seconds"), [(0, 0.0), (9, 0.0), (30, 0.3), (100, 1.0), (3500, 1.0)])
 def test_settled_changes_of_a_small_object_do_not_wait(clusters: int, seconds: float) -> None:
     assert cadence.pause(clusters) == pytest.approx(seconds)

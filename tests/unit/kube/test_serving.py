@@ -1,6 +1,7 @@
 """/livez, /readyz and /metrics of the controller itself."""
 
 import asyncio
+import contextlib
 import socket
 
 import aiohttp
@@ -41,6 +42,48 @@ async def test_checks_and_metrics() -> None:
     await endpoint.stop()  # once more does no harm
 
 
+@pytest.mark.parametrize(
+    ("request_", "status", "body"),
+    [
+        pytest.param(b"GET /livez?verbose HTTP/1.1\r\nHost: x\r\n\r\n", b"200 OK", b"ok\n", id="query"),
+        pytest.param(b"HEAD /livez HTTP/1.0\r\n\r\n", b"200 OK", b"", id="head"),
+        pytest.param(b"POST /livez HTTP/1.1\r\n\r\n", b"405 Method Not Allowed", b"only GET\n", id="post"),
+        pytest.param(b"GET /\r\n\r\n", b"400 Bad Request", b"not HTTP\n", id="not-http"),
+        pytest.param(b"GET / HTTP/1.1\r\n", b"", b"", id="half"),
+        pytest.param(b"x" * 20_000, b"", b"", id="long"),
+    ],
+)
+async def test_what_clients_may_send(request_: bytes, status: bytes, body: bytes) -> None:
+    endpoint = Listener("127.0.0.1:0", {"/livez": lambda: ""})
+    host, _, port = (await endpoint.start()).rpartition(":")
+    try:
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(request_)
+        writer.write_eof()
+        answer = b""
+        with contextlib.suppress(ConnectionError):  # what was not read is answered by a reset
+            answer = await reader.read()
+        writer.close()
+        head, _, rest = answer.partition(b"\r\n\r\n")
+        assert head.partition(b"\r\n")[0].removeprefix(b"HTTP/1.1 ") == status
+        assert rest == body
+        assert not status or b"Connection: close" in head
+    finally:
+        await endpoint.stop()
+
+
+async def test_what_is_open_ends_with_it() -> None:
+    endpoint = Listener("127.0.0.1:0", {})
+    host, _, port = (await endpoint.start()).rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    await asyncio.sleep(0.05)
+    await endpoint.stop()
+    assert await reader.read() == b""
+    writer.close()
+    with pytest.raises(OSError, match="Connect call failed"):
+        await asyncio.open_connection(host, int(port))
+
+
 async def test_a_scrape_lets_others_have_their_turn() -> None:
     """As often as the text has steps: it is long where there are many clusters."""
     turns = 0
@@ -58,10 +101,9 @@ async def test_a_scrape_lets_others_have_their_turn() -> None:
     try:
         await asyncio.sleep(0)
         turns = 0
-        response = await _metrics(None)  # type: ignore[arg-type]  # which it does not look at
+        text = await _metrics()
         assert turns >= steps - 1
-        assert isinstance(response.body, bytes)
-        assert response.body.count(b"served-") == 2_500
+        assert text.count(b"served-") == 2_500
     finally:
         task.cancel()
         for number in range(2_500):
