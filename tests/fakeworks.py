@@ -81,6 +81,8 @@ class FakeWorks(FakeMember):
         for each in operations:
             if each["op"] == "test":
                 assert work["metadata"]["uid"] == each["value"]
+            elif each["path"] == "/metadata/managedFields":
+                assert each["value"] == [{}]
             elif each["op"] == "add":
                 annotation = each["path"].removeprefix("/metadata/annotations/").replace("~1", "/")
                 work["metadata"]["annotations"][annotation] = each["value"]

@@ -14,8 +14,8 @@ Results = Mapping[str, Any]
 
 
 class Row(NamedTuple):
-    """One figure. `multiple`: of the bare client in the same run, in pull mode of push in it. KubeFed's: of the bare client
-    on its machine."""
+    """One figure. `multiple`: of the bare client in the same run, in pull mode of push in it. KubeFed's: of its bare
+    client."""
 
     name: str
     ours: float
