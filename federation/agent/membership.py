@@ -106,6 +106,8 @@ class Membership:
             clock=fence.now,
         )
         self._active: Active | None = None
+        self._before = 0
+        """Requests to hubs that it had before."""
         self._exchange = asyncio.Event()
 
     def _connect(self, hub: Endpoint) -> Connection:
@@ -150,6 +152,7 @@ class Membership:
             self._hub_endpoint.credentials.header = hub.credentials.header
             return
         before, self._hub, self._hub_endpoint = self._hub, self._connect(hub), hub
+        self._before += before.requests
         self._exchange.set()
         await before.close()
 
@@ -158,6 +161,16 @@ class Membership:
         if self._active is None:
             return self._elector.problem
         return self._active.ready()
+
+    @property
+    def cluster(self) -> str:
+        """Its cluster's name at the hub."""
+        return self.identity.cluster
+
+    @property
+    def requests(self) -> int:
+        """How many requests it has sent, to its hub and to its member."""
+        return self._before + sum(each.requests for each in (self._hub, self._member, self._lease))
 
     @property
     def silence(self) -> float:

@@ -20,6 +20,11 @@ HUB_WRITES = Counter("federation_agent_hub_writes_total", "Writes to the hub: fi
 DRIFT = Counter("federation_agent_repairs_total", "Objects that were not as they had been applied.", ["cluster"])
 HUB_SILENCE = Gauge("federation_agent_hub_silence_seconds", "Seconds since the hub was last heard of.", ["cluster"])
 LEADS = Gauge("federation_agent_leads", "1 while this process is the cluster's agent.", ["cluster"])
+CPU = Counter(
+    "federation_agent_cpu_seconds_total",
+    "CPU time of the process, divided among its memberships by the requests that each has sent.",
+    ["cluster"],
+)
 _ALL = (WORKS, PLACEMENTS, HELD, HUB_SILENCE, LEADS)
 
 

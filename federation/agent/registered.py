@@ -19,7 +19,10 @@ log = structlog.get_logger()
 
 
 class Registered:
-    """`run` until cancelled. `begun` is called with the membership, once there is one."""
+    """`run` until cancelled. `begun` is called with the membership, once there is one.
+
+    `label` names the hub in metrics of requests; "": by the cluster, where a process has several.
+    """
 
     def __init__(
         self, member: Endpoint, namespace: str, agent_id: str, label: str, begun: Callable[[Membership], None]
@@ -46,6 +49,7 @@ class Registered:
             endpoint = await self._registration.first()
             held = self._registration.held
             log.info("registered", cluster=held.cluster, agent=held.agent, hub=endpoint.server)
+            self._label = self._label or f"hub/{held.cluster}"
             if self._membership is None:
                 who = Identity(held.cluster, self._namespace, self._agent_id)
                 self._membership = Membership(who, endpoint, self._endpoint, label=self._label)

@@ -16,6 +16,7 @@ from federation import logs, processes
 from federation.agent import credentials
 from federation.agent.membership import NAMESPACE, Identity, Membership
 from federation.agent.registered import Registered
+from federation.agent.shares import Shares
 from federation.kube.serving import Listener
 from federation.model.errors import Unusable
 from federation.processes import first, until
@@ -86,12 +87,13 @@ async def _run(options: Options) -> int:
             log.info("listens" if (at := await listener.start()) else "not served", serves=serves, address=at or "none")
         running.keep(lateness.serve, "lateness")
         running.keep(Garbage(lambda: True).serve, "garbage")
+        running.keep(Shares(memberships).serve, "shares")
         stopping = running.spawn(until(stop), "stop")
-        several = len(options.memberships) > 1
+        several = len(options.memberships) > 1  # then metrics of requests name the cluster of each
         for each in options.memberships:
             member = await credentials.of_member(each.member, each.member_context)
             if not each.hub:
-                own = Registered(member, each.namespace, each.agent_id, "hub", memberships.append)
+                own = Registered(member, each.namespace, each.agent_id, "" if several else "hub", memberships.append)
                 registered.append(own)
                 running.keep(own.run, "registered")
                 continue

@@ -114,12 +114,13 @@ def _read(path: str, namespace: str) -> "list[Wanted]":
     for index, each in enumerate(found):
         if not isinstance(each, dict) or not all(key in _KEYS and isinstance(each[key], str) for key in each):
             raise Unusable(f"--memberships {path}: [{index}] must be a map of texts with {', '.join(_KEYS)}")
-        if not each.get("cluster") or not each.get("hubKubeconfig"):
-            raise Unusable(f"--memberships {path}: [{index}] needs cluster and hubKubeconfig")
+        if bool(each.get("cluster")) != bool(each.get("hubKubeconfig")):
+            registered = "or neither for what fedctl register has made"
+            raise Unusable(f"--memberships {path}: [{index}] needs cluster and hubKubeconfig, {registered}")
         wanted.append(
             running.Wanted(
-                each["cluster"],
-                each["hubKubeconfig"],
+                each.get("cluster", ""),
+                each.get("hubKubeconfig", ""),
                 each.get("kubeconfig"),
                 each.get("hubContext"),
                 each.get("context"),

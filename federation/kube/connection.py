@@ -99,6 +99,8 @@ class Connection:
         self._counters: dict[tuple[str, int], Any] = {}
         self._timers: dict[str, Any] = {}
         self._seconds = metrics.REQUEST_SECONDS_IN_ALL.labels(name)
+        self.requests = 0
+        """How many it has sent."""
         self._written = -math.inf
         self._date = (b"", 0.0)
 
@@ -352,6 +354,7 @@ class Connection:
             counter = metrics.REQUESTS.labels(self.name, method, str(code) if code else "<error>")
             self._counters[method, code] = counter
         counter.inc()
+        self.requests += 1
         if seconds is not None:
             timer = self._timers.get(method)
             if timer is None:

@@ -66,10 +66,15 @@ def test_several_memberships_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_pa
     wanted = [
         {"cluster": "east", "hubKubeconfig": "h"},
         {"cluster": "west", "hubKubeconfig": "i", "namespace": "agents"},
+        {"kubeconfig": "registered"},
     ]
     (tmp_path / "m").write_text(yaml.safe_dump(wanted))
     _, _, seen = run(monkeypatch, "--memberships", str(tmp_path / "m"))
-    assert seen == [running.Wanted("east", "h"), running.Wanted("west", "i", namespace="agents")]
+    assert seen == [
+        running.Wanted("east", "h"),
+        running.Wanted("west", "i", namespace="agents"),
+        running.Wanted("", "", "registered"),
+    ]
 
 
 @pytest.mark.parametrize(
