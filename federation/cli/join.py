@@ -107,8 +107,8 @@ def command(
             service_account=facts["service_account"],
             rights=facts["rights"] or "",
             api_endpoint=facts["api_endpoint"],
-            fence=_namespaces(facts["fence"]),
-            only=_namespaces(facts["namespaces"]),
+            fence=options.namespaces(facts["fence"]),
+            only=options.namespaces(facts["namespaces"]),
             rotate=facts["rotate"],
             error_on_existing=facts["error_on_existing"],
         )
@@ -220,9 +220,3 @@ def _named(wanted: "Wanted", context: str) -> "Wanted":
     named = replace(wanted, host=wanted.host or context)
     joinplans.check(named)
     return named
-
-
-def _namespaces(words: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The names in `a,b` or in repeated flags; () for `none`, None when the flag is not given."""
-    named = tuple(dict.fromkeys(name.strip() for text in words for name in text.split(",") if name.strip()))
-    return None if not words else () if named == ("none",) else named

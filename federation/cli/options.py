@@ -163,6 +163,12 @@ def ignored(given: Mapping[str, object], why: str) -> None:
         report(f"note: {', '.join(names)}: no effect {why}")
 
 
+def namespaces(words: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The names in `a,b` or in repeated flags; () for `none`, None when the flag is not given."""
+    named = tuple(dict.fromkeys(name.strip() for text in words for name in text.split(",") if name.strip()))
+    return None if not words else () if named == ("none",) else named
+
+
 def progress(line: str) -> None:
     """What was done, where kubefedctl prints it as its output: on stderr, on stdout where that is the name."""
     click.echo(line, err=not as_kubefedctl() or line.startswith(("warning: ", "note: ")))

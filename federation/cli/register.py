@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
   fedctl register --hub https://hub:6443 --token kubefed1.... --ca-hash sha256:... --name east --image IMAGE:TAG
   fedctl register --hub https://hub:6443 --token @token.txt --ca-hash sha256:... --name east   # run the agent yourself
+  fedctl register --hub https://hub:6443 --token @token.txt --ca-hash sha256:... --name east --fence kube-system
 """
 
 
@@ -33,6 +34,12 @@ EXAMPLES = """
     multiple=True,
     metavar="TYPE",
     help="A type that the agent may write, as deployments.apps; default: those enabled when the token was made.",
+)
+@click.option(
+    "--fence",
+    multiple=True,
+    metavar="NAMESPACES",
+    help="Namespaces that the agent may never write into, whatever the hub asks (a,b; none removes the fence).",
 )
 @click.option("--kubeconfig", metavar="PATH", help="Kubeconfig to use; default: $KUBECONFIG, then ~/.kube/config.")
 @click.option(
@@ -55,6 +62,7 @@ def command(
     image: str,
     namespace: str,
     types: tuple[str, ...],
+    fence: tuple[str, ...],
     kubeconfig: str | None,
     context: str | None,
     wait: bool,
@@ -78,6 +86,7 @@ def command(
         namespace=namespace,
         image=image,
         types=types,
+        fence=options.namespaces(fence),
     )
     seconds = timeout if wait else None
     options.run(_register(kubeconfig, context, wanted, timeout=seconds, dry_run=bool(dry_run)))

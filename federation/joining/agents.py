@@ -8,6 +8,8 @@ from typegen import memberrights, templates
 Manifest = dict[str, Any]
 NAMESPACE = "open-cluster-management-agent"
 """Where the agent lives in its member; federation.agent.membership has the same."""
+ACCOUNT = "work-agent"
+"""Its service account there."""
 SECRET = "hub-kubeconfig"  # noqa: S105 - a name
 """The Secret with the agent's kubeconfig for its hub, key `kubeconfig`."""
 RESOURCES = {"requests": {"cpu": "20m", "memory": "64Mi"}, "limits": {"memory": "512Mi"}}

@@ -43,15 +43,19 @@ def policy(account: ObjectName, fence: Names, only: Names) -> list[Manifest]:
 
 async def refuse_unserved(member: Connection, wanted: Wanted) -> None:
     """Raise Refused when a fence is wanted and the member has no such policies: it would silently have no effect."""
-    if not wanted.fence and not wanted.only:
-        return
+    if wanted.fence or wanted.only:
+        await expect_served(member, "--fence and --namespaces have")
+
+
+async def expect_served(member: Connection, flags: str) -> None:
+    """Raise Refused where the member has no such policies; `flags` is what would have no effect."""
     answer = await applying.request(
         member, "GET", applying.VALIDATING_POLICIES.collection(), params={"limit": "1"}, deadline=10.0
     )
     if isinstance(answer, Failure) and answer.kind in (FailureKind.TYPE_MISSING, FailureKind.NOT_FOUND):
         raise Refused(
-            f"{member.name}: it serves no validatingadmissionpolicies (Kubernetes 1.30 and newer do), so --fence and "
-            "--namespaces have no effect there",
+            f"{member.name}: it serves no validatingadmissionpolicies (Kubernetes 1.30 and newer do), so {flags} "
+            "no effect there",
             "leave them out, or upgrade the member first",
         )
 

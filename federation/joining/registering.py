@@ -8,8 +8,8 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from federation.core import binding, times
-from federation.joining import agents, applying, heartbeat, workdefinitions
+from federation.core import binding, checks, times
+from federation.joining import agents, applying, fences, heartbeat, workdefinitions
 from federation.joining.applying import Outcome, Report
 from federation.joining.errors import NotConfirmed, Refused
 from federation.kube.connection import Connection
@@ -36,6 +36,13 @@ class Wanted:
     image: str = ""
     types: tuple[str, ...] = ()
     """Instead of those that were enabled when the token was made."""
+    fence: tuple[str, ...] | None = None
+    """Namespaces that the agent may never write into, whatever it has rights for; None leaves a fence as it is."""
+
+    @property
+    def account(self) -> ObjectName:
+        """The agent's service account."""
+        return ObjectName(self.namespace, agents.ACCOUNT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,7 @@ class Plan:
 async def register(member: Connection, wanted: Wanted, report: Report, *, dry_run: bool = False) -> Plan:
     """Check the hub and the token, then put into the member what its agent needs. Raises Refused, ApiFailure."""
     names.cluster(wanted.name, "--name")
+    await _check_fence(member, wanted)
     endpoint = hub_endpoint(wanted)
     await check_hub(endpoint, wanted, report)
     made = plan(wanted, endpoint, await _present(member, wanted))
@@ -63,6 +71,8 @@ async def register(member: Connection, wanted: Wanted, report: Report, *, dry_ru
                 raise
             outcome = Outcome.CREATED  # a dry run does not create the namespace that it needs
         report(f"{member.name}: {label} {'would be ' if dry_run else ''}{outcome}")
+    if wanted.fence == () and not dry_run:
+        await fences.apply(member, wanted.account, ((), ()), report)
     return made
 
 
@@ -88,7 +98,18 @@ def plan(wanted: Wanted, endpoint: Endpoint, present: stored.Held) -> Plan:
         "data": stored.bootstrap_data(wanted.name, agent, endpoint.server, ca, wanted.invitation.bearer),
     }
     rest = [each for each in manifests if each["kind"] != "CustomResourceDefinition"]
-    return Plan(agent, tuple(rest), bootstrap)
+    fence = fences.policy(wanted.account, wanted.fence, ()) if wanted.fence else []
+    return Plan(agent, (*fence, *rest), bootstrap)
+
+
+async def _check_fence(member: Connection, wanted: Wanted) -> None:
+    for each in wanted.fence or ():
+        if not checks.is_dns_1123(each):
+            raise Refused(f"--fence: {checks.quote(each)} is not a namespace's name")
+        if each == wanted.namespace:
+            raise Refused(f"--fence: {each} is the agent's own namespace, where it keeps what it needs")
+    if wanted.fence:
+        await fences.expect_served(member, "--fence has")
 
 
 def hub_endpoint(wanted: Wanted) -> Endpoint:

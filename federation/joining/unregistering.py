@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from federation.joining import agents, applying, fleet, requests
+from federation.joining import agents, applying, fences, fleet, requests
 from federation.joining.applying import Outcome, Report
 from federation.joining.errors import Refused
 from federation.kube import connection as http
@@ -36,7 +36,7 @@ RECORDS = Resource(
     "work.open-cluster-management.io", "v1", "AppliedManifestWork", "appliedmanifestworks", namespaced=False
 )
 DEPLOYMENTS = Resource("apps", "v1", "Deployment", "deployments", namespaced=True)
-_ACCOUNT = "work-agent"
+_ACCOUNT = agents.ACCOUNT
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +109,7 @@ def traces(namespace: str) -> list[tuple[Resource, ObjectName]]:
         (ROLE_BINDINGS, ObjectName(namespace, _ACCOUNT)),
         (ROLES, ObjectName(namespace, _ACCOUNT)),
         (SERVICE_ACCOUNTS, ObjectName(namespace, _ACCOUNT)),
+        *fences.traces(ObjectName(namespace, _ACCOUNT)),
     ]
 
 

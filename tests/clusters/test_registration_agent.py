@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from federation.core import times
-from federation.joining import invitations, setup, unregistering
+from federation.joining import agents, fences, invitations, setup, unregistering
 from federation.joining import registering as registration
 from federation.joining.contexts import Contexts
 from federation.joining.errors import Refused
@@ -24,7 +24,7 @@ from federation.model.resources import (
 from federation.playground import pki
 from federation.registration import asking, certificates, grants, names, stored
 from federation.registration import invitations as words
-from tests.clusters import registering
+from tests.clusters import registering, steps
 from tests.clusters.fleets import Fleet
 from tests.clusters.harness import CONFIGMAPS, Api, condition, eventually
 from tests.clusters.registering import Agent, Edge
@@ -212,6 +212,38 @@ async def test_the_agent_in_its_member_has_the_enabled_types_and_its_namespace(e
         ("work.open-cluster-management.io", "appliedmanifestworks/status"),
     }
     assert within - elsewhere == {("", "secrets"), ("coordination.k8s.io", "leases")}
+
+
+async def test_a_fence_holds_whatever_the_hub_asks(edge: Edge, fleet: Fleet) -> None:
+    fenced = f"{edge.namespace}-fenced"
+    await edge.member.create(NAMESPACES, {"metadata": {"name": fenced}})
+    try:
+        made = await registering.token(fleet)
+        with pytest.raises(Refused, match="the agent's own namespace"):
+            await edge.register(made, fence=(edge.namespace,))
+        await edge.register(made, types=("configmaps",), fence=(fenced,))
+        token = edge.config.read_text().partition("token: ")[2].split()[0].strip('"')
+        some = {"metadata": {"generateName": "a"}}
+        async with Api(fleet.playground.clusters["m3"], token=token) as agent:
+
+            async def holds() -> bool:
+                why = await steps.attempt(agent, CONFIGMAPS, fenced, some)
+                return "is fenced off from namespace" in why
+
+            await eventually(holds)
+            assert await steps.attempt(agent, CONFIGMAPS, edge.namespace, some) == ""
+            await edge.register(made, types=("configmaps",))  # which says nothing of a fence
+            assert await holds()
+            await edge.register(made, types=("configmaps",), fence=())
+
+            async def ended() -> bool:
+                return await steps.attempt(agent, CONFIGMAPS, fenced, some) == ""
+
+            await eventually(ended)
+    finally:
+        for resource, name in fences.traces(ObjectName(edge.namespace, agents.ACCOUNT)):
+            await edge.member.delete(resource, "", name.name)
+        await edge.member.delete(NAMESPACES, "", fenced)
 
 
 async def test_unregister_ends_the_access_first_and_says_what_stays(edge: Edge, fleet: Fleet) -> None:

@@ -59,6 +59,17 @@ def test_an_accepted_agent_renews() -> None:
     assert verdict(renewal(certificates.request(certificates.new_key(), EAST, AGENT)))[0] is Verdict.RENEW
 
 
+def test_the_agent_of_open_cluster_management_renews() -> None:
+    """Go writes all organisations as one attribute of several values, in the order of their bytes."""
+    organisations = [x509.NameAttribute(O, each) for each in (GROUP, names.COMMON_GROUP)]
+    parts = [
+        x509.RelativeDistinguishedName(organisations),
+        x509.RelativeDistinguishedName([x509.NameAttribute(CN, USER)]),
+    ]
+    made = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(parts)).sign(KEY, hashes.SHA256())
+    assert verdict(renewal(made.public_bytes(serialization.Encoding.PEM)))[0] is Verdict.RENEW
+
+
 OTHER = "system:open-cluster-management:west"
 BROKEN = [
     pytest.param({"signer": "kubernetes.io/kubelet-serving"}, "its signer is", id="another-signer"),
