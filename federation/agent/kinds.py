@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from federation.agent import rewinding
 from federation.core import checks, managedfields
 from federation.kube import works
 from federation.kube.connection import Connection
@@ -20,13 +21,11 @@ from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import ObjectName, Resource
 from federation.model.works import Identifier
-from federation.runtime.spacing import Spacing
 from federation.runtime.tasks import Tasks
 from federation.work.copies import Copy
 
 AGAIN = 1.0
 """Seconds after which the member is asked again which types of an API version it has, where one was missing."""
-_SHARED_LISTS = (0.5, 0.05)
 
 SWEEP = 60.0
 """Seconds between two looks for kinds that are not needed any more. At the second such look they are let go of."""
@@ -84,7 +83,9 @@ class Kind:
                 del self.copies[where]
                 self._changed(self.what(where), True)
         for where, copy in found.items():
-            self._put(where, copy)
+            known = self.copies.get(where)
+            if known is None or known.uid != copy.uid or known.version <= self._listed:
+                self._set(where, copy)  # also an older one: then the member was restored
         self.synced.set()
 
     def upsert(self, item: Seen) -> None:
@@ -107,6 +108,11 @@ class Kind:
             content = known.content if known is not None and same else b""
             self.copies[where] = msgspec.structs.replace(copy, content=content)
 
+    def rewound(self) -> None:
+        """The member was restored: what was seen before is not newer than what it shows from now on."""
+        self._listed = 0
+        self.copies = {where: msgspec.structs.replace(copy, version=0) for where, copy in self.copies.items()}
+
     def forget(self, where: ObjectName) -> None:
         """The member says that there is no such object."""
         self.copies.pop(where, None)
@@ -115,6 +121,10 @@ class Kind:
         known = self.copies.get(where)
         if known is not None and known.uid == copy.uid and known.version > copy.version:
             return
+        self._set(where, copy)
+
+    def _set(self, where: ObjectName, copy: Copy) -> None:
+        known = self.copies.get(where)
         self.copies[where] = copy
         if known is None or _facts(known) != _facts(copy):
             self._changed(self.what(where), True)
@@ -134,7 +144,7 @@ class Kinds:
         self._served: dict[tuple[str, str], Mapping[str, Resource]] = {}
         self._read: dict[tuple[str, str], float] = {}
         self._reading = asyncio.Lock()
-        self._relists = Spacing(*_SHARED_LISTS)
+        self._relists = rewinding.relists()
         self._idle: frozenset[tuple[str, str]] = frozenset()
 
     def copy(self, what: Identifier) -> Copy | None:
@@ -248,7 +258,8 @@ class Kinds:
             kind.task.cancel()
         asked = kind.asked
         collection = works.labelled(kind.resource, self._agent, whole=kind.whole, asked=lambda where: where in asked)
-        kind.reflector = Reflector(self._connection, collection, kind, relists=self._relists)
+        noticed = rewinding.noticing(kind.rewound)
+        kind.reflector = Reflector(self._connection, collection, kind, relists=self._relists, on_change=noticed)
         kind.task = self._tasks.keep(kind.reflector.run, f"watch:{kind.resource.qualified}")
 
     async def _list(self, group: str, version: str) -> dict[str, Resource] | Failure:
@@ -268,7 +279,7 @@ class Kinds:
 
 
 def _facts(copy: Copy) -> tuple[Any, ...]:
-    return copy.uid, copy.deleting, copy.owners, copy.owned, copy.broken
+    return copy.uid, copy.deleting, copy.owners, copy.owned, copy.hash, copy.broken
 
 
 def _missing(group: str, version: str, kind: str) -> Failure:

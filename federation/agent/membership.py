@@ -22,7 +22,7 @@ from typing import Any
 
 import structlog
 
-from federation.agent import metrics, reasserting
+from federation.agent import metrics, reasserting, rewinding
 from federation.agent.executor import Executor
 from federation.agent.hubside import HubSide
 from federation.agent.keeper import Keeper
@@ -207,7 +207,10 @@ class Active:
         self._reporter = Reporter(world, self._kinds, self._keeper)
         self._hub = HubSide(hub, world, self._keeper, wake=self._wake, report=self._reporter.changed)
         self._reporter.hub = self._hub
-        self._works: Reflector[WorkObject] = Reflector(hub, works.works(who.cluster), self._hub)
+        # A list that is taken in says all that there is, whatever its versions: nothing of before is to be forgotten.
+        self._works: Reflector[WorkObject] = Reflector(
+            hub, works.works(who.cluster), self._hub, relists=rewinding.relists()
+        )
         self._reconciler = Reconciler(
             world,
             self.queue,
@@ -232,7 +235,7 @@ class Active:
     async def run(self) -> None:
         """Act until cancelled."""
         kept = await self._load()
-        records = self._records.reflector()
+        records = self._records.reflector(self._rewound)
         self._watches.keep(records.run, "watch:records")
         self._watches.keep(self._works.run, "watch:works")
         await self._wait(lambda: self._records.synced)
@@ -331,6 +334,12 @@ class Active:
 
     def _wake(self, name: str, urgent: bool) -> None:
         self.queue.add(name, urgent=urgent)
+
+    def _rewound(self) -> None:
+        """The member was restored: what is kept there is of another time, too."""
+        for state in self.world.works.values():
+            if state.known:
+                self._keeper.changed(state)
 
     def _object_changed(self, what: Identifier, more_than_status: bool) -> None:
         for name in self.world.concerned(what):

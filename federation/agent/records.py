@@ -11,8 +11,9 @@ from dataclasses import replace
 import msgspec
 import orjson
 
-from federation.agent import metrics
+from federation.agent import metrics, rewinding
 from federation.agent.world import WorkState, World
+from federation.core import managedfields
 from federation.kube import decoding
 from federation.kube.connection import JSON, MERGE_PATCH, Answer, Connection
 from federation.kube.reflector import Reflector
@@ -34,6 +35,7 @@ class Records:
         self._world = world
         self._wake = wake
         self._subresource = False
+        self._version = 0
         self._listed: Store[bool] = Store()
         self._writes = metrics.WRITES.labels(world.cluster, "record")
 
@@ -42,15 +44,30 @@ class Records:
         """Whether they were listed."""
         return self._listed.synced
 
-    def reflector(self) -> Reflector[StoredObject]:
-        """Their watch."""
-        return Watches(self._connection, "").stored(APPLIED_WORKS, "", self, lambda _: None)
+    def reflector(self, rewound: Callable[[], None]) -> Reflector[StoredObject]:
+        """Their watch. `rewound` is called when it shows that the member was restored from a backup."""
+
+        def forget() -> None:
+            for state in self._world.works.values():
+                if state.applied is not None:
+                    self._world.hold(state, replace(state.applied, version=""))
+            rewound()
+
+        noticed = rewinding.noticing(forget)
+        return Watches(self._connection, "").stored(APPLIED_WORKS, "", self, noticed, relists=rewinding.relists())
 
     # --- as a sink ----------------------------------------------------------------------------------------------------
 
+    def listing(self) -> None:
+        """A list begins."""
+
+    def listed(self, version: str) -> None:
+        """It shows the collection as of this version."""
+        self._version = managedfields.number(version)
+
     def replace(self, items: Iterable[StoredObject]) -> None:
         """There are these and no others."""
-        found = {item.metadata.name for item in items if self._take(item)}
+        found = {item.metadata.name for item in items if self._take(item, self._version)}
         for state in list(self._world.works.values()):
             if state.applied is not None and state.applied.name not in found:
                 self._lost(state)
@@ -66,13 +83,15 @@ class Records:
             if state is not None and state.applied is not None and state.applied.uid == item.metadata.uid:
                 self._lost(state)
 
-    def _take(self, item: StoredObject) -> bool:
+    def _take(self, item: StoredObject, listed: int = 0) -> bool:
+        """Whether it is this agent's. `listed`: the version of the list that it is in, or 0."""
         applied = identity.read(item)
         if applied.agent != self._world.agent_id or item.broken:
             return False
         state = self._world.state(self._name(applied))
         before = state.applied
-        if before is not None and before.uid == applied.uid and int(before.version or 0) > int(applied.version or 0):
+        seen = managedfields.number(before.version) if before is not None and before.uid == applied.uid else 0
+        if seen > max(managedfields.number(applied.version), listed):
             return True  # our own write has shown more
         self._world.hold(state, applied)
         if before is None or before.uid != applied.uid or before.let_go != applied.let_go or not state.known:

@@ -41,6 +41,11 @@ class Remover:
         applied = state.applied
         if applied is None:
             return True
+        if state.work is None and state.known:
+            state.work = parsing.read(state.name, state.spec, uid=state.uid, generation=state.generation)
+        if state.work is not None and state.work.unsure and not applied.let_go:
+            state.held = f"{holding.UNSURE} ({state.work.problem})"
+            return False
         left = await self.drop(state, tuple(reversed(applied.resources)), holding.goes(let_go=applied.let_go))
         if left:
             return False
@@ -50,10 +55,7 @@ class Remover:
 
     async def drop(self, state: WorkState, resources: Sequence[AppliedResource], proof: Proof) -> list[AppliedResource]:
         """These objects of a work; those that are still there. Raises ApiFailure where the member cannot be asked."""
-        work = state.work
-        if work is None and state.known:
-            work = parsing.read(state.name, state.spec, uid=state.uid)
-        return [each for each in resources if not await self._gone(state, work, each, proof)]
+        return [each for each in resources if not await self._gone(state, state.work, each, proof)]
 
     async def _gone(self, state: WorkState, work: Work | None, each: AppliedResource, proof: Proof) -> bool:
         what = each.what

@@ -95,9 +95,10 @@ class Watches:
         *,
         name: str = "",
         labelled: str = "",
+        relists: Spacing | None = None,
     ) -> Reflector[StoredObject]:
         """Objects of one resource in a namespace, "" for all; with `name` those of that name alone, with `labelled`
-        those that a label selector selects."""
+        those that a label selector selects. `relists`: they are listed again after an outage."""
         collection = Collection(
             path=resource.collection(namespace),
             decode=decoding.stored,
@@ -106,7 +107,8 @@ class Watches:
             label_selector=labelled,
             what=resource.qualified,
         )
-        return Reflector(self._connection, collection, sink, on_change=on_change, kept=self._listed(collection))
+        kept = self._listed(collection)
+        return Reflector(self._connection, collection, sink, on_change=on_change, kept=kept, relists=relists)
 
     def metadata(
         self, resource: Resource, sink: Sink[Metadata], on_change: OnChange | None = None

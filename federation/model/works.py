@@ -130,13 +130,15 @@ class Feedback:
 @dataclass(frozen=True, slots=True)
 class ConditionRule:
     """A condition that is computed from an object. `expressions` is CEL, all of which must be true; `well_known` is
-    the rule of the object's kind instead."""
+    the rule of the object's kind instead. `problem`: why it is not understood; the object is applied all the same.
+    """
 
     condition: str
     well_known: bool = False
     expressions: tuple[str, ...] = ()
     message: str = ""
     message_expression: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +284,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A ManifestWork as it was read. `problem` is why nothing of it can be applied."""
+    """A ManifestWork as it was read. `problem` is why nothing of it can be applied.
+
+    `unsure`: what is to become of its objects is not understood, so that none of them is deleted.
+    """
 
     name: str
     uid: str = ""
@@ -295,6 +300,7 @@ class Work:
     orphans: frozenset[Identifier] = frozenset()
     ttl: int | None = None
     problem: str = ""
+    unsure: bool = False
 
     def options_for(self, what: Identifier) -> Options:
         """What the work says about one of its objects."""

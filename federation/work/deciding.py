@@ -128,7 +128,9 @@ def decide(
     if copy is None:
         content = body(mine.manifest, agent, owners)[0]
         return Apply(content, digest, strategy.manager, strategy.force)
-    if record is not None and record.digest == digest and record.shown_by(copy, strategy.manager):
+    # The hash is of the values, which managedFields do not have: an object of a restored member may be an older one.
+    same = copy.hash == mine.manifest.digest
+    if same and record is not None and record.digest == digest and record.shown_by(copy, strategy.manager):
         return Keep()
     ignored = strategy.ignored_when_present
     if record is not None and record.digest == digest and strategy.ignored_when_changed:

@@ -127,6 +127,10 @@ def _evaluate(rule: ConditionRule, manifest: Manifest, item: Mapping[str, Any], 
     """None for a well-known condition that the kind does not have."""
     if (manifest.group, manifest.kind) == ("", "Secret"):
         return Evaluated(rule.condition, "Unknown", "ConditionRuleInvalid", "nothing of a Secret is reported")
+    if rule.problem:
+        return Evaluated(
+            rule.condition, "Unknown", "ConditionRuleInvalid", scrubbing.line(rule.problem, _LONGEST_MESSAGE)
+        )
     if rule.well_known:
         kind = _DONE.get((manifest.group, manifest.kind))
         if kind is None or rule.condition != COMPLETE:

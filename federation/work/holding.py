@@ -27,6 +27,7 @@ NOT_MEANT = (
     "its ManifestWork is being deleted, and not by the controller that has written it (its namespace or the definition "
     "goes): nothing is deleted"
 )
+UNSURE = "it is deleted, and what is to become of its objects is not understood: nothing is deleted"
 OTHER_HUB = "it was made for another hub (another hubHash): nothing is deleted"
 
 

@@ -58,18 +58,30 @@ def read(name: str, raw: bytes, *, uid: str = "", generation: int = 0, created: 
     try:
         spec = orjson.loads(raw) if raw else {}
     except orjson.JSONDecodeError:
-        return Work(name, uid, generation, created, problem="spec: cannot be read")
+        return Work(name, uid, generation, created, problem="spec: cannot be read", unsure=True)
     if not isinstance(spec, dict):
-        return Work(name, uid, generation, created, problem="spec: must be a map")
+        return Work(name, uid, generation, created, problem="spec: must be a map", unsure=True)
     try:
         propagation, orphans, ttl = _delete_option(spec.get("deleteOption"))
+    except Invalid as error:
+        return Work(name, uid, generation, created, problem=str(error), unsure=True)
+    try:
         executor = _executor(spec.get("executor"))
         workload = checks.mapping(spec.get("workload"), "spec.workload")
         items = checks.sequence(workload.get("manifests"), "spec.workload.manifests")
         checks.at_most(items, MOST_MANIFESTS, "spec.workload.manifests")
         configs = _configs(checks.sequence(spec.get("manifestConfigs"), "spec.manifestConfigs"))
     except Invalid as error:
-        return Work(name, uid, generation, created, problem=str(error))
+        return Work(
+            name,
+            uid,
+            generation,
+            created,
+            propagation=propagation,
+            orphans=orphans,
+            ttl=ttl,
+            problem=str(error),
+        )
     manifests = tuple(_manifest(index, item) for index, item in enumerate(items))
     return Work(name, uid, generation, created, manifests, configs, executor, propagation, orphans, ttl)
 
@@ -189,7 +201,12 @@ def _config(what: Identifier, entry: Json, field: str) -> Config:
     for index, item in enumerate(checks.sequence(entry.get("feedbackRules"), f"{field}.feedbackRules")):
         where = f"{field}.feedbackRules[{index}]"
         rule = checks.mapping(item, where)
-        if checks.choice(rule.get("type"), f"{where}.type", ("WellKnownStatus", "JSONPaths")) == "WellKnownStatus":
+        try:
+            kind = checks.choice(rule.get("type"), f"{where}.type", ("WellKnownStatus", "JSONPaths"))
+        except Invalid as error:  # of a newer API, perhaps
+            paths.append(FeedbackPath(f"feedbackRules[{index}]", None, problem=str(error)))
+            continue
+        if kind == "WellKnownStatus":
             well_known = True
             continue
         for place, each in enumerate(checks.sequence(rule.get("jsonPaths"), f"{where}.jsonPaths")):
@@ -224,7 +241,10 @@ def _condition_rule(item: object, field: str) -> ConditionRule:
     rule = checks.mapping(item, field)
     # WellKnownCompletions is the name that OCM's API had for it at first.
     kinds = ("WellKnownConditions", "WellKnownCompletions", "CEL")
-    well_known = checks.choice(rule.get("type"), f"{field}.type", kinds) != "CEL"
+    try:
+        well_known = checks.choice(rule.get("type"), f"{field}.type", kinds) != "CEL"
+    except Invalid as error:  # of a newer API, perhaps
+        return ConditionRule(checks.string(rule.get("condition"), f"{field}.condition"), problem=str(error))
     expressions = []
     for index, each in enumerate(checks.sequence(rule.get("celExpressions"), f"{field}.celExpressions")):
         text = each.get("expression") if isinstance(each, dict) else each

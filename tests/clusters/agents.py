@@ -56,6 +56,7 @@ TARGETS = [
     ("agents.example.io", "widgets"),
     ("apiextensions.k8s.io", "customresourcedefinitions"),
     ("apps", "deployments"),
+    ("batch", "jobs"),
     ("rbac.authorization.k8s.io", "rolebindings"),
     ("rbac.authorization.k8s.io", "roles"),
 ]
@@ -108,17 +109,24 @@ class Agent(Controller):
 
 
 class Pull:
-    """One cluster at the hub, and the member that it is."""
+    """One cluster at the hub, and the member that it is: of the playground, or of playgrounds of their own."""
 
-    def __init__(self, playground: Playground, directory: Path) -> None:
+    def __init__(
+        self,
+        playground: Playground,
+        directory: Path,
+        *,
+        hub: tuple[Playground, str] | None = None,
+        member: tuple[Playground, str] | None = None,
+    ) -> None:
         name = uuid.uuid4().hex[:8]
         self.playground, self.directory = playground, directory
         self.cluster, self.agents = f"pull-{name}", f"agent-{name}"
         self.namespace = f"work-{name}"
         """In the member, for what works have."""
-        clusters = playground.clusters
-        self.host, self.member = Api(clusters["host"]), Api(clusters[MEMBER])
-        self.to_host, self.to_member = (FaultProxy(clusters[each], playground.ca) for each in ("host", MEMBER))
+        places = (hub or (playground, "host"), member or (playground, MEMBER))
+        self.host, self.member = (Api(where.clusters[each]) for where, each in places)
+        self.to_host, self.to_member = (FaultProxy(where.clusters[each], where.ca) for where, each in places)
         self.hub_config, self.member_config = directory / "hub.kubeconfig", directory / "member.kubeconfig"
         self.agent = Agent(self.hub_config, self.member_config, self.cluster, self.agents, directory)
 

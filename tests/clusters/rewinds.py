@@ -64,6 +64,11 @@ class Rewindable:
         Playground.up(self._directory, [self.name], controller_manager=[self.name], report=lambda _: None)
 
     @property
+    def playground(self) -> Playground:
+        """The playground that it is alone in."""
+        return Playground.open(self._directory)
+
+    @property
     def cluster(self) -> LocalCluster:
         """As it is now."""
         return Playground.open(self._directory).clusters[self.name]

@@ -2,14 +2,20 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
+from federation.kube.connection import MERGE_PATCH
+from federation.model.failures import Failure
+from federation.model.resources import ObjectName, Resource
 from federation.model.works import AGENT_LABEL, MANIFEST_WORKS, WORK_FINALIZER
 from tests.clusters.agents import Pull, of_manifest, pull
 from tests.clusters.harness import CONFIGMAPS, DEPLOYMENTS, condition, eventually, never
 from tests.clusters.steps import gone, holds
 
 __all__ = ["pull"]
+
+JOBS = Resource("batch", "v1", "Job", "jobs", namespaced=True)
 
 
 async def test_a_work_is_applied_reported_and_removed(pull: Pull) -> None:
@@ -325,3 +331,54 @@ async def test_two_works_that_name_one_object(pull: Pull) -> None:
     await pull.host.delete(MANIFEST_WORKS, pull.cluster, "other")
     await pull.gone("other")
     assert await pull.member.get(CONFIGMAPS, pull.namespace, "a") is None
+
+
+async def test_two_works_with_field_managers_of_their_own_share_an_object(pull: Pull) -> None:
+    await pull.start()
+    for number in ("1", "2"):
+        settings = {"fieldManager": f"work-agent-{number}"}
+        config = pull.config("a", updateStrategy={"type": "ServerSideApply", "serverSideApply": settings})
+        await pull.work(f"w{number}", pull.object("a", data={f"k{number}": number}), manifestConfigs=[config])
+        await pull.until(f"w{number}")
+    both = {"k1": "1", "k2": "2"}
+    await holds(pull.member, CONFIGMAPS, pull.namespace, "a", lambda found: found["data"] == both)
+    await pull.host.delete(MANIFEST_WORKS, pull.cluster, "w1")
+    await pull.gone("w1")
+    await holds(pull.member, CONFIGMAPS, pull.namespace, "a", lambda found: found["data"] == {"k2": "2"})
+
+
+async def test_a_job_that_has_run_is_left_as_it_is_and_not_run_again(pull: Pull) -> None:
+    await pull.start(**{"federation.agent.reporting.SPACING": 0.5})
+    identifier = {"group": "batch", "resource": "jobs", "namespace": "*", "name": "j*"}
+    rule = {"type": "WellKnownConditions", "condition": "Complete"}
+    configs = [{"resourceIdentifier": identifier, "conditionRules": [rule]}]
+
+    def job(image: str) -> dict[str, Any]:
+        spec = {"restartPolicy": "Never", "containers": [{"name": "c", "image": image}]}
+        return pull.object("job", "Job", "batch/v1", spec={"suspend": True, "template": {"spec": spec}})
+
+    await pull.work("w", job("a"), manifestConfigs=configs)
+    await pull.until("w", "Complete", "False", message="Job is not finished")
+    failed = [{"type": kind, "status": "True"} for kind in ("FailureTarget", "Failed")]
+    body = {"status": {"startTime": "2026-01-01T00:00:00Z", "conditions": failed}}
+    path = f"{JOBS.path(ObjectName(pull.namespace, 'job'))}/status"
+    answer = await pull.member.connection.request("PATCH", path, body=orjson.dumps(body), content_type=MERGE_PATCH)
+    assert not isinstance(answer, Failure), answer
+    await pull.until("w", "Complete", message="Job is finished")
+    await pull.work("w", job("b"), manifestConfigs=configs)  # which no API server would take for a Job
+    work = await pull.until("w", "Complete")
+    applied = condition(work, "Applied")
+    assert applied["status"] == "True"
+    assert applied["observedGeneration"] < work["metadata"]["generation"]
+    await pull.member.delete(JOBS, pull.namespace, "job")
+    work = await pull.until("w", "Available", "False")
+    assert condition(work, "Complete")["status"] == "True"
+    pull.agent.kill()
+    await pull.start()
+
+    async def again() -> bool:
+        return await pull.member.get(JOBS, pull.namespace, "job") is not None
+
+    await never(again, during=3.0)
+    await pull.host.delete(MANIFEST_WORKS, pull.cluster, "w")
+    await pull.gone("w")

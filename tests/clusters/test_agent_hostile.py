@@ -1,10 +1,20 @@
 """What a hub may not do to a member, and how much it may ask for: executors, the agent itself, size and number."""
 
 import asyncio
+import itertools
 import secrets
 from typing import Any
 
-from federation.model.resources import CONFIG_MAPS, ROLE_BINDINGS, ROLES, SECRETS, SERVICE_ACCOUNTS
+from federation.joining import applying, fences
+from federation.model.resources import (
+    CONFIG_MAPS,
+    NAMESPACES,
+    ROLE_BINDINGS,
+    ROLES,
+    SECRETS,
+    SERVICE_ACCOUNTS,
+    ObjectName,
+)
 from federation.model.works import MANIFEST_WORKS
 from tests.clusters.agents import Pull, of_manifest, pull
 from tests.clusters.harness import eventually
@@ -83,6 +93,53 @@ async def test_a_namespace_that_the_members_admin_has_not_given_is_refused_in_wo
     work = await pull.until("w", status="False")
     assert "not found" in of_manifest(work, "a", "Applied")["message"]
     assert of_manifest(work, "b", "Applied")["status"] == "True"
+
+
+async def test_a_namespace_that_the_members_admin_has_fenced_off_stays_as_it_is(pull: Pull) -> None:
+    """By an admission policy about the agent's account, which no right that the agent has outweighs."""
+    fenced, numbers = f"{pull.namespace}-fenced", itertools.count()
+    await pull.member.create(NAMESPACES, {"metadata": {"name": fenced}})
+    await pull.member.create(CONFIG_MAPS, {"metadata": {"name": "a"}, "data": {"k": "theirs"}}, fenced)
+
+    def inside(name: str) -> dict[str, Any]:
+        metadata = {"name": name, "namespace": fenced}
+        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"k": "hubs"}}
+
+    async def in_force() -> bool:  # a policy takes a moment
+        name = f"probe{next(numbers)}"
+        await pull.work(name, inside(name))
+
+        async def said() -> Any:
+            work = await pull.stored(name)
+            return of_manifest(work, name, "Applied") if work and work.get("status") else None
+
+        return "is fenced off" in (await eventually(said))["message"]
+
+    policy = fences.policy(ObjectName(pull.agents, "work-agent"), (fenced,), ())
+    try:
+        for manifest in policy:
+            await pull.member.apply(applying.resource_of(manifest), manifest)
+        await pull.start()
+        await eventually(in_force, every=0.5)
+        space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": fenced, "labels": {"k": "hubs"}}}
+        await pull.work("w", space, inside("a"), pull.object("b"))
+        work = await pull.until("w", status="False")
+        for name in (fenced, "a"):
+            assert "is fenced off" in of_manifest(work, name, "Applied")["message"]
+        assert of_manifest(work, "b", "Applied")["status"] == "True"
+        kept = await pull.member.get(CONFIG_MAPS, fenced, "a")
+        assert kept is not None
+        assert (kept["data"], kept["metadata"].get("labels")) == ({"k": "theirs"}, None)
+        left = await pull.member.get(NAMESPACES, "", fenced)
+        assert left is not None
+        assert "k" not in left["metadata"]["labels"]
+        await pull.host.delete(MANIFEST_WORKS, pull.cluster, "w")
+        await pull.gone("w")  # what was never applied is not in the way
+        await holds(pull.member, CONFIG_MAPS, fenced, "a")
+    finally:
+        for manifest in policy:
+            await pull.member.delete(applying.resource_of(manifest), "", manifest["metadata"]["name"])
+        await pull.member.delete(NAMESPACES, "", fenced)
 
 
 async def test_a_work_of_a_megabyte_is_applied_and_kept(pull: Pull) -> None:

@@ -94,6 +94,16 @@ class Server:
         """It is gone without a word, as after a restore; whoever lists sees it."""
         del self.objects[path]
 
+    def snapshot(self) -> tuple[dict[str, dict[str, Any]], int]:
+        """All that it has, and its version."""
+        return orjson.loads(orjson.dumps(self.objects)), next(self._versions)
+
+    def restore(self, snapshot: tuple[dict[str, dict[str, Any]], int], *, overtaken: bool = False) -> None:
+        """It has that again; its versions go on from there, or from beyond those of before."""
+        ahead = next(self._versions) + 500
+        self.objects = orjson.loads(orjson.dumps(snapshot[0]))
+        self._versions = itertools.count(ahead if overtaken else snapshot[1])
+
     # --- as a connection ----------------------------------------------------------------------------------------------
 
     async def request(

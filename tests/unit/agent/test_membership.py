@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import orjson
 import pytest
 
 from federation.agent import membership, reasserting, reporting
@@ -606,3 +607,128 @@ async def test_a_kind_that_nobody_asks_about_any_more_is_not_watched_whole(pair:
     pair.member.put(f"{MAPS}/a", {"data": {"k": "somebody"}})
     await pair.until(lambda: pair.map("a")["data"] == {"k": "2"}, "repaired")
     assert not kind.copies[next(iter(kind.copies))].content
+
+
+async def test_a_deletion_that_is_not_understood_deletes_nothing_and_says_so(pair: Pair) -> None:
+    """A newer hub may have a word for what becomes of objects that this agent does not know."""
+    pair.work("w", config_map("a"))
+    await pair.applied("w")
+    pair.work("w", config_map("a"), deleteOption={"propagationPolicy": "Someday"})
+    await pair.until(lambda: "Someday" in pair.said("w").get("message", ""), "said")
+    pair.hub.delete(f"{WORKS}/w")
+    await pair.until(lambda: HELD_ANNOTATION in pair.record("w")["metadata"].get("annotations", {}), "held")
+    await pair.until(lambda: pair.said("w", "Deleting").get("status") == "True", "said")
+    await pair.restart()
+    await pair.rest()
+    assert pair.map("a") is not None
+    pair.hub.put(f"{WORKS}/w", {"spec": {"deleteOption": {"propagationPolicy": "Orphan"}}})
+    await pair.until(lambda: pair.hub.get(f"{WORKS}/w") is None, "let go")
+    assert pair.map("a")["data"] == {"k": "1"}
+    assert not pair.map("a")["metadata"].get("ownerReferences")
+
+
+async def test_rules_of_a_newer_api_do_not_keep_an_object_from_being_applied(pair: Pair) -> None:
+    what = {"resource": "configmaps", "namespace": "n", "name": "a"}
+    config = {
+        "resourceIdentifier": what,
+        "feedbackRules": [{"type": "Newer"}, {"type": "JSONPaths", "jsonPaths": [{"name": "k", "path": ".data.k"}]}],
+        "conditionRules": [{"type": "Newer", "condition": "Fine"}],
+        "more": {"of": "it"},
+    }
+    pair.work("w", config_map("a"), manifestConfigs=[config], another=True)
+    await pair.applied("w")
+    await pair.until(lambda: pair.said("w", "Fine"), "said")
+    found = pair.hub.get(f"{WORKS}/w")
+    assert found is not None
+    (manifest,) = found["status"]["resourceStatus"]["manifests"]
+    said = {each["type"]: (each["status"], each["reason"]) for each in manifest["conditions"]}
+    assert said["Fine"] == ("Unknown", "ConditionRuleInvalid")
+    assert said["StatusFeedbackSynced"] == ("False", "StatusFeedbackSyncFailed")
+    assert [each["name"] for each in manifest["statusFeedback"]["values"]] == ["k"]
+
+
+async def test_a_second_agent_with_another_id_writes_nothing_of_the_first_ones(pair: Pair) -> None:
+    """As of a cluster that was registered twice, in two namespaces of the member."""
+    pair.work("w", config_map("a"))
+    await pair.applied("w")
+    await pair.rest()
+    before = orjson.dumps([pair.hub.get(f"{WORKS}/w"), pair.map("a"), pair.record("w")])
+    other = Active(Identity("c", "others"), pair.hub, pair.member)  # type: ignore[arg-type]
+    task = asyncio.get_running_loop().create_task(other.run())
+    try:
+        await pair.until(lambda: other.world.listed, "listed")
+        await asyncio.sleep(1.0)
+        assert orjson.dumps([pair.hub.get(f"{WORKS}/w"), pair.map("a"), pair.record("w")]) == before
+        pair.work("w", config_map("a", "2"))
+        await pair.applied("w")
+        assert pair.map("a")["data"] == {"k": "2"}
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await other.stop(keep=False)
+
+
+@pytest.mark.parametrize("how", ["named-no-more", "deleted"])
+async def test_what_is_orphaned_stays_and_what_is_so_no_more_goes(pair: Pair, how: str) -> None:
+    orphan = {"deleteOption": {"propagationPolicy": "Orphan"}}
+    pair.work("w", config_map("a"), config_map("b"), **orphan)
+    await pair.applied("w")
+    if how == "named-no-more":
+        pair.work("w", config_map("b"), **orphan)
+        await pair.applied("w")
+        await pair.until(
+            lambda: [each["name"] for each in pair.record("w")["status"]["appliedResources"]] == ["b"], "record"
+        )
+        assert pair.map("a")["data"] == {"k": "1"}
+    pair.work("w", config_map("b"), deleteOption={"propagationPolicy": "Foreground"})
+    await pair.applied("w")
+    await pair.until(lambda: pair.map("b")["metadata"].get("ownerReferences"), "owned")
+    pair.hub.delete(f"{WORKS}/w")
+    await pair.until(lambda: pair.hub.get(f"{WORKS}/w") is None, "gone")
+    assert pair.map("b") is None
+    assert (pair.map("a") is None) == (how == "deleted")
+
+
+@pytest.mark.parametrize("overtaken", [False, True], ids=["behind", "overtaken"])
+async def test_a_member_that_was_restored_is_put_right(pair: Pair, overtaken: bool) -> None:
+    pair.work("changed", config_map("changed"))
+    await pair.applied("changed")
+    await pair.rest()
+    before = pair.member.snapshot()
+    pair.work("changed", config_map("changed", "2"))
+    pair.work("young", config_map("young"))
+    await pair.applied("changed")
+    await pair.applied("young")
+    for index in range(20):
+        pair.work(f"more{index}", config_map(f"more{index}"))
+    await pair.applied("more19")
+    await pair.rest()
+    pair.member.cut()
+    await asyncio.sleep(0.5)
+    pair.member.restore(before, overtaken=overtaken)
+    pair.member.mend()
+    await pair.until(lambda: (pair.map("changed") or {}).get("data") == {"k": "2"}, "changed again")
+    await pair.until(lambda: pair.map("young") and pair.record("young"), "made anew")
+    await pair.until(lambda: all(pair.map(f"more{index}") for index in range(20)), "all of them")
+    pair.member.put(f"{MAPS}/young", {"data": {"k": "somebody"}})
+    await pair.until(lambda: pair.map("young")["data"] == {"k": "1"}, "repaired")
+
+
+@pytest.mark.parametrize("overtaken", [False, True], ids=["behind", "overtaken"])
+async def test_a_hub_that_was_restored_counts_but_for_what_it_does_not_know(pair: Pair, overtaken: bool) -> None:
+    pair.work("changed", config_map("changed"))
+    await pair.applied("changed")
+    await pair.rest()
+    before = pair.hub.snapshot()
+    pair.work("changed", config_map("changed", "2"))
+    pair.work("young", config_map("young"))
+    await pair.applied("changed")
+    await pair.applied("young")
+    await pair.rest()
+    pair.hub.cut()
+    await asyncio.sleep(0.5)
+    pair.hub.restore(before, overtaken=overtaken)
+    pair.hub.mend()
+    await pair.until(lambda: pair.map("changed")["data"] == {"k": "1"}, "as the hub has it")
+    await pair.until(lambda: HELD_ANNOTATION in pair.record("young")["metadata"].get("annotations", {}), "held")
+    assert pair.map("young") is not None
