@@ -62,15 +62,10 @@ async def test_what_is_wanted_at_the_hub_is_applied_by_an_agent_that_registered(
     await edge.register(await registering.token(fleet, edge.cluster), types=("configmaps",))
     await edge.start()
     await eventually(edge.is_ready, within=60.0)
-    metadata = {"name": "from-the-hub", "namespace": edge.namespace}
-    wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "1"}}
-    kind = {"apiVersion": unregistering.WORKS.api_version, "kind": unregistering.WORKS.kind}
-    work = {**kind, "metadata": {"name": "one"}, "spec": {"workload": {"manifests": [wanted]}}}
-    await edge.host.create(unregistering.WORKS, work, edge.cluster)
+    await _work(edge)
 
     async def applied() -> bool:
-        found = await edge.member.get(CONFIGMAPS, edge.namespace, "from-the-hub")
-        return found is not None and found["data"] == {"a": "1"}
+        return await _holds(edge)
 
     await eventually(applied, within=60.0)
     leaving = unregistering.Leaving(edge.cluster, SYSTEM_NAMESPACE, edge.namespace)
@@ -82,6 +77,21 @@ async def test_what_is_wanted_at_the_hub_is_applied_by_an_agent_that_registered(
     assert await applied(), "nothing that was placed there goes with the cluster"
     for name in left.records:
         await edge.member.delete(unregistering.RECORDS, "", name)
+
+
+async def _work(edge: Edge) -> None:
+    """Somebody's work for the cluster: one object in the member."""
+    metadata = {"name": "from-the-hub", "namespace": edge.namespace}
+    wanted = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "1"}}
+    kind = {"apiVersion": unregistering.WORKS.api_version, "kind": unregistering.WORKS.kind}
+    work = {**kind, "metadata": {"name": "one"}, "spec": {"workload": {"manifests": [wanted]}}}
+    await edge.host.create(unregistering.WORKS, work, edge.cluster)
+
+
+async def _holds(edge: Edge) -> bool:
+    """Whether the member has it as the work says."""
+    found = await edge.member.get(CONFIGMAPS, edge.namespace, "from-the-hub")
+    return found is not None and found["data"] == {"a": "1"}
 
 
 async def _holds_no_key(edge: Edge) -> None:
@@ -139,16 +149,22 @@ async def test_a_link_that_is_cut_is_silence_and_then_it_is_heard_again(edge: Ed
 
 
 async def test_a_certificate_that_ended_while_cut_off_is_told_with_the_remedy(edge: Edge, fleet: Fleet) -> None:
-    plan = await edge.register(await registering.token(fleet, edge.cluster))
+    plan = await edge.register(await registering.token(fleet, edge.cluster), types=("configmaps",))
     await edge.start()
     await eventually(edge.is_ready, within=60.0)
-    edge.agent.kill()
+    await _work(edge)
+    await eventually(lambda: _holds(edge), within=60.0)
+    assert await asyncio.to_thread(edge.agent.stop) == 0
+    await edge.relay.cut()
     ended = {"metadata": {"annotations": {stored.ENDS_ANNOTATION: "2001-01-01T00:00:00Z"}}}
     await edge.member.patch(SECRETS, edge.namespace, names.HUB_SECRET, ended)
     await edge.start()
     await eventually(lambda: _said(edge, "ended at 2001-01-01T00:00:00Z"), within=60.0)
     assert "fedctl token create" in edge.agent.log
-    again = await edge.register(await registering.token(fleet))
+    await edge.member.patch(CONFIGMAPS, edge.namespace, "from-the-hub", {"data": {"a": "somebody"}})
+    await eventually(lambda: _holds(edge), within=60.0)  # what is in the member is kept as it was wanted
+    await edge.relay.mend()
+    again = await edge.register(await registering.token(fleet), types=("configmaps",))
     assert again.agent == plan.agent, "the same agent asks"
     await eventually(edge.asks, within=60.0)
     await registering.accept(fleet, edge.cluster)
