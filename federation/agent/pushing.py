@@ -17,7 +17,7 @@ from federation.kube.members import MemberWriter, Written
 from federation.model import bounds
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import Resource
-from federation.model.works import FIELD_MANAGER, Identifier
+from federation.model.works import FIELD_MANAGER, HASH_ANNOTATION, Identifier
 from federation.work import copies, deciding, handback
 from federation.work.copies import Copy, Record
 from federation.work.deciding import Apply
@@ -46,14 +46,14 @@ class Pusher:
         self._deletes = metrics.WRITES.labels(cluster, "delete")
 
     async def apply(
-        self, action: Apply, resource: Resource, what: Identifier, copy: Copy | None, digest: str, *, pusher: str = ""
+        self, action: Apply, resource: Resource, what: Identifier, copy: Copy | None, *, pusher: str = ""
     ) -> Done | Failure:
-        """Apply as decided; `digest` is the manifest's. FIELD_CONFLICT: somebody has a field and nothing is forced.
+        """Apply as decided. FIELD_CONFLICT: somebody has a field and nothing is forced.
 
         `pusher` is the field manager by which the hub of the work may have pushed the object before.
         """
         if action.create_only:
-            return await self._create(action, resource, what, digest)
+            return await self._create(action, resource, what)
         if action.ignored:
             failure = await self._leave(action, resource, what)
             if failure is not None:
@@ -67,20 +67,20 @@ class Pusher:
             if isinstance(inherited, Failure):
                 return inherited
             written = inherited
-        return _done(written, action.content, action.manager, action.digest, digest)
+        return _done(written, action.content, action.manager, action.digest, copy)
 
-    async def _create(self, action: Apply, resource: Resource, what: Identifier, digest: str) -> Done | Failure:
+    async def _create(self, action: Apply, resource: Resource, what: Identifier) -> Done | Failure:
         """Create, if there is none; else only our marks are put on it."""
         content = manifest.addressed(action.content, resource_version="1")
         written = await self._apply(resource, what, content, action.manager, force=True)
         if not isinstance(written, Failure):
-            return _done(written, action.content, action.manager, action.digest, digest)
+            return _done(written, action.content, action.manager, action.digest, None)
         if written.kind is not FailureKind.VERSION_CONFLICT:
             return written
         marked = await self._apply(resource, what, action.marks, deciding.MARKS_MANAGER, force=True)
         if isinstance(marked, Failure):
             return marked
-        return _done(marked, action.marks, deciding.MARKS_MANAGER, "", "")
+        return _done(marked, action.marks, deciding.MARKS_MANAGER, "", None)
 
     async def _leave(self, action: Apply, resource: Resource, what: Identifier) -> Failure | None:
         """Let ignored fields leave our entry, or an apply without them would take them away."""
@@ -165,11 +165,13 @@ class Pusher:
         return classification.of_apply(written) if isinstance(written, Failure) else written
 
 
-def _done(written: Written, content: bytes, manager: str, digest: str, hash_: str) -> Done:
-    """What the answer shows. It has metadata's own part only: owners and hash are those that were sent."""
+def _done(written: Written, content: bytes, manager: str, digest: str, before: Copy | None) -> Done:
+    """What the answer shows: metadata's own part. Owners and hash are those that were sent, or were there before."""
     metadata = orjson.loads(content)["metadata"]
     seen = written.metadata
     owned = copies.observe(copies.CopyMetadata(**{name: getattr(seen, name) for name in seen.__struct_fields__}))
     owners = tuple(each["uid"] for each in metadata.get("ownerReferences", ()))
-    copy = Copy(owned.uid, owned.version, owned.deleting, owners, hash_, owned.owned)
+    annotations = metadata.get("annotations") or {}
+    known = before.hash if before is not None else ""
+    copy = Copy(owned.uid, owned.version, owned.deleting, owners, annotations.get(HASH_ANNOTATION, known), owned.owned)
     return Done(copy, copies.record(digest, copy, manager) if digest else None)

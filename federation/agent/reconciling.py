@@ -260,7 +260,7 @@ class Reconciler:
             if refused:
                 return status.failed(refused), SLOW
         copy = self._kinds.copy(what)
-        done = await self._pusher.apply(action, resource, what, copy, target.manifest.digest, pusher=state.pusher)
+        done = await self._pusher.apply(action, resource, what, copy, pusher=state.pusher)
         key = keeping.records_key(mine.strategy.manager, str(what))
         if not isinstance(done, Failure):
             self._kinds.learn(what, done.copy)

@@ -40,6 +40,12 @@ class Wish:
     strategy: Strategy
     owner: Mapping[str, Any] | None
 
+    @property
+    def hashed(self) -> bool:
+        """Whether the object carries the manifest's hash: not where others may have it under managers of their own, as
+        only one of them could have that annotation."""
+        return self.strategy.manager == FIELD_MANAGER
+
 
 @dataclass(frozen=True, slots=True)
 class Apply:
@@ -120,33 +126,41 @@ def decide(
         wanted = {owner["uid"] for owner in owners}
         if copy is not None and wanted <= set(copy.owners):
             return Keep()
-        content, digest = body(mine.manifest, agent, owners)
+        content, digest = body(mine, agent, owners)
         return Apply(content, digest, strategy.manager, force=True, create_only=True, marks=marks)
-    if newer and copy is not None and copy.hash and copy.hash != mine.manifest.digest:
+    same = not mine.hashed or (copy is not None and copy.hash == mine.manifest.digest)
+    if newer and copy is not None and _is_newer(mine, copy, record):
         return Keep()
-    content, digest = body(mine.manifest, agent, owners, strategy.ignored_when_present)
+    content, digest = body(mine, agent, owners, strategy.ignored_when_present)
     if copy is None:
-        content = body(mine.manifest, agent, owners)[0]
+        content = body(mine, agent, owners)[0]
         return Apply(content, digest, strategy.manager, strategy.force)
     # The hash is of the values, which managedFields do not have: an object of a restored member may be an older one.
-    same = copy.hash == mine.manifest.digest
     if same and record is not None and record.digest == digest and record.shown_by(copy, strategy.manager):
         return Keep()
     ignored = strategy.ignored_when_present
     if record is not None and record.digest == digest and strategy.ignored_when_changed:
         ignored = (*ignored, *strategy.ignored_when_changed)
-        content = body(mine.manifest, agent, owners, ignored)[0]
-    whole = body(mine.manifest, agent, owners)[0] if ignored else b""
+        content = body(mine, agent, owners, ignored)[0]
+    whole = body(mine, agent, owners)[0] if ignored else b""
     return Apply(content, digest, strategy.manager, strategy.force, ignored=ignored, whole=whole)
 
 
+def _is_newer(mine: Wish, copy: Copy, record: Record | None) -> bool:
+    """Whether the object was applied from a newer manifest than the one that is known."""
+    if mine.hashed:
+        return bool(copy.hash) and copy.hash != mine.manifest.digest
+    return record is not None and copy.entry(mine.strategy.manager).at > record.at
+
+
 def body(
-    wanted: Manifest,
+    wish: Wish,
     agent: str,
     owners: Sequence[Mapping[str, Any]],
     ignored: Sequence[tuple[str, ...]] = (),
 ) -> tuple[bytes, str]:
     """What is applied, with our marks and without ignored fields; and its digest. Raises Invalid for a bad pointer."""
+    wanted = wish.manifest
     content = orjson.loads(wanted.content)
     if ignored:
         content = dict(ignoring.without(content, ignored)[0])
@@ -156,7 +170,8 @@ def body(
     if wanted.namespace:
         metadata["namespace"] = wanted.namespace
     metadata["labels"] = {**(metadata.get("labels") or {}), AGENT_LABEL: agent}
-    metadata["annotations"] = {**(metadata.get("annotations") or {}), HASH_ANNOTATION: wanted.digest}
+    if wish.hashed:
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), HASH_ANNOTATION: wanted.digest}
     if owners:
         metadata["ownerReferences"] = list(owners)
     content["metadata"] = metadata

@@ -1,11 +1,10 @@
 """What a hub may not do to a member, and how much it may ask for: executors, the agent itself, size and number."""
 
 import asyncio
-import itertools
 import secrets
 from typing import Any
 
-from federation.joining import applying, fences
+from federation.joining import applying, fences, tokens
 from federation.model.resources import (
     CONFIG_MAPS,
     NAMESPACES,
@@ -16,9 +15,9 @@ from federation.model.resources import (
     ObjectName,
 )
 from federation.model.works import MANIFEST_WORKS
-from tests.clusters.agents import Pull, of_manifest, pull
-from tests.clusters.harness import eventually
-from tests.clusters.steps import holds
+from tests.clusters.agents import MEMBER, Pull, of_manifest, pull
+from tests.clusters.harness import Api, eventually
+from tests.clusters.steps import attempt, holds
 
 __all__ = ["pull"]
 
@@ -97,7 +96,7 @@ async def test_a_namespace_that_the_members_admin_has_not_given_is_refused_in_wo
 
 async def test_a_namespace_that_the_members_admin_has_fenced_off_stays_as_it_is(pull: Pull) -> None:
     """By an admission policy about the agent's account, which no right that the agent has outweighs."""
-    fenced, numbers = f"{pull.namespace}-fenced", itertools.count()
+    fenced = f"{pull.namespace}-fenced"
     await pull.member.create(NAMESPACES, {"metadata": {"name": fenced}})
     await pull.member.create(CONFIG_MAPS, {"metadata": {"name": "a"}, "data": {"k": "theirs"}}, fenced)
 
@@ -105,22 +104,19 @@ async def test_a_namespace_that_the_members_admin_has_fenced_off_stays_as_it_is(
         metadata = {"name": name, "namespace": fenced}
         return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"k": "hubs"}}
 
-    async def in_force() -> bool:  # a policy takes a moment
-        name = f"probe{next(numbers)}"
-        await pull.work(name, inside(name))
-
-        async def said() -> Any:
-            work = await pull.stored(name)
-            return of_manifest(work, name, "Applied") if work and work.get("status") else None
-
-        return "is fenced off" in (await eventually(said))["message"]
-
     policy = fences.policy(ObjectName(pull.agents, "work-agent"), (fenced,), ())
     try:
         for manifest in policy:
             await pull.member.apply(applying.resource_of(manifest), manifest)
+        account = await tokens.request(pull.member.connection, ObjectName(pull.agents, "work-agent"))
+        async with Api(pull.playground.clusters[MEMBER], token=account.token) as agent:
+
+            async def in_force() -> bool:  # a policy takes a moment
+                why = await attempt(agent, CONFIG_MAPS, fenced, {"metadata": {"generateName": "probe"}})
+                return "is fenced off" in why
+
+            await eventually(in_force)
         await pull.start()
-        await eventually(in_force, every=0.5)
         space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": fenced, "labels": {"k": "hubs"}}}
         await pull.work("w", space, inside("a"), pull.object("b"))
         work = await pull.until("w", status="False")

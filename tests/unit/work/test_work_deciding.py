@@ -59,6 +59,7 @@ def test_an_object_as_it_was_applied_is_kept() -> None:
         pytest.param({"owned": (Owned("work-agent", "fields", 6),)}, id="restored-with-older-values"),
         pytest.param({"owned": ()}, id="our-entry-is-gone"),
         pytest.param({"uid": "another"}, id="created-anew"),
+        pytest.param({"hash": "older"}, id="of-a-member-that-was-restored"),
     ],
 )
 def test_drift_is_repaired(changed: dict[str, Any]) -> None:
@@ -123,6 +124,18 @@ def test_works_with_field_managers_of_their_own_share_an_object() -> None:
     two = wish("b", "2", strategy=Strategy(StrategyType.SERVER_SIDE_APPLY, "work-agent-b", force=False), created="2")
     assert decide(two, None, None, one).manager == "work-agent-b"
     assert not decide(two, None, None, one).force
+
+
+def test_with_a_field_manager_of_its_own_an_object_has_no_hash_that_others_would_conflict_with() -> None:
+    mine = wish(strategy=Strategy(StrategyType.SERVER_SIDE_APPLY, "work-agent-x"))
+    assert "annotations" not in orjson.loads(decide(mine).content)["metadata"]
+    copy, record = applied(mine)
+    shared = Copy(**{**{name: getattr(copy, name) for name in copy.__struct_fields__}, "hash": "of another work"})
+    assert decide(mine, shared, record) == Keep()
+    later = (Owned("work-agent-x", "fields", 9),)
+    newer = Copy(**{**{name: getattr(shared, name) for name in copy.__struct_fields__}, "owned": later})
+    assert decide(mine, newer, record, newer=True) == Keep()
+    assert isinstance(decide(mine, newer, record), Apply)
 
 
 def test_ignored_fields_are_in_the_creation_and_not_in_what_follows() -> None:
