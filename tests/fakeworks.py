@@ -66,7 +66,8 @@ class FakeWorks(FakeMember):
             work["metadata"]["generation"] += 1
         work["spec"] = wanted["spec"]
         for key in ("labels", "annotations"):
-            work["metadata"][key] = {**work["metadata"].get(key, {}), **wanted["metadata"][key]}
+            merged = {**work["metadata"].get(key, {}), **wanted["metadata"][key]}
+            work["metadata"][key] = {each: value for each, value in merged.items() if value is not None}
         self._show(name)
         return Written(False, self._metadata(name))
 

@@ -68,7 +68,8 @@ def _update(facts: Facts, cluster: Cluster, observed: ObservedWork, made: Made, 
         return Wait(PropagationStatus.PENDING, _with_silence(message, cluster), known=True)
     if (refused := _refused(facts, cluster, made, in_force)) is not None:
         return refused
-    if not observed.intact or observed.digest != works.digest(made, wanted_of(facts, made, in_force)):
+    # What was to be deleted and is wanted after all must not go by a later deletion that nobody here has asked for.
+    if observed.noted or not observed.intact or observed.digest != works.digest(made, wanted_of(facts, made, in_force)):
         return _hand_over(facts, made, in_force, observed)
     if cluster.silent:
         return Wait(PropagationStatus.CLUSTER_NOT_READY, f"{_LAST[observed.said]}{cluster.silent}", known=True)

@@ -130,6 +130,7 @@ def changed(content: bytes, manager: str, uid: str, generation: int) -> bytes:
     work = orjson.loads(content)
     labels = {names.HUB_LABEL: manager}
     annotations = work["metadata"]["annotations"] | {names.GENERATION_ANNOTATION: str(generation)}
+    annotations |= {names.DELETED_ANNOTATION: None, names.MOVES_ANNOTATION: None}  # what was to be deleted is wanted
     metadata = {"uid": uid, "labels": labels, "annotations": annotations, "managedFields": [{}]}
     return orjson.dumps({"metadata": metadata, "spec": work["spec"]})
 
@@ -144,6 +145,7 @@ class Notes(msgspec.Struct, frozen=True, gc=False):
     object: str = msgspec.field(name=names.OBJECT_ANNOTATION, default="")
     digest: str = msgspec.field(name=names.DIGEST_ANNOTATION, default="")
     generation: str = msgspec.field(name=names.GENERATION_ANNOTATION, default="")
+    deleted_for: str = msgspec.field(name=names.DELETED_ANNOTATION, default="")
 
 
 class WorkMetadata(PartialMetadata, frozen=True, rename="camel", gc=False):
@@ -213,6 +215,7 @@ def observe(meta: WorkMetadata, policy: str, status: Mapping[str, Any]) -> Obser
         broken=meta.broken,
         digest=meta.annotations.digest,
         intact=meta.annotations.generation == str(meta.generation),
+        noted=bool(meta.annotations.deleted_for),
         next=_next(meta),
         orphans=policy == Propagation.ORPHAN,
         said=said,

@@ -94,13 +94,15 @@ class ObservedWork(Observed, frozen=True, gc=False):
     """What a cluster in pull mode has, as far as its ManifestWork at the hub shows it: uid and version are the work's.
 
     `digest` is of what the work asks for (core.works), and `intact` says that nobody has changed that since. `next` is
-    the generation that it should have by our next write. `orphans`: the copy stays when the work is deleted.
+    the generation that it should have by our next write. `noted`: it says that its controller deletes it.
+    `orphans`: the copy stays when the work is deleted.
     `feedback` is what was reported of the copy since the present manifest was applied; None where nothing was.
     """
 
     digest: str = ""
     intact: bool = True
     next: int = 0
+    noted: bool = False
     orphans: bool = False
     said: Said = Said.NOTHING
     message: str = ""

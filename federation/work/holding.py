@@ -49,7 +49,7 @@ def is_meant(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
     Works go with their namespace, and all works of a hub with their definition. A controller of this project notes on
     its works that it deletes them, and why; of a work without its label nothing but its deletion can be known.
     """
-    return HUB_LABEL not in labels or DELETED_ANNOTATION in annotations
+    return HUB_LABEL not in labels or bool(annotations.get(DELETED_ANNOTATION))
 
 
 def goes(*, let_go: bool) -> Proof:

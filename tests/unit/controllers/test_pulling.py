@@ -298,6 +298,26 @@ async def test_a_cluster_that_is_placed_no_more_loses_its_work_and_no_other() ->
 
 
 @virtual
+async def test_what_was_to_be_deleted_and_is_wanted_again_says_so_no_more() -> None:
+    """The note of a deletion that the hub did not carry out must not speak for one that nobody here asks for."""
+    async with PullRig("p1") as rig:
+        rig.place()
+        await settle()
+        name = rig.works.only("p1")
+        rig.works.says(name)
+        await asyncio.sleep(60)
+        refused = Failure(FailureKind.RIGHT_MISSING, "no", 403)
+        rig.works.fails = lambda verb, _: refused if verb == "delete" else None
+        rig.put(clusters=())
+        await settle()
+        assert rig.works.works[name]["metadata"]["annotations"][works.DELETED_ANNOTATION]
+        rig.place()
+        await asyncio.sleep(60)
+        assert works.DELETED_ANNOTATION not in rig.works.works[name]["metadata"]["annotations"]
+        assert rig.lines() == {"p1": ""}
+
+
+@virtual
 async def test_a_silent_agent_is_said_and_nothing_goes() -> None:
     async with PullRig("p1") as rig:
         rig.place()

@@ -108,6 +108,7 @@ def test_a_selected_cluster(cluster: Cluster, observed: Any, others: dict[str, A
     [
         pytest.param(work(digest="older", said=Said.APPLIED), id="of-an-older-generation"),
         pytest.param(work(intact=False, said=Said.APPLIED), id="somebody-has-changed-it"),
+        pytest.param(work(noted=True, said=Said.APPLIED), id="it-was-to-be-deleted"),
     ],
 )
 def test_a_work_that_differs_is_written_again(observed: ObservedWork) -> None:

@@ -132,7 +132,12 @@ def test_a_change_is_of_one_work_and_leaves_what_others_have_in_it() -> None:
         "metadata": {
             "uid": "u",
             "labels": {names.HUB_LABEL: MANAGER},
-            "annotations": {"a": "b", names.GENERATION_ANNOTATION: "7"},
+            "annotations": {
+                "a": "b",
+                names.GENERATION_ANNOTATION: "7",
+                names.DELETED_ANNOTATION: None,
+                names.MOVES_ANNOTATION: None,
+            },
             "managedFields": [{}],
         },
         "spec": {"x": 1},
