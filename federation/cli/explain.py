@@ -74,8 +74,12 @@ async def _document(reach: Any, subject: "Subject", where: Where, *, values: boo
     async def one(member: Any, way: Any) -> None:
         standings[member.name] = (await outlook.visit(member.name, [subject.key], way, values=values))[0]
 
+    async def of_works(member: Any) -> None:
+        found = await outlook.read_works(reach.host, member.name, [subject.key], values=values)
+        standings[member.name] = found[0]
+
     asked = outlook.members([each for each in names if each in concerned])
-    silent = await asking.ask(reach, asked, where.how, one, options.report)
+    silent = await asking.ask(reach, asked, where.how, one, options.report, of_works=of_works)
     lines = {each["cluster"]: each for each in rows.lines(subject.found)}
     known = explaining.Known(outlook, subject.key, subject.found, lines, standings, silent, values)
     return explaining.document(known, names), bool(silent) or any(each.unread for each in standings.values())

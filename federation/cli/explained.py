@@ -51,6 +51,8 @@ def _cluster(each: Mapping[str, Any], now: dt.datetime, *, manifest: bool) -> It
         yield f"the controller does not reach it{f' for {since}' if since else ''}: {why}"
     if "reported" in each:
         yield f"reported: {_reported(each['reported'], now)}"
+    if "way" in each:
+        yield _way(each["way"], now)
     if "unknown" in each:
         yield f"not known what is there: {each['unknown']}"
     if "refused" in each:
@@ -74,6 +76,13 @@ def _reported(found: Mapping[str, Any], now: dt.datetime) -> str:
     parts += [f"generation {found['generation']}"] if found.get("generation") else []
     parts += [f"for {since}"] if since else []
     return " ".join(parts) + (f": {found['message']}" if found.get("message") else "")
+
+
+def _way(found: Mapping[str, Any], now: dt.datetime) -> str:
+    since = rows.age(found.get("since"), now)
+    parts = [f"{found['stage']}{f' for {since}' if since else ''}", found.get("message"), found.get("silent")]
+    name = f"ManifestWork {found['work']}: " if "work" in found else ""
+    return f"on its way: {name}{'; '.join(filter(None, parts))}"
 
 
 def _now(found: Mapping[str, Any]) -> Iterator[str]:

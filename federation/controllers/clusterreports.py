@@ -76,3 +76,12 @@ class ClusterReports:
 def found(conditions: Conditions, kind: ClusterConditionType) -> Mapping[str, Any]:
     """One condition; {} when there is none."""
     return next((condition for condition in conditions if condition.get("type") == kind), {})
+
+
+def silence(stored: StoredObject) -> str:
+    """Since when the agent of a cluster has not been heard, by its KubeFedCluster (heartbeats); "" while it is."""
+    offline = found(stored.conditions, ClusterConditionType.OFFLINE)
+    if offline.get("status") == "True":
+        return str(offline.get("message") or "its agent has not been heard")
+    ready = found(stored.conditions, ClusterConditionType.READY)
+    return str(ready.get("message") or "") if ready.get("status") == "Unknown" else ""

@@ -24,7 +24,7 @@ from federation.controllers.world import Member, TypeState, World
 from federation.core import cordons
 from federation.core.proof import Proof
 from federation.core.works import SeenWork
-from federation.model.conditions import ClusterConditionType, PropagationStatus
+from federation.model.conditions import PropagationStatus
 from federation.model.federated import StoredObject
 from federation.model.observations import BY_WORK, Cluster, ObservedWork, Said
 from federation.model.plan import Wait
@@ -106,7 +106,7 @@ class Pulling:
             before,
             labels=before.labels if before.labels == stored.metadata.labels else dict(stored.metadata.labels),
             cordon=cordons.reason(stored.metadata.annotations),
-            silent=silence(stored),
+            silent=clusterreports.silence(stored),
         )
         if stored.broken:
             now = replace(before, ready=False, message=f"the KubeFedCluster cannot be read: {stored.broken}")
@@ -346,15 +346,6 @@ class Pulling:
         if self._lane is not None:
             self._lane.close()
         await self._watching.cancel()
-
-
-def silence(stored: StoredObject) -> str:
-    """Since when the agent of a cluster has not been heard, by its KubeFedCluster (heartbeats); "" while it is."""
-    offline = clusterreports.found(stored.conditions, ClusterConditionType.OFFLINE)
-    if offline.get("status") == "True":
-        return str(offline.get("message") or "its agent has not been heard")
-    ready = clusterreports.found(stored.conditions, ClusterConditionType.READY)
-    return str(ready.get("message") or "") if ready.get("status") == "Unknown" else ""
 
 
 class PullMember:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from federation.controllers import typeconfigs
+from federation.controllers import clusterreports, typeconfigs
 from federation.controllers.revisions import Stored
 from federation.controllers.tracks import Track
 from federation.controllers.world import Member, TypeState, World
@@ -151,6 +151,8 @@ def cluster(found: StoredObject, hub_uid: str) -> Cluster:
         ready=True,
         is_host=meta.annotations.get(marks.IDENTITY_ANNOTATION) == hub_uid,
         cordon=cordons.reason(meta.annotations),
+        pulls=found.pulls,
+        silent=clusterreports.silence(found) if found.pulls else "",
     )
 
 

@@ -26,6 +26,7 @@ from federation.preview import hub as hubs
 from federation.preview import lookup, staged, wishes
 from federation.preview import scope as scopes
 from federation.preview.changes import Findings
+from federation.preview.handed import WorksObserver
 from federation.preview.held import Counts
 from federation.preview.hub import Hub
 from federation.preview.scope import Parts
@@ -185,6 +186,11 @@ class _Tour:
 
     async def _one(self, concerned: tuple[str, Sequence[Key]]) -> None:
         cluster, keys = concerned
+        if self._hub.clusters[cluster].pulls:
+            manager = self._hub.manager
+            observer, dry = WorksObserver(self._reach.host, cluster, manager), dryruns.writer(self._reach.host, manager)
+            await self._visitor.visit(cluster, keys, observer, dry, own=True)
+            return
         try:
             async with AsyncExitStack() as lent:
                 member, how = fleet.of_stored(self._hub.clusters[cluster]), self._how

@@ -15,9 +15,21 @@ from federation.core import removal
 from federation.core.proof import Proof
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
-from federation.model.plan import Action, Apply, Claim, Command, Delete, Elsewhere, Keep, Refuse, Release, Wait
+from federation.model.plan import (
+    Action,
+    Apply,
+    Claim,
+    Command,
+    Delete,
+    Elsewhere,
+    HandOver,
+    Keep,
+    Refuse,
+    Release,
+    Wait,
+)
 from federation.model.resources import SECRETS, Key, ObjectName
-from federation.preview import changes
+from federation.preview import changes, handed
 from federation.preview.changes import Change, Kind
 from federation.preview.rehearsal import Rehearsal
 
@@ -45,6 +57,8 @@ class Stage:
     `own`: it is asked with the user's own rights, not the controller's. With `values` the values of fields are shown.
     `made` are namespaces that the plan creates there. `silent`: why it is not asked any more, since it did not answer.
     `sides`, where it is a map, gets each object that an apply was rehearsed of, as it is and as it would be.
+    `works` are those of a cluster in pull mode, which is not asked (handed); None: it is not in pull mode. `unheard` is
+    since when its agent is silent.
     """
 
     cluster: str
@@ -54,6 +68,8 @@ class Stage:
     made: set[str] = field(default_factory=set)
     silent: str = ""
     sides: dict[Key, Sides] | None = None
+    unheard: str = ""
+    works: Mapping[tuple[str, ObjectName], Mapping[str, Any]] | None = None
 
 
 async def of_action(stage: Stage, state: TypeState, key: Key, action: Action | None) -> Change | None:
@@ -65,6 +81,8 @@ async def of_action(stage: Stage, state: TypeState, key: Key, action: Action | N
             return Change(Kind.WAIT, message=f"{status}: {message}" if message else str(status))
         case Refuse(status=status, message=message):
             return Change(Kind.REFUSE, message=f"{status}: {message}")
+    if stage.works is not None:
+        return _handed(stage, state, key, action)
     change: Change | None = None
     for _ in range(_TRIES):  # what somebody writes in that very moment is looked at once more
         rehearsed = _Rehearsed(stage, state, key)
@@ -72,6 +90,15 @@ async def of_action(stage: Stage, state: TypeState, key: Key, action: Action | N
         if not rehearsed.raced:
             break
     return change
+
+
+def _handed(stage: Stage, state: TypeState, key: Key, action: Command) -> Change | None:
+    """The same in a cluster in pull mode, by its work at the hub."""
+    work = (stage.works or {}).get((key.type, state.target_name(ObjectName(key.namespace, key.name))))
+    secret = state.type.target.qualified == SECRETS.qualified
+    if stage.sides is not None and isinstance(action, HandOver):
+        stage.sides[key] = handed.manifest(work) if action.uid else None, handed.written(action)
+    return handed.of_action(action, key, stage.cluster, work, values=stage.values and not secret, silent=stage.unheard)
 
 
 class _Rehearsed:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import orjson
 
@@ -20,7 +21,7 @@ from federation.model.conditions import PropagationStatus
 from federation.model.errors import FederationError
 from federation.model.failures import Failure, FailureKind
 from federation.model.federated import FederatedType
-from federation.model.observations import MAY_HAVE_COPY, Applied, Observed
+from federation.model.observations import BY_WORK, MAY_HAVE_COPY, Applied, Observed, ObservedWork, Said
 from federation.model.plan import Wait
 from federation.model.resources import Key, ObjectName
 
@@ -39,11 +40,15 @@ class Silent(FederationError):
 
 @dataclass(slots=True)
 class Sighting:
-    """One member's copies by type. `refused` says of types whose objects we may not read there, why."""
+    """One member's copies by type. `refused` says of types whose objects we may not read there, why.
+
+    `works` are the works of a cluster in pull mode, by type and copy; None: the member itself was looked at.
+    """
 
     copies: dict[str, Copies] = field(default_factory=dict)
     seen: Seen = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
+    works: dict[tuple[str, ObjectName], Mapping[str, Any]] | None = None
 
 
 class Observer:
@@ -138,11 +143,15 @@ def wanted(states: Mapping[str, TypeState], keys: Iterable[Key]) -> dict[str, li
     return {name: list(targets) for name, targets in found.items()}
 
 
-def by_record(applied: Mapping[ObjectName, Applied]) -> Copies:
-    """The copies of one type in a member that is not asked, as what was applied there shows them."""
+def by_record(applied: Mapping[ObjectName, Applied], *, pulls: bool = False) -> Copies:
+    """The copies of one type in a member that is not asked, as what was applied there shows them; by its works, where
+    it `pulls`."""
     copies = Copies()
     for target, each in applied.items():
-        if each is not MAY_HAVE_COPY and each.known:
+        if pulls and each.owned_digest == BY_WORK:
+            work = ObservedWork("?", 0, BY_WORK, managed=True, fetched=True, said=Said.APPLIED)
+            copies.objects.put(target, work)
+        elif not pulls and each is not MAY_HAVE_COPY and each.known:
             copies.objects.put(
                 target, Observed("?", 0, each.owned_digest, managed=True, created=True, applied_at=each.applied_at)
             )
@@ -161,7 +170,8 @@ def show_records(world: World, keys: Iterable[Key]) -> None:
         tracks = {where: state.tracks[where].applied for where in wheres if where in state.tracks}
         for cluster in world.members:
             there = {where: applied[cluster] for where, applied in tracks.items() if cluster in applied}
-            state.copies[cluster] = by_record({state.target_name(where): each for where, each in there.items()})
+            there_by_name = {state.target_name(where): each for where, each in there.items()}
+            state.copies[cluster] = by_record(there_by_name, pulls=world.members[cluster].cluster.pulls)
 
 
 def stamp(item: PartialMetadata) -> str:

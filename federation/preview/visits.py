@@ -105,6 +105,11 @@ class Side:
             if name in copies:
                 state.copies[cluster] = copies[name]
 
+    def pulls(self, cluster: str) -> bool:
+        """Whether the cluster is in pull mode."""
+        member = self.world.members.get(cluster)
+        return member is not None and member.cluster.pulls
+
     def forget(self, cluster: str) -> None:
         """What the cluster has is needed no longer."""
         for state in self.world.types.values():
@@ -172,9 +177,11 @@ class Visitor:
         sighting = await observer.look(types, sightings.wanted(self._states(), keys))
         self._show(cluster, sighting)
         try:
-            stage = Stage(cluster, dry, own=own, values=self._values)
+            stage = Stage(cluster, dry, own=own, values=self._values, works=sighting.works)
+            stage.unheard = self._then.world.members[cluster].cluster.silent
             await self._rehearse(stage, keys, sighting)
-            await self._look_inside(cluster, dry)
+            if sighting.works is None:
+                await self._look_inside(cluster, dry)
         finally:
             self._forget(cluster)
         if stage.silent:
@@ -316,7 +323,7 @@ class Visitor:
                     track = tracks.get(state.federated_name(target))
                     if track is not None and cluster in track.applied:
                         applied[target] = track.applied[cluster]
-                state.copies[cluster] = sightings.by_record(applied)
+                state.copies[cluster] = sightings.by_record(applied, pulls=side.pulls(cluster))
 
     def _forget(self, cluster: str) -> None:
         self._now.forget(cluster)

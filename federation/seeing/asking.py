@@ -40,13 +40,18 @@ async def ask(
     *,
     at_once: int = AT_ONCE,
     after: Callable[[Member], None] | None = None,
+    of_works: Callable[[Member], Awaitable[None]] | None = None,
 ) -> dict[str, str]:
     """Call `one` with the way to each member, and `after` when it is done with, answered or not; why those did not
-    answer that did not, by name."""
+    answer that did not, by name. `of_works` is called in its place with those in pull mode, which the hub cannot ask.
+    """
     silent: dict[str, str] = {}
 
     async def visit(member: Member) -> None:
         try:
+            if of_works is not None and member.pulls:
+                await of_works(member)
+                return
             async with AsyncExitStack() as lent:
                 await one(member, await reach.way(member, lent, stored=how.stored, timeout=how.timeout))
         except FederationError as error:

@@ -11,6 +11,7 @@ from federation.joining.fleet import Member
 from federation.joining.reaching import Reach, Way
 from federation.model.plan import Wait
 from federation.model.resources import SECRETS, Key
+from federation.preview import handed
 from federation.preview.changes import Kind
 from federation.seeing import asking, masking
 from federation.seeing.asking import How
@@ -57,7 +58,12 @@ async def compare(
         for standing in await outlook.visit(member.name, wanted[member.name], way):
             take(outlook, standing, found)
 
-    silent = await asking.ask(reach, outlook.members(sorted(wanted)), how, one, report)
+    async def of_works(member: Member) -> None:
+        for standing in await outlook.read_works(reach.host, member.name, wanted[member.name]):
+            take(outlook, standing, found)
+
+    members = outlook.members(sorted(wanted))
+    silent = await asking.ask(reach, members, how, one, report, of_works=of_works)
     found.failed |= silent
     found.pairs.sort(key=lambda each: each.name)
     return found
@@ -73,6 +79,9 @@ def take(outlook: Outlook, standing: Standing, found: Compared) -> None:
         why = standing.unread or (change.message if change is not None else "")
         found.failed[standing.cluster] = scrubbing.line(f"{standing.key}: {why}")
         return
+    if standing.way is not None:
+        text = "; ".join(filter(None, map(standing.way.get, ("stage", "message", "silent"))))
+        found.notes.append(scrubbing.line(f"{what}: compared with its work ({text}): {handed.UNSEEN}"))
     if standing.sides is not None:
         found.add(standing.cluster, *standing.sides, secret=secret)
     if isinstance(standing.action, Wait):

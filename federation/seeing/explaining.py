@@ -17,7 +17,7 @@ from federation.model.errors import Invalid
 from federation.model.federated import FederatedObject, StoredObject
 from federation.model.plan import Keep, Wait
 from federation.model.resources import SECRETS, Key, ObjectName
-from federation.preview import changes
+from federation.preview import changes, handed
 from federation.seeing import masking, retries, selection
 from federation.seeing.selection import Selected
 from federation.seeing.standing import Outlook, Standing
@@ -158,8 +158,12 @@ def _cluster(known: Known, name: str, chosen: Selected) -> dict[str, Any]:
 
 def _standing(known: Known, standing: Standing, chosen: Selected) -> dict[str, Any]:
     record: dict[str, Any] = {}
+    if standing.way is not None:
+        record["way"] = dict(standing.way)
     if standing.unread:
         record["unknown"] = scrubbing.line(standing.unread)
+    elif standing.way is not None:
+        record["unknown"] = handed.UNSEEN
     else:
         record["there"] = standing.there is not None
     record["now"] = _now(standing)
@@ -194,6 +198,8 @@ def _now(standing: Standing) -> dict[str, Any]:
 def _nothing(standing: Standing) -> str:
     if standing.unread:
         return "not known"
+    if standing.way is not None:
+        return "its work is as it should be" if isinstance(standing.action, Keep) else "nothing is to be written"
     if isinstance(standing.action, Keep):
         note = standing.action.note
         return f"it is as it should be{f'; {note}' if note else ''}"

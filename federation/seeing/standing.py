@@ -4,7 +4,7 @@ The hub is read once, as a controller that has just started would; what a member
 is written (kube.dryruns).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import orjson
@@ -21,14 +21,17 @@ from federation.joining import fleet
 from federation.joining.fleet import Member
 from federation.joining.reaching import Reach, Way
 from federation.kube import dryruns
+from federation.kube.connection import Connection
 from federation.model.errors import Invalid
 from federation.model.failures import Failure, FailureKind
+from federation.model.observations import ObservedWork
 from federation.model.plan import Action, Apply, Compare, Plan, Wait
 from federation.model.policies import Takeover
 from federation.model.resources import Key, ObjectName
+from federation.preview import handed, lookup, rehearsing, sightings
 from federation.preview import hub as hubs
-from federation.preview import lookup, rehearsing, sightings
 from federation.preview.changes import Change, Kind
+from federation.preview.handed import WorksObserver
 from federation.preview.hub import Hub
 from federation.preview.rehearsing import Sides, Stage
 from federation.preview.scope import Scope
@@ -46,7 +49,7 @@ class Standing:
     `made` is the manifest, or why none can be made (`unmade`); `steps` are what each of its overrides did, those of
     spec.overrides[`override`]. `there` is what the member has, or why that is not known
     (`unread`), with the fields that it has otherwise (`kept`). `sides` are the object before and after, where a push
-    was rehearsed.
+    was rehearsed. In pull mode `way` says how far it has come (preview.handed); what is `there` is not known.
     """
 
     key: Key
@@ -61,6 +64,7 @@ class Standing:
     unread: str = ""
     kept: Sequence[Kept] = ()
     sides: Sides | None = None
+    way: Mapping[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -103,7 +107,8 @@ class Outlook:
         item, track = state.objects.get(name), state.tracks[name]
         assert item is not None  # noqa: S101 (`state` was asked before)
         if self.anew:
-            track.recheck = frozenset(self.world.members)
+            pushed = (name for name, each in self.world.members.items() if not each.cluster.pulls)
+            track.recheck = frozenset(pushed)
         found = self.gatherer.gather(state, item, track, only=frozenset({cluster}) if cluster else None)
         return replace(found, staged=None) if self.anew else found
 
@@ -129,7 +134,8 @@ class Outlook:
                     if (track := tracks.get(states[name].federated_name(target))) is not None
                     and cluster in track.applied
                 }
-                states[name].copies[cluster] = sightings.by_record(applied)
+                pulls = self.world.members[cluster].cluster.pulls
+                states[name].copies[cluster] = sightings.by_record(applied, pulls=pulls)
         found = sorted(self.plan(key, self.facts(key)).actions)
         for name in targets:
             states[name].copies.clear()
@@ -141,11 +147,20 @@ class Outlook:
         stage = Stage(cluster, dry, own=way.own, values=values, sides={})
         return await self.look(stage, keys, Observer(way.connection, dry))
 
+    async def read_works(
+        self, host: Connection, cluster: str, keys: Sequence[Key], *, values: bool = True
+    ) -> list[Standing]:
+        """How the objects stand in a cluster in pull mode, by its works at the hub."""
+        manager = self.hub.manager
+        stage = Stage(cluster, dryruns.writer(host, manager), values=values, sides={})
+        return await self.look(stage, keys, WorksObserver(host, cluster, manager))
+
     async def look(self, stage: Stage, keys: Sequence[Key], observer: Observing) -> list[Standing]:
         """The same, by whoever looks at the member."""
         cluster = stage.cluster
         types = {name: state.type for name, state in self.world.types.items()}
         sighting = await observer.look(types, sightings.wanted(self.world.types, keys))
+        stage.works, stage.unheard = sighting.works, self.world.members[cluster].cluster.silent
         for name, copies in sighting.copies.items():
             self.world.types[name].copies[cluster] = copies
         try:
@@ -162,6 +177,8 @@ class Outlook:
         if refused:
             return replace(standing, unread=refused)
         state = self.world.types[key.type]
+        if stage.works is not None:
+            return await self._handed(stage, state, standing)
         there = await _read(stage.dry, state, key, made.api_version if made is not None else "")
         if isinstance(there, Failure):
             return replace(standing, unread=there.message)
@@ -175,6 +192,19 @@ class Outlook:
         if sides is None and there is None and change is not None and change.kind is Kind.CREATE and made is not None:
             sides = None, orjson.loads(made.content)  # its namespace is to come: nobody there could be asked
         return replace(standing, there=there, change=change, sides=sides)
+
+    async def _handed(self, stage: Stage, state: TypeState, standing: Standing) -> Standing:
+        """In a cluster in pull mode: the work's manifest before and after."""
+        key = standing.key
+        target = state.target_name(ObjectName(key.namespace, key.name))
+        work, observed = (stage.works or {}).get((key.type, target)), state.copies[stage.cluster].objects.get(target)
+        change = await rehearsing.of_action(stage, state, key, standing.action)
+        silent = self.world.members[stage.cluster].cluster.silent
+        way = handed.way(work, observed if isinstance(observed, ObservedWork) else None, silent)
+        sides = (stage.sides or {}).get(key)
+        if sides is None and change is not None and change.kind is Kind.DELETE:
+            sides = handed.manifest(work), None
+        return replace(standing, change=change, sides=sides, way=way)
 
 
 async def read(reach: Reach, keys: Sequence[Key], *, anew: bool = False) -> Outlook:

@@ -4,11 +4,14 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES
 from federation.model.works import HUB_LABEL, MANIFEST_WORKS
+from tests.clusters.fedctl import Ran, fedctl
 from tests.clusters.fleets import Fleet
 from tests.clusters.harness import (
     CONFIGMAPS,
@@ -196,6 +199,37 @@ async def test_what_the_agent_reports_is_collected(collecting: None, pulled: Pul
     change = {"spec": {"template": {"spec": {"replicas": 2}}}}
     await pulled.host.patch(FEDERATED_DEPLOYMENTS, pulled.namespace, "web", change)
     await eventually(lambda: says("0/2", "False"), within=90.0)  # there are no nodes
+
+
+async def test_fedctl_looks_at_works(pulled: Pulled, tmp_path: Path) -> None:
+    await namespace(pulled)
+    await pulled.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1"}})
+    await pulled.line(FEDERATED_CONFIGMAPS, "web")
+    host = ("--kubeconfig", str(pulled.fleet.playground.kubeconfig), "--host-cluster-context", "host")
+
+    async def run(*arguments: str, code: int) -> Ran:
+        ran = await asyncio.to_thread(fedctl, *arguments, *host)
+        assert ran.code == code, ran
+        return ran
+
+    told = await run("explain", "configmap", "web", "-n", pulled.namespace, code=0)
+    assert f"on its way: ManifestWork {pulled.cluster}/configmaps-" in told.out
+    assert ": applied" in told.out
+    assert "now: none: its work is as it should be" in told.out
+    same = await run("diff", "configmap", "web", "-n", pulled.namespace, code=0)
+    assert "compared with its work (applied)" in same.err
+    stored = await pulled.host.get(FEDERATED_CONFIGMAPS, pulled.namespace, "web")
+    assert stored is not None
+    document = {name: stored[name] for name in ("apiVersion", "kind", "spec")}
+    document["metadata"] = {"name": "web", "namespace": pulled.namespace}
+    document["spec"]["template"] = {"data": {"a": "2"}}
+    path = tmp_path / "web.json"
+    path.write_bytes(orjson.dumps(document))
+    planned = await run("plan", "-f", str(path), "-o", "json", code=1)
+    (change,) = (change for each in orjson.loads(planned.out)["objects"] for change in each["changes"])
+    assert change["clusters"] == [pulled.cluster]
+    assert (change["change"], change["message"]) == ("change", "its agent fetches it")
+    assert [each["path"] for each in change["fields"]] == [".data.a"]
 
 
 async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Clusters in pull mode: from a federated object to a work at the hub, and from what its agent says to the line."""
 
 import asyncio
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -56,7 +56,7 @@ class PullRig(Rig):
     def has_works(self, name: str) -> None:
         self.pulling.release(name)
 
-    async def __aenter__(self) -> "PullRig":
+    async def __aenter__(self) -> Self:
         await super().__aenter__()
         for name in self.pulled:
             self.label(name, {})

@@ -23,7 +23,7 @@ from federation.preview import staged
 from federation.preview.changes import Change
 from federation.preview.hub import Hub
 from federation.preview.sightings import Sighting, stamp
-from federation.preview.visits import Visitor
+from federation.preview.visits import Observing, Visitor
 from federation.preview.wishes import Given, Wish
 from tests.fakehub import FakeHub
 from tests.fakes import FakeMember
@@ -203,9 +203,13 @@ async def plan(
     *,
     silent: frozenset[str] = frozenset(),
     pending: bool = False,
+    observers: Mapping[str, Observing] | None = None,
     now: float = NOW,
 ) -> Found:
-    """Every change that is not under way already; with `pending` those, too."""
+    """Every change that is not under way already; with `pending` those, too.
+
+    `observers` look at clusters in pull mode.
+    """
     hub = snapshot(before, types)
     parts = scopes.parts(wishes, types, marks.SYSTEM_NAMESPACE)
     scope = scopes.scope(parts)
@@ -225,6 +229,8 @@ async def plan(
     for name, concerned in visitor.concerned().items():
         if name in silent:
             visitor.unanswered(name, concerned, "does not answer")
+        elif observers is not None and name in observers:
+            await visitor.visit(name, concerned, observers[name], DryFake(FakeMember()), own=True)
         else:
             member = members[name]
             await visitor.visit(name, concerned, FakeObserver(member), DryFake(member), own=False)
