@@ -129,7 +129,7 @@ def way(work: Work | None, observed: ObservedWork | None, silent: str) -> dict[s
         stage = "somebody else's"
     elif work is not None and observed is not None:
         applied = _applied(work)
-        stage = "fetched" if observed.fetched else "written"
+        stage = "written"
         since = str((work.get("metadata") or {}).get("creationTimestamp") or "")
         if observed.deleting:
             stage, since = "deleted", str(work["metadata"].get("deletionTimestamp") or "")

@@ -149,7 +149,7 @@ def by_record(applied: Mapping[ObjectName, Applied], *, pulls: bool = False) -> 
     copies = Copies()
     for target, each in applied.items():
         if pulls and each.owned_digest == BY_WORK:
-            work = ObservedWork("?", 0, BY_WORK, managed=True, fetched=True, said=Said.APPLIED)
+            work = ObservedWork("?", 0, BY_WORK, managed=True, said=Said.APPLIED)
             copies.objects.put(target, work)
         elif not pulls and each is not MAY_HAVE_COPY and each.known:
             copies.objects.put(
