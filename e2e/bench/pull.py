@@ -99,9 +99,9 @@ class PullBench(Bench):
         }
 
     async def measure(self, phase: str, work: Callable[[], Awaitable[float]]) -> Figures:
-        """With the bytes of a work while there are some."""
+        """With the bytes of the works while there are some."""
         found = await super().measure(phase, work)
-        if phase == "create":
+        if phase != "delete":
             found["etcd_bytes_per_placement"] = round(await self._stored() / self.placements)
         return found
 
