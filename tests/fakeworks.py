@@ -89,8 +89,9 @@ class FakeWorks(FakeMember):
                 work["metadata"]["annotations"][annotation] = each["value"]
             else:
                 assert each["path"] == "/spec/deleteOption/propagationPolicy"
-                work["spec"]["deleteOption"]["propagationPolicy"] = each["value"]
-                work["metadata"]["generation"] += 1
+                option = work["spec"]["deleteOption"]
+                work["metadata"]["generation"] += option["propagationPolicy"] != each["value"]
+                option["propagationPolicy"] = each["value"]
         self._show(name)
         return Written(False, self._metadata(name))
 

@@ -54,6 +54,14 @@ class Pusher:
         """
         if action.create_only:
             return await self._create(action, resource, what)
+        if action.ignored and copy is None:
+            # An object without our label may be there, with values of its own: the whole is for a new one alone.
+            whole = manifest.addressed(action.whole, resource_version="1")
+            written = await self._apply(resource, what, whole, action.manager, force=True)
+            if not isinstance(written, Failure):
+                return _done(written, action.whole, action.manager, action.digest, None)
+            if written.kind is not FailureKind.VERSION_CONFLICT:
+                return written
         if action.ignored:
             failure = await self._leave(action, resource, what)
             if failure is not None:

@@ -133,7 +133,8 @@ class Reconciler:
             state.work = parsing.read(
                 state.name, state.spec, uid=state.uid, generation=state.generation, created=state.created
             )
-            state.targets = ()
+            # What came of the spec before says nothing of this one, whoever asks for a report meanwhile.
+            state.targets, state.said = (), {}
         work = state.work
         if work.problem:
             self._report(state.name)

@@ -13,7 +13,6 @@ from federation.core import classification, scrubbing, works
 from federation.core.proof import Doubt, Proof
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
-from federation.model.observations import ObservedWork
 from federation.model.plan import Delete, HandOver, Release
 from federation.model.resources import ObjectName
 from federation.model.works import DELETED_ANNOTATION, MANIFEST_WORKS, MOVES_ANNOTATION, Propagation
@@ -58,38 +57,37 @@ class HandingOver:
     async def _remove(self, turn: Turn, uid: str, policy: Propagation, prove: Prove) -> Outcome:
         """Delete the work, so that its agent does with the copy what the policy says."""
         where = ObjectName(self._cluster, works.name(turn.state.type, turn.target))
-        before = turn.before
         if not uid:
             found = await self._hub.read(MANIFEST_WORKS, where)
             if isinstance(found, Failure):
                 return Outcome(gone=True) if found.kind is FailureKind.NOT_FOUND else failed(found, "delete")
-            uid, before = found.uid, None
+            uid = found.uid
         proof = await prove()
         if isinstance(proof, Doubt):
             return doubted(proof)
-        known = before if isinstance(before, ObservedWork) and before.uid == uid else None
-        return await remove(self._hub, where, known or uid, policy, proof)
+        return await remove(self._hub, where, uid, policy, proof)
 
 
 async def remove(
     hub: WorksPort,
     where: ObjectName,
-    work: ObservedWork | str,
+    uid: str,
     policy: Propagation,
     proof: Proof,
     *,
     moves: bool = False,
 ) -> Outcome:
-    """Delete a work, so that its agent does with the copy what the policy says. `work`: as it was seen, or its uid.
+    """Delete the work with this uid, so that its agent does with the copy what the policy says.
 
     `moves`: the cluster is in push mode now, so that the agent hands the copy over to our field manager.
     """
-    uid, orphans = (work, None) if isinstance(work, str) else (work.uid, work.orphans)
-    changes: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/uid", "value": uid}]
-    if orphans is not (policy is Propagation.ORPHAN):
-        changes.append({"op": "replace", "path": "/spec/deleteOption/propagationPolicy", "value": policy})
-    # Without a note the agent would believe nobody: see work.holding.
-    changes.append(_note(DELETED_ANNOTATION, scrubbing.line(proof.by, _LONGEST_NOTE)))
+    changes = [
+        {"op": "test", "path": "/metadata/uid", "value": uid},
+        # Also where it was seen to say so: what was written since may say otherwise.
+        {"op": "replace", "path": "/spec/deleteOption/propagationPolicy", "value": policy},
+        # Without a note the agent would believe nobody: see work.holding.
+        _note(DELETED_ANNOTATION, scrubbing.line(proof.by, _LONGEST_NOTE)),
+    ]
     if moves:
         changes.append(_note(MOVES_ANNOTATION, "true"))
     changes.append({"op": "add", "path": "/metadata/managedFields", "value": [{}]})  # the writes that follow cost less

@@ -187,7 +187,7 @@ class Pulling:
                 if work is None or work.observed.deleting or proof is None or name in self._members:
                     continue
                 outcome = await handingover.remove(
-                    self._hub, where, work.observed, Propagation.ORPHAN, proof, moves=True
+                    self._hub, where, work.observed.uid, Propagation.ORPHAN, proof, moves=True
                 )
                 if outcome.failure is not None:
                     log.info("work not let go of yet", cluster=name, work=where.name, reason=outcome.message)

@@ -94,7 +94,7 @@ def wanted_of(facts: Facts, made: Made, in_force: InForce) -> Wanted:
     """What the work says beside its manifest."""
     annotations, enabled = facts.object.metadata.annotations, facts.type
     return Wanted(
-        ignored=(*made.ignored, *sorted(("metadata", *each) for each in made.yields)),
+        ignored=(*in_force.ignored, *sorted(("metadata", *each) for each in made.yields)),
         orphans=_orphans(facts, in_force),
         completes=run_once.runs_once(annotations, enabled, made.body),
         reports=workfeedback.asked(enabled, staged=marks.ROLLOUT_LABEL in facts.object.metadata.labels),

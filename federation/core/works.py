@@ -99,7 +99,7 @@ def body(enabled: FederatedType, federated: ObjectName, target: ObjectName, made
 
 
 def _strategy(made: Made, wanted: Wanted) -> dict[str, Any]:
-    ignored = [*wanted.ignored, *([_REPLICAS] if made.replicas is not None else [])]
+    ignored = [*wanted.ignored, *([_REPLICAS] if made.retain else [])]
     apply: dict[str, Any] = {"force": True, "fieldManager": names.FIELD_MANAGER}
     if ignored:
         pointers = ["".join(f"/{token.replace('~', '~0').replace('/', '~1')}" for token in each) for each in ignored]

@@ -52,7 +52,7 @@ class Apply:
     """Server-side apply. With `create_only` an object that exists is left, but for the `marks`.
 
     `ignored` are fields that are left to the member: they are not in `content`, and are to leave our entry first;
-    `whole` is the manifest with them.
+    `whole` is the manifest with them, which an object that is created has.
     """
 
     content: bytes
@@ -132,14 +132,12 @@ def decide(
     if newer and copy is not None and _is_newer(mine, copy, record):
         return Keep()
     content, digest = body(mine, agent, owners, strategy.ignored_when_present)
-    if copy is None:
-        content = body(mine, agent, owners)[0]
-        return Apply(content, digest, strategy.manager, strategy.force)
+    known = record if copy is not None and record is not None and record.digest == digest else None
     # The hash is of the values, which managedFields do not have: an object of a restored member may be an older one.
-    if same and record is not None and record.digest == digest and record.shown_by(copy, strategy.manager):
+    if same and copy is not None and known is not None and known.shown_by(copy, strategy.manager):
         return Keep()
     ignored = strategy.ignored_when_present
-    if record is not None and record.digest == digest and strategy.ignored_when_changed:
+    if known is not None and strategy.ignored_when_changed:
         ignored = (*ignored, *strategy.ignored_when_changed)
         content = body(mine, agent, owners, ignored)[0]
     whole = body(mine, agent, owners)[0] if ignored else b""

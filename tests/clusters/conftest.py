@@ -15,11 +15,12 @@ import pytest
 
 from federation.playground import access
 from federation.playground.clusters import DEFAULT_NAMES, Playground
-from tests.clusters import sessions
+from tests.clusters import modes, sessions
 from tests.clusters.faulty import faulty, station
 from tests.clusters.fleets import Fleet, fleet, host, m1, m2, quick
+from tests.clusters.modes import mode
 
-__all__ = ["faulty", "fleet", "host", "m1", "m2", "quick", "station"]
+__all__ = ["faulty", "fleet", "host", "m1", "m2", "mode", "quick", "station"]
 
 _HERE = Path(__file__).parent
 
@@ -36,6 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in ours:
         item.add_marker(pytest.mark.clusters)
         item.add_marker(pytest.mark.flaky(reruns=1))
+    modes.mark(ours)
     installing = {item.path for item in ours if "site" in getattr(item, "fixturenames", ())}
     ordered = iter(sorted(ours, key=lambda item: item.path not in installing))
     items[:] = [next(ordered) if _HERE in item.path.parents else item for item in items]

@@ -6,7 +6,7 @@ its own; a test that breaks the controller or a cluster mends it before it ends.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,28 @@ from federation.joining import disabling, enabling, joins, leaving, objects, set
 from federation.joining.contexts import Contexts
 from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import KUBEFED_CLUSTERS, KUBEFED_CONFIGS, ObjectName
+from federation.model.works import AGENT_LABEL, APPLIED_WORKS, HASH_ANNOTATION
 from federation.playground import access
 from federation.playground.clusters import Playground
 from tests.clusters.harness import ENABLED, FEDERATED_CONFIGMAPS, FEDERATED_NAMESPACES, Api, Controller, eventually
 from tests.clusters.steps import configure
+
+
+class Marked(Api):
+    """A member's API which leaves out what an agent marks its copies with, beside the hub's own label."""
+
+    def shown(self, stored: dict[str, Any]) -> dict[str, Any]:
+        """Without the agent's label and annotation, and without the record of the work as its owner."""
+        metadata = stored.get("metadata", {})
+        for field, key in (("labels", AGENT_LABEL), ("annotations", HASH_ANNOTATION)):
+            if metadata.get(field, {}).pop(key, None) is not None and not metadata[field]:
+                del metadata[field]
+        owners = [each for each in metadata.get("ownerReferences", ()) if each["kind"] != APPLIED_WORKS.kind]
+        if "ownerReferences" in metadata:
+            metadata["ownerReferences"] = owners
+            if not owners:
+                del metadata["ownerReferences"]
+        return stored
 
 
 class Fleet:
@@ -33,6 +51,8 @@ class Fleet:
         self.playground = playground
         self.directory = directory
         self.members = ("m1", "m2")
+        self.pulled: Collection[str] = ()
+        """Those that agents serve (`modes`)."""
         self.kubeconfig = directory / "controller.kubeconfig"
         self.controller = Controller(self.kubeconfig, directory)
         self.settings: dict[str, Any] = {}
@@ -107,7 +127,7 @@ class Fleet:
 
     def api(self, name: str) -> Api:
         """An API for the running event loop; use as an async context manager."""
-        return Api(self.playground.clusters[name])
+        return (Marked if name in self.pulled else Api)(self.playground.clusters[name])
 
 
 @pytest.fixture(scope="session")

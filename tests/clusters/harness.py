@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import orjson
 import pytest
@@ -55,39 +55,43 @@ class Api:
         endpoint = Endpoint(cluster.url, Trust(ca=cluster.ca_pem.encode()), credentials)
         self.connection = Connection(cluster.name, endpoint, agent="tests")
 
-    async def __aenter__(self) -> "Api":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.connection.close()
+
+    def shown(self, stored: dict[str, Any]) -> dict[str, Any]:
+        """An object as tests see it."""
+        return stored
 
     async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
         """The object, or None when there is none."""
         answer = await self.connection.request("GET", resource.path(ObjectName(namespace, name)))
         if isinstance(answer, Failure) and answer.kind in {FailureKind.NOT_FOUND, FailureKind.NAMESPACE_MISSING}:
             return None
-        return dict(expect(answer).json())
+        return self.shown(expect(answer).json())
 
     async def items(self, resource: Resource, namespace: str = "") -> list[dict[str, Any]]:
         """All objects."""
-        return list((await self.connection.read(resource.collection(namespace)))["items"])
+        return [self.shown(each) for each in (await self.connection.read(resource.collection(namespace)))["items"]]
 
     async def create(self, resource: Resource, body: Mapping[str, Any], namespace: str = "") -> dict[str, Any]:
         """POST."""
         path = resource.collection(namespace)
-        return dict(expect(await self.connection.request("POST", path, body=orjson.dumps(body)), path).json())
+        return self.shown(expect(await self.connection.request("POST", path, body=orjson.dumps(body)), path).json())
 
     async def patch(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Merge patch."""
         path = resource.path(ObjectName(namespace, name))
         answer = await self.connection.request("PATCH", path, body=orjson.dumps(body), content_type=MERGE_PATCH)
-        return dict(expect(answer, path).json())
+        return self.shown(expect(answer, path).json())
 
     async def json_patch(self, resource: Resource, namespace: str, name: str, body: list[Any]) -> dict[str, Any]:
         """JSON patch."""
         path = resource.path(ObjectName(namespace, name))
         answer = await self.connection.request("PATCH", path, body=orjson.dumps(body), content_type=JSON_PATCH)
-        return dict(expect(answer, path).json())
+        return self.shown(expect(answer, path).json())
 
     async def apply(
         self, resource: Resource, body: Mapping[str, Any], *, manager: str = "tests", force: bool = True
@@ -102,7 +106,7 @@ class Api:
             body=orjson.dumps(body),
             content_type=APPLY_PATCH,
         )
-        return dict(expect(answer, path).json())
+        return self.shown(expect(answer, path).json())
 
     async def delete(self, resource: Resource, namespace: str, name: str) -> None:
         """DELETE; already gone is fine."""

@@ -166,15 +166,20 @@ class Registering(Controller):
 
 
 class Edge:
-    """A cluster that is to be a member in pull mode, m3, with an agent's namespace of the test's own there."""
+    """A cluster that is to be a member in pull mode, with an agent's namespace of its own there.
 
-    def __init__(self, fleet: Fleet, directory: Path) -> None:
+    Unless told otherwise it is m3, by a name that no other test has.
+    """
+
+    def __init__(self, fleet: Fleet, directory: Path, *, cluster: str = "", context: str = "m3") -> None:
         self.fleet = fleet
-        self.cluster = cluster_name()
+        self.cluster, self.context = cluster or cluster_name(), context
         self.namespace = f"agent-{self.cluster}"
-        self.host, self.member = (Api(fleet.playground.clusters[each]) for each in ("host", "m3"))
+        self.host, self.member = (Api(fleet.playground.clusters[each]) for each in ("host", context))
         self.relay = Relay(_free_port(), int(fleet.playground.clusters["host"].url.rpartition(":")[2]))
-        """The agent's way to the hub."""
+        """A way to the hub that can be cut."""
+        self.hub = self.relay.url
+        """The hub's address for the agent."""
         self.config = directory / "member.kubeconfig"
         self.agent = Registering(self.config, self.namespace, directory, **{"federation.agent.heartbeat.PERIOD": 1.0})
 
@@ -195,7 +200,7 @@ class Edge:
         """As `fedctl register` does; then the agent has a kubeconfig of its own account."""
         wanted = registration.Wanted(
             name=name or self.cluster,
-            hub=self.relay.url,
+            hub=self.hub,
             invitation=words.decode(made.word),
             pins=made.pins,
             namespace=self.namespace,
@@ -209,7 +214,7 @@ class Edge:
         """Write the kubeconfig of the agent's own account, as a pod would have it."""
         own = await tokens.request(self.member.connection, ObjectName(self.namespace, "work-agent"))
         self.config.touch(mode=0o600)
-        member = dataclasses.replace(self.fleet.playground.clusters["m3"], token=own.token)
+        member = dataclasses.replace(self.fleet.playground.clusters[self.context], token=own.token)
         self.config.write_bytes(access.kubeconfig([member]))
 
     async def start(self, *, ready: bool = True) -> None:

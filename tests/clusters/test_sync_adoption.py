@@ -21,6 +21,8 @@ from tests.clusters.harness import (
 )
 from tests.clusters.steps import configure, create, gone, holds, make
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 
 @pytest.fixture
 async def spared(host: Api) -> AsyncIterator[None]:

@@ -1,5 +1,7 @@
 """The road from a federated object to its members and back, on real control planes: placement, overrides, removal."""
 
+import pytest
+
 from federation.model.marks import MANAGED_LABEL, SYNC_FINALIZER
 from federation.model.resources import NAMESPACES
 from tests.clusters.harness import (
@@ -13,6 +15,8 @@ from tests.clusters.harness import (
     line,
     ready,
 )
+
+pytestmark = pytest.mark.usefixtures("mode")
 
 
 async def test_template_and_override_reach_their_members(host: Api, m1: Api, m2: Api, namespace: str) -> None:

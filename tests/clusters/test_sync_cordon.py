@@ -12,6 +12,8 @@ from tests.clusters.fleets import Fleet
 from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, Api, condition, eventually, federated_namespace
 from tests.clusters.steps import Federated, cluster_condition, create, gone, holds, make
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 DATA = {"data": {"a": "b"}}
 
 

@@ -18,6 +18,8 @@ from tests.clusters.harness import (
 )
 from tests.clusters.steps import Federated, create, gone, holds, make
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 REPLICA_SETS = Resource("apps", "v1", "ReplicaSet", "replicasets", namespaced=True)
 
 
@@ -33,14 +35,26 @@ async def test_the_finalizer_holds_until_every_copy_is_gone(web: Federated, m1: 
     await m2.patch(CONFIGMAPS, namespace, "web", {"metadata": {"finalizers": ["example.com/hold"]}})
     await web.delete()
     await gone(m1, CONFIGMAPS, namespace, "web")
-    reported = await web.reports("m2", "WaitingForRemoval")
-    assert "finalizer" in reported.get("message", "")
-    stored = await web.get()
-    assert stored["metadata"]["finalizers"] == [SYNC_FINALIZER]
-    assert [line["name"] for line in stored["status"]["clusters"]] == ["m2"]
+    await web.reports("m2", "WaitingForRemoval")
+
+    async def waits_for_m2_alone() -> bool:
+        return [line["name"] for line in (await web.get())["status"]["clusters"]] == ["m2"]
+
+    await eventually(waits_for_m2_alone)
+    assert (await web.get())["metadata"]["finalizers"] == [SYNC_FINALIZER]
     await m2.patch(CONFIGMAPS, namespace, "web", {"metadata": {"finalizers": None}})
     await web.gone()
     await gone(m2, CONFIGMAPS, namespace, "web")
+
+
+async def test_a_finalizer_that_holds_a_copy_is_named(web: Federated, m2: Api, namespace: str) -> None:
+    """Whoever waits knows for what."""
+    await m2.patch(CONFIGMAPS, namespace, "web", {"metadata": {"finalizers": ["example.com/hold"]}})
+    await web.delete()
+    reported = await web.reports("m2", "WaitingForRemoval")
+    assert "finalizer" in reported.get("message", "")
+    await m2.patch(CONFIGMAPS, namespace, "web", {"metadata": {"finalizers": None}})
+    await web.gone()
 
 
 async def test_orphaning_leaves_the_copies_without_our_marks(web: Federated, m1: Api, m2: Api, namespace: str) -> None:

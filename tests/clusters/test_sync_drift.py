@@ -10,6 +10,8 @@ from tests.clusters.fleets import Fleet
 from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, Api, federated_namespace, never
 from tests.clusters.steps import Federated, attempt, create, holds, make
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 TEMPLATE = {"metadata": {"labels": {"app": "web"}, "annotations": {"note": "ours"}}, "data": {"a": "b"}}
 
 

@@ -17,6 +17,8 @@ from tests.clusters.harness import (
 )
 from tests.clusters.steps import Federated, create, gone, holds, make, names
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 BOTH = [{"name": "m1"}, {"name": "m2"}]
 
 

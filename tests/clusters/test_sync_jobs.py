@@ -18,6 +18,8 @@ from tests.clusters.fleets import Fleet
 from tests.clusters.harness import TYPES, Api, eventually, federated_namespace, never
 from tests.clusters.steps import Federated, gone, holds, make, type_status
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 JOBS = Resource("batch", "v1", "Job", "jobs", namespaced=True)
 CRON_JOBS = Resource("batch", "v1", "CronJob", "cronjobs", namespaced=True)
 PODS = Resource("", "v1", "Pod", "pods", namespaced=True)

@@ -23,6 +23,8 @@ from tests.clusters.harness import (
 )
 from tests.clusters.steps import create, gone, holds, make, type_status
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 WEBSITES = Resource("demo.example.com", "v1", "Website", "websites", namespaced=True)
 FEDERATED_WEBSITES = Resource(TYPES, "v1beta1", "FederatedWebsite", "federatedwebsites", namespaced=True)
 TIERS = Resource("tests.example.com", "v1", "Tier", "tiers", namespaced=False)
@@ -169,9 +171,9 @@ async def test_a_cluster_scoped_type(host: Api, m1: Api, m2: Api, namespace: str
 
 
 async def test_roles_are_refused_where_we_may_not_grant_them(fleet: Fleet, host: Api, m1: Api, namespace: str) -> None:
-    """A ClusterRole grants what the controller does not hold: the member refuses, and its line says so plainly."""
+    """A ClusterRole grants what who applies it does not hold: the member refuses, and its line says so plainly."""
     await fleet.enable(CLUSTER_ROLES.qualified)
-    rule = {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["get"]}
+    rule = {"apiGroups": ["policy"], "resources": ["poddisruptionbudgets"], "verbs": ["get"]}
     web = await create(host, FEDERATED_CLUSTER_ROLES, "", namespace, {"rules": [rule]}, clusters=["m1"])
     try:
         reported = await web.reports("m1", "CreationFailed")

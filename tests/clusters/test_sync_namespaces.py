@@ -20,6 +20,8 @@ from tests.clusters.harness import (
 )
 from tests.clusters.steps import Federated, cluster_condition, create, gone, holds, make
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 NAME = "kubernetes.io/metadata.name"
 
 

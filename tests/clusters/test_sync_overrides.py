@@ -20,6 +20,8 @@ from tests.clusters.harness import (
 )
 from tests.clusters.steps import Federated, attempt, create, holds, make
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 AUTOSCALERS = Resource("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", namespaced=True)
 FEDERATED_AUTOSCALERS = Resource(
     TYPES, "v1beta1", "FederatedHorizontalPodAutoscaler", "federatedhorizontalpodautoscalers", namespaced=True

@@ -19,6 +19,8 @@ from tests.clusters.harness import (
 )
 from tests.clusters.steps import Federated, create, gone, holds, make
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 TEMPLATE = {"data": {"a": "b"}}
 
 

@@ -22,6 +22,8 @@ from tests.clusters.harness import (
 )
 from tests.clusters.steps import Federated, attempt_patch, configure, create, gone, holds, make
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 DATA = {"data": {"a": "b"}}
 
 

@@ -8,6 +8,8 @@ from federation.model.resources import NAMESPACES
 from tests.clusters.harness import DEPLOYMENTS, FEDERATED_DEPLOYMENTS, Api, federated_namespace
 from tests.clusters.steps import holds, make
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 
 def deployment(replicas: int | None = 3, image: str = "web:1") -> dict[str, Any]:
     """A Deployment template."""

@@ -4,6 +4,7 @@ import base64
 import re
 
 import orjson
+import pytest
 
 from federation.core import fingerprints
 from federation.model.resources import NAMESPACES, Resource
@@ -23,6 +24,8 @@ from tests.clusters.harness import (
     line,
 )
 from tests.clusters.steps import Federated, attempt_patch, create, holds, make
+
+pytestmark = pytest.mark.usefixtures("mode")
 
 STAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 QUOTAS = Resource("", "v1", "ResourceQuota", "resourcequotas", namespaced=True)

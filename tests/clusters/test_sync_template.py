@@ -1,5 +1,7 @@
 """What of a template travels: annotations do; finalizers, nulls, status and what only a server sets do not."""
 
+import pytest
+
 from federation.model.marks import MANAGED_LABEL
 from tests.clusters.harness import (
     CONFIGMAPS,
@@ -11,6 +13,8 @@ from tests.clusters.harness import (
     federated_namespace,
 )
 from tests.clusters.steps import Federated, holds, make
+
+pytestmark = pytest.mark.usefixtures("mode")
 
 
 async def reported_events(web: Federated, reason: str) -> list[str]:

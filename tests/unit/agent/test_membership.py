@@ -305,6 +305,22 @@ async def test_a_member_that_is_away_says_nothing_about_works(pair: Pair) -> Non
     assert pair.map("a")["data"] == {"k": "2"}
 
 
+async def test_what_came_of_the_spec_before_is_not_said_of_the_next_one(pair: Pair) -> None:
+    """A report that something else asks for, while the change is on its way to the member."""
+    pair.work("w", config_map("a"))
+    await pair.applied("w")
+    pair.member.cut()
+    pair.work("w", config_map("a", "2"))
+    assert pair.active is not None
+    for _ in range(10):
+        pair.active._reporter.changed("w")
+        await asyncio.sleep(0.05)
+    assert pair.said("w") == {}
+    pair.member.mend()
+    await pair.applied("w")
+    assert pair.map("a")["data"] == {"k": "2"}
+
+
 async def test_an_executor_without_the_right_is_refused(pair: Pair) -> None:
     pair.member.allowed = {"secrets"}
     account = {"namespace": "n", "name": "sa"}

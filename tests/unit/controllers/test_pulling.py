@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import pytest
 
+from federation.controllers import handingover
 from federation.controllers.deletionrecords import DeletionRecords
 from federation.controllers.deletions import Deletions
 from federation.controllers.pulling import Pulling
@@ -18,6 +19,7 @@ from federation.model.federated import Metadata, StoredObject
 from federation.model.observations import BY_WORK
 from federation.model.plan import HANDED_OVER
 from federation.model.resources import KUBEFED_CONFIGS, ObjectName
+from federation.model.works import Propagation
 from federation.runtime.fleetlimit import FleetLimit
 from federation.runtime.store import Store
 from tests.fakes import PROOF
@@ -279,6 +281,24 @@ async def test_orphans_are_let_go_of_by_the_work_itself() -> None:
         rig.works.let_go_of(name)
         await asyncio.sleep(60)
         assert rig.stored() is None
+
+
+@pytest.mark.parametrize("policy", [Propagation.ORPHAN, Propagation.FOREGROUND])
+@virtual
+async def test_a_work_that_was_written_since_it_was_seen_is_told_what_to_do_with_its_copy(policy: Propagation) -> None:
+    """It was seen to say so already, and the write by which it says otherwise has not been seen yet."""
+    async with PullRig("p1") as rig:
+        rig.place()
+        await settle()
+        name = rig.works.only("p1")
+        work = rig.works.works[name]
+        other = Propagation.FOREGROUND if policy is Propagation.ORPHAN else Propagation.ORPHAN
+        work["spec"]["deleteOption"] = {"propagationPolicy": other}
+        rig.works.fetch(name)
+        outcome = await handingover.remove(rig.works, name, work["metadata"]["uid"], policy, PROOF)
+        assert outcome.removed == ("released" if policy is Propagation.ORPHAN else "deleted")
+        assert "deletionTimestamp" in work["metadata"]
+        assert work["spec"]["deleteOption"] == {"propagationPolicy": policy}
 
 
 @virtual

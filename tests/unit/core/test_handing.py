@@ -27,6 +27,9 @@ def plan(item: Any = None, cluster: Cluster = PULLS, observed: Any = Missing.ABS
     return planning.plan(facts(item, cluster, observed, **others)).actions.get("m1")
 
 
+WEB = Identifier("apps", "deployments", "ns", "web")
+
+
 def handed(item: Any = None, **others: Any) -> HandOver:
     action = plan(item, **others)
     assert isinstance(action, HandOver)
@@ -264,11 +267,31 @@ def test_push_and_pull_make_the_same_copy_of_the_same_facts(
     assert asked["spec"]["workload"]["manifests"] == [orjson.loads(one.body)]
     read = parsing.read("w", orjson.dumps(asked["spec"]))
     assert not read.problem
-    options = read.options_for(Identifier("apps", "deployments", "ns", "web"))
+    options = read.options_for(WEB)
     assert not options.problem
     assert options.strategy.force
     left = {("spec", "replicas")} if one.hand_over is not None else set()
-    assert set(options.strategy.ignored_when_present) == {*one.ignored, *left}
+    ignored = set(options.strategy.ignored_when_present)
+    assert ignored >= {*one.ignored, *left}
+    manifest = asked["spec"]["workload"]["manifests"][0]["spec"]
+    assert not any(name in manifest for _, name in ignored - {*one.ignored, *left})
+
+
+@pytest.mark.parametrize(
+    ("annotations", "spec"),
+    [
+        pytest.param({}, {"retainReplicas": True}, id="retained-replicas"),
+        pytest.param({marks.IGNORE_FIELDS_ANNOTATION: '["/spec/replicas"]'}, {}, id="an-ignored-field"),
+    ],
+)
+def test_a_field_that_is_the_members_own_is_left_though_the_template_has_it_no_more(
+    annotations: dict[str, str], spec: dict[str, Any]
+) -> None:
+    """Or the agent would take it out of the copy with the template."""
+    item = federated({"spec": {"paused": True}}, annotations=annotations, **spec)
+    body = orjson.loads(handed(item, type=DEPLOYMENTS).body)
+    strategy = parsing.read("w", orjson.dumps(body["spec"])).options_for(WEB).strategy
+    assert strategy.ignored_when_present == (("spec", "replicas"),)
 
 
 @given(TEMPLATES, st.booleans())
