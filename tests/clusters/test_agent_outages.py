@@ -93,7 +93,7 @@ async def test_an_agent_that_was_killed_does_not_put_back_what_it_had_not_kept(p
     await pull.until("w")
     await eventually(pull.kept)
     pull.agent.kill()
-    await pull.start(**{"federation.agent.keeper.DELAY": 600.0})
+    await pull.start(**{"federation.agent.keeper.DELAY": 600.0, "federation.agent.keeper.LONGEST": 600.0})
     await pull.work("w", pull.object("a", data={"k": "2"}))
     await pull.until("w")
     pull.agent.kill()
