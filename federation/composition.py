@@ -95,7 +95,7 @@ class Controller:
             self.world, hub, events=self.events, namespace=namespace, changed=self._reconfigured
         )
         self.clusters = self._made_clusters(hub, hub_uid, fence, kept)
-        if shard is None:
+        if shard is None or shard.coordinates:
             manager = marks.field_manager(hub_uid, namespace)
             self.clusters.pull(WorksWriter(connection, manager), HandedWorks(connection, manager))
         self.types = self._made_types(hub, watches)

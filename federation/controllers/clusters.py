@@ -179,10 +179,8 @@ class Clusters:
         if stored is None:
             await self._absent(name)
             return
-        if stored.pulls:  # its agent fetches: nothing there is probed or written from here (controllers.heartbeats)
-            await self._leave(name, moves=self.pulling is not None)
-            if self.pulling is not None:
-                self.pulling.serve(stored)
+        if stored.pulls:
+            await self._pulls(stored)
             return
         await self._stop_pulling(name, moves=True)
         if self._assignment is not None:
@@ -217,6 +215,19 @@ class Clusters:
         if joined.gate is None:
             await joined.report()  # one with a Gate reports with every probe
 
+    async def _pulls(self, stored: StoredObject) -> None:
+        """Its agent fetches: nothing there is probed or written from here (controllers.heartbeats). Of several shards
+        the one that coordinates writes its works."""
+        name = stored.metadata.name
+        if self.pulling is None:
+            await self._leave(name, another=True)
+            return
+        await self._leave(name, moves=True)
+        joins = name not in self.pulling
+        self.pulling.serve(stored)
+        if joins and self._assignment is not None:
+            self._assignment.joined(name)
+
     async def _absent(self, name: str) -> None:
         """No list or event shows its KubeFedCluster; one that was known is asked for before it counts as gone."""
         where = ObjectName(self._namespace, name)
@@ -240,11 +251,6 @@ class Clusters:
             log.info("cluster left", cluster=name, mode="pull")
         if moves:
             self.pulling.release(name)
-
-    def _has_works(self, name: str) -> None:
-        """There are works for a cluster that is not in pull mode: in push mode they are let go of."""
-        if self.objects.get(ObjectName(self._namespace, name)) is not None:
-            self.queue.add(name)
 
     async def _unreadable(self, joined: JoinedMember, why: str) -> None:
         """Its KubeFedCluster is there and cannot be read: nothing is done there, and its labels stay as they were."""
@@ -304,7 +310,7 @@ class Clusters:
             pushing=self._pushing,
             limit=self._limit,
             proves_push=self._proves_push,
-            left=self._has_works,
+            left=lambda name: self.queue.add(name) if ObjectName(self._namespace, name) in self.objects else None,
         )
 
     async def _proves_push(self, name: str) -> Proof | None:

@@ -7,24 +7,41 @@ User-Agent of its own, so that the proxies before hub and members tell whose eac
 import asyncio
 import os
 import signal
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 import pytest_asyncio
 
 from federation.core import leadership, reports
 from federation.core.reports import Report
+from federation.joining import invitations, setup
+from federation.kube.connection import MERGE_PATCH
 from federation.model import marks
+from federation.model.failures import Failure
 from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import CONFIG_MAPS, KUBEFED_CLUSTERS, LEASES, ROLE_BINDINGS, ROLES, Resource
+from federation.model.resources import (
+    CONFIG_MAPS,
+    KUBEFED_CLUSTERS,
+    LEASES,
+    NAMESPACES,
+    ROLE_BINDINGS,
+    ROLES,
+    ObjectName,
+    Resource,
+)
+from federation.model.works import MANIFEST_WORKS
 from federation.playground.faults import Logged
+from federation.registration import heartbeats
+from federation.registration import names as lease_names
 from tests.clusters.faulty import Faulty
-from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, Controller, eventually
+from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, FEDERATED_NAMESPACES, Controller, eventually
 from tests.clusters.several import Changes, kill, lead_by, on_machine, writes
-from tests.clusters.steps import Unlike
+from tests.clusters.steps import Unlike, create, gone
 from typegen import templates
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -286,3 +303,55 @@ async def test_a_cluster_moves_and_a_replica_is_added_without_a_gap(trio: Trio, 
         await each.stop()
         assert {name: each.times[name] for name in names} == dict.fromkeys(names, 1), "written once, and never again"
     assert not trio.writes("controller-other"), "it was started for another number of shards"
+
+
+async def test_a_cluster_in_pull_mode_is_the_coordinating_shards(trio: Trio, namespace: str) -> None:
+    """Beside members of the other shards; a test has its agent's part."""
+    faulty, host, cluster = trio.faulty, trio.faulty.host, f"pull-{namespace}"
+    holders = await trio.holders()
+    await invitations.prepare(host.connection, SYSTEM_NAMESPACE, setup.quiet)
+    await host.create(NAMESPACES, {"metadata": {"name": cluster}})
+    try:
+        body = {
+            "apiVersion": KUBEFED_CLUSTERS.api_version,
+            "kind": KUBEFED_CLUSTERS.kind,
+            "metadata": {"name": cluster},
+            "spec": {"syncMode": "Pull"},
+        }
+        await host.create(KUBEFED_CLUSTERS, body, SYSTEM_NAMESPACE)
+        beat = dict(heartbeats.spec("test", time.time(), seconds=600))
+        await host.create(LEASES, {"metadata": {"name": lease_names.LEASE}, "spec": beat}, cluster)
+        clusters = ["m1", "m2", cluster]
+        await create(host, FEDERATED_NAMESPACES, namespace, namespace, None, clusters=clusters)
+        names = [namespace, "web"]
+        template = {"data": {"k": "1"}}
+        await create(host, FEDERATED_CONFIGMAPS, namespace, "web", template, clusters=clusters)
+        done: set[str] = set()
+
+        async def applied() -> bool:
+            """As its agent would, of each work once."""
+            for work in await host.items(MANIFEST_WORKS, cluster):
+                meta = work["metadata"]
+                if meta["name"] not in done:
+                    condition = {"type": "Applied", "status": "True", "reason": "Test", "message": ""}
+                    condition |= {
+                        "observedGeneration": meta["generation"],
+                        "lastTransitionTime": "2026-01-01T00:00:00Z",
+                    }
+                    path = f"{MANIFEST_WORKS.path(ObjectName(cluster, meta['name']))}/status"
+                    patch = orjson.dumps({"status": {"conditions": [condition]}})
+                    answer = await host.connection.request("PATCH", path, body=patch, content_type=MERGE_PATCH)
+                    assert not isinstance(answer, Failure), answer
+                    done.add(meta["name"])
+            return len(done) == len(names)
+
+        await eventually(applied, within=90.0, seen="a work of the namespace and one of the object")
+        await faulty.until_ready(namespace, "web")
+        assert trio.pushers(namespace) == {"m1": {holders[1]}, "m2": {holders[2]}}
+        for resource, name in ((FEDERATED_CONFIGMAPS, "web"), (FEDERATED_NAMESPACES, namespace)):
+            await host.delete(resource, namespace, name)
+            await gone(host, resource, namespace, name)
+        assert await host.items(MANIFEST_WORKS, cluster) == []
+    finally:
+        await host.delete(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, cluster)
+        await host.delete(NAMESPACES, "", cluster)
