@@ -322,6 +322,7 @@ async def test_a_cluster_in_pull_mode_is_the_coordinating_shards(trio: Trio, nam
         beat = dict(heartbeats.spec("test", time.time(), seconds=600))
         await host.create(LEASES, {"metadata": {"name": lease_names.LEASE}, "spec": beat}, cluster)
         clusters = ["m1", "m2", cluster]
+        await host.create(NAMESPACES, {"metadata": {"name": namespace}})
         await create(host, FEDERATED_NAMESPACES, namespace, namespace, None, clusters=clusters)
         names = [namespace, "web"]
         template = {"data": {"k": "1"}}
@@ -330,7 +331,10 @@ async def test_a_cluster_in_pull_mode_is_the_coordinating_shards(trio: Trio, nam
 
         async def applied() -> bool:
             """As its agent would, of each work once."""
-            for work in await host.items(MANIFEST_WORKS, cluster):
+            listed = await host.connection.request("GET", MANIFEST_WORKS.collection(cluster))
+            if isinstance(listed, Failure):
+                return False  # the store of a definition that is new begins
+            for work in listed.json()["items"]:
                 meta = work["metadata"]
                 if meta["name"] not in done:
                     condition = {"type": "Applied", "status": "True", "reason": "Test", "message": ""}
@@ -345,11 +349,21 @@ async def test_a_cluster_in_pull_mode_is_the_coordinating_shards(trio: Trio, nam
                     done.add(meta["name"])
             return len(done) == len(names)
 
+        async def let_go() -> bool:
+            """As its agent would, once the copies are gone."""
+            going = [
+                each for each in await host.items(MANIFEST_WORKS, cluster) if "deletionTimestamp" in each["metadata"]
+            ]
+            for work in going:
+                await host.patch(MANIFEST_WORKS, cluster, work["metadata"]["name"], {"metadata": {"finalizers": None}})
+            return bool(going)
+
         await eventually(applied, within=90.0, seen="a work of the namespace and one of the object")
         await faulty.until_ready(namespace, "web")
         assert trio.pushers(namespace) == {"m1": {holders[1]}, "m2": {holders[2]}}
         for resource, name in ((FEDERATED_CONFIGMAPS, "web"), (FEDERATED_NAMESPACES, namespace)):
             await host.delete(resource, namespace, name)
+            await eventually(let_go, within=60.0, seen="works that are deleted")
             await gone(host, resource, namespace, name)
         assert await host.items(MANIFEST_WORKS, cluster) == []
     finally:
