@@ -409,11 +409,23 @@ class Trial:
                 if held is not None and held["spec"]["holderIdentity"]:
                     self.snapshot = self.hub.snapshot()
             case "restore" if self.snapshot is not None:
-                self.hub.restore(self.snapshot, bump=10_000)
-                self.snapshot = None
+                await self.restore()
             case "heal":
                 for one in self.candidates:
                     one.way.away = one.way.muted = False
+
+    async def restore(self) -> None:
+        """API servers are stopped meanwhile, for longer than renewDeadline (docs/safety.md says why that counts)."""
+        before = [(each, each.way.away) for each in self.candidates]
+        for each in self.candidates:
+            each.way.away = True
+        for _ in range(220):
+            await asyncio.sleep(0.05)
+            self.check()
+        self.hub.restore(self.snapshot, bump=10_000)
+        self.snapshot = None
+        for each, was in before:
+            each.way.away = was
 
     async def run(self, happenings: list[tuple[str, float]]) -> None:
         for _ in range(3):
