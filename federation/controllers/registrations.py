@@ -141,7 +141,7 @@ class Registrations:
             if failure is None:
                 continue
             if failure.kind is not FailureKind.ALREADY_EXISTS:
-                if failure.concerns == "object":
+                if failure.concerns == "object" and failure.kind is not FailureKind.NAMESPACE_TERMINATING:
                     return f"{resource.kind} {where} cannot be made: {failure.message}"
                 raise ApiFailure(failure, f"create {resource.kind} {where}")
             if why := await self._taken(resource, where, manifest, stored):
@@ -154,7 +154,10 @@ class Registrations:
         """Why something of this name, which is there, keeps a cluster from being accepted; "" when it does not."""
         if resource == NAMESPACES:
             meta = _expect(await self._hub.read_metadata(resource, where))
-            if grants.is_ours(meta.labels, where.name) and meta.deletion_timestamp is None:
+            if meta.deletion_timestamp is not None:  # as after the cluster was unregistered; then there is none
+                going = Failure(FailureKind.NAMESPACE_TERMINATING, f"namespace {where.name} is being deleted")
+                raise ApiFailure(going, f"create {resource.kind} {where}")
+            if grants.is_ours(meta.labels, where.name):
                 return ""
             return f"namespace {where.name} exists and was not made for this cluster"
         if resource == KUBEFED_CLUSTERS and stored is not None and stored.pulls:

@@ -188,6 +188,22 @@ async def test_nothing_that_is_there_is_taken_over_by_a_token() -> None:
 
 
 @virtual
+@pytest.mark.parametrize("labels", [{grants.OURS: "true", names.CLUSTER_LABEL: "east"}, {}], ids=["its own", "another"])
+async def test_a_namespace_that_is_being_deleted_is_waited_for(labels: dict[str, str]) -> None:
+    """The cluster was unregistered a moment ago."""
+    async with Site() as site:
+        site.token("east")
+        place = ObjectName("", "east")
+        site.hub.put(NAMESPACES, place, metadata={"labels": labels, "finalizers": ["kubernetes"]})
+        site.hub.delete(NAMESPACES, place)
+        assert await site.ask("east", "a1", HOLDER) == {}
+        site.hub.put(NAMESPACES, place, metadata={"finalizers": []})
+        await asyncio.sleep(120)
+        stored = site.hub.get(CERTIFICATE_REQUESTS, ObjectName("", "csr")) or {}
+        assert [each["type"] for each in stored["status"]["conditions"]] == ["Approved"]
+
+
+@virtual
 async def test_a_cluster_that_a_person_has_made_gets_its_agent() -> None:
     """Declared in git, without an agent: the token says which may be it."""
     async with Site() as site:
