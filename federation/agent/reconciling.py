@@ -277,6 +277,8 @@ class Reconciler:
             return status.failed(done.message, "ApplyConflict"), SLOW
         how = classification.retry(done, update=copy is not None)
         wait = {"never": None, "slow": SLOW}.get(how, SOON)
+        if done.kind is FailureKind.NAMESPACE_TERMINATING:
+            wait = SOON  # it takes seconds to go, and the work that has it makes it anew
         return status.failed(done.message), wait
 
     async def _look(

@@ -293,6 +293,14 @@ async def test_a_refused_object_hurts_only_itself(pair: Pair) -> None:
     assert [each["conditions"][0]["status"] for each in manifests] == ["False", "False", "True"]
 
 
+async def test_what_is_in_a_namespace_that_somebody_deletes_comes_back_soon_after_it(pair: Pair) -> None:
+    pair.member.refuse["a"] = Failure(FailureKind.NAMESPACE_TERMINATING, "it is being terminated", 403)
+    pair.work("w", config_map("a"))
+    await pair.until(lambda: pair.said("w").get("status") == "False", "failed")
+    pair.member.refuse.clear()
+    await pair.applied("w")
+
+
 async def test_a_member_that_is_away_says_nothing_about_works(pair: Pair) -> None:
     pair.work("w", config_map("a"))
     await pair.applied("w")
