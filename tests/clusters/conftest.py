@@ -37,6 +37,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in ours:
         item.add_marker(pytest.mark.clusters)
         item.add_marker(pytest.mark.flaky(reruns=1))
+        item.add_marker(pytest.mark.timeout(300))  # of both tries, with what a module sets up and puts back
     modes.mark(ours)
     installing = {item.path for item in ours if "site" in getattr(item, "fixturenames", ())}
     ordered = iter(sorted(ours, key=lambda item: item.path not in installing))

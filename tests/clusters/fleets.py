@@ -16,7 +16,7 @@ import pytest
 from federation.joining import disabling, enabling, joins, leaving, objects, setup, tokens
 from federation.joining.contexts import Contexts
 from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import KUBEFED_CLUSTERS, KUBEFED_CONFIGS, ObjectName
+from federation.model.resources import CERTIFICATE_REQUESTS, KUBEFED_CLUSTERS, KUBEFED_CONFIGS, ObjectName
 from federation.model.works import AGENT_LABEL, APPLIED_WORKS, HASH_ANNOTATION
 from federation.playground import access
 from federation.playground.clusters import Playground
@@ -106,6 +106,10 @@ class Fleet:
             for cluster in await host.items(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE):
                 if cluster["metadata"]["name"] not in self.members:
                     await host.delete(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, cluster["metadata"]["name"])
+            for request in await host.items(
+                CERTIFICATE_REQUESTS
+            ):  # one of these could be accepted as another cluster's
+                await host.delete(CERTIFICATE_REQUESTS, "", request["metadata"]["name"])
             config = await host.get(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed")
             if config is not None and config["spec"] != self.settings:
                 change = [{"op": "replace", "path": "/spec", "value": self.settings}]
