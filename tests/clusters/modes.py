@@ -6,7 +6,7 @@ They keep their names, and their APIs leave out an agent's own marks (`fleets.Ma
 test_sync_config.py, test_sync_removal.py and test_sync_recreation.py take no part: adoption that is disabled, the
 removal of namespaces and kubefed.io/recreate are not there in pull mode.
 
-`PUSH_ALONE` names what pull mode does differently by design (docs/pull.md), `FAILS` what it should do and does not.
+`PUSH_ALONE` names what pull mode does differently by design (docs/pull.md).
 """
 
 import asyncio
@@ -92,16 +92,6 @@ PUSH_ALONE: dict[str, str] = {
 }
 """Tests that hold for push mode alone, as `file::test` or `file::test[parameters]`, and why (docs/pull.md)."""
 
-FAILS: dict[str, str] = {
-    "test_sync_deletion.py::test_the_finalizer_holds_until_every_copy_is_gone": (
-        "a removal that waits is said after 30 s in pull mode, and the test looks for 20 s"
-    ),
-    "test_sync_namespaces.py::test_a_members_namespace_that_is_deleted_comes_back_with_its_objects": (
-        "what was in it came back a minute later; mended in the agent, and not tried on clusters since"
-    ),
-}
-"""Tests that should hold for pull mode and do not yet, and what is missing."""
-
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=[PUSH, PULL])
 async def mode(
@@ -116,7 +106,7 @@ async def mode(
 
 
 def mark(items: Iterable[pytest.Item]) -> None:
-    """Mark what does not run, or fails, in pull mode."""
+    """Mark what does not run in pull mode."""
     for item in items:
         parameters = getattr(item, "callspec", None)
         if not isinstance(item, pytest.Function) or parameters is None or parameters.params.get("mode") != PULL:
@@ -125,8 +115,6 @@ def mark(items: Iterable[pytest.Item]) -> None:
         for name in (test, f"{test}[{parameters.id.removeprefix(PULL).lstrip('-')}]"):
             if name in PUSH_ALONE:
                 item.add_marker(pytest.mark.skip(reason=f"push mode alone: {PUSH_ALONE[name]}"))
-            if name in FAILS:
-                item.add_marker(pytest.mark.xfail(reason=FAILS[name], run=False))
 
 
 @asynccontextmanager

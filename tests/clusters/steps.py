@@ -91,7 +91,7 @@ class Federated:
 
         return dict(await eventually(reported, seen=f"{self} Ready"))
 
-    async def reports(self, cluster: str, word: str = "", message: str = "") -> dict[str, Any]:
+    async def reports(self, cluster: str, word: str = "", message: str = "", within: float = 20.0) -> dict[str, Any]:
         """The cluster's line in the status once its word is `word` ("" is applied) and its message begins like this."""
 
         async def reported() -> object:
@@ -99,7 +99,8 @@ class Federated:
             fits = found and found.get("status", "") == word and found.get("message", "").startswith(message)
             return found if fits else Unlike(found)
 
-        return dict(await eventually(reported, seen=f"{self} at {cluster}: {word or 'applied'} {message}".rstrip()))
+        wanted = f"{self} at {cluster}: {word or 'applied'} {message}".rstrip()
+        return dict(await eventually(reported, within=within, seen=wanted))
 
     async def reason(self, kind: str, wanted: str) -> dict[str, Any]:
         """A condition once its reason is `wanted` for the present generation."""

@@ -35,12 +35,12 @@ async def test_the_finalizer_holds_until_every_copy_is_gone(web: Federated, m1: 
     await m2.patch(CONFIGMAPS, namespace, "web", {"metadata": {"finalizers": ["example.com/hold"]}})
     await web.delete()
     await gone(m1, CONFIGMAPS, namespace, "web")
-    await web.reports("m2", "WaitingForRemoval")
+    await web.reports("m2", "WaitingForRemoval", within=60.0)  # in pull mode it is said after half a minute
 
     async def waits_for_m2_alone() -> bool:
         return [line["name"] for line in (await web.get())["status"]["clusters"]] == ["m2"]
 
-    await eventually(waits_for_m2_alone)
+    await eventually(waits_for_m2_alone, within=60.0)
     assert (await web.get())["metadata"]["finalizers"] == [SYNC_FINALIZER]
     await m2.patch(CONFIGMAPS, namespace, "web", {"metadata": {"finalizers": None}})
     await web.gone()
