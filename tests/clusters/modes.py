@@ -52,6 +52,7 @@ _VERSIONS = "the hub does not know which versions the cluster serves: CreationFa
 _COPIED = "labels and annotations of the host's Namespace are set when an agent creates it, and follow no change"
 _REPORT = "policy drift: Report is refused"
 _DISPUTE = "an agent puts back what somebody changes, and tells nobody at the hub"
+_INVALID = "an agent goes on putting drift back while the federated object cannot be understood"
 _STALLED = "a work does not show whether what its cluster refuses may pass: nothing is Stalled by that"
 _DONE = "what has run is not applied again, not even our label, and the line does not say so"
 _OPTIONS = "kubefed.io/deleteoption has no effect"
@@ -88,6 +89,7 @@ PUSH_ALONE: dict[str, str] = {
     "test_sync_policies.py::test_reported_drift_stays_until_the_template_changes": _REPORT,
     "test_sync_policies.py::test_a_deleted_copy_is_not_made_anew_where_drift_is_reported": _REPORT,
     "test_sync_policies.py::test_a_dispute_is_told_once_and_names_who": _DISPUTE,
+    "test_sync_policies.py::test_what_is_not_understood_is_refused_or_invalid": _INVALID,
     "test_sync_status.py::test_a_refusal_that_may_pass_does_not_stall": _STALLED,
 }
 """Tests that hold for push mode alone, as `file::test` or `file::test[parameters]`, and why (docs/pull.md)."""
