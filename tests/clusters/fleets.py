@@ -108,9 +108,7 @@ class Fleet:
             for cluster in await host.items(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE):
                 if cluster["metadata"]["name"] not in self.members:
                     await host.delete(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, cluster["metadata"]["name"])
-            for request in await host.items(
-                CERTIFICATE_REQUESTS
-            ):  # one of these could be accepted as another cluster's
+            for request in await host.items(CERTIFICATE_REQUESTS):  # one could be accepted as a later module's
                 await host.delete(CERTIFICATE_REQUESTS, "", request["metadata"]["name"])
             config = await host.get(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed")
             if config is not None and config["spec"] != self.settings:
