@@ -39,7 +39,7 @@ class _Work(msgspec.Struct, gc=False):
 
 
 class _Items(msgspec.Struct, gc=False):
-    items: tuple[msgspec.Raw, ...] = ()
+    items: tuple[msgspec.Raw, ...] | None = ()  # an API server says null of none
 
 
 _decoder = msgspec.json.Decoder(_Work)
