@@ -37,20 +37,7 @@ _KEYS = ("cluster", "hubKubeconfig", "hubContext", "kubeconfig", "context", "nam
     metavar="PATH",
     help=f"Instead: a YAML file with a list of clusters to serve, each with {', '.join(_KEYS)}.",
 )
-@click.option(
-    "--metrics-bind-address",
-    default="127.0.0.1:8080",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="/metrics; 0: nowhere.",
-)
-@click.option(
-    "--health-probe-bind-address",
-    default="127.0.0.1:8081",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="/livez, /readyz, /healthz, and /hubz for since when the hub is silent; 0: nowhere.",
-)
+@options.endpoints("/livez, /readyz, /healthz, and /hubz for since when the hub is silent")
 @options.log
 def run(
     *,

@@ -25,20 +25,7 @@ EXAMPLES = """
 @click.option("--kubeconfig", metavar="PATH", help="Default: the pod's own account, else $KUBECONFIG, ~/.kube/config.")
 @click.option("--host-cluster-context", "--context", "context", metavar="NAME", help="Default: the current one.")
 @click.option("--kubefed-namespace", default=SYSTEM_NAMESPACE, show_default=True, metavar="NAME")
-@click.option(
-    "--metrics-bind-address",
-    default="127.0.0.1:8080",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="/metrics; 0: nowhere.",
-)
-@click.option(
-    "--health-probe-bind-address",
-    default="127.0.0.1:8081",
-    show_default=True,
-    metavar="HOST:PORT",
-    help="/livez and /readyz; 0: nowhere.",
-)
+@options.endpoints("/livez and /readyz")
 @click.option(
     "--shards",
     type=options.SHARDS,

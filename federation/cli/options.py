@@ -117,6 +117,23 @@ def log(function: Function) -> Function:
     return function
 
 
+def endpoints(health: str) -> Callable[[Function], Function]:
+    """Where a process that runs on serves its metrics and its health; `health` names what is asked for there."""
+
+    def both(function: Function) -> Function:
+        for name, port, what in (("health-probe", 8081, health), ("metrics", 8080, "/metrics")):
+            function = click.option(
+                f"--{name}-bind-address",
+                default=f"127.0.0.1:{port}",
+                show_default=True,
+                metavar="HOST:PORT",
+                help=f"{what}; 0: nowhere.",
+            )(function)
+        return function
+
+    return both
+
+
 def switch(*names: str, default: bool = False, text: str) -> Callable[[Function], Function]:
     """A boolean flag in Go's manner."""
     return click.option(
