@@ -31,8 +31,8 @@ CLAIMS = (
         2,
         "hub-load",
         "The hub's resources run high",
-        "CPU and memory of the hub per object and per change, at rest and under load; the rate that fills one core, and "
-        "what share of it the controller is.",
+        "CPU and memory of the hub per object and per change, at rest and under load; the rate that fills one core, "
+        "and what share of it the controller is.",
     ),
     Claim(
         3,

@@ -17,7 +17,7 @@ Place = Mapping[str, int | float | str]
 
 
 class Subject(StrEnum):
-    """Ways to run a federation that `fedctl compare` can start by itself. `compare measure` gives others their names."""
+    """Ways to run a federation that `fedctl compare` can start itself. `compare measure` gives others their names."""
 
     PUSH = "push"
     PULL = "pull"
@@ -43,7 +43,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """Measured values of one figure (see `figures`), in its unit; several where a step tries something several times."""
+    """Measured values of one figure (see `figures`), in its unit; several where a step tries it several times."""
 
     scenario: str
     subject: str
