@@ -17,6 +17,11 @@ def report(line: str) -> None:
     sys.stderr.flush()
 
 
+def detail(line: str) -> None:
+    """One line of progress below a part's."""
+    report(f"  {line}")
+
+
 def explained(usage: str | None, arguments: Sequence[str]) -> int | None:
     """The exit code of a program that was only asked for help, or given arguments, of which it has none; else None.
 

@@ -12,9 +12,10 @@ from typing import Any
 from rich.console import Console
 
 from e2e import running
-from e2e.bench import hang, memory, pull, pull_report, report, yardstick
-from e2e.bench.fleet import Fleet
+from e2e.bench import hang, memory, pull, pull_report, report
 from e2e.bench.phases import Bench, Size
+from federation.comparing import yardstick
+from federation.comparing.fleet import Fleet
 from federation.model.errors import FederationError
 from federation.playground.errors import PlaygroundError
 
@@ -39,7 +40,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     running.interrupt_on_signals()
     results: dict[str, Any] = {"quick": quick, **report.machine()}
     try:
-        with Fleet() as fleet:
+        with Fleet(running.detail) as fleet:
             _measure_all(fleet, parts, sizes, results)
         results["versions"] |= report.servers()
         if "memory" in parts:

@@ -6,8 +6,8 @@ measured while both answer, and again while the other is stopped (SIGSTOP: it ac
 
 import asyncio
 
-from e2e.bench.fleet import report
 from e2e.bench.phases import Bench, Figures
+from e2e.running import detail
 
 PAUSE = 0.4
 """Seconds between two updates: the hang must last longer than a push's deadline, or a blocked worker would not show."""
@@ -27,7 +27,7 @@ async def measure(bench: Bench) -> Figures:
         )
 
     before = await update(2)
-    report(f"{hanging} hangs; updates reach {healthy}")
+    detail(f"{hanging} hangs; updates reach {healthy}")
     playground = bench.fleet.playground
     await asyncio.to_thread(playground.pause, hanging)
     try:

@@ -16,8 +16,8 @@ from typing import Any
 
 import orjson
 
-from e2e.bench import meter
 from e2e.bench.pipeline import Pipeline
+from federation.comparing import meter
 
 SHAPES = {"1000s of objects in 2 members": (1000, 10_000, 2), "100s of objects in 100 members": (20, 200, 100)}
 """Few objects, many objects, members: 2,000 and 20,000 placements each."""

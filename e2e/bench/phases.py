@@ -12,17 +12,17 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.bench import meter
-from e2e.bench.client import MERGE, Client, together
-from e2e.bench.fleet import HOST, Fleet, report
-from e2e.bench.meter import Reading
-from e2e.bench.observer import Observer
+from e2e.running import detail
+from federation.comparing import meter
+from federation.comparing.client import MERGE, Client, together
+from federation.comparing.configmaps import PAD
+from federation.comparing.fleet import FEDERATED, HOST, Fleet
+from federation.comparing.meter import Reading
+from federation.comparing.observer import Observer
 
 SETTLE = 2.0
 BETWEEN = 0.12
 """Seconds between two single objects: latency is measured on a controller at rest."""
-PAD = "x" * 1024
-FEDERATED = "/apis/types.kubefed.io/v1beta1/namespaces"
 
 Figures = dict[str, Any]
 
@@ -174,7 +174,7 @@ class Bench:
 
     async def measure(self, phase: str, work: Callable[[], Awaitable[float]]) -> Figures:
         """Run one phase; returns what it cost, per object and per placement."""
-        report(f"{phase}: {self.size.objects} objects in {len(self.members)} members")
+        detail(f"{phase}: {self.size.objects} objects in {len(self.members)} members")
         before = await self.meter.read()
         ended = await work()
         await self.settle()
@@ -207,7 +207,7 @@ class Bench:
 
     async def rest(self) -> Figures:
         """What an idle fleet costs, in ms of CPU per second, and every request that it makes."""
-        report(f"idle for {self.size.idle:g} s")
+        detail(f"idle for {self.size.idle:g} s")
         before = await self.meter.read()
         await asyncio.sleep(self.size.idle)
         return self.rested(before, await self.meter.read())

@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import orjson
 
-from e2e.bench.phases import PAD
+from federation.comparing.configmaps import PAD
 from federation.controllers import collecting
 from federation.controllers.collecting import StatusSink
 from federation.controllers.copies import Copies

@@ -14,11 +14,11 @@ from typing import Any
 import aiohttp
 import orjson
 
-from e2e.bench import meter
-from e2e.bench.agents import Agents
-from e2e.bench.fleet import HOST, Fleet
-from e2e.bench.meter import Reading, Requests
 from e2e.bench.phases import SETTLE, Bench, Figures, Size
+from federation.comparing import meter
+from federation.comparing.agents import Agents
+from federation.comparing.fleet import HOST, Fleet
+from federation.comparing.meter import Reading, Requests
 from federation.model.works import GROUP
 
 QUIET = 7.0

@@ -19,9 +19,9 @@ import orjson
 import yaml
 
 from e2e import running
-from e2e.bench import meter
-from e2e.bench.client import MERGE, Client
-from e2e.bench.phases import PAD
+from federation.comparing import meter
+from federation.comparing.client import MERGE, Client
+from federation.comparing.configmaps import PAD
 from federation.playground.clusters import Playground
 
 CRDS = Path(__file__).parents[1] / "gitops" / "types" / "configmaps.yaml"

@@ -13,9 +13,9 @@ from typing import Any
 
 from e2e import running
 from e2e.bench import report as machines
-from e2e.bench.fleet import Fleet
 from e2e.outage import assessing
 from e2e.outage.run import Options, Run
+from federation.comparing.fleet import Fleet
 from federation.model.errors import FederationError
 from federation.playground.errors import PlaygroundError
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         return 2
     running.interrupt_on_signals()
     try:
-        with Fleet() as fleet:
+        with Fleet(running.detail) as fleet:
             fleet.grow(tuple(f"m{number}" for number in range(1, options.members + 1)))
             fleet.start_controller()
             try:

@@ -9,14 +9,15 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from e2e.bench import meter
-from e2e.bench.client import MERGE, Client, together
-from e2e.bench.fleet import Fleet, report
-from e2e.bench.phases import FEDERATED, Bench, Size
+from e2e.bench.phases import Bench, Size
 from e2e.outage import samples, story
 from e2e.outage.samples import Sample
 from e2e.outage.story import Act, Story, Wish
 from e2e.outage.tally import Tally
+from e2e.running import detail
+from federation.comparing import meter
+from federation.comparing.client import MERGE, Client, together
+from federation.comparing.fleet import FEDERATED, Fleet
 
 NAMESPACE = "outage"
 GUARDS = tuple(f"guard-{number}" for number in range(5))
@@ -77,7 +78,7 @@ class Run:
     # --- the three parts -------------------------------------------------------------------------------------------
 
     async def _begin(self) -> None:
-        report(f"{len(self._story.wishes)} objects in {len(self._fleet.members)} members")
+        detail(f"{len(self._story.wishes)} objects in {len(self._fleet.members)} members")
         await together(self._create(name, wish) for name, wish in list(self._story.wishes.items()))
         await self._everywhere(self._fleet.members, within=300)
         await asyncio.sleep(3.0)
@@ -87,7 +88,7 @@ class Run:
         self._left = dict(self._story.wishes)
         requests = await meter.requests(self._host)
         self._forget()
-        report(f"{self._absent} is killed for {self._options.outage:g} s")
+        detail(f"{self._absent} is killed for {self._options.outage:g} s")
         await asyncio.to_thread(self._fleet.playground.kill, self._absent)
         killed = time.monotonic()
         async with self._sampling(min(30.0, max(1.0, self._options.outage / 120))):
@@ -113,7 +114,7 @@ class Run:
     async def _return(self) -> dict[str, Any]:
         due = story.due(self._left, self._story.wishes, self._absent)
         self._forget()
-        report(
+        detail(
             f"{self._absent} returns: {len(due.created)} to create, {len(due.updated)} to update, "
             f"{len(due.deleted)} to delete, {len(due.untouched)} to leave alone"
         )
@@ -153,7 +154,7 @@ class Run:
             return found | await self._rest(copies)
 
     async def _rest(self, copies: Tally) -> dict[str, Any]:
-        report(f"{REST:g} s of rest")
+        detail(f"{REST:g} s of rest")
         tallies = (self._hub, copies, *self._copies.values())
         for tally in tallies:
             tally.forget()
@@ -286,7 +287,7 @@ class Run:
             await asyncio.sleep(0.05)
             last = time.monotonic()
         if left:
-            report(f"not caught up: {left[:5]}")
+            detail(f"not caught up: {left[:5]}")
         return last
 
     def _differences(self, members: dict[str, Tally]) -> list[str]:

@@ -7,8 +7,8 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from e2e.bench import meter
-from e2e.bench.fleet import Fleet
+from federation.comparing import meter
+from federation.comparing.fleet import Fleet
 
 _SAMPLE = re.compile(r"^(\w+)(?:\{([^}]*)\})? (\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')

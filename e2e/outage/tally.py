@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from e2e.bench.client import Client
+from federation.comparing.client import Client
 
 Notice = Callable[[str, Mapping[str, Any]], None]
 """Called with the event's type and the object."""

@@ -19,12 +19,12 @@ from rich.console import Console
 
 from e2e import running
 from e2e.bench import report as machines
-from e2e.bench.agents import Agents
-from e2e.bench.fleet import report
 from e2e.bench.scale import bare
 from e2e.bench.scale.fleet import ScaleFleet
 from e2e.bench.scale.phases import Scale
 from e2e.bench.scale.report import show
+from e2e.running import detail
+from federation.comparing.agents import Agents
 from federation.model.errors import FederationError
 from federation.playground.errors import PlaygroundError
 
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     results: Results = {"members": members, "objects": objects, "shards": shards, "began": began, **machines.machine()}
     code = 0
     try:
-        with ScaleFleet() as fleet:
+        with ScaleFleet(running.detail) as fleet:
             _measure(fleet, results, parts, idle)
     except KeyboardInterrupt:
         running.report("interrupted; everything has been taken down")
@@ -82,7 +82,7 @@ def _measure(fleet: ScaleFleet, results: Results, parts: list[str], idle: float)
 
 async def _phases(fleet: ScaleFleet, results: Results, parts: list[str], idle: float) -> None:
     async def phase(name: str, work: Callable[[], Awaitable[Any]]) -> None:
-        report(name)
+        detail(name)
         try:
             results[name] = await work()
             late[name] = await scale.late()
@@ -124,7 +124,7 @@ async def _pull(fleet: ScaleFleet, scale: Scale) -> Results:
         scale.pulled(agents.pids)
         found: Results = {"singles": await scale.singles()}
         for name in ("create", "update", "delete"):
-            report(f"pull: {name}")
+            detail(f"pull: {name}")
             found[name] = await scale.bulk(name)
             if name == "create":
                 found["idle"] = await scale.idle()

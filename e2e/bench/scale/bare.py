@@ -17,10 +17,10 @@ from typing import Any
 import orjson
 import uvloop
 
-from e2e.bench import configmaps, meter
-from e2e.bench.client import Client, together
-from e2e.bench.configmaps import ConfigMaps
 from e2e.bench.scale.fleet import ScaleFleet
+from federation.comparing import configmaps, meter
+from federation.comparing.client import Client, together
+from federation.comparing.configmaps import ConfigMaps
 
 NAME = "bare"
 """Of the namespace and of the field manager."""

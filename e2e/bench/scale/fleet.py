@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 
-from e2e.bench import meter
-from e2e.bench.client import Client
-from e2e.bench.fleet import HOST, TYPES, Fleet, quiet, report
+from e2e.running import detail
+from federation.comparing import meter
+from federation.comparing.client import Client
+from federation.comparing.fleet import HOST, Fleet, quiet
 from federation.joining import joins, setup, several
 from federation.joining.contexts import Contexts
 from federation.joining.objects import Wanted
@@ -27,8 +28,10 @@ class ScaleFleet(Fleet):
     def bring_up(self, members: int) -> None:
         """Start the host and so many simulated members, and install the federation; nobody joins yet."""
         self.members = tuple(f"m{number}" for number in range(1, members + 1))
-        self.playground = Playground.up(self._directory / "playground", (HOST,), simulated=self.members, report=report)
-        asyncio.run(setup.everything(str(self.playground.kubeconfig), HOST, (), TYPES, settings=setup.NOTHING_HELD))
+        self.playground = Playground.up(self._directory / "playground", (HOST,), simulated=self.members, report=detail)
+        asyncio.run(
+            setup.everything(str(self.playground.kubeconfig), HOST, (), self.types, settings=setup.NOTHING_HELD)
+        )
 
     @cached_property
     def clusters(self) -> Mapping[str, LocalCluster]:
@@ -45,13 +48,13 @@ class ScaleFleet(Fleet):
 
         def some(line: str) -> None:
             if next(lines) % _REPORT_EVERY == 0:
-                report(line)
+                detail(line)
 
         async with Contexts(str(self.playground.kubeconfig)) as contexts:
             wanted = [Wanted(name, HOST) for name in self.members]
             errors = await several.join(contexts, await contexts.open(HOST), wanted, some)
             if errors:  # as a user does: of thousands on two cores, one may have been answered too late
-                report(f"{len(errors)} joins failed, and are tried once more: {next(iter(errors.values()))}")
+                detail(f"{len(errors)} joins failed, and are tried once more: {next(iter(errors.values()))}")
                 again = [replace(each, error_on_existing=False) for each in wanted if each.name in errors]
                 errors = await several.join(contexts, await contexts.open(HOST), again, some)
         for error in errors.values():

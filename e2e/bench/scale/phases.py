@@ -11,12 +11,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.bench import meter
-from e2e.bench.client import MERGE, Client, together
-from e2e.bench.fleet import HOST
-from e2e.bench.phases import FEDERATED, PAD
 from e2e.bench.scale.arrivals import Arrivals, Expected
 from e2e.bench.scale.fleet import ScaleFleet
+from federation.comparing import meter
+from federation.comparing.client import MERGE, Client, together
+from federation.comparing.configmaps import PAD
+from federation.comparing.fleet import FEDERATED, HOST
 from federation.playground.faultproxy import FaultProxy
 from federation.playground.faults import Fault
 

@@ -1,13 +1,10 @@
 """The benchmark's arithmetic and its pipeline without servers; what it measures, `make bench` shows."""
 
-import asyncio
-from collections import Counter
 from typing import Any
 
 import pytest
 
-from e2e.bench import memory, meter, observer, pull, pull_report, report
-from e2e.bench.client import together
+from e2e.bench import memory, pull, pull_report, report
 from e2e.bench.pipeline import Pipeline
 from e2e.bench.report import Row
 
@@ -71,45 +68,6 @@ def test_every_bar_is_shown_in_some_row() -> None:
     ]
     # 2 members: 3 phases x (CPU, host CPU, writes), 3 x 2 latencies, RSS; 8 members: 3 CPUs; hang: 2; memory: 1.
     assert len(shown) == 9 + 6 + 1 + 3 + 2 + 1
-
-
-def test_only_writes_of_the_named_resources_count() -> None:
-    made = {
-        "PATCH federatedconfigmaps.types.kubefed.io": 2,
-        "PATCH federatedconfigmaps.types.kubefed.io/status": 3,
-        "LIST federatedconfigmaps.types.kubefed.io": 50,
-        "POST events": 7,
-        "POST configmaps": 100,
-    }
-    assert meter.writes(made, ("federatedconfigmaps", "events")) == 12
-
-
-def test_between_leaves_out_what_did_not_change() -> None:
-    assert meter.between(Counter(a=1, b=2), Counter(a=1, b=5, c=1)) == {"b": 3, "c": 1}
-
-
-async def test_a_goal_is_reached_when_the_last_member_holds_it() -> None:
-    goal = observer._Open({"one": "2", "two": None}, {("m1", "one"), ("m2", "one"), ("m1", "two")})
-    for member, name, version in (("m1", "one", "1"), ("m1", "one", "2"), ("m2", "one", "2"), ("m1", "other", "2")):
-        goal.observe(member, name, version)
-    assert not goal.reached.is_set()
-    goal.observe("m1", "two", None)
-    assert goal.reached.is_set()
-
-
-async def test_together_runs_everything_so_many_at_a_time() -> None:
-    running, most, done = 0, 0, 0
-
-    async def work() -> None:
-        nonlocal running, most, done
-        running += 1
-        most = max(most, running)
-        await asyncio.sleep(0)
-        running -= 1
-        done += 1
-
-    await together((work() for _ in range(50)), at_once=4)
-    assert (most, done) == (4, 50)
 
 
 async def test_the_road_without_servers_places_everything_and_rests() -> None:

@@ -198,7 +198,7 @@ def test_a_run_that_is_broken_off_leaves_what_it_measured(
     scale.late.return_value = 1.0
     scale.namespace.side_effect = error
     monkeypatch.setattr(program, "Scale", lambda *_: scale)
-    monkeypatch.setattr(program, "ScaleFleet", lambda: contextlib.nullcontext(mock.Mock()))
+    monkeypatch.setattr(program, "ScaleFleet", lambda _: contextlib.nullcontext(mock.Mock()))
     monkeypatch.setattr(running, "interrupt_on_signals", lambda: None)
     raw = tmp_path / "raw.json"
     monkeypatch.setenv("RAW", str(raw))

@@ -7,28 +7,40 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Self
+from typing import IO, Any, Self
 
-from e2e import running
-from e2e.bench.client import Client
-from e2e.bench.meter import Meter
+from federation.comparing.client import Client
+from federation.comparing.meter import Meter
 from federation.joining import setup
 from federation.playground import access, processes
 from federation.playground.access import LocalCluster
 from federation.playground.clusters import Playground
 
 HOST = "host"
+FEDERATED = "/apis/types.kubefed.io/v1beta1/namespaces"
+"""The path of federated objects, before their namespace."""
 TYPES = ("namespaces", "configmaps")
 FEDCTL = Path(sys.executable).with_name("fedctl")
 
 
 class Fleet:
-    """Use as a context manager: leaving it ends every process."""
+    """Use as a context manager: leaving it ends every process. `report` takes lines of progress; `types` are enabled
+    when it grows."""
 
-    def __init__(self) -> None:
-        self._directory = Path(tempfile.mkdtemp(prefix="federation-bench-"))
+    def __init__(
+        self,
+        report: Callable[[str], None],
+        *,
+        prefix: str = "federation-bench-",
+        types: Sequence[str] = TYPES,
+        settings: Mapping[str, Any] = setup.NOTHING_HELD,
+    ) -> None:
+        self._directory = Path(tempfile.mkdtemp(prefix=prefix))
+        self.report = report
+        self.types = types
+        self._settings = settings
         self._controllers: list[subprocess.Popen[bytes]] = []
         self._log: IO[bytes] | None = None
         self.members: tuple[str, ...] = ()
@@ -45,10 +57,10 @@ class Fleet:
 
     def grow(self, members: Sequence[str]) -> None:
         """Start the host and these members, unless they run already; install and join."""
-        self.playground = Playground.up(self._directory / "playground", (HOST, *members), report=report)
+        self.playground = Playground.up(self._directory / "playground", (HOST, *members), report=self.report)
         self.members = tuple(members)
         asyncio.run(
-            setup.everything(str(self.playground.kubeconfig), HOST, members, TYPES, settings=setup.NOTHING_HELD)
+            setup.everything(str(self.playground.kubeconfig), HOST, members, self.types, settings=self._settings)
         )
 
     def start_controller(self) -> None:
@@ -141,11 +153,6 @@ class Fleet:
     def directory(self) -> Path:
         """For what belongs to the fleet; removed at its end."""
         return self._directory
-
-
-def report(line: str) -> None:
-    """One line of progress below a part's, on stderr."""
-    running.report(f"  {line}")
 
 
 def quiet(_: str) -> None:

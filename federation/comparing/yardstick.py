@@ -3,7 +3,7 @@
 A controller cannot cost less than this, so its CPU is given as a multiple of it, and the host's CPU as a multiple of
 what one apply costs there.
 
-usage: python -m e2e.bench.yardstick < WORK.json > FIGURES.json
+usage: python -m federation.comparing.yardstick < WORK.json > FIGURES.json
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from typing import Any
 
 import orjson
 
-from e2e.bench import configmaps, meter
-from e2e.bench.client import together
-from e2e.bench.configmaps import ConfigMaps
-from e2e.bench.fleet import HOST, Fleet
+from federation.comparing import configmaps, meter
+from federation.comparing.client import together
+from federation.comparing.configmaps import ConfigMaps
+from federation.comparing.fleet import HOST, Fleet
 
 NAME = "yardstick"
 """Of the namespace and of the field manager."""
@@ -37,7 +37,7 @@ async def measure(fleet: Fleet, objects: int) -> dict[str, Figures]:
 async def _run(fleet: Fleet, names: Sequence[str], objects: int) -> dict[str, Figures]:
     clusters = [{**configmaps.described(fleet.cluster(name)), "pid": fleet.pid(name)} for name in names]
     figures: dict[str, Figures] = await configmaps.in_a_process(
-        "e2e.bench.yardstick", {"objects": objects, "clusters": clusters}
+        "federation.comparing.yardstick", {"objects": objects, "clusters": clusters}
     )
     return figures
 

@@ -16,8 +16,8 @@ from typing import Any, Self
 
 import orjson
 
-from e2e.bench.client import APPLY, MERGE, Client, together
-from e2e.bench.fleet import FEDCTL, HOST, Fleet, quiet
+from federation.comparing.client import APPLY, MERGE, Client, together
+from federation.comparing.fleet import FEDCTL, HOST, Fleet, quiet
 from federation.joining import agents, applying, invitations, tokens
 from federation.joining.contexts import Contexts
 from federation.kube.connection import Connection
@@ -27,7 +27,6 @@ from federation.model.works import GROUP, MANIFEST_WORKS
 from federation.playground import access, processes
 from federation.registration import heartbeats, names
 
-TARGETS = [("", "namespaces"), ("", "configmaps")]
 RULES = [
     {
         "apiGroups": [GROUP],
@@ -110,7 +109,7 @@ class Agents:
     async def _register(self, contexts: Contexts, host: Connection, name: str) -> None:
         """One cluster's namespace, account and Lease at the hub, and its agent's account in the member."""
         member = await contexts.open(name)
-        for manifest in agents.manifests(TARGETS):
+        for manifest in agents.manifests(self._targets()):
             await applying.apply(member, manifest)
         subject = {"kind": "ServiceAccount", "name": "agent", "namespace": name}
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "agent"}
@@ -129,6 +128,10 @@ class Agents:
             granted = await tokens.request(connection, account)
             path.touch(mode=0o600)
             path.write_bytes(access.kubeconfig([replace(self._fleet.cluster(cluster), token=granted.token)]))
+
+    def _targets(self) -> list[tuple[str, str]]:
+        """Group and plural of what the agent writes in its member."""
+        return [(group, plural) for plural, _, group in (each.partition(".") for each in self._fleet.types)]
 
     def _hub(self, name: str) -> Path:
         return self._directory / f"{name}.hub.kubeconfig"

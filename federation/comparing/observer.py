@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from e2e.bench.client import Client
+from federation.comparing.client import Client
 
 Goal = Mapping[str, str | None]
 """ConfigMap names with the version that `data.version` must have; None for gone."""

@@ -11,9 +11,11 @@ from typing import Any, Self
 
 import orjson
 
-from e2e.bench.client import APPLY, Client
-from e2e.bench.phases import PAD
+from federation.comparing.client import APPLY, Client
 from federation.playground.access import LocalCluster
+
+PAD = "x" * 1024
+"""What makes a ConfigMap one of about 1 kB."""
 
 
 def described(cluster: LocalCluster) -> dict[str, str]:
