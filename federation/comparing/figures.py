@@ -16,6 +16,7 @@ class Read(StrEnum):
     ETCD = "the keys and values in etcd"
     CLIENT = "a client that watches the members"
     COUNT = "counted by the scenario"
+    FINDINGS = "counted in what the scenario found (see contract)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,31 @@ class Figure:
     what: str
     read: Read
     less_is_better: bool = True
+    sums: tuple[str, ...] = ()
+    """The figures of which it is the sum, round by round. No scenario measures such a one."""
+
+    @property
+    def varies(self) -> bool:
+        """Whether clocks or the system's accounting tell it: such a one differs where nothing changed."""
+        return self.read in (Read.PROCESS, Read.CLIENT) or self.unit in ("s", "ms")
+
+    @property
+    def portable(self) -> bool:
+        """Whether another machine would give the same, so that it is compared across machines as it is."""
+        return not self.varies
 
 
 _ALL = (
     # What a change costs. `phase` of the place: create, update, delete.
     Figure("hub_cpu", "ms/object", "CPU of the hub's API server", Read.PROCESS),
     Figure("controller_cpu", "ms/object", "CPU of the hub's controller", Read.PROCESS),
+    Figure(
+        "hub_side_cpu",
+        "ms/object",
+        "CPU of the hub's API server and controller together",
+        Read.PROCESS,
+        sums=("hub_cpu", "controller_cpu"),
+    ),
     Figure("agents_cpu", "ms/placement", "CPU of all agents, per object and cluster", Read.PROCESS),
     Figure("members_cpu", "ms/placement", "CPU of the members' API servers", Read.PROCESS),
     Figure("hub_writes", "writes/object", "writes at the hub that are not the user's own", Read.METRICS),
@@ -48,10 +68,24 @@ _ALL = (
     # What it costs to be there. `phase` of the place: rest.
     Figure("hub_cpu_rest", "ms/s", "CPU of the hub's API server, nothing changes", Read.PROCESS),
     Figure("controller_cpu_rest", "ms/s", "CPU of the hub's controller, nothing changes", Read.PROCESS),
+    Figure(
+        "hub_side_cpu_rest",
+        "ms/s",
+        "CPU of the hub's API server and controller together, nothing changes",
+        Read.PROCESS,
+        sums=("hub_cpu_rest", "controller_cpu_rest"),
+    ),
     Figure("agent_cpu_rest", "ms/s", "CPU of one agent, nothing changes", Read.PROCESS),
     Figure("hub_requests_rest", "requests/s", "requests at the hub, nothing changes", Read.METRICS),
     Figure("hub_memory", "MB", "resident memory of the hub's API server", Read.PROCESS),
     Figure("controller_memory", "MB", "resident memory of the hub's controller", Read.PROCESS),
+    Figure(
+        "hub_side_memory",
+        "MB",
+        "resident memory of the hub's API server and controller together",
+        Read.PROCESS,
+        sums=("hub_memory", "controller_memory"),
+    ),
     Figure("agent_memory", "MB", "resident memory of one agent", Read.PROCESS),
     Figure("hub_watches", "watches", "open watches at the hub's API server", Read.METRICS),
     Figure("member_watches", "watches", "open watches at one member's API server", Read.METRICS),
@@ -69,18 +103,22 @@ _ALL = (
         "until_held", "s", "from the first command until the last waiting object is in the last cluster", Read.CLIENT
     ),
     # What breaks.
-    Figure("broken_for", "s", "in which changes do not arrive", Read.CLIENT),
-    Figure("seen_after", "s", "until the hub shows a fault", Read.CLIENT),
-    Figure("seen_by", "commands", "with which a person sees it at the hub", Read.COUNT),
-    Figure("seen", "share", "faults that the hub shows, of all", Read.COUNT, False),
+    Figure("broken", "steps", "of an upgrade in which a change does not arrive", Read.FINDINGS),
+    Figure(
+        "silent", "steps", "of an upgrade in which a change does not arrive and the hub does not say so", Read.FINDINGS
+    ),
+    Figure("broken_for", "s", "in which changes do not arrive, all steps together", Read.FINDINGS),
+    Figure("seen", "share", "faults that the hub shows, of all", Read.FINDINGS, False),
+    Figure("seen_after", "s", "until the hub shows a fault, of those that it shows", Read.FINDINGS),
+    Figure("seen_by", "commands", "with which a person sees a fault at the hub, of those that it shows", Read.FINDINGS),
     Figure("repaired", "share", "edits in a member that were put back during the cut", Read.COUNT, False),
     Figure("converged", "s", "from the end of the cut until hub and members agree", Read.CLIENT),
     Figure("lost", "objects", "whose last change never arrived", Read.COUNT),
     Figure("twice", "objects", "deleted and made again, or written more often than changed", Read.COUNT),
     # What a thief gets.
-    Figure("secrets", "credentials", "that lie at the hub and open a member", Read.COUNT),
-    Figure("valid", "days", "for which a stolen credential is valid, at most", Read.COUNT),
-    Figure("reach", "members", "in which a thief of the hub can write", Read.COUNT),
+    Figure("secrets", "credentials", "that lie at the hub and open a member", Read.FINDINGS),
+    Figure("valid", "days", "for which the longest of the stolen credentials is valid", Read.FINDINGS),
+    Figure("reach", "members", "in which a thief of the hub can write, by any way", Read.FINDINGS),
 )
 
 FIGURES = {figure.name: figure for figure in _ALL}
