@@ -40,7 +40,7 @@ def run(
     bare: bool = True,
 ) -> Run:
     """A run of the subjects in `costs`. The rounds of a figure are apart by `spread` of it to either side; `factor` is
-    how slow the machine is; `bends` are the members beyond which a subject's cost grows with their square."""
+    how slow the machine is; `bends` are the members beyond which a subject's cost grows with their cube."""
     bends = bends or {subject: 400 / cost for subject, cost in costs.items()}
     ended = [
         _ended(scenario, subject, number, at, (costs[subject], spread, factor, bends[subject]))
@@ -149,7 +149,7 @@ def _values(name: str, step: Step, facts: _Facts) -> Iterator[float]:
     value = _BASE.get(name, 10.0) * (cost if figure.less_is_better else 1 / cost)
     if "members" in step.at and step.scenario in ("growth", "bend"):
         members = float(step.at["members"])
-        value *= members / 10 * (max(1.0, members / bend) if step.scenario == "bend" else 1.0)
+        value *= members / 10 * (max(1.0, members / bend) ** 2 if step.scenario == "bend" else 1.0)
     if figure.varies and figure.unit != "MB":
         value *= factor if figure.less_is_better else 1 / factor
     value *= 1 + spread * (0, -1, 1)[step.round % 3]
@@ -164,7 +164,7 @@ def _findings(step: Step, cost: float) -> Iterator[Finding]:
 
 def _upgrades(_step: Step, cost: float) -> Iterator[contract.Row]:
     for name in range(6):
-        broke = name < 2 * cost
+        broke = name + 1 <= 2 * cost
         yield Upgrade(
             step=f"step {name}", broke=broke, seconds=5.0 * broke, hub_says="VersionUnavailable" if name else ""
         )
@@ -183,14 +183,14 @@ def _faults(_step: Step, cost: float) -> Iterator[contract.Row]:
         )
 
 
-def _credentials(step: Step, cost: float) -> Iterator[contract.Row]:
+def _credentials(_step: Step, cost: float) -> Iterator[contract.Row]:
     for number in range(round(4 * cost)):
         yield Credential(
             name=f"token of m{number}",
             lies=Lies.HUB,
             where=f"Secret kube-federation-system/m{number}",
             opens=f"m{number}",
-            how=How.DIRECTLY if _push(step) else How.BY_AGENT,
+            how=How.DIRECTLY,
             valid_days=None,
             writes=True,
             can="create, update and delete what is federated",
