@@ -7,7 +7,6 @@ answers are passed on whole. aiohttp on both sides; one event loop, no threads.
 
 import asyncio
 import dataclasses
-import socket
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -18,6 +17,7 @@ from aiohttp import web
 from federation.playground import access, faults, pki, processes, requestinfo, wire
 from federation.playground.access import LocalCluster
 from federation.playground.faults import Fault, Faults, Injected, Logged, RequestLog
+from federation.playground.listening import Listening
 from federation.playground.requestinfo import READS, RequestInfo
 from federation.playground.watchstream import CUT_NOW, OpenWatch
 
@@ -31,9 +31,7 @@ class FaultProxy:
         self._tls = wire.server_tls(ca)
         self._port = 0
         self._watches: set[OpenWatch] = set()
-        self._listener: asyncio.Server | None = None
-        self._listening: asyncio.Task[None] | None = None
-        self._server: web.Server | None = None
+        self._listening: Listening | None = None
         self._session: aiohttp.ClientSession | None = None
         self._changed = asyncio.Event()
         self._pending = 0
@@ -50,18 +48,15 @@ class FaultProxy:
             auto_decompress=False,
             skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
         )
-        self._server = web.Server(self._handle, handler_cancellation=True, access_log=None)
-        self._port = processes.free_port(set())
-        await self._listen(wire.bound(self._port))
+        server = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        self._listening = Listening(server, self._tls)
+        self._port = self._listening.open(processes.free_port(set()))
         return self.url
 
     async def stop(self) -> None:
         """Close the port and every connection, and wait until no request is left."""
         if self._listening is not None:
-            await self._listening
-        self._refuse()
-        if self._server is not None:
-            await self._server.shutdown(1.0)
+            await self._listening.end()
         if self._session is not None:
             await self._session.close()
 
@@ -89,8 +84,8 @@ class FaultProxy:
     def inject(self, fault: Fault) -> Injected:
         """Activate a fault: for later requests; cut, blackhole and expire also for matching open watches."""
         injected = self._faults.inject(fault)
-        if fault.kind == "refuse":
-            self._refuse()
+        if fault.kind == "refuse" and self._listening is not None:
+            self._listening.close()
         for watch in list(self._watches):
             if self._faults.hits_open_watch(injected, watch.info):
                 watch.apply(fault)
@@ -99,10 +94,9 @@ class FaultProxy:
     def clear(self) -> None:
         """Remove all faults and listen again. Connections that a fault made silent stay silent."""
         self._faults.clear()
-        listening = self._listener is not None or (self._listening is not None and not self._listening.done())
-        if self._server is not None and not listening:
+        if self._listening is not None and not self._listening.listens:
             # The kernel accepts connections from here on; they are served when the event loop runs again.
-            self._listening = asyncio.get_running_loop().create_task(self._listen(wire.bound(self._port)))
+            self._listening.open(self._port)
 
     def cut_watches(self, resource: str | None = None) -> int:
         """Close open watches (of one resource) now, in the middle of a line; returns how many."""
@@ -142,22 +136,6 @@ class FaultProxy:
                 await self._changed.wait()
 
     # -- serving -----------------------------------------------------------------------------------------------------
-
-    async def _listen(self, bound: socket.socket) -> None:
-        if self._server is None:
-            raise RuntimeError("start the proxy first")
-        self._listener = await asyncio.get_running_loop().create_server(self._server, sock=bound, ssl=self._tls)
-        if self._faults.refusing:  # injected again meanwhile
-            self._refuse()
-
-    def _refuse(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
-        if self._server is not None:
-            for connection in self._server.connections:
-                if connection.transport is not None:
-                    connection.transport.abort()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         info = requestinfo.parse(request.method, request.raw_path, request.headers.get("Content-Type", ""))

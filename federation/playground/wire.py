@@ -1,10 +1,9 @@
-"""The fault proxy's work on connections: listen, pass headers on, send half an answer, go silent, close.
+"""The fault proxy's work on connections: its TLS, pass headers on, send half an answer, go silent, close.
 
 Shared by `faultproxy` and `watchstream`.
 """
 
 import asyncio
-import socket
 import ssl
 
 import multidict
@@ -35,15 +34,6 @@ def server_tls(ca: pki.KeyPair) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_pair(context, pair.certificate, pair.key)
     return context
-
-
-def bound(port: int) -> socket.socket:
-    """A listening socket; made at once, so that connections are accepted from now on."""
-    bound = socket.socket()
-    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    bound.bind(("127.0.0.1", port))
-    bound.listen(128)
-    return bound
 
 
 def passed_on(headers: multidict.CIMultiDictProxy[str]) -> multidict.CIMultiDict[str]:

@@ -18,6 +18,7 @@ from aiohttp import web
 from federation.core import binding
 from federation.model.resources import KUBEFED_CLUSTERS
 from federation.playground import pki, wire
+from federation.playground.listening import Listening
 
 Object = dict[str, Any]
 Refusal = Callable[[str], str]
@@ -59,20 +60,15 @@ class Crowd:
         self._held: dict[tuple[str, str], _Collection] = {}
         self._version = 1
         self._port = 0
-        self._server = web.Server(self._handle, handler_cancellation=True, access_log=None)
-        self._listener: asyncio.Server | None = None
+        server = web.Server(self._handle, handler_cancellation=True, access_log=None)
+        self._listening = Listening(server, wire.server_tls(ca))
 
     async def __aenter__(self) -> "Crowd":
-        self._listener = await asyncio.get_running_loop().create_server(
-            self._server, "127.0.0.1", 0, ssl=wire.server_tls(self._ca), backlog=1024
-        )
-        self._port = self._listener.sockets[0].getsockname()[1]
+        self._port = self._listening.open()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._listener is not None
-        self._listener.close()
-        await self._server.shutdown(0.5)
+        await self._listening.end()
 
     # -- joining -----------------------------------------------------------------------------------------------------
 
