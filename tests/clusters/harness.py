@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from federation.core import leadership
-from federation.kube.connection import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Connection, expect
+from federation.kube.connection import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Answer, Connection, expect
 from federation.kube.endpoint import Credentials, Endpoint
 from federation.kube.tls import Trust
 from federation.model.failures import Failure, FailureKind
@@ -43,6 +43,9 @@ FEDERATED_SERVICES = Resource(TYPES, "v1beta1", "FederatedService", "federatedse
 FEDERATED_DEPLOYMENTS = Resource(TYPES, "v1beta1", "FederatedDeployment", "federateddeployments", namespaced=True)
 
 _AGENTS = ("federation.app.AGENT", "federation.kube.gates.AGENT")
+
+_PATIENCE = 60.0
+"""Seconds that an API server has, for its own reasons, to do what a test asks for."""
 
 ENABLED = ("namespaces", "configmaps", "secrets", "services", "deployments.apps")
 
@@ -67,30 +70,31 @@ class Api:
 
     async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
         """The object, or None when there is none."""
-        answer = await self.connection.request("GET", resource.path(ObjectName(namespace, name)))
+        answer = await self.ask("GET", resource.path(ObjectName(namespace, name)))
         if isinstance(answer, Failure) and answer.kind in {FailureKind.NOT_FOUND, FailureKind.NAMESPACE_MISSING}:
             return None
         return self.shown(expect(answer).json())
 
     async def items(self, resource: Resource, namespace: str = "") -> list[dict[str, Any]]:
         """All objects."""
-        return [self.shown(each) for each in (await self.connection.read(resource.collection(namespace)))["items"]]
+        path = resource.collection(namespace)
+        return [self.shown(each) for each in expect(await self.ask("GET", path), path).json()["items"]]
 
     async def create(self, resource: Resource, body: Mapping[str, Any], namespace: str = "") -> dict[str, Any]:
         """POST."""
         path = resource.collection(namespace)
-        return self.shown(expect(await self.connection.request("POST", path, body=orjson.dumps(body)), path).json())
+        return self.shown(expect(await self.ask("POST", path, body=orjson.dumps(body)), path).json())
 
     async def patch(self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Merge patch."""
         path = resource.path(ObjectName(namespace, name))
-        answer = await self.connection.request("PATCH", path, body=orjson.dumps(body), content_type=MERGE_PATCH)
+        answer = await self.ask("PATCH", path, body=orjson.dumps(body), content_type=MERGE_PATCH)
         return self.shown(expect(answer, path).json())
 
     async def json_patch(self, resource: Resource, namespace: str, name: str, body: list[Any]) -> dict[str, Any]:
         """JSON patch."""
         path = resource.path(ObjectName(namespace, name))
-        answer = await self.connection.request("PATCH", path, body=orjson.dumps(body), content_type=JSON_PATCH)
+        answer = await self.ask("PATCH", path, body=orjson.dumps(body), content_type=JSON_PATCH)
         return self.shown(expect(answer, path).json())
 
     async def apply(
@@ -99,7 +103,7 @@ class Api:
         """Server-side apply."""
         metadata = body["metadata"]
         path = resource.path(ObjectName(metadata.get("namespace", ""), metadata["name"]))
-        answer = await self.connection.request(
+        answer = await self.ask(
             "PATCH",
             path,
             params={"fieldManager": manager, "force": str(force).lower()},
@@ -110,9 +114,21 @@ class Api:
 
     async def delete(self, resource: Resource, namespace: str, name: str) -> None:
         """DELETE; already gone is fine."""
-        answer = await self.connection.request("DELETE", resource.path(ObjectName(namespace, name)))
+        answer = await self.ask("DELETE", resource.path(ObjectName(namespace, name)))
         if isinstance(answer, Failure) and answer.kind is not FailureKind.NOT_FOUND:
             expect(answer)
+
+    async def ask(self, method: str, path: str, **request: Any) -> Answer | Failure:
+        """Ask, and again as long as the server answers that it has done nothing and will have time later (429).
+
+        For a while after its start it says so of a type whose objects it has not read yet.
+        """
+        ends = time.monotonic() + _PATIENCE
+        while True:
+            answer = await self.connection.request(method, path, **request)
+            if not isinstance(answer, Failure) or answer.kind is not FailureKind.THROTTLED or time.monotonic() > ends:
+                return answer
+            await asyncio.sleep(answer.retry_after or 1.0)
 
 
 async def eventually(

@@ -114,6 +114,15 @@ class Federated:
 
         return dict(await eventually(reported, seen=f"{self} {kind}: {wanted}"))
 
+    async def without(self, kind: str) -> None:
+        """Until it has no condition of this kind."""
+
+        async def absent() -> object:
+            found = condition(await self.get(), kind)
+            return Unlike(found) if found else True
+
+        await eventually(absent, seen=f"{self} without {kind}")
+
     async def delete(self) -> None:
         """DELETE, without waiting."""
         await self._host.delete(self._resource, *self._where)
@@ -165,14 +174,14 @@ async def make(
 
 async def attempt(api: Api, resource: Resource, namespace: str, body: Mapping[str, Any]) -> str:
     """POST; "" when it was accepted, else why not."""
-    answer = await api.connection.request("POST", resource.collection(namespace), body=orjson.dumps(body))
+    answer = await api.ask("POST", resource.collection(namespace), body=orjson.dumps(body))
     return answer.message if isinstance(answer, Failure) else ""
 
 
 async def attempt_patch(api: Api, resource: Resource, namespace: str, name: str, body: Mapping[str, Any]) -> str:
     """Merge patch; "" when it was accepted, else why not."""
     path = resource.path(ObjectName(namespace, name))
-    answer = await api.connection.request("PATCH", path, body=orjson.dumps(body), content_type=MERGE_PATCH)
+    answer = await api.ask("PATCH", path, body=orjson.dumps(body), content_type=MERGE_PATCH)
     return answer.message if isinstance(answer, Failure) else ""
 
 

@@ -124,10 +124,9 @@ async def test_a_namespace_that_is_placed_nowhere_by_mistake(
     assert sorted(group["clusters"]) == ["m1", "m2"]
     assert group["by"], "managedFields show who has changed it"
     await made[0].reports("m1", "WaitingForRemoval", f"held as {group['id']}")
-    held = condition(await made[0].get(), "DeletionsHeld")
-    assert (held["status"], held["reason"]) == ("True", "OverBudget")
+    for each in (made[0], around):
+        assert (await each.reason("DeletionsHeld", "OverBudget"))["status"] == "True"
     assert condition(await host.get(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, marks.CONFIG), "DeletionsHeld")
-    assert condition(await around.get(), "DeletionsHeld")["status"] == "True"
 
     shown = await run("deletions")
     assert shown.code == 0
@@ -140,10 +139,9 @@ async def test_a_namespace_that_is_placed_nowhere_by_mistake(
     assert {each["metadata"]["uid"] for each in await m1.items(CONFIGMAPS, namespace)} == before
     await around.patch({"spec": {"placement": {"clusters": [{"name": "m1"}, {"name": "m2"}]}}})
     await ended(host, group["id"])
-    for each in made:
+    for each in (*made, around):
         await each.settled()
-    assert condition(await made[0].get(), "DeletionsHeld") == {}
-    assert condition(await around.get(), "DeletionsHeld") == {}
+        await each.without("DeletionsHeld")
     assert {each["metadata"]["uid"] for each in await m1.items(CONFIGMAPS, namespace)} == before
     assert await there(m2, namespace) == {f"c{each}" for each in range(8)}
 
@@ -156,7 +154,7 @@ async def test_a_label_that_is_taken_off_a_cluster_and_a_restart_in_the_hold(  #
         label = {"metadata": {"labels": {"stage": "prod"}}}
         await host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, cluster, label)
     await federated_namespace(host, namespace, ["m1", "m2"])
-    await several(host, namespace, 8, placement={"clusterSelector": {"matchLabels": {"stage": "prod"}}})
+    made = await several(host, namespace, 8, placement={"clusterSelector": {"matchLabels": {"stage": "prod"}}})
 
     await host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, "m1", {"metadata": {"labels": {"stage": None}}})
     group = await group_of(host, "ClusterLabels", "m1", deletions=8)
@@ -179,9 +177,12 @@ async def test_a_label_that_is_taken_off_a_cluster_and_a_restart_in_the_hold(  #
     await eventually(all_gone, within=30.0)
     assert await there(m2, namespace) == names
     await ended(host, group["id"])
-    stored = await host.get(FEDERATED_CONFIGMAPS, namespace, "c0")
-    assert condition(stored, "DeletionsHeld") == {}
-    assert line(stored, "m1") == {}
+    await made[0].without("DeletionsHeld")
+
+    async def untold() -> bool:
+        return not line(await made[0].get(), "m1")
+
+    await eventually(untold)
 
 
 @pytest.mark.usefixtures("counted")
@@ -195,7 +196,7 @@ async def test_many_that_are_deleted_at_once_and_a_rejection(host: Api, m1: Api,
     assert len(kept) >= 19, "one may have come alone"
     waiting = [each for each in made[:6] if await each.get()]
     assert len(waiting) >= 5
-    assert condition(await waiting[-1].get(), "DeletionsHeld")["reason"] == "OverBudget"
+    await waiting[-1].reason("DeletionsHeld", "OverBudget")
     ran = await run("deletions", "reject", group["id"])
     assert ran.code == 0
     for each in waiting:
@@ -246,7 +247,7 @@ async def test_a_protected_object_goes_nowhere(host: Api, m1: Api, m2: Api, name
     await web.reports("m2", "WaitingForRemoval", "protected")
     await web.delete()
     await web.reports("m1", "WaitingForRemoval", "protected")
-    assert marks.PROTECTION_ANNOTATION in condition(await web.get(), "DeletionsHeld")["message"]
+    assert marks.PROTECTION_ANNOTATION in (await web.reason("DeletionsHeld", "Protected"))["message"]
     await holds(m1, CONFIGMAPS, namespace, "web")
     await holds(m2, CONFIGMAPS, namespace, "web")
     await web.annotate(**{"delete-protection": None})

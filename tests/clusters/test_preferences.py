@@ -27,6 +27,7 @@ from tests.clusters.harness import (
     eventually,
     federated,
     federated_namespace,
+    line,
     never,
 )
 from tests.clusters.steps import Federated, Unlike, holds
@@ -251,8 +252,8 @@ async def test_pods_without_a_node_go_where_there_is_room(
 
     async def told() -> object:
         stored = await host.get(PREFERENCES, namespace, "web") or {}
-        line = next(each for each in stored["status"]["clusters"] if each["name"] == "m1")
-        return line.get("room") == 1 or Unlike(line)
+        told = line(stored, "m1")
+        return told.get("room") == 1 or Unlike(told)
 
     await eventually(told, seen="room in m1")
     await prefer(host, namespace, 6, rebalance=True)  # asked for anew

@@ -19,10 +19,10 @@ from tests.clusters.harness import (
     Api,
     condition,
     eventually,
-    line,
     never,
 )
 from tests.clusters.rewinds import Restorable, restorable
+from tests.clusters.steps import Federated
 
 __all__ = ["restorable"]
 
@@ -164,9 +164,8 @@ async def test_a_restored_hub_deletes_nothing(
         namespace = await api.get(NAMESPACES, "", story.younger)
         assert namespace is not None
         assert "deletionTimestamp" not in namespace["metadata"]
-    moved = await fleet.host.get(FEDERATED_CONFIGMAPS, story.namespace, "moved")
-    assert line(moved, "m2")["status"] == "WaitingForRemoval"
-    assert "fedctl recovery" in line(moved, "m2")["message"]
+    moved = Federated(fleet.host, FEDERATED_CONFIGMAPS, story.namespace, "moved")
+    assert "fedctl recovery" in (await moved.reports("m2", "WaitingForRemoval"))["message"]
     assert "federation_hub_restored 1.0" in await asyncio.to_thread(fleet.controller.metrics)
     assert "hub restored: removals are held" in fleet.controller.log
     # Of an API server that was restarted late, what it shows then is another state once more.
