@@ -17,13 +17,26 @@ import pytest
 from federation.joining import disabling, enabling, joins, leaving, objects, setup, tokens
 from federation.joining.contexts import Contexts
 from federation.model.errors import ApiFailure
+from federation.model.failures import FailureKind
 from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import CERTIFICATE_REQUESTS, KUBEFED_CLUSTERS, KUBEFED_CONFIGS, ObjectName, Resource
+from federation.model.resources import (
+    CERTIFICATE_REQUESTS,
+    KUBEFED_CLUSTERS,
+    KUBEFED_CONFIGS,
+    NAMESPACES,
+    TYPE_CONFIGS,
+    ObjectName,
+    Resource,
+)
 from federation.model.works import AGENT_LABEL, APPLIED_WORKS, HASH_ANNOTATION
 from federation.playground import access
 from federation.playground.clusters import Playground
-from tests.clusters.harness import ENABLED, FEDERATED_CONFIGMAPS, FEDERATED_NAMESPACES, Api, Controller, eventually
-from tests.clusters.steps import configure
+from federation.registration import invitations
+from tests.clusters.harness import ENABLED, Api, Controller, eventually
+from tests.clusters.steps import Unlike, configure
+
+_HOME = invitations.namespace(SYSTEM_NAMESPACE)
+"""Of the bootstrap accounts: where it is, the controller follows requests and Leases of clusters in pull mode."""
 
 
 class Marked(Api):
@@ -102,7 +115,8 @@ class Fleet:
         """As the first test found it: its members and no others, its settings, and nothing that is still being deleted.
 
         Or the next module meets what it knows nothing of: a cluster that is not Ready holds up its rollouts, and what
-        is being deleted counts where it looks at what a deletion budget holds.
+        is being deleted counts where it looks at what a deletion budget holds. A controller that follows registration
+        asks the hub for more than one that does not, where a module counts that.
         """
         async with self.api("host") as host:
             for cluster in await host.items(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE):
@@ -110,33 +124,51 @@ class Fleet:
                     await host.delete(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, cluster["metadata"]["name"])
             for request in await host.items(CERTIFICATE_REQUESTS):  # one could be accepted as a later module's
                 await host.delete(CERTIFICATE_REQUESTS, "", request["metadata"]["name"])
+            await host.delete(NAMESPACES, "", _HOME)
             config = await host.get(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed")
             if config is not None and config["spec"] != self.settings:
                 change = [{"op": "replace", "path": "/spec", "value": self.settings}]
                 await host.json_patch(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, "kubefed", change)
 
-            async def left() -> list[tuple[Resource, dict[str, Any]]]:
-                clusters = await host.items(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE)
-                found = [(KUBEFED_CLUSTERS, each["metadata"]) for each in clusters]
-                found = [each for each in found if each[1]["name"] not in self.members]
-                for resource in (FEDERATED_CONFIGMAPS, FEDERATED_NAMESPACES):
-                    metas = [each["metadata"] for each in await host.items(resource)]
-                    found += [(resource, meta) for meta in metas if meta.get("deletionTimestamp")]
-                return found
-
-            async def gone() -> bool:
-                return not await left()
+            async def gone() -> object:
+                found = await self._going(host)
+                return Unlike({f"{resource.plural} {each}": each for resource, each in found}) if found else True
 
             with contextlib.suppress(pytest.fail.Exception):
                 await eventually(gone, within=45.0, every=0.3)
-            for resource, meta in await left():  # as of a namespace that something holds in a member for good
+            for resource, where in await self._going(
+                host
+            ):  # as of a namespace that something holds in a member for good
                 with contextlib.suppress(ApiFailure):
-                    await host.patch(resource, meta["namespace"], meta["name"], {"metadata": {"finalizers": None}})
-            await eventually(gone, every=0.3)
+                    await host.patch(resource, where.namespace, where.name, {"metadata": {"finalizers": None}})
+            await eventually(gone, every=0.3, seen="nothing of the module on the shared host")
+
+    async def _going(self, host: Api) -> list[tuple[Resource, ObjectName]]:
+        """What should go, and what is being deleted, of all types that are federated."""
+        clusters = await host.items(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE)
+        found = [(KUBEFED_CLUSTERS, each) for each in clusters if each["metadata"]["name"] not in self.members]
+        home = await host.get(NAMESPACES, "", _HOME)
+        found += [(NAMESPACES, home)] if home is not None else []
+        for resource in await _enabled(host):
+            try:
+                there = await host.items(resource)
+            except ApiFailure as error:
+                if error.failure.kind not in {FailureKind.NOT_FOUND, FailureKind.TYPE_MISSING}:
+                    raise
+                continue  # a test has taken its definition away
+            found += [(resource, each) for each in there if each["metadata"].get("deletionTimestamp")]
+        metas = [(resource, each["metadata"]) for resource, each in found]
+        return [(resource, ObjectName(meta.get("namespace", ""), meta["name"])) for resource, meta in metas]
 
     def api(self, name: str) -> Api:
         """An API for the running event loop; use as an async context manager."""
         return (Marked if name in self.pulled else Api)(self.playground.clusters[name])
+
+
+async def _enabled(host: Api) -> list[Resource]:
+    """The federated types."""
+    specs = [each["spec"]["federatedType"] for each in await host.items(TYPE_CONFIGS, SYSTEM_NAMESPACE)]
+    return [Resource(each["group"], each["version"], each["kind"], each["pluralName"], True) for each in specs]
 
 
 @pytest.fixture(scope="session")

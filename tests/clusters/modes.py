@@ -136,8 +136,7 @@ async def _pulled(fleet: Fleet, directory: Path) -> AsyncIterator[None]:
             await edge.register(made, types=(*ENABLED, *MORE))
         await asyncio.gather(*(edge.start(ready=False) for edge in edges))
         for edge in edges:
-            await eventually(edge.asks, within=60.0)
-            await registering.accept(fleet, edge.cluster)
+            await edge.accept()
         for edge in edges:
             await eventually(edge.is_ready, within=60.0)
         fleet.pulled = fleet.members

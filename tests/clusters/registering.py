@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from federation.joining import accepting, invitations, setup, tokens
+from federation.joining import accepting, invitations, requests, setup, tokens
 from federation.joining import registering as registration
 from federation.joining.accepting import Wanted
 from federation.joining.contexts import Contexts
@@ -37,7 +37,7 @@ from federation.playground.relay import Relay
 from federation.registration import asking, certificates, names
 from federation.registration import invitations as words
 from tests.clusters.fleets import Fleet
-from tests.clusters.harness import Api, Controller, _free_port, condition
+from tests.clusters.harness import Api, Controller, _free_port, condition, eventually
 
 HOME = words.namespace(SYSTEM_NAMESPACE)
 RULES_REVIEWS = Resource("authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", False)
@@ -182,6 +182,8 @@ class Edge:
         """The hub's address for the agent."""
         self.config = directory / "member.kubeconfig"
         self.agent = Registering(self.config, self.namespace, directory, **{"federation.agent.heartbeat.PERIOD": 1.0})
+        self.id = ""
+        """The id that its agent asks with; "" before `register`."""
 
     async def __aenter__(self) -> "Edge":
         await self.relay.mend()
@@ -207,6 +209,7 @@ class Edge:
             **changes,
         )
         plan = await registration.register(self.member.connection, wanted, setup.quiet)
+        self.id = plan.agent
         await self.credentials()
         return plan
 
@@ -222,12 +225,14 @@ class Edge:
         await asyncio.to_thread(lambda: self.agent.start(ready=ready))
 
     async def asks(self) -> bool:
-        """Whether a request for this cluster waits at the hub."""
-        found = await self.host.items(CERTIFICATE_REQUESTS)
-        labels = [
-            each["metadata"].get("labels") or {} for each in found if not (each.get("status") or {}).get("conditions")
-        ]
-        return any(each.get(names.CLUSTER_LABEL) == self.cluster for each in labels)
+        """Whether a request of its agent waits at the hub; before `register`, of any agent for this cluster."""
+        found = await requests.read(self.host.connection, SYSTEM_NAMESPACE, self.cluster)
+        return any(each.waits and self.id in ("", each.decision.agent) for each in found)
+
+    async def accept(self) -> None:
+        """Once it asks, accept its agent, and no other that may ask for the same name."""
+        await eventually(self.asks, within=60.0)
+        await accept(self.fleet, self.cluster, agent=self.id)
 
     async def is_ready(self, status: str = "True") -> bool:
         """Whether the KubeFedCluster's Ready is so."""

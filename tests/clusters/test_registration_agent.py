@@ -45,7 +45,7 @@ async def test_one_command_then_accept_then_a_heartbeat(edge: Edge, fleet: Fleet
     await eventually(lambda: _said(edge, waits), within=60.0)
     assert waits in (await asyncio.to_thread(edge.agent.health, "/readyz"))[1]
     assert await edge.secret(names.BOOTSTRAP_SECRET) is not None
-    await registering.accept(fleet, edge.cluster)
+    await edge.accept()
     await eventually(edge.is_ready, within=60.0)
     await asyncio.to_thread(edge.agent.wait_ready)
     found = await edge.host.get(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, edge.cluster)
@@ -166,8 +166,7 @@ async def test_a_certificate_that_ended_while_cut_off_is_told_with_the_remedy(ed
     await edge.relay.mend()
     again = await edge.register(await registering.token(fleet), types=("configmaps",))
     assert again.agent == plan.agent, "the same agent asks"
-    await eventually(edge.asks, within=60.0)
-    await registering.accept(fleet, edge.cluster)
+    await edge.accept()
 
     async def replaced() -> bool:
         held = stored.read(await edge.secret())
