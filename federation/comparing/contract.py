@@ -111,7 +111,7 @@ class Fault:
     """As "status of the federated object"; empty where it is not shown."""
     seconds: float | None
     """Until it was shown; null where it is not."""
-    commands: int | None
+    commands: float | None
     """That a person types at the hub to see it; null where it is not shown."""
     says: str
 

@@ -24,6 +24,10 @@ BEND = Threshold(
 )
 
 
+_NOTHING = 1e-9
+"""Of the first value: a fixed cost cannot be negative, but for what the machine's arithmetic makes of none."""
+
+
 class Law(StrEnum):
     """Of growth over n members."""
 
@@ -58,12 +62,13 @@ def sizes(measured: Sequence[Measured]) -> list[tuple[float, Measured]]:
 
 
 def fit(measured: Sequence[Measured]) -> Fit | None:
-    """The better law; None for fewer than FEWEST sizes, and where something is not above 0."""
+    """The better law, a line only where its fixed cost is none or more; None for fewer than FEWEST sizes, and where
+    something is not above 0."""
     points = [(members, each.median) for members, each in sizes(measured)]
     if len({members for members, _ in points}) < FEWEST or any(m <= 0 or value <= 0 for m, value in points):
         return None
-    line, power = _line(points), _power(points)
-    return min((power, line), key=lambda one: sum(part**2 for _, part in one.residuals))
+    laws = [law for law in (_power(points), _line(points)) if law.law is Law.POWER or law.a >= -_NOTHING * points[0][1]]
+    return min(laws, key=lambda one: sum(part**2 for _, part in one.residuals))
 
 
 def bend(measured: Sequence[Measured]) -> float | None:

@@ -198,13 +198,14 @@ def _enough(rule: Rule, pushes: Sequence[Measured]) -> Measured | None:
 
 _KEYS = ("members", "clusters", "phase", "cut", "with", "figure")
 _NAMES = {
-    "members": "the number of members",
-    "clusters": "the number of clusters",
-    "phase": "the kind of change",
-    "cut": "what is cut",
-    "with": "the way of pull",
-    "figure": "what counts",
+    "members": ("the number of members", "at"),
+    "clusters": ("the number of clusters", "at"),
+    "phase": ("the kind of change", "in"),
+    "cut": ("what is cut", "in"),
+    "with": ("the way of pull", "than"),
+    "figure": ("what counts", "in"),
 }
+"""What it is called, and the word before its values."""
 
 
 def depends(compared: Sequence[Comparison]) -> str:
@@ -215,14 +216,15 @@ def depends(compared: Sequence[Comparison]) -> str:
         for each in decided:
             values[_value(each, key)].add(each.outcome)
         if len(values) > 1 and all(len(outcomes) == 1 for outcomes in values.values()):
-            return f"{_NAMES[key]} ({_sides({value: min(outcomes) for value, outcomes in values.items()})})"
-    return f"what counts ({_sides({_value(each, ''): each.outcome for each in decided})})"
+            what, word = _NAMES[key]
+            return f"{what} ({_sides({value: min(outcomes) for value, outcomes in values.items()}, word)})"
+    return f"what counts ({_sides({_value(each, ''): each.outcome for each in decided}, 'in')})"
 
 
 def _value(comparison: Comparison, key: str) -> str:
     one = comparison.one.key
     if key == "with":
-        return f"beside {comparison.other.key.subject}"
+        return comparison.other.key.subject
     if key == "figure":
         return wording.label(one.figure, one.part)
     if key:
@@ -235,9 +237,9 @@ def _value(comparison: Comparison, key: str) -> str:
     )
 
 
-def _sides(outcomes: Mapping[str, Outcome]) -> str:
-    sides = [
-        f"push is {side}: {wording.listed([value for value, outcome in outcomes.items() if outcome is side])}"
+def _sides(outcomes: Mapping[str, Outcome], word: str) -> str:
+    worse, better = (
+        wording.listed([value for value, outcome in outcomes.items() if outcome is side])
         for side in (Outcome.WORSE, Outcome.BETTER)
-    ]
-    return "; ".join(sides)
+    )
+    return f"push is worse {word} {worse}; better {word} {better}"

@@ -88,6 +88,10 @@ Said = tuple[str | Number, ...]
 """A sentence, and the numbers in it."""
 
 
+_NOTHING = 1e-6
+"""Below it a number is what arithmetic makes of 0."""
+
+
 def name(key: Key) -> str:
     """A key in one word."""
     at = ",".join(f"{name}={value}" for name, value in key.at)
@@ -117,13 +121,12 @@ def axis(figure: str) -> str:
 
 
 def place(at: Mapping[str, int | float | str]) -> str:
-    """As "8 members, update"; empty for no place."""
-    words = [
-        _ONE[key]
-        if value == 1 and key in _ONE
-        else _KEYS.get(key, f"{key} {{}}").format(f"{value:,}" if isinstance(value, int) else value)
-        for key, value in at.items()
-    ]
+    """As "8 members, update"; empty for no place. Figures of rest say so themselves."""
+    words = []
+    for key, value in at.items():
+        if (key, value) != ("phase", "rest"):
+            text = f"{value:,}" if isinstance(value, int) else str(value)
+            words.append(_ONE[key] if value == 1 and key in _ONE else _KEYS.get(key, f"{key} {{}}").format(text))
     return ", ".join(words)
 
 
@@ -131,7 +134,7 @@ def shown(value: float) -> str:
     """Three digits, all of those before the point."""
     if math.isinf(value):
         return "unlimited"
-    if value == 0:
+    if abs(value) < _NOTHING:
         return "0"
     digits = 2 - math.floor(math.log10(abs(value)))
     text = f"{value:,.{max(0, digits)}f}"
@@ -169,3 +172,8 @@ def ratio(one: Measured, other: Measured) -> Number:
 def listed(words: Sequence[str]) -> str:
     """As "a, b and c"."""
     return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]])) if words else ""
+
+
+def capital(text: str) -> str:
+    """As a sentence begins."""
+    return text[:1].upper() + text[1:]

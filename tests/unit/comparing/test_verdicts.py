@@ -137,8 +137,8 @@ def test_it_depends_on_what_counts() -> None:
         {}, "cut", {"push": {"repaired": 0.0, "converged": 2.0}, "pull": {"repaired": 1.0, "converged": 9.0}}
     )
     assert verdicts(run)["cut"].text == (
-        "depends on: what counts (push is worse: edits put back during the cut; push is better: time to agree after "
-        "the cut)"
+        "depends on: what counts (push is worse in edits put back during the cut; "
+        "better in time to agree after the cut)"
     )
 
 
@@ -146,16 +146,14 @@ def test_it_depends_on_the_members() -> None:
     few = with_figures({}, "twins", {"push": {"hub_keys": 1.0}, "pull": {"hub_keys": 2.0}}, members=1)
     many = with_figures({}, "twins", {"push": {"hub_keys": 9.0}, "pull": {"hub_keys": 4.0}}, members=20)
     assert verdicts(few, many)["twins"].text == (
-        "depends on: the number of members (push is worse: 20 members; push is better: 1 member)"
+        "depends on: the number of members (push is worse at 20 members; better at 1 member)"
     )
 
 
 def test_it_depends_on_the_way_of_pull() -> None:
     run = comparisons.run({"push": 2.0, "pull": 4.0, "pull-bundled": 1.0}, scenarios=("twins", "bend"))
     found = verdicts(run)
-    assert found["twins"].text == (
-        "depends on: the way of pull (push is worse: beside pull-bundled; push is better: beside pull)"
-    )
+    assert found["twins"].text == ("depends on: the way of pull (push is worse than pull-bundled; better than pull)")
     assert found["bend"].text.startswith("depends on: the way of pull (pull manages no more than push; pull-bundled")
 
 
