@@ -39,6 +39,7 @@ MORE = (
     "websites.demo.example.com",
     "tiers.tests.example.com",
     "ranks.tests.example.com",
+    "gauges.collect.example.com",
 )
 """What tests enable beside the usual types. An agent's rights are those of the types that it was registered with."""
 
@@ -56,7 +57,13 @@ _INVALID = "an agent goes on putting drift back while the federated object canno
 _STALLED = "a work does not show whether what its cluster refuses may pass: nothing is Stalled by that"
 _DONE = "what has run is not applied again, not even our label, and the line does not say so"
 _OPTIONS = "kubefed.io/deleteoption has no effect"
+_HUBS = "what it shows is decided at the hub, of no cluster in pull mode"
 PUSH_ALONE: dict[str, str] = {
+    "test_deletion_budget.py::test_a_namespace_with_something_of_others_asks_and_an_empty_one_goes": _NAMESPACE,
+    "test_deletion_budget.py::test_one_namespace_that_is_deleted_by_name_goes": _NAMESPACE,
+    "test_deletion_budget.py::test_what_is_left_in_a_cluster_that_is_taken_out_is_offered_when_it_is_back": _UNSEEN,
+    "test_staged_rollouts.py::test_a_cluster_that_joins_in_mid_run_waits_for_its_stage": _HUBS,
+    "test_staged_rollouts.py::test_a_stage_that_makes_no_sense_is_refused": _HUBS,
     "test_sync_adoption.py::test_with_adoption_disabled_it_is_left_alone_and_told": _SPARED,
     "test_sync_adoption.py::test_with_adoption_disabled_what_is_ours_stays_ours": _SPARED,
     "test_sync_adoption.py::test_adoption_that_is_enabled_later_takes_over": _SPARED,

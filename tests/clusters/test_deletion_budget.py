@@ -24,7 +24,10 @@ from tests.clusters.harness import (
     line,
     never,
 )
+from tests.clusters.modes import PUSH
 from tests.clusters.steps import Federated, cluster_condition, configure, create, gone, holds, make
+
+pytestmark = pytest.mark.usefixtures("mode")
 
 DATA = {"data": {"a": "b"}}
 WINDOW = 5.0
@@ -109,10 +112,13 @@ async def there(member: Api, namespace: str) -> set[str]:
 
 
 @pytest.mark.usefixtures("counted")
-async def test_a_namespace_that_is_placed_nowhere_by_mistake(
-    host: Api, m1: Api, m2: Api, namespace: str, run: Run
+async def test_a_namespace_that_is_placed_nowhere_by_mistake(  # noqa: PLR0917 - fixtures
+    host: Api, m1: Api, m2: Api, namespace: str, run: Run, mode: str
 ) -> None:
-    """Held with all that is in it, shown, and gone without a trace when the placement is put back."""
+    """Held with all that is in it, shown, and gone without a trace when the placement is put back.
+
+    The namespace itself stays in pull mode, so that it is only what is in it that is held.
+    """
     await federated_namespace(host, namespace, ["m1", "m2"])
     made = await several(host, namespace, 8)
     around = Federated(host, FEDERATED_NAMESPACES, namespace, namespace)
@@ -120,11 +126,12 @@ async def test_a_namespace_that_is_placed_nowhere_by_mistake(
     before = {each["metadata"]["uid"] for each in await m1.items(CONFIGMAPS, namespace)}
 
     await around.patch({"spec": {"placement": {"clusters": []}}})
-    group = await group_of(host, "FederatedNamespace", namespace, deletions=18)
+    held = [*made, around] if mode == PUSH else made
+    group = await group_of(host, "FederatedNamespace", namespace, deletions=2 * len(held))
     assert sorted(group["clusters"]) == ["m1", "m2"]
     assert group["by"], "managedFields show who has changed it"
     await made[0].reports("m1", "WaitingForRemoval", f"held as {group['id']}")
-    for each in (made[0], around):
+    for each in (held[0], held[-1]):
         assert (await each.reason("DeletionsHeld", "OverBudget"))["status"] == "True"
     assert condition(await host.get(KUBEFED_CONFIGS, SYSTEM_NAMESPACE, marks.CONFIG), "DeletionsHeld")
 

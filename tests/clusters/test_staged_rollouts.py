@@ -23,6 +23,8 @@ from tests.clusters.harness import (
 from tests.clusters.rolling import APPROVED, approve, begin, reaches, staged, verdicts
 from tests.clusters.steps import Federated, attempt, holds, writes
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 
 def data(stored: dict[str, Any]) -> Any:
     return stored.get("data", {}).get("a")

@@ -29,6 +29,8 @@ from tests.clusters.harness import (
 )
 from tests.clusters.steps import Federated, Unlike, attempt_patch, configure, gone, holds, make, type_status, writes
 
+pytestmark = pytest.mark.usefixtures("mode")
+
 GATE = "RawResourceStatusCollection"
 LABELS = {"app": "web"}
 POD = {"metadata": {"labels": LABELS}, "spec": {"containers": [{"name": "web", "image": "web:1"}]}}
