@@ -1,8 +1,9 @@
 """What holds for every test of the house."""
 
+import gc
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import hypothesis
 import pytest
@@ -18,6 +19,20 @@ def pytest_configure() -> None:
     """A shell's background job ignores SIGINT and passes that on: what tests start here must hear Ctrl-C."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """No garbage is collected while a report is made.
+
+    A report of a failure parses the test's source. What a finalizer complains of in the midst of that is formatted,
+    which parses, too, and before Python 3.11.8 (gh-106905) that ends the whole run with a SystemError.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 _TRUE_TIME = time.time, time.monotonic

@@ -90,7 +90,7 @@ async def test_created_and_deleted_in_one_breath(host: Api, m1: Api, m2: Api, na
         web = await create(host, FEDERATED_CONFIGMAPS, namespace, f"n{number}", {"data": {}}, clusters=["m1", "m2"])
         await asyncio.sleep(number % 20 / 500)
         await web.delete()
-        await web.gone()
+        await web.gone(within=60.0)  # forty at once, on a machine that may be busy
 
     for first in range(0, 120, 40):
         await asyncio.gather(*(one(number) for number in range(first, first + 40)))
@@ -99,7 +99,7 @@ async def test_created_and_deleted_in_one_breath(host: Api, m1: Api, m2: Api, na
         async def left(api: Api = api) -> bool:
             return names(await api.items(CONFIGMAPS, namespace)) <= {"kube-root-ca.crt"}
 
-        await eventually(left)
+        await eventually(left, within=60.0)
 
 
 async def test_a_namespace_and_all_that_is_in_it_at_once(host: Api, m1: Api, m2: Api, namespace: str) -> None:
