@@ -157,8 +157,9 @@ def gained(meta: PartialMetadata, former: Collection[str], keep: fieldsets.Field
 def inherit_patch(meta: PartialMetadata, manager: str, former: Collection[str], keep: fieldsets.Fields) -> Patch | None:
     """JSON patch by which what these field managers have applied is `manager`'s; `keep`, and what is below it, is not.
 
-    None where nothing is theirs, where they have applied in another version of the API, or where somebody's field set
-    cannot be written back.
+    Where that is more than `manager` has applied itself, its entry has no time afterwards: with the time of its own
+    apply the object would look as that has left it, though the values are another's. None where nothing is theirs,
+    where they have applied in another version of the API, or where somebody's field set cannot be written back.
     """
     old = [item for item in meta.managed_fields if any(is_ours(item, each) for each in former)]
     mine = next((item for item in meta.managed_fields if is_ours(item, manager)), None)
@@ -176,6 +177,8 @@ def inherit_patch(meta: PartialMetadata, manager: str, former: Collection[str], 
         elif left := fieldsets.difference(fields_of(item), _without(fields_of(item), keep)):
             entries.append(_plain(item, left))
     before = fields_of(mine) if mine is not None else {}
+    if fieldsets.difference(taken, before):
+        new.pop("time", None)
     return _replace([{**new, "fieldsV1": fieldsets.union(before, taken)}, *entries], meta)
 
 

@@ -7,7 +7,7 @@ it, and the test beats for the agent, which is not registered.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from federation.model.works import APPLIED_WORKS, MANIFEST_WORKS
 from federation.registration import heartbeats, names
 from tests.clusters.agents import Pull
 from tests.clusters.fleets import Fleet
-from tests.clusters.harness import Api, eventually
-from tests.clusters.steps import create
+from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, Api, eventually
+from tests.clusters.steps import Unlike, create, gone
 
 BEAT = 2.0
 """Seconds between two beats."""
@@ -99,7 +99,7 @@ class Pulled(Pull):
             found: dict[str, Any] = await eventually(reached, within=within)
         except pytest.fail.Exception as failure:
             stored = await self.host.get(kind, self.namespace, name)
-            works = await self.host.items(MANIFEST_WORKS, self.cluster)
+            works = await self.works()
             pytest.fail(
                 f"{failure}; status: {(stored or {}).get('status')}; "
                 f"works: {[(each['metadata']['name'], each.get('status')) for each in works]}; "
@@ -107,11 +107,74 @@ class Pulled(Pull):
             )
         return found
 
+    async def works(self) -> list[dict[str, Any]]:
+        """Those that it has at the hub."""
+        return await self.host.items(MANIFEST_WORKS, self.cluster)
+
+    async def moves(self, mode: str) -> None:
+        """Into push mode, or pull mode."""
+        await self.host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, self.cluster, {"spec": {"syncMode": mode}})
+
     async def leave(self) -> None:
         """Nothing of it is left at the hub."""
         await self.silence()
         await self.host.delete(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, self.cluster)
         await self.host.delete(NAMESPACES, "", self.namespace)
+
+
+class Use:
+    """What a user does with ConfigMaps in one cluster: makes them, and changes them one after the other."""
+
+    def __init__(self, pulled: Pulled) -> None:
+        self._pulled = pulled
+        self._one_by_one = asyncio.Lock()
+        self.values: dict[str, str] = {}
+
+    async def change(self) -> None:
+        """One object more, and another value in one that is there."""
+        async with self._one_by_one:
+            number = len(self.values)
+            self.values[f"web-{number}"] = "new"
+            await self._pulled.federate(FEDERATED_CONFIGMAPS, f"web-{number}", {"data": {"a": "new"}})
+            changed = f"web-{number // 2}"
+            self.values[changed] = f"changed-{number}"
+            body = {"spec": {"template": {"data": {"a": self.values[changed]}}}}
+            await self._pulled.host.patch(FEDERATED_CONFIGMAPS, self._pulled.namespace, changed, body)
+
+    async def while_it(self, doing: Awaitable[None]) -> None:
+        """Go on before, during and after something."""
+        going = asyncio.ensure_future(doing)
+        for _ in range(4):
+            await self.change()
+            await asyncio.sleep(0.2)
+        await going
+
+    async def copies(self) -> dict[str, dict[str, Any]]:
+        """What the member has of them."""
+        found = await self._pulled.member.items(CONFIGMAPS, self._pulled.namespace)
+        return {each["metadata"]["name"]: each for each in found if each["metadata"]["name"] in self.values}
+
+    async def until_arrived(self) -> None:
+        """Until the member has all as they are wanted, and their lines say so."""
+        if not self.values:
+            await self.change()
+
+        async def arrived() -> object:
+            found = {name: each.get("data", {}).get("a") for name, each in (await self.copies()).items()}
+            return True if found == self.values else Unlike({"found": found, "wanted": self.values})
+
+        await eventually(arrived, within=60.0, seen="every change is in the member")
+        for name in self.values:
+            await self._pulled.line(FEDERATED_CONFIGMAPS, name)
+
+    async def delete(self) -> None:
+        """All of them, until the member has none."""
+        host, namespace = self._pulled.host, self._pulled.namespace
+        for name in self.values:
+            await host.delete(FEDERATED_CONFIGMAPS, namespace, name)
+        for name in self.values:
+            await gone(host, FEDERATED_CONFIGMAPS, namespace, name)
+        assert await self.copies() == {}
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from federation.core import binding
-from federation.kube.connection import MERGE_PATCH
+from federation.kube.connection import MERGE_PATCH, expect
 from federation.model.failures import Failure
 from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import (
@@ -23,7 +23,7 @@ from federation.model.resources import (
     ObjectName,
     Resource,
 )
-from tests.clusters.harness import Api, condition, eventually, federated, line, ready
+from tests.clusters.harness import FEDERATED_CONFIGMAPS, Api, condition, eventually, federated, line, ready
 
 _REQUEST = re.compile(r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
@@ -127,9 +127,9 @@ class Federated:
         """DELETE, without waiting."""
         await self._host.delete(self._resource, *self._where)
 
-    async def gone(self) -> None:
+    async def gone(self, within: float = 20.0) -> None:
         """Wait until it does not exist."""
-        await gone(self._host, self._resource, *self._where)
+        await gone(self._host, self._resource, *self._where, within=within)
 
     async def events(self) -> list[dict[str, Any]]:
         """The events about it, oldest first."""
@@ -195,13 +195,13 @@ async def holds(api: Api, resource: Resource, namespace: str, name: str, check: 
     return await eventually(found, seen=f"{resource.kind} {namespace}/{name} as wanted")
 
 
-async def gone(api: Api, resource: Resource, namespace: str, name: str) -> None:
+async def gone(api: Api, resource: Resource, namespace: str, name: str, within: float = 20.0) -> None:
     """Wait until the object does not exist."""
 
     async def absent() -> bool:
         return await api.get(resource, namespace, name) is None
 
-    await eventually(absent, seen=f"{resource.kind} {namespace}/{name} gone")
+    await eventually(absent, within=within, seen=f"{resource.kind} {namespace}/{name} gone")
 
 
 async def cluster_condition(host: Api, name: str, kind: str, status: str, **like: str) -> dict[str, Any]:
@@ -266,3 +266,20 @@ async def alone(api: Api, namespace: str, *resources: Resource) -> None:
         return Unlike(left) if left else True
 
     await eventually(swept, within=60.0, every=0.2)
+
+
+def nested(namespace: str, name: str, depth: int, placement: Mapping[str, Any]) -> bytes:
+    """A FederatedConfigMap whose override's value nests so deep, as bytes: no encoder of ours makes such a thing."""
+    cluster = placement["clusters"][0]["name"]
+    overrides = [{"clusterName": cluster, "clusterOverrides": [{"path": "/data", "value": "HERE"}]}]
+    template = {"data": {"a": "b"}}
+    good = federated(FEDERATED_CONFIGMAPS, namespace, name, template, placement=placement, overrides=overrides)
+    return orjson.dumps(good).replace(b'"HERE"', b"[" * depth + b"]" * depth)
+
+
+async def told_too_deep(host: Api, namespace: str, name: str) -> str:
+    """The status of an object which itself is too deep for a decoder, once it says so."""
+    answer = await host.ask("GET", FEDERATED_CONFIGMAPS.path(ObjectName(namespace, name)))
+    content = expect(answer).body
+    status = content[content.find(b'"status":{') :].decode()
+    return status if "nests deeper than 100 levels" in status and '"Stalled"' in status else ""

@@ -9,7 +9,6 @@ import copy
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import orjson
 import pytest
 import pytest_asyncio
 
@@ -34,6 +33,7 @@ from tests.clusters.harness import (
     federated,
     line,
 )
+from tests.clusters.steps import nested, told_too_deep
 from typegen import templates
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -53,7 +53,7 @@ BINDINGS = Resource(
     namespaced=False,
 )
 LIMIT = {"spec": {"limits": [{"type": "Container", "default": {"cpu": "1"}}]}}
-BOTH = {"clusters": [{"name": "m1"}, {"name": "m2"}]}
+BOTH: dict[str, Any] = {"clusters": [{"name": "m1"}, {"name": "m2"}]}
 CANARY = "c4N4ryInTheSecret"
 ENCODED = base64.b64encode(CANARY.encode()).decode()
 
@@ -182,19 +182,6 @@ async def test_poison_is_a_condition_on_itself(faulty: Faulty, unguarded: None, 
         assert await faulty.m1.get(LIMITS, namespace, name) is not None
 
 
-def _nested(namespace: str, name: str, depth: int) -> bytes:
-    """A FederatedConfigMap whose override's value nests so deep, as bytes: no encoder of ours makes such a thing."""
-    good = federated(
-        FEDERATED_CONFIGMAPS,
-        namespace,
-        name,
-        {"data": {"a": "b"}},
-        clusters=["m1", "m2"],
-        overrides=[{"clusterName": "m1", "clusterOverrides": [{"path": "/data", "value": "HERE"}]}],
-    )
-    return orjson.dumps(good).replace(b'"HERE"', b"[" * depth + b"]" * depth)
-
-
 @pytest.mark.parametrize("depth", [150, 985, 1_100, 3_000])
 async def test_an_override_that_nests_too_deep_hurts_its_own_object_alone(
     faulty: Faulty, namespace: str, depth: int
@@ -209,13 +196,13 @@ async def test_an_override_that_nests_too_deep_hurts_its_own_object_alone(
     await faulty.make(namespace, "turned")
     await faulty.until_ready(namespace, "turned")
     where = FEDERATED_CONFIGMAPS.collection(namespace)
-    expect(await host.connection.request("POST", where, body=_nested(namespace, "poison", depth)))
-    value = _nested(namespace, "turned", depth)
+    expect(await host.connection.request("POST", where, body=nested(namespace, "poison", depth, BOTH)))
+    value = nested(namespace, "turned", depth, BOTH)
     spec = b'{"spec":' + value[value.index(b'"spec":') + 7 :]
     path = FEDERATED_CONFIGMAPS.path(ObjectName(namespace, "turned"))
     expect(await host.connection.request("PATCH", path, body=spec, content_type=MERGE_PATCH))
     for name in ("poison", "turned"):
-        message = await eventually(lambda name=name: _reported_deep(faulty, namespace, name), seen=f"{name} says why")  # type: ignore[misc]
+        message = await eventually(lambda name=name: told_too_deep(host, namespace, name), seen=f"{name} says why")  # type: ignore[misc]
         assert "spec.overrides[0].clusterOverrides" in message
     await faulty.make(namespace, "good")
     await faulty.until_ready(namespace, "good")
@@ -233,14 +220,6 @@ async def test_an_override_that_nests_too_deep_hurts_its_own_object_alone(
     assert await faulty.m1.get(CONFIGMAPS, namespace, "turned") is None
     assert await faulty.count("controller_runtime_reconcile_errors_total", controller="sync") == 0
     assert "Traceback" not in faulty.controller.log
-
-
-async def _reported_deep(faulty: Faulty, namespace: str, name: str) -> str:
-    """What the status of an object says, which itself is too deep for a decoder."""
-    answer = await faulty.host.connection.request("GET", FEDERATED_CONFIGMAPS.path(ObjectName(namespace, name)))
-    content = expect(answer).body
-    status = content[content.find(b'"status":{') :].decode()
-    return status if "nests deeper than 100 levels" in status and '"Stalled"' in status else ""
 
 
 async def _is_gone(api: Api, namespace: str, name: str) -> bool:

@@ -6,10 +6,11 @@ from typing import Any
 
 import orjson
 
+from federation.kube.connection import MERGE_PATCH, expect
 from federation.model import marks
 from federation.model.conditions import PropagationStatus
-from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import KUBEFED_CLUSTERS, NAMESPACES
+from federation.model.failures import Failure, FailureKind
+from federation.model.resources import NAMESPACES, ObjectName
 from federation.model.works import HUB_LABEL, MANIFEST_WORKS
 from tests.clusters.fedctl import Ran, fedctl
 from tests.clusters.fleets import Fleet
@@ -24,7 +25,7 @@ from tests.clusters.harness import (
     eventually,
 )
 from tests.clusters.pulling import Pulled, pulled
-from tests.clusters.steps import gone, holds
+from tests.clusters.steps import gone, holds, nested, told_too_deep
 from tests.clusters.test_status_collection import TEMPLATE, collecting
 
 __all__ = ["collecting", "pulled"]
@@ -43,10 +44,6 @@ async def member_holds(pulled: Pulled, name: str, **data: str) -> dict[str, Any]
     return found
 
 
-async def works(pulled: Pulled) -> list[dict[str, Any]]:
-    return await pulled.host.items(MANIFEST_WORKS, pulled.cluster)
-
-
 async def test_an_object_lives_and_goes(pulled: Pulled) -> None:
     await namespace(pulled)
     overrides = [{"clusterName": pulled.cluster, "clusterOverrides": [{"path": "/data/b", "value": "mine"}]}]
@@ -54,8 +51,8 @@ async def test_an_object_lives_and_goes(pulled: Pulled) -> None:
     await pulled.line(FEDERATED_CONFIGMAPS, "web")
     first = await member_holds(pulled, "web", a="1", b="mine")
     assert first["metadata"]["labels"][marks.MANAGED_LABEL] == "true"
-    assert len(await works(pulled)) == 2
-    assert all(each["metadata"]["labels"][HUB_LABEL].startswith("kubefed-") for each in await works(pulled))
+    assert len(await pulled.works()) == 2
+    assert all(each["metadata"]["labels"][HUB_LABEL].startswith("kubefed-") for each in await pulled.works())
 
     change = {"spec": {"template": {"data": {"a": "2"}}}}
     await pulled.host.patch(FEDERATED_CONFIGMAPS, pulled.namespace, "web", change)
@@ -69,14 +66,14 @@ async def test_an_object_lives_and_goes(pulled: Pulled) -> None:
     await pulled.host.delete(FEDERATED_CONFIGMAPS, pulled.namespace, "web")
     await gone(pulled.member, CONFIGMAPS, pulled.namespace, "web")
     await gone(pulled.host, FEDERATED_CONFIGMAPS, pulled.namespace, "web")
-    assert len(await works(pulled)) == 1
+    assert len(await pulled.works()) == 1
 
 
 async def test_a_work_that_somebody_changes_is_put_back(pulled: Pulled) -> None:
     await namespace(pulled)
     await pulled.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1"}})
     await pulled.line(FEDERATED_CONFIGMAPS, "web")
-    (name,) = (each["metadata"]["name"] for each in await works(pulled) if "configmaps" in each["metadata"]["name"])
+    (name,) = (each["metadata"]["name"] for each in await pulled.works() if "configmaps" in each["metadata"]["name"])
     await pulled.host.patch(MANIFEST_WORKS, pulled.cluster, name, {"spec": {"workload": {"manifests": []}}})
 
     async def put_back() -> bool:
@@ -141,12 +138,12 @@ async def test_works_that_somebody_deletes_take_nothing_along(pulled: Pulled) ->
     await pulled.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1"}})
     await pulled.line(FEDERATED_CONFIGMAPS, "web")
     before = await member_holds(pulled, "web", a="1")
-    uids = {each["metadata"]["uid"] for each in await works(pulled)}
-    for each in await works(pulled):
+    uids = {each["metadata"]["uid"] for each in await pulled.works()}
+    for each in await pulled.works():
         await pulled.host.delete(MANIFEST_WORKS, pulled.cluster, each["metadata"]["name"])
 
     async def others() -> bool:
-        found = {each["metadata"]["uid"] for each in await works(pulled)}
+        found = {each["metadata"]["uid"] for each in await pulled.works()}
         return len(found) == 2 and not found & uids
 
     await eventually(others, within=60.0)
@@ -165,7 +162,7 @@ async def test_controller_and_agent_are_started_again(pulled: Pulled) -> None:
     await pulled.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1"}})
     await pulled.line(FEDERATED_CONFIGMAPS, "web")
     before = await member_holds(pulled, "web", a="1")
-    written = {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in await works(pulled)}
+    written = {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in await pulled.works()}
     controller = pulled.fleet.controller
     await asyncio.to_thread(controller.kill)
     pulled.agent.kill()
@@ -175,7 +172,7 @@ async def test_controller_and_agent_are_started_again(pulled: Pulled) -> None:
     after = await member_holds(pulled, "web", a="2")
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     await pulled.line(FEDERATED_CONFIGMAPS, "web")
-    now = {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in await works(pulled)}
+    now = {each["metadata"]["name"]: each["metadata"]["resourceVersion"] for each in await pulled.works()}
     changed = {name for name, version in now.items() if written.get(name) != version}
     assert {name for name in changed if name.startswith("namespaces")} == set()
 
@@ -199,6 +196,61 @@ async def test_what_the_agent_reports_is_collected(collecting: None, pulled: Pul
     change = {"spec": {"template": {"spec": {"replicas": 2}}}}
     await pulled.host.patch(FEDERATED_DEPLOYMENTS, pulled.namespace, "web", change)
     await eventually(lambda: says("0/2", "False"), within=90.0)  # there are no nodes
+
+
+async def test_poison_hurts_its_own_object_alone(pulled: Pulled) -> None:
+    """An override that no decoder takes, in a new object and in one that was good: told, and all others go on.
+
+    What was good keeps its copy, and goes when it is deleted, though nothing of its spec can be read.
+    """
+    host, where = pulled.host, pulled.namespace
+    await namespace(pulled)
+    await pulled.federate(FEDERATED_CONFIGMAPS, "turned", {"data": {"a": "b"}})
+    await pulled.line(FEDERATED_CONFIGMAPS, "turned")
+    here = {"clusters": [{"name": pulled.cluster}]}
+    poison = nested(where, "poison", 1_100, here)
+    expect(await host.ask("POST", FEDERATED_CONFIGMAPS.collection(where), body=poison))
+    spec = b'{"spec":' + poison[poison.index(b'"spec":') + 7 :]
+    path = FEDERATED_CONFIGMAPS.path(ObjectName(where, "turned"))
+    expect(await host.ask("PATCH", path, body=spec, content_type=MERGE_PATCH))
+    for name in ("poison", "turned"):
+        await eventually(lambda name=name: told_too_deep(host, where, name), seen=f"{name} says why")  # type: ignore[misc]
+    await pulled.federate(FEDERATED_CONFIGMAPS, "good", {"data": {"a": "b"}})
+    await pulled.line(FEDERATED_CONFIGMAPS, "good")
+    controller = pulled.fleet.controller
+    await asyncio.to_thread(controller.kill)
+    await asyncio.to_thread(controller.start)
+    await host.patch(FEDERATED_CONFIGMAPS, where, "good", {"spec": {"template": {"data": {"a": "c"}}}})
+    await member_holds(pulled, "good", a="c")
+    await member_holds(pulled, "turned", a="b")
+    assert await pulled.member.get(CONFIGMAPS, where, "poison") is None
+    for name in ("poison", "turned"):
+        await host.delete(FEDERATED_CONFIGMAPS, where, name)
+        await eventually(lambda name=name: _is_gone(pulled, name), within=60.0, seen=f"{name} gone")  # type: ignore[misc]
+    assert await pulled.member.get(CONFIGMAPS, where, "turned") is None
+    assert "Traceback" not in controller.log.rpartition("controller started")[2]
+
+
+async def test_what_the_member_refuses_is_told_and_others_go_on(pulled: Pulled) -> None:
+    """A ConfigMap that was made immutable. The member's words are in the line; taken back, all is well again."""
+    await namespace(pulled)
+    for name, more in (("fixed", {"immutable": True}), ("free", {})):
+        await pulled.federate(FEDERATED_CONFIGMAPS, name, {"data": {"a": "b"}, **more})
+    for name in ("fixed", "free"):
+        await pulled.line(FEDERATED_CONFIGMAPS, name)
+    for value, status in (("c", "UpdateFailed"), ("b", "")):
+        for name in ("fixed", "free"):
+            change = {"spec": {"template": {"data": {"a": value}}}}
+            await pulled.host.patch(FEDERATED_CONFIGMAPS, pulled.namespace, name, change)
+        reported = await pulled.line(FEDERATED_CONFIGMAPS, "fixed", status)
+        assert ("immutable" in reported["message"]) is bool(status)
+        await member_holds(pulled, "free", a=value)
+        await member_holds(pulled, "fixed", a="b")
+
+
+async def _is_gone(pulled: Pulled, name: str) -> bool:
+    answer = await pulled.host.ask("GET", FEDERATED_CONFIGMAPS.path(ObjectName(pulled.namespace, name)))
+    return isinstance(answer, Failure) and answer.kind is FailureKind.NOT_FOUND
 
 
 async def test_fedctl_looks_at_works(pulled: Pulled, tmp_path: Path) -> None:
@@ -248,13 +300,13 @@ async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, t
         await moving.federate(FEDERATED_CONFIGMAPS, "web", {"data": {"a": "1", "pushed": "1", "both": "1"}})
         await moving.line(FEDERATED_CONFIGMAPS, "web")
         first = await member_holds(moving, "web", a="1", pushed="1", both="1")
-        assert await works(moving) == []
+        assert await moving.works() == []
 
-        await mode(host, moving, "Pull")
+        await moving.moves("Pull")
         await moving.start()
 
         async def handed() -> bool:
-            return len(await works(moving)) == 2
+            return len(await moving.works()) == 2
 
         await eventually(handed)
         await moving.line(FEDERATED_CONFIGMAPS, "web")
@@ -265,12 +317,12 @@ async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, t
         # While no controller runs: the next one lets go of the works, though no cluster is in pull mode any more.
         await asyncio.to_thread(fleet.controller.kill)
         try:
-            await mode(host, moving, "Push")
+            await moving.moves("Push")
         finally:
             await asyncio.to_thread(fleet.controller.start)
 
         async def let_go() -> bool:
-            return await works(moving) == []
+            return await moving.works() == []
 
         await eventually(let_go, within=60.0)
         await content(moving, "3", both=None, later=None)
@@ -282,14 +334,10 @@ async def test_a_cluster_that_moves_recreates_nothing(fleet: Fleet, host: Api, t
         await gone(moving.member, CONFIGMAPS, moving.namespace, "web")
     finally:
         if joined:
-            await mode(host, moving, "Push")
+            await moving.moves("Push")
             await fleet.unjoin(moving.cluster, context="m3")
         await moving.leave()
         await moving.tear_down()
-
-
-async def mode(host: Api, moving: Pulled, mode: str) -> None:
-    await host.patch(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, moving.cluster, {"spec": {"syncMode": mode}})
 
 
 async def hub_manager(moving: Pulled) -> str:

@@ -40,6 +40,7 @@ from federation.registration import heartbeats
 from federation.registration import names as lease_names
 from tests.clusters.faulty import Faulty
 from tests.clusters.harness import CONFIGMAPS, FEDERATED_CONFIGMAPS, FEDERATED_NAMESPACES, Controller, eventually
+from tests.clusters.pulling import Pulled, Use
 from tests.clusters.several import Changes, kill, lead_by, on_machine, writes
 from tests.clusters.steps import Unlike, create, gone
 from typegen import templates
@@ -369,3 +370,65 @@ async def test_a_cluster_in_pull_mode_is_the_coordinating_shards(trio: Trio, nam
     finally:
         await host.delete(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, cluster)
         await host.delete(NAMESPACES, "", cluster)
+
+
+async def test_a_cluster_moves_to_pull_mode_and_back_beside_several_shards(
+    trio: Trio, namespace: str, tmp_path: Path
+) -> None:
+    """A user goes on all the while: every change arrives, no copy is made anew, and one at a time serves the cluster.
+
+    It is shard 1's in push mode, and shard 0's, as all works are, in pull mode.
+    """
+    faulty, fleet = trio.faulty, trio.faulty.fleet
+    moving = Pulled(fleet, tmp_path)
+    await moving.set_up()
+    joined = False
+    try:
+        await moving.prepare()
+        await fleet.join(moving.cluster, context="m3", **{marks.SHARD_LABEL: "1"})
+        joined = True
+        await moving.federate(FEDERATED_NAMESPACES, moving.namespace)
+        used = Use(moving)
+        await used.until_arrived()
+        before = await used.copies()
+        faulty.forget_requests()
+
+        await used.while_it(moving.moves("Pull"))
+        await moving.start()
+
+        async def handed() -> bool:
+            return len(await moving.works()) == len(used.values) + 1
+
+        await eventually(handed, within=60.0, seen="a work of each object, and of the namespace")
+        await used.until_arrived()
+        await used.while_it(used.change())
+        await used.until_arrived()
+        holders = await trio.holders()
+        of_works = [each for each in faulty.to_host.requests.writes() if each.resource.startswith("manifestworks")]
+        assert {each.user_agent.partition("/")[0] for each in of_works} == {holders[0]}, "the coordinating shard's"
+
+        await used.while_it(moving.moves("Push"))
+
+        async def let_go() -> object:
+            return (
+                Unlike({each["metadata"]["name"]: each for each in found}) if (found := await moving.works()) else True
+            )
+
+        await eventually(let_go, within=60.0, seen="no works")
+        await used.while_it(used.change())
+        await used.until_arrived()
+        after = await used.copies()
+        for name, copy in before.items():
+            assert after[name]["metadata"]["uid"] == copy["metadata"]["uid"]
+        assert {each["manager"] for copy in after.values() for each in copy["metadata"]["managedFields"]} == {
+            each["manager"] for copy in before.values() for each in copy["metadata"]["managedFields"]
+        }
+        stored = await faulty.cluster(moving.cluster)
+        assert stored["metadata"]["annotations"][marks.SERVED_ANNOTATION] == f"1/{SHARDS}"
+        await used.delete()
+    finally:
+        if joined:
+            await moving.moves("Push")
+            await fleet.unjoin(moving.cluster, context="m3")
+        await moving.leave()
+        await moving.tear_down()

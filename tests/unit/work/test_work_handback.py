@@ -6,9 +6,10 @@ import msgspec
 import orjson
 import pytest
 
-from federation.core import fieldsets
+from federation.core import fieldsets, managedfields
 from federation.core.managedfields import PartialMetadata
 from federation.model import marks
+from federation.model.observations import Applied
 from federation.model.works import AGENT_LABEL, FIELD_MANAGER, HASH_ANNOTATION
 from federation.work import copies, handback
 
@@ -117,6 +118,22 @@ def test_a_cluster_that_moves_to_push_goes_on_there() -> None:
     assert left[PUSH] == entry("", CREATED, LABEL, A)["fieldsV1"]
     assert left["kubectl"] == C
     assert not any(each["path"].endswith("managed") for each in patch)
+
+
+@pytest.mark.parametrize("pushs", [pytest.param((LABEL, A), id="all"), pytest.param((LABEL,), id="not-all")])
+def test_what_the_agent_has_set_is_not_taken_for_what_push_has_applied(pushs: Any) -> None:
+    """Push has written another value, and the agent, which has not heard of it, the one of its work."""
+    time = {"time": "2026-01-01T00:00:00Z"}
+    found = metadata(entry(PUSH, *pushs) | time, entry(FIELD_MANAGER, LABEL, A, MARKS) | time, **MARKED)
+    patch = handback.released(found, read(found), "record", PUSH, moves=True)
+    assert patch is not None
+    (value,) = (each["value"] for each in patch if each["path"] == "/metadata/managedFields")
+    left = next(each for each in value if each["manager"] == PUSH)
+    assert left["fieldsV1"] == entry("", LABEL, A)["fieldsV1"]
+    before = managedfields.observe(read(metadata(entry(PUSH, LABEL, A) | time)), PUSH)
+    after = managedfields.observe(read(metadata(left)), PUSH)
+    applied = Applied("digest", before.owned_digest, applied_at=before.applied_at)
+    assert applied.shown_by(after) is (A in pushs)
 
 
 def test_what_stays_without_a_federated_object_is_nobodys() -> None:
