@@ -10,7 +10,7 @@ from typing import Any
 
 from federation.comparing import contract, model
 from federation.comparing.claims import SCENARIOS
-from federation.comparing.contract import Credential, Fault, How, Lies, Right, Share, Upgrade
+from federation.comparing.contract import Application, Credential, Fault, How, Lies, Right, Share, Upgrade
 from federation.comparing.figures import FIGURES
 from federation.comparing.model import Ended, Finding, Machine, Place, Run, Sample, Settings, State, Step
 
@@ -75,13 +75,19 @@ def parsed(run: Run) -> Any:
 
 _CHANGES = ("create", "update", "delete")
 _PHASES: tuple[Place, ...] = tuple({"members": 8, "phase": phase} for phase in (*_CHANGES, "rest"))
+_GROWTH: tuple[Place, ...] = tuple(
+    {"kind": kind, "members": size, "phase": phase}
+    for kind, sizes in (("real", (1, 2, 5)), ("simulated", SIZES))
+    for size in sizes
+    for phase in ("create", "update", "rest")
+)
 _FLEETS: tuple[Place, ...] = tuple(
     {"members": size, "phase": phase} for size in SIZES for phase in ("create", "update", "rest")
 )
 _PLACES: Mapping[str, Sequence[Place]] = {
     "joining": ({"clusters": 1, "objects": 100}, {"clusters": 11, "objects": 100}),
     "hub-load": _PHASES,
-    "growth": _FLEETS,
+    "growth": _GROWTH,
     "twins": tuple({"members": size} for size in (1, 2, 8)),
     "cut": ({"cut": "link"}, {"cut": "hub"}),
     "bend": _FLEETS,
@@ -205,7 +211,13 @@ def _shares(step: Step, _cost: float) -> Iterator[contract.Row]:
     yield Share(process="controller" if _push(step) else "hub API server", part="JSON", percent=31.5)
 
 
+def _applications(step: Step, cost: float) -> Iterator[contract.Row]:
+    works = 0.0 if _push(step) else cost * float(step.at["members"])
+    yield Application(objects=4, federated_objects=4, works=works, plain_keys=4, plain_bytes=2400)
+
+
 _ROWS: Mapping[str, Any] = {
+    "twins": _applications,
     "versions": _upgrades,
     "trouble": _faults,
     "credentials": _credentials,

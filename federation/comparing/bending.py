@@ -43,8 +43,7 @@ def reach(measured: Sequence[Measured], subject: str) -> Reach | None:
     found: Reach | None = None
     for figure, part in COSTS:
         of_figure = [each for each in mine if (each.key.figure, each.key.part) == (figure, part)]
-        for phase in dict.fromkeys(each.key.where.get("phase") for each in of_figure):
-            line = [each for each in of_figure if each.key.where.get("phase") == phase]
+        for line in growth.lines(of_figure).values():
             one = _of_line(subject, line)
             if one and (found is None or _earlier(one, found)):
                 found = one

@@ -15,7 +15,8 @@ class Wanted:
     part: str = ""
     over: str = ""
     where: Mapping[str, int | float | str] = field(default_factory=dict)
-    """Of lines: what else the place should say. A place that does not is drawn only if none does."""
+    """Of lines: what else the place must say, where it says anything of that; the first phase stands for one that was
+    not measured."""
 
 
 WANTED: Mapping[str, Sequence[Wanted]] = {
@@ -26,9 +27,10 @@ WANTED: Mapping[str, Sequence[Wanted]] = {
         Wanted("core_full"),
         Wanted("hub_writes"),
     ),
-    "growth": (
-        Wanted("hub_side_cpu", over="members", where={"phase": "update"}),
-        Wanted("latency", "p50", over="members", where={"phase": "update"}),
+    "growth": tuple(
+        Wanted(figure, part, over="members", where={"kind": kind, "phase": "update"})
+        for kind in ("real", "simulated")
+        for figure, part in (("hub_side_cpu", ""), ("latency", "p50"))
     ),
     "twins": (Wanted("hub_stored"), Wanted("hub_keys")),
     "versions": (Wanted("broken"), Wanted("silent"), Wanted("broken_for")),
@@ -114,11 +116,11 @@ def _title(wanted: Wanted, fixed: Mapping[str, int | float | str]) -> str:
 
 
 def _line(wanted: Wanted, measured: Sequence[Measured]) -> list[Measured]:
-    """One place for each point: as wanted, or else as the first that is there."""
+    """One place for each point."""
     for key, value in wanted.where.items():
         values = [each.key.where[key] for each in measured if key in each.key.where]
         if values:
-            chosen = value if value in values else values[0]
+            chosen = values[0] if key == "phase" and value not in values else value
             measured = [each for each in measured if each.key.where.get(key) == chosen]
     return list(measured)
 

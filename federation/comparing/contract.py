@@ -1,8 +1,8 @@
 """What each scenario has to give, so that its claim can be decided. Scenarios and verdicts both go by this.
 
-Numbers are samples: `GIVES` names figures and the keys of their places. What is no number is a row: an `Upgrade`, a
-`Fault`, a `Credential`, a `Right` or a `Share`, made a finding by `found` and read again by `rows`. What is counted in
-rows (figures read in Read.FINDINGS) is counted by `summary`, not by the scenario.
+Numbers are samples: `GIVES` names figures and the keys of their places. What is no number is a row: an `Application`,
+an `Upgrade`, a `Fault`, a `Credential`, a `Right` or a `Share`, made a finding by `found` and read again by `rows`.
+What is counted in rows (figures read in Read.FINDINGS) is counted by `counting`, not by the scenario.
 """
 
 from collections.abc import Iterable, Sequence
@@ -57,15 +57,16 @@ GIVES = (
     Gives("hub-load", _CHANGE, ("members", "phase")),
     Gives("hub-load", _REST, ("members", "phase")),
     Gives("hub-load", ("rate", "core_full", "controller_share"), ("members", "phase")),
-    Gives("growth", (*_CHANGE, *_REST), ("members", "phase")),
+    Gives("growth", (*_CHANGE, *_REST), ("kind", "members", "phase")),
     Gives("twins", ("hub_keys", "hub_stored"), ("members",)),
     Gives("cut", ("repaired", "converged", "lost", "twice"), ("cut",)),
     Gives("bend", (*_CHANGE, *_REST), ("members", "phase")),
     Gives("distance", ("latency", "member_latency", "done"), ("rtt_ms", "loss_percent", "hangs")),
 )
-"""`phase` is create, update, delete or rest; `cut` is link (one member's) or hub (all of it); `hangs` is how many
-members do. A figure that a subject has not (agents of push) is left out, not given as 0. A scenario may add keys to a
-place: numbers under different places are never put together. Rows are: all of a subject's round, but for `members`."""
+"""`phase` is create, update, delete or rest; `kind` is real or simulated; `cut` is link (one member's) or hub (all of
+it); `hangs` is how many members do. A figure that a subject has not (agents of push) is left out, not given as 0. A
+scenario may add keys to a place: numbers under different places are never put together. Rows are: all of a subject's
+round, but for `members`."""
 
 
 class Lies(StrEnum):
@@ -157,11 +158,25 @@ class Share:
     percent: float
 
 
-Row = Upgrade | Fault | Credential | Right | Share
-_Row = TypeVar("_Row", Upgrade, Fault, Credential, Right, Share)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """What an application is in the hub's etcd (claim 4, `twins`), each number for one of them."""
+
+    ABOUT: ClassVar[str] = "application"
+    objects: float
+    federated_objects: float
+    works: float
+    plain_keys: float
+    plain_bytes: float
+    """Of the same objects on the hub without any federation."""
+
+
+Row = Application | Upgrade | Fault | Credential | Right | Share
+_Row = TypeVar("_Row", Application, Upgrade, Fault, Credential, Right, Share)
 
 FOUND: dict[str, Sequence[type[Row]]] = {
     "joining": (Right,),
+    "twins": (Application,),
     "versions": (Upgrade,),
     "trouble": (Fault,),
     "credentials": (Credential,),

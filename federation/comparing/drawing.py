@@ -188,7 +188,7 @@ def _axis(name: str, title: str, values: Sequence[float]) -> dict[str, Any]:
         "type": "quantitative",
         "title": title,
         "scale": scale,
-        "axis": {"tickCount": 5, "format": ","},
+        "axis": {"tickCount": 5, "format": ",.3~f"},
     }
 
 

@@ -7,11 +7,11 @@ members multiplies it by). Both are fitted to relative errors, because a noise o
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from federation.comparing.differences import Threshold
+from federation.comparing.differences import TIMED, Threshold
 from federation.comparing.summary import Measured
 
 FEWEST = 3
@@ -20,12 +20,22 @@ FEWEST = 3
 BEND = Threshold(
     "exponent between neighbouring sizes",
     1.5,
-    "beyond a cost that doubles with the members, and halfway to one that quadruples; the least that the ranges leave",
+    "beyond a cost that doubles with the members, and halfway to one that quadruples; the least that the ranges "
+    "leave, and of one round, which has no range, a quarter less",
 )
 
 
 _NOTHING = 1e-9
 """Of the first value: a fixed cost cannot be negative, but for what the machine's arithmetic makes of none."""
+_DIGITS = 9
+"""Of the sum of squares: of two laws that fit as well as each other no noise chooses; the line is the simpler."""
+
+
+FITS = Threshold(
+    "relative error of a law at any size",
+    0.25,
+    "as much as two measurements of the same may differ; a law that is further off is not one, and that is said",
+)
 
 
 class Law(StrEnum):
@@ -61,23 +71,35 @@ def sizes(measured: Sequence[Measured]) -> list[tuple[float, Measured]]:
     return sorted(found, key=lambda pair: pair[0])
 
 
+def lines(measured: Iterable[Measured]) -> dict[tuple[tuple[str, int | float | str], ...], list[Measured]]:
+    """Those that differ by nothing but the members, by all else of their places."""
+    found: dict[tuple[tuple[str, int | float | str], ...], list[Measured]] = {}
+    for each in measured:
+        if "members" in each.key.where:
+            found.setdefault(tuple(pair for pair in each.key.at if pair[0] != "members"), []).append(each)
+    return found
+
+
 def fit(measured: Sequence[Measured]) -> Fit | None:
     """The better law, a line only where its fixed cost is none or more; None for fewer than FEWEST sizes, and where
     something is not above 0."""
     points = [(members, each.median) for members, each in sizes(measured)]
     if len({members for members, _ in points}) < FEWEST or any(m <= 0 or value <= 0 for m, value in points):
         return None
-    laws = [law for law in (_power(points), _line(points)) if law.law is Law.POWER or law.a >= -_NOTHING * points[0][1]]
-    return min(laws, key=lambda one: sum(part**2 for _, part in one.residuals))
+    line, power = _line(points), _power(points)
+    laws = [line, power] if line.a >= -_NOTHING * points[0][1] else [power]
+    return min(laws, key=lambda one: round(sum(part**2 for _, part in one.residuals), _DIGITS))
 
 
 def bend(measured: Sequence[Measured]) -> float | None:
     """The fewest members from which on a cost grows by more than BEND, for sure: from the greatest of the rounds at one
-    size to the least at the next. None if it never does."""
+    size to the least at the next, or by a quarter less where there is one round and so no range. None if it never
+    does."""
     points = sizes(measured)
     for (few, before), (many, after) in itertools.pairwise(points):
         if before.high > 0 and after.low > 0 and many > few:
-            exponent = math.log(after.low / before.high) / math.log(many / few)
+            margin = TIMED.value if min(len(before.rounds), len(after.rounds)) == 1 else 1.0
+            exponent = math.log(after.low / before.high / margin) / math.log(many / few)
             if exponent > BEND.value:
                 return many
     return None

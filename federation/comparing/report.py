@@ -70,6 +70,8 @@ class Section:
     failed: Sequence[str]
 
 
+_GROWING = ("growth", "bend")
+
 SHAPES = {
     Word.SUPPORTS: "●",
     Word.REFUTES: "○",
@@ -98,6 +100,7 @@ def make(runs: Sequence[Run], others: Sequence[Run] | None = None) -> Report:
         "thresholds": differences.THRESHOLDS,
         "parts": PARTS,
         "bend": growth.BEND,
+        "fits": growth.FITS,
         "fewest": growth.FEWEST,
         "drawn": drawing.can_draw(),
         "series": range(1, drawing.SERIES + 1),
@@ -144,20 +147,12 @@ def _section(own: Summary, theirs: Summary | None, claim: Claim, verdicts: Seque
         telling.why(both, verdict) if verdict else (),
         pictures,
         tables.of_figures(own, rest) if rest else None,
-        _growth(own, scenario) if scenario in ("growth", "bend") else None,
+        tables.of_growth(telling.update_lines(own, scenario, own.machine)) if scenario in _GROWING else None,
         tables.of_rows(own, scenario),
         tables.elsewhere(own, theirs, scenario) if theirs else None,
         _thresholds(scenario),
         [_failed(each) for each in own.unfinished(scenario)],
     )
-
-
-def _growth(own: Summary, scenario: str) -> Table | None:
-    lines = {
-        subject: telling.update_line(own.of(scenario, "hub_side_cpu", subject=subject, machine=own.machine))
-        for subject in own.subjects(scenario, own.machine)
-    }
-    return tables.of_growth(lines)
 
 
 def _thresholds(scenario: str) -> list[Threshold]:

@@ -88,7 +88,7 @@ def elsewhere(summary: Summary, references: Summary, scenario: str) -> Table | N
         ),
         tuple(
             (
-                Cell((_row_name(figure, "", at, bare=not FIGURES[figure].portable),)),
+                Cell((_row_name(figure, "", at, bare=_is_cpu(figure)),)),
                 *(_by_bare(summary, references, table.get((*column, figure, at))) for column in columns),
                 *(_then(_pair(table, rival, figure, at)) for rival in rivals),
             )
@@ -99,10 +99,10 @@ def elsewhere(summary: Summary, references: Summary, scenario: str) -> Table | N
     )
 
 
-def of_growth(line: Mapping[str, Sequence[Measured]]) -> Table | None:
-    """The law that fits each subject's cost best, and by how much each size is off it."""
-    fits = {subject: (growth.fit(each), each) for subject, each in line.items()}
-    found = [(subject, fit, each) for subject, (fit, each) in fits.items() if fit]
+def of_growth(lines: Iterable[tuple[str, str, Sequence[Measured]]]) -> Table | None:
+    """The law that fits each subject's cost best, and by how much each size is off it; of telling.update_lines."""
+    fits = [(f"{subject}, {place}", growth.fit(line), line) for subject, place, line in lines]
+    found = [(name, fit, line) for name, fit, line in fits if fit]
     if not found:
         return None
     sizes = sorted({members for _, fit, _ in found for members, _ in fit.residuals})
@@ -145,7 +145,10 @@ def of_rows(summary: Summary, scenario: str) -> list[Table]:
             facts = list(found[0][1].facts)
             heads = ("", *(_HEADS.get(fact, fact.replace("_", " ")) for fact in facts))
             body = tuple(
-                (Cell((subject,)), *(Cell((_fact(place, fact, finding.facts.get(fact)),)) for fact in facts))
+                (
+                    Cell((_whose(subject, finding),)),
+                    *(Cell((_fact(place, fact, finding.facts.get(fact)),)) for fact in facts),
+                )
                 for subject, finding, place in found
             )
             tables.append(Table(heads, body, _FIRST))
@@ -165,6 +168,11 @@ def _side_by_side(found: Sequence[_Found], fact: str, cell: Callable[[Finding, s
         (Cell((wording.capital(name),)), *(cells.get((subject, name), _NONE) for subject in subjects)) for name in names
     )
     return Table(("", *subjects), rows, _FIRST)
+
+
+def _whose(subject: str, finding: Finding) -> str:
+    place = wording.place(dict(sorted(finding.at.items())))
+    return f"{subject}, {place}" if place else subject
 
 
 def _upgrade(finding: Finding, place: str) -> Cell:
@@ -253,9 +261,11 @@ def _ratio(found: Comparison) -> Said:
 
 def _carries(summary: Summary, measured: Measured) -> bool:
     """Whether it says something on another machine."""
-    figure = FIGURES[measured.key.figure]
-    cpu = figure.unit == "ms/object" and figure.name.endswith("_cpu")
-    return figure.portable or (cpu and summary.bare(measured.key.machine, measured.key.where.get("phase")) is not None)
+    if FIGURES[measured.key.figure].portable:
+        return True
+    return _is_cpu(measured.key.figure) and (
+        summary.bare(measured.key.machine, measured.key.where.get("phase")) is not None
+    )
 
 
 def _by_bare(summary: Summary, references: Summary, measured: Measured | None) -> Cell:
@@ -293,3 +303,8 @@ def _ordered(measured: Iterable[Measured]) -> list[tuple[str, At]]:
     figures = list(FIGURES)
     found = dict.fromkeys((each.key.figure, each.key.at) for each in measured)
     return sorted(found, key=lambda row: figures.index(row[0]))
+
+
+def _is_cpu(figure: str) -> bool:
+    """Whether the bare client's CPU is what it is put in proportion with."""
+    return FIGURES[figure].unit == "ms/object" and figure.endswith("_cpu")

@@ -187,18 +187,23 @@ def _growth(summary: Summary, scenario: str) -> Iterator[Said]:
     """How hub CPU grows for each subject on the first machine, and where a straight comparison ends."""
     pushes = verdicts.of_push(summary, scenario)
     machine = pushes[0].key.machine if pushes else summary.machine
-    for subject in summary.subjects(scenario, machine):
-        line = update_line(summary.of(scenario, "hub_side_cpu", subject=subject, machine=machine))
+    for subject, place, line in update_lines(summary, scenario, machine):
         fit = growth.fit(line)
         if fit:
-            yield (f"Hub CPU per {_phase(line)} in {subject} grows as ", *law(fit, line), ".")
+            grows = "grows as" if fit.worst <= growth.FITS.value else "follows no simple law; the nearest is"
+            yield (f"Hub CPU ({place}) in {subject} {grows} ", *law(fit, line), ".")
 
 
-def update_line(measured: Sequence[Measured]) -> list[Measured]:
-    """Those of updates; of the first phase that there is, where nothing was updated."""
-    phases = [each.key.where.get("phase") for each in measured]
-    phase = "update" if "update" in phases else next(iter(phases), None)
-    return [each for each in measured if each.key.where.get("phase") == phase]
+def update_lines(summary: Summary, scenario: str, machine: str) -> Iterator[tuple[str, str, list[Measured]]]:
+    """Hub CPU of updates over members: subject, the rest of the place, and the line. Of the first phase that there is,
+    where nothing was updated."""
+    for subject in summary.subjects(scenario, machine):
+        found = growth.lines(summary.of(scenario, "hub_side_cpu", subject=subject, machine=machine))
+        phases = [dict(at).get("phase") for at in found]
+        phase = "update" if "update" in phases else next(iter(phases), None)
+        for at, line in found.items():
+            if dict(at).get("phase") == phase:
+                yield subject, wording.place(dict(at)), line
 
 
 def law(fit: growth.Fit, line: Sequence[Measured]) -> Said:
@@ -211,7 +216,3 @@ def law(fit: growth.Fit, line: Sequence[Measured]) -> Said:
     if fit.law is growth.Law.LINE:
         formula = (b, "·n ms") if a.text == "0" else (a, " + ", b, "·n ms")
     return (*formula, " for n members (off by ", worst, " at most)")
-
-
-def _phase(line: Sequence[Measured]) -> str:
-    return str(line[0].key.where.get("phase", "object"))

@@ -61,15 +61,19 @@ LABELS: Mapping[str, str] = {
 """Of every figure, for tables and sentences."""
 
 _KEYS: Mapping[str, str] = {
-    "members": "{} members",
-    "clusters": "{} clusters at once",
-    "objects": "{} objects",
+    "members": "{} member",
+    "clusters": "{} cluster",
+    "objects": "{} object",
     "phase": "{}",
     "cut": "the cut of the {}",
     "rtt_ms": "{} ms round trip",
     "loss_percent": "{} % lost",
-    "hangs": "{} members hang",
+    "hangs": "{} hanging member",
 }
+_MANY = ("members", "clusters", "objects", "hangs")
+"""What is counted, and takes an s."""
+_UNSAID = (("phase", "rest"), ("loss_percent", 0), ("hangs", 0))
+"""Of places: figures of rest say so themselves, and nothing lost or hanging is how it should be."""
 _ONE = {"members": "1 member", "clusters": "1 cluster", "objects": "1 object", "hangs": "1 member hangs"}
 _UNITS = {"ms/object": "ms", "ms/placement": "ms", "share": "%", "bytes/object": "B", "commands": "", "objects": ""}
 
@@ -121,12 +125,16 @@ def axis(figure: str) -> str:
 
 
 def place(at: Mapping[str, int | float | str]) -> str:
-    """As "8 members, update"; empty for no place. Figures of rest say so themselves."""
+    """As "8 members, update"; empty for no place."""
     words = []
+    kind = f" {at['kind']}" if "kind" in at else ""
+    if kind and "members" not in at:
+        words.append(f"{at['kind']} members")
     for key, value in at.items():
-        if (key, value) != ("phase", "rest"):
+        if key != "kind" and (key, value) not in _UNSAID:
             text = f"{value:,}" if isinstance(value, int) else str(value)
-            words.append(_ONE[key] if value == 1 and key in _ONE else _KEYS.get(key, f"{key} {{}}").format(text))
+            text += kind if key == "members" else ""
+            words.append(_KEYS.get(key, f"{key} {{}}").format(text) + ("" if value == 1 or key not in _MANY else "s"))
     return ", ".join(words)
 
 

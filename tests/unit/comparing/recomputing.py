@@ -83,8 +83,8 @@ class Raw:
         power, line = _power(points), _line(points)
         laws: list[_Law] = [(power, lambda n: power[0] * float(n ** power[1]))]
         if line[0] >= -1e-9 * points[0][1]:
-            laws.append((line, lambda n: line[0] + line[1] * n))
-        (a, b), law = min(laws, key=lambda one: sum(((y - one[1](n)) / y) ** 2 for n, y in points))
+            laws.insert(0, (line, lambda n: line[0] + line[1] * n))
+        (a, b), law = min(laws, key=lambda one: round(sum(((y - one[1](n)) / y) ** 2 for n, y in points), 9))
         residuals = {n: (y - law(n)) / y for n, y in points}
         known = {"fit-a": a, "fit-b": b, "fit-worst": max(map(abs, residuals.values()))}
         return known[what] if what in known else residuals[float(what.removeprefix("residual-"))]

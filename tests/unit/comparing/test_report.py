@@ -131,13 +131,19 @@ def test_thresholds_and_formulas_stand_in_it(made: report.Report) -> None:
     enough = [rule.enough.threshold for rule in RULES.values() if rule.enough]
     assert len(enough) == 2
     for text in (made.html, made.markdown):
-        for each in (*differences.THRESHOLDS, growth.BEND, *enough):
+        for each in (*differences.THRESHOLDS, growth.BEND, growth.FITS, *enough):
             assert each.why in text or each.why[1:] in text
             assert f"{each.value:g}" in text
         for rule in RULES.values():
             assert report.plain(rule.limit) in text.replace("&#39;", "'")
             assert report.plain(rule.says) in text.replace("&#39;", "'")
         assert "a + b·n" in text
+
+
+def test_a_law_that_does_not_fit_is_said_to_be_none(made: report.Report) -> None:
+    grows, bends = (made.html.split(f'<section id="{name}">')[1].split("</section>")[0] for name in ("growth", "bend"))
+    assert "Hub CPU (simulated members, update) in push grows as" in grows
+    assert "Hub CPU (update) in push follows no simple law" in bends
 
 
 def test_what_members_say_is_text(made: report.Report) -> None:
