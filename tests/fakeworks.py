@@ -191,6 +191,10 @@ class FakeWorks(FakeMember):
         assert "deletionTimestamp" in self.works[name]["metadata"]
         self._end(name)
 
+    def lose(self, name: ObjectName) -> None:
+        """It is gone, and nothing shows why: as with its namespace, or by a hub that was restored."""
+        self._end(name)
+
     def change(self, name: ObjectName, manifests: list[Any]) -> None:
         """Somebody changes its spec."""
         work = self.works[name]

@@ -59,13 +59,26 @@ class HandingOver:
         where = ObjectName(self._cluster, works.name(turn.state.type, turn.target))
         if not uid:
             found = await self._hub.read(MANIFEST_WORKS, where)
-            if isinstance(found, Failure):
-                return Outcome(gone=True) if found.kind is FailureKind.NOT_FOUND else failed(found, "delete")
-            uid = found.uid
+            if isinstance(found, Failure) and found.kind is not FailureKind.NOT_FOUND:
+                return failed(found, "delete")
+            if isinstance(found, Failure) and not self._is_lost(turn):
+                return Outcome(gone=True)
+            uid = found.uid if not isinstance(found, Failure) else ""
         proof = await prove()
         if isinstance(proof, Doubt):
             return doubted(proof)
+        if not uid:
+            # Its agent holds the copy until it is told. That nothing is asked for in the work says so already.
+            content = works.emptied(turn.state.type, turn.name, turn.target)
+            written = await self._hub.create(where, works.created(content, self._cluster, self.manager))
+            if isinstance(written, Failure):
+                return failed(written, "delete")
+            uid = written.metadata.uid
         return await remove(self._hub, where, uid, policy, proof)
+
+    def _is_lost(self, turn: Turn) -> bool:
+        applied = turn.track.applied.get(self._cluster)
+        return isinstance(turn.action, Delete) and applied is not None and applied.by_work
 
 
 async def remove(

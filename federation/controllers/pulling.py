@@ -280,6 +280,7 @@ class Pulling:
         target = state.target_name(name)
         if work is None:
             copies.objects.drop(target)
+            self._let_go(state, name, cluster, before)
             workstatuses.show(self._world, state, cluster, target, None)
         else:
             copies.objects.put(target, work.observed)
@@ -302,6 +303,16 @@ class Pulling:
         """Whether a work stands for no federated object: it is told, because nothing else wakes that key."""
         known = name in state.tracks or state.objects.get(name) is not None
         return work is not None and not known and state.objects.synced and strays.is_stray(work.observed)
+
+    @staticmethod
+    def _let_go(state: TypeState, name: ObjectName, cluster: str, before: SeenWork | None) -> None:
+        """The agent has let go of a work that was deleted on purpose: what it has applied is gone, or nobody's."""
+        track = state.tracks.get(name)
+        if track is None or before is None or not (before.observed.deleting and before.observed.noted):
+            return
+        applied = track.applied.get(cluster)
+        if applied is not None and applied.by_work:
+            del track.applied[cluster]
 
     def _note(self, state: TypeState, name: ObjectName, work: SeenWork, before: SeenWork | None) -> None:
         """What an agent has applied counts as applied with the next plan, also where another controller wrote it."""

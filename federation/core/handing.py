@@ -144,6 +144,8 @@ def leaving(facts: Facts, cluster: Cluster, action: Action | None) -> Action | N
     pushed = applied is not None and applied.known and applied.owned_digest != BY_WORK
     if action is None:
         return Wait(PropagationStatus.WAITING_FOR_REMOVAL, _BEFORE) if pushed and observed is Missing.ABSENT else None
+    if observed is Missing.ABSENT and removal.lost(applied, cluster) and _stays(action):
+        return None  # with its work lost nothing can be asked of its agent but to remove it
     if pushed and isinstance(action, Delete | Release) and not _taken_over(observed):
         return Wait(PropagationStatus.WAITING_FOR_REMOVAL, _with_silence(_TO_BE_TAKEN_OVER, cluster))
     if not isinstance(action, Wait) or action.status.phase is not Phase.REMOVING:
@@ -155,6 +157,10 @@ def leaving(facts: Facts, cluster: Cluster, action: Action | None) -> Action | N
         if observed.orphans:
             message = "its work is deleted, and its agent has not let go of the copy yet"
     return Wait(action.status, _with_silence(message, cluster), known=action.known, hold=action.hold, handed=handed)
+
+
+def _stays(action: Action) -> bool:
+    return isinstance(action, Release) or (isinstance(action, Delete) and action.only_created)
 
 
 def _taken_over(observed: Observation) -> bool:

@@ -16,7 +16,7 @@ from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
-from federation.model.observations import Cluster, Missing, Observation, Observed
+from federation.model.observations import Applied, Cluster, Missing, Observation, Observed
 from federation.model.plan import Action, Delete, Refuse, Release, RemovalReason, Wait
 from federation.model.policies import Deletion
 from federation.model.resources import CRDS, NAMESPACES
@@ -74,16 +74,23 @@ def deselected(facts: Facts, cluster: Cluster, rules: Rules) -> Action | None:
     if not cluster.ready:
         return _unasked(facts, cluster) if facts.may_have_copy(name) or _was_ours(facts, name) else None
     observed = facts.observe(name)
-    if observed is Missing.ABSENT and name not in facts.unconfirmed:
+    unconfirmed = name in facts.unconfirmed or (observed is Missing.ABSENT and lost(facts.applied.get(name), cluster))
+    if observed is Missing.ABSENT and not unconfirmed:
         return None  # gone already: each copy's event brings an object that is being deleted here
     copy = Copy(
         placed=name in facts.applied and name not in facts.guessed,
         may_exist=facts.may_have_copy(name),
-        unconfirmed=name in facts.unconfirmed,
+        unconfirmed=unconfirmed,
         in_host=cluster.is_host,
     )
     action = decide(observed, copy, rules)
     return action if cluster.cordon is None or action is None else cordons.held(action, cluster)
+
+
+def lost(applied: Applied | None, cluster: Cluster) -> bool:
+    """Whether a copy of a cluster in pull mode, whose work is not there, may be there: its agent has applied it, and
+    has not let go of a work that was deleted on purpose since."""
+    return cluster.pulls and applied is not None and applied.by_work
 
 
 def deleted(facts: Facts, cluster: Cluster, rules: Rules, *, expected: bool, orphan: bool) -> Action | None:

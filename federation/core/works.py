@@ -107,6 +107,19 @@ def _strategy(made: Made, wanted: Wanted) -> dict[str, Any]:
     return {"type": StrategyType.SERVER_SIDE_APPLY, "serverSideApply": apply}
 
 
+def emptied(enabled: FederatedType, federated: ObjectName, target: ObjectName) -> bytes:
+    """The work of a copy that is to be removed, in the place of one that was lost: nothing is asked for any more."""
+    annotations = {names.TYPE_ANNOTATION: enabled.name, names.OBJECT_ANNOTATION: str(federated)}
+    return orjson.dumps(
+        {
+            "apiVersion": MANIFEST_WORKS.api_version,
+            "kind": MANIFEST_WORKS.kind,
+            "metadata": {"name": name(enabled, target), "annotations": annotations},
+            "spec": {"deleteOption": {"propagationPolicy": Propagation.FOREGROUND}, "workload": {"manifests": []}},
+        }
+    )
+
+
 def created(content: bytes, cluster: str, manager: str) -> bytes:
     """A work's `body` as the hub of this field manager creates it for one cluster.
 

@@ -145,6 +145,11 @@ class Applied(msgspec.Struct, frozen=True, gc=False):
         return self.digest != UNKNOWN_DIGEST
 
     @property
+    def by_work(self) -> bool:
+        """Whether the agent of a cluster in pull mode has said so."""
+        return self.known and self.owned_digest == BY_WORK
+
+    @property
     def until(self) -> int:
         """The latest time that Observed.applied_at may have been."""
         return self.applied_at

@@ -11,7 +11,7 @@ from federation.model import marks
 from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import NAMESPACES, ObjectName
-from federation.model.works import HUB_LABEL, MANIFEST_WORKS
+from federation.model.works import HELD_ANNOTATION, HUB_LABEL, MANIFEST_WORKS
 from tests.clusters.fedctl import Ran, fedctl
 from tests.clusters.fleets import Fleet
 from tests.clusters.harness import (
@@ -155,6 +155,45 @@ async def test_works_that_somebody_deletes_take_nothing_along(pulled: Pulled) ->
     await pulled.host.delete(FEDERATED_CONFIGMAPS, pulled.namespace, "web")
     await gone(pulled.member, CONFIGMAPS, pulled.namespace, "web")
     await gone(pulled.host, FEDERATED_CONFIGMAPS, pulled.namespace, "web")
+
+
+async def test_what_is_deleted_while_its_work_is_missing_leaves_the_member(pulled: Pulled) -> None:
+    """No controller has written the works again before: the agent holds the copy until the next one says that it goes.
+
+    What is to stay does, and the namespace, too.
+    """
+    host, where = pulled.host, pulled.namespace
+    await namespace(pulled)
+    for name in ("web", "kept"):
+        await pulled.federate(FEDERATED_CONFIGMAPS, name, {"data": {"a": "1"}})
+        await pulled.line(FEDERATED_CONFIGMAPS, name)
+    orphaned = {"metadata": {"annotations": {marks.ORPHAN_ANNOTATION: "true"}}}
+    await host.patch(FEDERATED_CONFIGMAPS, where, "kept", orphaned)
+    await pulled.line(FEDERATED_CONFIGMAPS, "kept")
+    lost = {each["metadata"]["name"] for each in await pulled.works()}
+    await asyncio.to_thread(pulled.fleet.controller.kill)
+    try:
+        for work in lost:
+            await host.delete(MANIFEST_WORKS, pulled.cluster, work)
+
+        async def held() -> bool:
+            records = [await pulled.record(work) for work in lost]
+            notes = [(each or {"metadata": {}})["metadata"].get("annotations", {}) for each in records]
+            return not await pulled.works() and all(HELD_ANNOTATION in each for each in notes)
+
+        await eventually(held, within=60.0)
+        for name in ("web", "kept"):
+            await host.delete(FEDERATED_CONFIGMAPS, where, name)
+            await member_holds(pulled, name, a="1")
+    finally:
+        await asyncio.to_thread(pulled.fleet.controller.start)
+    await gone(pulled.member, CONFIGMAPS, where, "web", within=60.0)
+    for name in ("web", "kept"):
+        await gone(host, FEDERATED_CONFIGMAPS, where, name, within=60.0)
+    await member_holds(pulled, "kept", a="1")
+    await pulled.line(FEDERATED_NAMESPACES, where)
+    (left,) = await pulled.works()
+    assert left["metadata"]["name"].startswith("namespaces-")
 
 
 async def test_controller_and_agent_are_started_again(pulled: Pulled) -> None:

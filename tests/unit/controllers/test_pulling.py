@@ -261,6 +261,35 @@ async def test_a_work_waits_for_its_agent_though_it_was_not_fetched_yet() -> Non
 
 
 @virtual
+async def test_a_work_that_was_lost_is_written_again_to_be_deleted() -> None:
+    """Its agent holds the copy until the hub says that it is to go; an object that is gone by then could not say so."""
+    async with PullRig("p1") as rig:
+        rig.place()
+        await settle()
+        name = rig.works.only("p1")
+        rig.works.says(name)
+        await asyncio.sleep(60)
+        refused = Failure(FailureKind.NAMESPACE_TERMINATING, "it is being deleted", 403)
+        rig.works.fails = lambda verb, _: refused if verb == "create" else None
+        rig.works.lose(name)
+        rig.delete()
+        await asyncio.sleep(60)
+        assert rig.works.works == {}
+        assert rig.stored() is not None
+        rig.works.fails = lambda *_: None
+        await asyncio.sleep(600)
+        work = rig.works.works[name]
+        assert work["spec"]["workload"]["manifests"] == []
+        assert "deletionTimestamp" in work["metadata"]
+        assert work["metadata"]["annotations"][works.DELETED_ANNOTATION]
+        assert rig.lines() == {"p1": PropagationStatus.WAITING_FOR_REMOVAL}
+        rig.works.let_go_of(name)
+        await asyncio.sleep(60)
+        assert rig.stored() is None
+        assert rig.works.works == {}
+
+
+@virtual
 async def test_orphans_are_let_go_of_by_the_work_itself() -> None:
     async with PullRig("p1") as rig:
         rig.place()

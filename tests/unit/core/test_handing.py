@@ -163,9 +163,37 @@ def test_a_removal_waits_for_the_agent_and_says_since_when_it_is_silent(item: An
 
 def test_the_finalizer_goes_when_the_work_is_gone() -> None:
     there = planning.plan(facts(federated(deleting=True), PULLS, work(deleting=True), applied=BEFORE))
-    gone = planning.plan(facts(federated(deleting=True), PULLS, Missing.ABSENT, applied=BEFORE))
+    gone = planning.plan(facts(federated(deleting=True), PULLS, Missing.ABSENT))
     assert (there.finalizer, gone.finalizer) == (None, False)
     assert not gone.actions
+
+
+@pytest.mark.parametrize("item", [federated(clusters=[]), federated(deleting=True)])
+@pytest.mark.parametrize("cluster", [PULLS, SILENT])
+def test_a_copy_whose_work_was_lost_is_removed_all_the_same(item: Any, cluster: Cluster) -> None:
+    """Its agent has applied it, and has not let go of a work that was deleted on purpose."""
+    made = planning.plan(facts(item, cluster, Missing.ABSENT, applied=BEFORE))
+    action = made.actions["m1"]
+    assert isinstance(action, Delete)
+    assert action.uid == ""
+    assert action.reason is not None
+    assert made.finalizer is None
+
+
+@pytest.mark.parametrize(
+    ("annotations", "others"),
+    [
+        pytest.param({marks.ORPHAN_ANNOTATION: "true"}, {}, id="orphaned"),
+        pytest.param({}, {"policies": Policies(deletion=Deletion.ORPHAN)}, id="by-policy"),
+        pytest.param({}, {"type": FEDERATED_NAMESPACES, "namespace": "ns", "name": "ns"}, id="with-contents"),
+    ],
+)
+def test_a_copy_that_is_to_stay_needs_no_work(annotations: dict[str, str], others: dict[str, Any]) -> None:
+    where = {key: others.pop(key) for key in ("namespace", "name") if key in others}
+    item = federated(deleting=True, annotations=annotations, **where)
+    made = planning.plan(facts(item, PULLS, Missing.ABSENT, applied=BEFORE, **others))
+    assert not made.actions
+    assert made.finalizer is False
 
 
 def test_a_work_that_cannot_be_listed_keeps_the_finalizer() -> None:
