@@ -45,12 +45,12 @@ def run(
     ended = [
         _ended(scenario, subject, number, at, (costs[subject], spread, factor, bends[subject]))
         for scenario in scenarios
-        for number in range(rounds)
+        for number in range(1, rounds + 1)
         for at in _PLACES.get(scenario, ({},))
         for subject in costs
     ]
     return Run(
-        machine=Machine(identity=machine, processor="an invented one", cores=2, memory_mb=8192, kernel="6.1"),
+        machine=Machine(identity=machine, processor="an invented one", cores=2, memory_mb=8192, kernel="Linux 6.1"),
         versions={"federation": "0.3.0", "kube-apiserver": "1.36.3", "etcd": "3.6.16", "python": "3.11"},
         settings=Settings(
             scale="full",
@@ -158,7 +158,7 @@ def _values(name: str, step: Step, facts: _Facts) -> Iterator[float]:
         value *= members / 10 * (max(1.0, members / bend) ** 2 if step.scenario == "bend" else 1.0)
     if figure.varies and figure.unit != "MB":
         value *= factor if figure.less_is_better else 1 / factor
-    value *= 1 + spread * (0, -1, 1)[step.round % 3]
+    value *= 1 + spread * (0, -1, 1)[(step.round - 1) % 3]
     trials = TRIALS if name in ("latency", "member_latency") else 1
     yield from (value * (1 + 0.2 * trial / TRIALS) for trial in range(trials))
 

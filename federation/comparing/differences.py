@@ -31,7 +31,12 @@ ONE_ROUND = Threshold(
     2.0,
     "one round has no spread, so nothing says what it would be next time; it has to be double to be a difference",
 )
-THRESHOLDS = (TIMED, COUNTED, ONE_ROUND)
+ELSEWHERE = Threshold(
+    "ratio of medians, CPU in terms of the bare client on two machines",
+    2.0,
+    "machines differ by more than speed, and the bare client itself by up to half with how warm it is",
+)
+THRESHOLDS = (TIMED, COUNTED, ONE_ROUND, ELSEWHERE)
 
 OVERLAP = "the ranges over the rounds overlap"
 
@@ -67,10 +72,10 @@ def compare(summary: Summary, one: Measured, other: Measured) -> Comparison:
     """On one machine as measured. Across machines counts as they are, CPU by ratio to the bare client, times never."""
     figure = FIGURES[one.key.figure]
     if one.key.machine != other.key.machine and not figure.portable:
-        bare = [summary.bare(each.key.machine, each.key.where.get("phase")) for each in (one, other)]
-        if figure.read is not Read.PROCESS or figure.unit not in ("ms/object", "ms/placement") or None in bare:
+        bares = [summary.bare(each.key.machine, each.key.where.get("phase")) for each in (one, other)]
+        if figure.read is not Read.PROCESS or figure.unit not in ("ms/object", "ms/placement") or not all(bares):
             return Comparison(one, other, Outcome.APART, "measured on different machines")
-        one, other = (each.scaled(1 / part) for each, part in zip((one, other), bare, strict=True) if part)
+        one, other = (each.in_terms_of(bare) for each, bare in zip((one, other), bares, strict=True))
         return _judged(one, other, by_bare=True)
     return _judged(one, other, by_bare=False)
 
@@ -78,7 +83,9 @@ def compare(summary: Summary, one: Measured, other: Measured) -> Comparison:
 def _judged(one: Measured, other: Measured, *, by_bare: bool) -> Comparison:
     figure = FIGURES[one.key.figure]
     least = COUNTED
-    if figure.varies:
+    if by_bare:
+        least = ELSEWHERE
+    elif figure.varies:
         least = ONE_ROUND if min(len(one.rounds), len(other.rounds)) == 1 else TIMED
     if one.low <= other.high and other.low <= one.high:
         return Comparison(one, other, Outcome.SAME, _overlap(one, other), by_bare)

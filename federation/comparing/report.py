@@ -164,7 +164,7 @@ def _thresholds(scenario: str) -> list[Threshold]:
 def _failed(ended: Any) -> str:
     step = ended.step
     place = wording.place(step.at)
-    where = f"{step.subject}, round {step.round + 1}" + (f", {place}" if place else "")
+    where = f"{step.subject}, round {step.round}" + (f", {place}" if place else "")
     return f"{where}: {ended.state}" + (f", {ended.why}" if ended.why else "")
 
 

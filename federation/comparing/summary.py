@@ -64,9 +64,9 @@ class Measured:
         """The greatest of the rounds."""
         return max(self.rounds)
 
-    def scaled(self, by: float) -> "Measured":
-        """Every round times `by`."""
-        return Measured(self.key, tuple(value * by for value in self.rounds))
+    def in_terms_of(self, bare: Sequence[float]) -> "Measured":
+        """Every round in terms of every measurement of the bare client, so that the range has the spread of both."""
+        return Measured(self.key, tuple(value / part for value in self.rounds for part in bare))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,15 @@ class Summary:
             )
         )
 
-    def bare(self, machine: str, phase: object) -> float | None:
-        """CPU ms per object of the bare client there; None where it was not measured."""
-        values = [
-            value for run in self.runs if run.machine.identity == machine for value in run.bare_ms.get(str(phase), ())
+    def bare(self, machine: str, phase: object) -> list[float]:
+        """CPU ms per object of the bare client there, each time that it was measured."""
+        return [
+            value
+            for run in self.runs
+            if run.machine.identity == machine
+            for value in run.bare_ms.get(str(phase), ())
+            if value > 0
         ]
-        return statistics.median(values) if values and statistics.median(values) > 0 else None
 
     def unfinished(self, scenario: str) -> list[Ended]:
         """Steps that did not do all, and so count for nothing."""

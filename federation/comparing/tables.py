@@ -33,6 +33,7 @@ class Table:
 
 
 MEDIANS = "Median of the rounds; below it the least and the greatest of them."
+ONCE = "Of one round, so without a spread: what is not double is no difference, but for counts."
 _NONE = Cell(("not measured",))
 
 
@@ -47,17 +48,18 @@ def of_figures(summary: Summary, measured: Sequence[Measured]) -> Table:
     pulls = [column for column in columns if column[1] in PULLS] if pushes else []
     heads = [_head(summary, machine, subject) for machine, subject in columns]
     heads += [f"push ÷ {_head(summary, *column)}" for column in pulls]
+    once = all(len(each.rounds) == 1 for each in measured)
     return Table(
         ("", *heads),
         tuple(
             (
                 Cell((_row_name(*row),)),
-                *(_value(found.get(column)) for column in columns),
+                *(_value(found.get(column), once=once) for column in columns),
                 *(_beside(summary, found.get(pushes[0]), found.get(column)) for column in pulls),
             )
             for row, found in rows.items()
         ),
-        MEDIANS,
+        ONCE if once else MEDIANS,
     )
 
 
@@ -232,11 +234,11 @@ def _row_name(figure: str, part: str, at: At, *, bare: bool = False) -> str:
     return wording.capital(f"{wording.label(figure, part)}, {unit}" + (f" ({place})" if place else ""))
 
 
-def _value(measured: Measured | None) -> Cell:
+def _value(measured: Measured | None, *, once: bool) -> Cell:
     if measured is None:
         return _NONE
     if len(measured.rounds) == 1:
-        return Cell((wording.median(measured),), ("one round, no spread",))
+        return Cell((wording.median(measured),), () if once else ("one round, no spread",))
     least, greatest = (replace(number(measured), of="") for number in (wording.low, wording.high))
     return Cell((wording.median(measured),), (least, " to ", greatest))
 
@@ -263,9 +265,7 @@ def _carries(summary: Summary, measured: Measured) -> bool:
     """Whether it says something on another machine."""
     if FIGURES[measured.key.figure].portable:
         return True
-    return _is_cpu(measured.key.figure) and (
-        summary.bare(measured.key.machine, measured.key.where.get("phase")) is not None
-    )
+    return _is_cpu(measured.key.figure) and bool(summary.bare(measured.key.machine, measured.key.where.get("phase")))
 
 
 def _by_bare(summary: Summary, references: Summary, measured: Measured | None) -> Cell:
@@ -277,7 +277,7 @@ def _by_bare(summary: Summary, references: Summary, measured: Measured | None) -
     bare = of.bare(measured.key.machine, measured.key.where.get("phase"))
     if not bare:
         return Cell()
-    value = measured.median / bare
+    value = measured.in_terms_of(bare).median
     return Cell((Number(value, wording.shown(value), f"bare {wording.name(measured.key)}"),))
 
 

@@ -2,7 +2,8 @@
 
 Push is compared with every way of pull under the same places. Worse somewhere and better nowhere supports a claim,
 better somewhere and worse nowhere refutes it, both depends on what tells the two apart. A claim that push refutes, or
-that makes no difference, is supported for KubeFed only where KubeFed's own figures are worse than pull's.
+that makes no difference, is supported for KubeFed only where at least half of what compares of KubeFed's own figures is
+worse than pull's, and nothing better.
 """
 
 from collections import defaultdict
@@ -76,8 +77,8 @@ def by_rule(summary: Summary, claim: Claim, rule: Rule) -> Verdict:
     if Outcome.WORSE in outcomes:
         return Verdict(claim, Word.SUPPORTS, compared=compared, kubefed=kubefed)
     word = Word.REFUTES if Outcome.BETTER in outcomes else Word.SAME
-    of_kubefed = {each.outcome for each in kubefed}
-    if Outcome.WORSE in of_kubefed and Outcome.BETTER not in of_kubefed:
+    of_kubefed = [each.outcome for each in kubefed if each.outcome is not Outcome.APART]
+    if of_kubefed and Outcome.BETTER not in of_kubefed and of_kubefed.count(Outcome.WORSE) * 2 >= len(of_kubefed):
         word = Word.KUBEFED
     return Verdict(claim, word, compared=compared, kubefed=kubefed)
 

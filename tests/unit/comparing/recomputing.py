@@ -22,11 +22,11 @@ class Raw:
     def __init__(self, documents: Sequence[Any]) -> None:
         self._rounds: dict[str, dict[tuple[int, int], list[float]]] = {}
         self._facts: dict[str, Any] = {}
-        self._bare: dict[str, dict[str, float]] = {}
+        self._bare: dict[str, dict[str, list[float]]] = {}
         for number, document in enumerate(documents):
             machine = document["machine"]["identity"]
             for phase, values in document["bare_ms"].items():
-                self._bare.setdefault(machine, {})[phase] = statistics.median(values)
+                self._bare.setdefault(machine, {})[phase] = values
             done = [step for step in document["steps"] if step["state"] == "done"]
             for step in done:
                 for sample in step["samples"]:
@@ -53,9 +53,9 @@ class Raw:
             case "ratio":
                 return medians[0] / medians[1]
             case "bare":
-                return medians[0] / self._bare_of(keys[0])
+                return self._by_bare(keys[0])
             case "bare-ratio":
-                return medians[0] / self._bare_of(keys[0]) / (medians[1] / self._bare_of(keys[1]))
+                return self._by_bare(keys[0]) / self._by_bare(keys[1])
         raise AssertionError(f"nobody knows what {of} is")
 
     def rounds(self, key: str) -> list[float]:
@@ -71,9 +71,9 @@ class Raw:
         """Over the rounds."""
         return statistics.median(self.rounds(key))
 
-    def _bare_of(self, key: str) -> float:
-        machine, at = key.split("/", maxsplit=1)[0], key.rsplit("/", maxsplit=1)[-1]
-        return self._bare[machine][dict(pair.split("=") for pair in at.split(","))["phase"]]
+    def _by_bare(self, key: str) -> float:
+        bare = self._bare[key.split("/", maxsplit=1)[0]][_place(key)["phase"]]
+        return statistics.median([value / part for value in self.rounds(key) for part in bare])
 
     def _fitted(self, what: str, keys: Sequence[str]) -> float:
         points = [

@@ -1,5 +1,6 @@
 """A difference is one only if the spread leaves it, on one machine, by more than the threshold."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,9 +15,13 @@ NOTHING = summary.summarise([comparisons.run(scenarios=())])
 
 
 def measured(
-    *rounds: float, figure: str = "hub_cpu", subject: str = "push", machine: str = "here", **at: int
+    *rounds: float, figure: str = "hub_cpu", subject: str = "push", machine: str = "here", **at: int | str
 ) -> Measured:
     return Measured(Key(machine, "hub-load", subject, figure, at=tuple(sorted(at.items()))), rounds)
+
+
+def scaled(one: Measured, by: float) -> Measured:
+    return Measured(one.key, tuple(value * by for value in one.rounds))
 
 
 def outcome(one: Measured, other: Measured, of: Summary = NOTHING) -> Outcome:
@@ -56,17 +61,25 @@ def two_machines(*, bare: bool = True) -> Summary:
 
 
 def test_cpu_across_machines_is_in_proportion_to_the_bare_client() -> None:
-    one, other = measured(10, 10, 10, phase="update"), measured(30, 30, 30, machine="there", phase="update")  # type: ignore[arg-type]
+    one, other = measured(10, 10, 10, phase="update"), measured(30, 30, 30, machine="there", phase="update")
     found = differences.compare(two_machines(), one, other)
     assert (found.outcome, found.by_bare) == (Outcome.SAME, True)
     assert found.ratio == pytest.approx(1.0)
-    assert outcome(one, other.scaled(2), two_machines()) is Outcome.BETTER
+    assert outcome(one, scaled(other, 3), two_machines()) is Outcome.BETTER
+    assert outcome(one, scaled(other, 1.9), two_machines()) is Outcome.SAME
 
 
 @pytest.mark.parametrize("figure", ["latency", "hub_memory", "hub_cpu_rest", "seen_after", "rate", "done"])
 def test_times_across_machines_are_never_compared(figure: str) -> None:
     one, other = measured(1, 1, figure=figure), measured(100, 100, machine="there", figure=figure)
     assert outcome(one, other, two_machines()) is Outcome.APART
+
+
+def test_the_bare_clients_own_spread_counts() -> None:
+    wide = msgspec.structs.replace(comparisons.run(scenarios=(), machine="there"), bare_ms={"update": (0.1, 0.4, 1.5)})
+    of = summary.summarise([comparisons.run(scenarios=()), wide])
+    one, other = measured(10, 10, phase="update"), measured(30, 30, machine="there", phase="update")
+    assert outcome(one, other, of) is Outcome.SAME
 
 
 def test_without_the_bare_client_cpu_is_not_compared_either() -> None:
@@ -93,7 +106,7 @@ def test_swapped_subjects_swap_the_outcome(one: tuple[float, ...], other: tuple[
 def test_a_slower_machine_changes_nothing(one: tuple[float, ...], other: tuple[float, ...], exponent: int) -> None:
     factor = 2.0**exponent
     a, b = measured(*one), measured(*other)
-    assert outcome(a.scaled(factor), b.scaled(factor)) is outcome(a, b)
+    assert outcome(scaled(a, factor), scaled(b, factor)) is outcome(a, b)
 
 
 @given(ROUNDS, ROUNDS, st.floats(min_value=0, max_value=1e6))

@@ -160,12 +160,12 @@ def test_a_subject_with_a_nasty_name_is_text() -> None:
 
 def test_one_round_is_said_to_have_no_spread() -> None:
     found = report.make([here(rounds=1, scenarios=("twins",))])
-    assert "one round, no spread" in found.html
+    assert "Of one round, so without a spread" in found.html
     assert "one round has no spread" in found.markdown
 
 
 def test_what_was_not_measured_is_said_and_why() -> None:
-    step = Step(scenario="cut", subject="pull", round=1, at={"cut": "link"})
+    step = Step(scenario="cut", subject="pull", round=2, at={"cut": "link"})
     failed = Ended(step=step, state=State.FAILED, began="", seconds=1, why="etcd did not start")
     found = report.make([here(scenarios=("twins", "cut"), steps=[failed])])
     assert "pull, round 2, the cut of the link: failed, etcd did not start" in found.html
@@ -179,6 +179,7 @@ def test_a_run_that_was_stopped_says_so() -> None:
 
 def test_another_machine_is_marked(two_machines: report.Report) -> None:
     assert "KubeFed v0.10, on another machine" in two_machines.html
+    assert "one round, no spread" in two_machines.html
     assert "times are compared within one machine only" in two_machines.html
     pull = comparisons.run({"pull": 1.0}, machine="there", scenarios=("distance", "joining"))
     push = comparisons.run({"push": 1.0}, scenarios=("distance", "joining"))

@@ -89,14 +89,14 @@ def on_two_machines(push: float, pull: float, **pulls: object) -> dict[str, Word
 
 
 def test_on_two_machines_counts_and_proportions_decide_and_times_do_not() -> None:
-    found = on_two_machines(1.0, 2.0)
+    found = on_two_machines(1.0, 3.0)
     assert found == each(Word.REFUTES, bend=Word.UNKNOWN)
-    assert on_two_machines(2.0, 1.0)["hub-load"] is Word.SUPPORTS
+    assert on_two_machines(3.0, 1.0)["hub-load"] is Word.SUPPORTS
     assert on_two_machines(1.0, 1.0) == each(Word.SAME, bend=Word.UNKNOWN)
 
 
 def test_without_the_bare_client_only_counts_decide_on_two_machines() -> None:
-    found = on_two_machines(1.0, 2.0, bare=False)
+    found = on_two_machines(1.0, 3.0, bare=False)
     assert (found["hub-load"], found["growth"], found["twins"]) == (Word.UNKNOWN, Word.UNKNOWN, Word.REFUTES)
 
 
