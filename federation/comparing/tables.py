@@ -54,7 +54,7 @@ def of_figures(summary: Summary, measured: Sequence[Measured]) -> Table:
         tuple(
             (
                 Cell((_row_name(*row),)),
-                *(_value(found.get(column), once=once) for column in columns),
+                *(_value(row[0], column[1], found.get(column), once=once) for column in columns),
                 *(_beside(summary, found.get(pushes[0]), found.get(column)) for column in pulls),
             )
             for row, found in rows.items()
@@ -234,9 +234,9 @@ def _row_name(figure: str, part: str, at: At, *, bare: bool = False) -> str:
     return wording.capital(f"{wording.label(figure, part)}, {unit}" + (f" ({place})" if place else ""))
 
 
-def _value(measured: Measured | None, *, once: bool) -> Cell:
+def _value(figure: str, subject: str, measured: Measured | None, *, once: bool) -> Cell:
     if measured is None:
-        return _NONE
+        return Cell(("has none",)) if figure.startswith("agent") and subject == "push" else _NONE
     if len(measured.rounds) == 1:
         return Cell((wording.median(measured),), () if once else ("one round, no spread",))
     least, greatest = (replace(number(measured), of="") for number in (wording.low, wording.high))

@@ -172,6 +172,14 @@ def test_what_was_not_measured_is_said_and_why() -> None:
     assert "the scenario joining was not run to its end" in found.html
 
 
+def test_push_has_no_agents_and_that_is_not_called_unmeasured(made: report.Report) -> None:
+    (row,) = re.findall(
+        r"<tr><th scope=\"row\">Agents&#39; CPU, ms per placement \(8 members, update\).*?</tr>", made.html
+    )
+    assert "<td>has none</td>" in row
+    assert "not measured" not in row
+
+
 def test_a_run_that_was_stopped_says_so() -> None:
     stopped = msgspec.structs.replace(here(scenarios=("twins",)), ended="")
     assert "(stopped before its end)" in report.make([stopped]).html
