@@ -118,13 +118,27 @@ def of_growth(lines: Iterable[tuple[str, str, Sequence[Measured]]]) -> Table | N
             else _NONE
             for size in sizes
         ]
-        rows.append((Cell((subject,)), Cell(telling.law(fit, each)), *cells))
+        rows.append((Cell((subject,)), Cell(telling.law(fit, each)), *cells, _further(fit, each, keys)))
     return Table(
-        ("", "Hub CPU grows as", *(f"{size:,.0f} members" for size in sizes)),
+        ("", "Hub CPU grows as", *(f"{size:,.0f} members" for size in sizes), "Extrapolated"),
         tuple(rows),
         "By which part of itself each measured median lies above the law. Whatever is said of more members than were "
-        "measured is extrapolated.",
+        "measured is extrapolated: the law goes on there, if nothing bends.",
     )
+
+
+_TIMES = 10
+"""The claim's own number: how far the law is followed beyond what was measured."""
+
+
+def _further(fit: growth.Fit, line: Sequence[Measured], keys: str) -> Cell:
+    """What the law says of ten times the members."""
+    if fit.worst > growth.FITS.value:
+        return Cell(("no law to follow",))
+    members = _TIMES * growth.sizes(line)[-1][0]
+    value = fit.at(members)
+    number = Number(value, f"{wording.shown(value)} ms", f"fit-at-{members:g} {keys}")
+    return Cell((number,), (f"{members:,.0f} members",))
 
 
 _HEADS = {

@@ -87,6 +87,8 @@ class Raw:
         (a, b), law = min(laws, key=lambda one: round(sum(((y - one[1](n)) / y) ** 2 for n, y in points), 9))
         residuals = {n: (y - law(n)) / y for n, y in points}
         known = {"fit-a": a, "fit-b": b, "fit-worst": max(map(abs, residuals.values()))}
+        if what.startswith("fit-at-"):
+            return law(float(what.removeprefix("fit-at-")))
         return known[what] if what in known else residuals[float(what.removeprefix("residual-"))]
 
     def _add(self, run: tuple[int, str], of: Mapping[str, Any], values: Iterable[float]) -> None:

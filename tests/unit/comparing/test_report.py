@@ -144,6 +144,8 @@ def test_a_law_that_does_not_fit_is_said_to_be_none(made: report.Report) -> None
     grows, bends = (made.html.split(f'<section id="{name}">')[1].split("</section>")[0] for name in ("growth", "bend"))
     assert "Hub CPU (simulated members, update) in push grows as" in grows
     assert "Hub CPU (update) in push follows no simple law" in bends
+    assert "<small>10,000 members</small>" in grows
+    assert "no law to follow" in bends
 
 
 def test_what_members_say_is_text(made: report.Report) -> None:
