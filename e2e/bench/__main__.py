@@ -14,7 +14,7 @@ from rich.console import Console
 from e2e import running
 from e2e.bench import hang, memory, pull, pull_report, report
 from e2e.bench.phases import Bench, Size
-from federation.comparing import yardstick
+from federation.comparing import machine, yardstick
 from federation.comparing.fleet import Fleet
 from federation.model.errors import FederationError
 from federation.playground.errors import PlaygroundError
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] = ()) -> int:
     try:
         with Fleet(running.detail) as fleet:
             _measure_all(fleet, parts, sizes, results)
-        results["versions"] |= report.servers()
+        results["versions"] |= machine.servers()
         if "memory" in parts:
             running.report("memory: what the controller keeps per placement")
             results["memory"] = memory.measure(quick=quick)

@@ -3,10 +3,8 @@
 A figure in milliseconds means little on another machine, so each is shown with its multiple of the bare client's.
 """
 
-import importlib.metadata
 import os
 import platform
-import ssl
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -17,8 +15,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from federation import __version__
-from federation.playground import binaries
+from federation.comparing import machine as machines
 
 BASELINES = Path(__file__).with_name("baselines.json")
 PHASES = ("create", "update", "delete")
@@ -157,34 +154,16 @@ def number(value: float | None) -> str:
 
 def machine() -> dict[str, Any]:
     """Where this was measured, and with which versions."""
-    packages = ("aiohttp", "httptools", "msgspec", "orjson", "uvloop", "structlog", "prometheus-client")
     return {
         "machine": {
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
-            "cpu": _said("/proc/cpuinfo", "model name") or "unknown",
+            "cpu": machines.processor(),
             "cores": os.cpu_count(),
-            "memory_mb": round(int(_said("/proc/meminfo", "MemTotal").removesuffix("kB")) * 1024 / 1e6),
+            "memory_mb": machines.memory_mb(),
             "load_before": os.getloadavg(),
         },
-        "versions": {
-            "project": __version__,
-            "commit": _commit(),
-            "python": f"{platform.python_implementation()} {platform.python_version()}",
-            "openssl": " ".join(ssl.OPENSSL_VERSION.split()[:2]),
-            "kubernetes": binaries.KUBERNETES_VERSION,
-            **{name: importlib.metadata.version(name) for name in packages},
-        },
+        "versions": {**machines.versions(), "commit": _commit()},
     }
-
-
-def servers() -> dict[str, str]:
-    """The versions of the servers that are measured against; known once they have been started."""
-    return binaries.versions(("kube-apiserver", "etcd"))
-
-
-def _said(path: str, name: str) -> str:
-    lines = (line.partition(":") for line in Path(path).read_text().splitlines())
-    return next((value.strip() for key, _, value in lines if key.strip() == name), "")
 
 
 def _commit() -> str:

@@ -16,6 +16,7 @@ from e2e.bench import report as machines
 from e2e.outage import assessing
 from e2e.outage.run import Options, Run
 from federation.comparing.fleet import Fleet
+from federation.comparing.machine import servers
 from federation.model.errors import FederationError
 from federation.playground.errors import PlaygroundError
 
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         running.report(f"error: {error}")
         return 1
     machine = machines.machine()
-    machine["versions"] |= machines.servers()
+    machine["versions"] |= servers()
     path = running.save({**machine, "options": options, **measured}, "outage")
     print(f"raw figures: {path}")  # noqa: T201
     _print(measured)

@@ -39,6 +39,7 @@ VERBS = {
     "version": "Show the versions of fedctl, the controller and the members.",
     "completion": "Print the shell's completion script.",
     "playground": "Real local clusters to try things on.",
+    "compare": "Measure push and pull on this machine, claim by claim.",
     "controller": "Run the controller.",
     "agent": "Run the agent of a pull cluster.",
     "help": "Show the help of a command.",

@@ -133,8 +133,9 @@ class LazyGroup(_Helped, click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the table without importing anything."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(self.verbs.items()))
+        if self.verbs:
+            with formatter.section("Commands"):
+                formatter.write_dl(list(self.verbs.items()))
 
 
 def as_kubefedctl() -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Self
 import orjson
 
 from federation.comparing.client import APPLY, MERGE, Client, together
-from federation.comparing.fleet import FEDCTL, HOST, Fleet, quiet
+from federation.comparing.fleet import CLUSTERS, FEDCTL, HOST, Fleet, quiet
 from federation.joining import agents, applying, invitations, tokens
 from federation.joining.contexts import Contexts
 from federation.kube.connection import Connection
@@ -35,7 +35,6 @@ RULES = [
     },
     {"apiGroups": [GROUP], "resources": ["manifestworks/status"], "verbs": ["update", "patch"]},
 ]
-CLUSTERS = "/apis/core.kubefed.io/v1beta1/namespaces/kube-federation-system/kubefedclusters"
 READY = 120.0
 """Seconds until an agent is ready, and until a cluster is."""
 _AT_ONCE = 8
@@ -76,10 +75,11 @@ class Agents:
             raise
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            await self._mode("Push")
-            await self._no_works()
+            if kind is None:  # else the fleet is taken down
+                await self._mode("Push")
+                await self._no_works()
         finally:
             await self._end()
 

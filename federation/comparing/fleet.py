@@ -1,6 +1,7 @@
 """What is measured: a real host, real members and a controller process, in a directory that is removed at the end."""
 
 import asyncio
+import itertools
 import os
 import shutil
 import subprocess
@@ -8,12 +9,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any, Self
 
 from federation.comparing.client import Client
 from federation.comparing.meter import Meter
-from federation.joining import setup
+from federation.joining import setup, several
+from federation.joining.contexts import Contexts
+from federation.joining.objects import Wanted
 from federation.playground import access, processes
 from federation.playground.access import LocalCluster
 from federation.playground.clusters import Playground
@@ -22,7 +27,9 @@ HOST = "host"
 FEDERATED = "/apis/types.kubefed.io/v1beta1/namespaces"
 """The path of federated objects, before their namespace."""
 TYPES = ("namespaces", "configmaps")
+CLUSTERS = "/apis/core.kubefed.io/v1beta1/namespaces/kube-federation-system/kubefedclusters"
 FEDCTL = Path(sys.executable).with_name("fedctl")
+_REPORT_EVERY = 100
 
 
 class Fleet:
@@ -153,6 +160,87 @@ class Fleet:
     def directory(self) -> Path:
         """For what belongs to the fleet; removed at its end."""
         return self._directory
+
+
+class SimulatedFleet(Fleet):
+    """With simulated members, which share one API server and its etcd. Use as a context manager."""
+
+    def bring_up(self, members: int) -> None:
+        """Start the host and so many simulated members, and install the federation; nobody joins yet."""
+        self.members = tuple(f"m{number}" for number in range(1, members + 1))
+        self.playground = Playground.up(
+            self._directory / "playground", (HOST,), simulated=self.members, report=self.report
+        )
+        asyncio.run(
+            setup.everything(str(self.playground.kubeconfig), HOST, (), self.types, settings=setup.NOTHING_HELD)
+        )
+
+    @cached_property
+    def clusters(self) -> Mapping[str, LocalCluster]:
+        """Every cluster; read once, for a thousand are too many to read for each question."""
+        return self.playground.clusters
+
+    def cluster(self, name: str) -> LocalCluster:
+        """One cluster as it was when all had come up."""
+        return self.clusters[name]
+
+    async def join_all(self) -> float:
+        """Join every member; the time of the last one (perf_counter)."""
+        lines = itertools.count(1)
+
+        def some(line: str) -> None:
+            if next(lines) % _REPORT_EVERY == 0:
+                self.report(line)
+
+        async with Contexts(str(self.playground.kubeconfig)) as contexts:
+            wanted = [Wanted(name, HOST) for name in self.members]
+            errors = await several.join(contexts, await contexts.open(HOST), wanted, some)
+            if errors:  # as a user does: of thousands on two cores, one may have been answered too late
+                self.report(f"{len(errors)} joins failed, and are tried once more: {next(iter(errors.values()))}")
+                again = [replace(each, error_on_existing=False) for each in wanted if each.name in errors]
+                errors = await several.join(contexts, await contexts.open(HOST), again, some)
+        for error in errors.values():
+            raise error
+        return time.perf_counter()
+
+    @property
+    def members_pids(self) -> list[int]:
+        """The processes of all simulated members: their API server and its etcd."""
+        server = self.pid(self.members[0])
+        found = self.playground.simulated_etcd
+        assert found is not None  # noqa: S101 - it was brought up
+        return [server, found.pid]
+
+    @property
+    def etcd_url(self) -> str:
+        """Of the etcd that the simulated members share."""
+        found = self.playground.simulated_etcd
+        assert found is not None  # noqa: S101 - it was brought up
+        return found.url
+
+
+async def all_ready(host: Client, members: Sequence[str], *, within: float = 600.0) -> float:
+    """Wait until these KubeFedClusters are Ready; the time when that was seen (perf_counter)."""
+    ends = time.monotonic() + within
+    while True:
+        left = await unready(host)
+        if not left & set(members):
+            return time.perf_counter()
+        if time.monotonic() > ends:
+            raise TimeoutError(f"{len(left)} of {len(members)} members are not Ready after {within:g} s")
+        await asyncio.sleep(0.2 + len(members) / 2000)
+
+
+async def unready(host: Client) -> set[str]:
+    """KubeFedClusters that are not reported as Ready."""
+    return {
+        item["metadata"]["name"]
+        for item in (await host.get(CLUSTERS))["items"]
+        if not any(
+            each["type"] == "Ready" and each["status"] == "True"
+            for each in (item.get("status") or {}).get("conditions") or ()
+        )
+    }
 
 
 def quiet(_: str) -> None:

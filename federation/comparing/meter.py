@@ -12,6 +12,8 @@ from federation.comparing.client import Client
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 _REQUEST = re.compile(r"^apiserver_request_total\{([^}]*)\} (\S+)$", re.MULTILINE)
+_SENT = re.compile(r"^apiserver_(?:response|watch_events)_sizes_sum(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
+_WATCHES = re.compile(r'^apiserver_longrunning_requests\{[^}]*verb="WATCH"[^}]*\} (\S+)$', re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 _NOT_OURS = {"leases", "apiservices", "endpointslices", "ipaddresses", "servicecidrs", "flowschemas"}
 """Resources that API servers write by themselves."""
@@ -35,9 +37,33 @@ def resident(pid: int) -> float:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What an API server says of itself."""
+
+    requests: Counter[str]
+    bytes: int
+    """Sent in answers and in events of watches."""
+    watches: int
+    """That are open, its own included."""
+
+    def __add__(self, other: "Counters") -> "Counters":
+        return Counters(self.requests + other.requests, self.bytes + other.bytes, self.watches + other.watches)
+
+
 async def requests(client: Client) -> Counter[str]:
     """Every request that an API server has answered, by verb and resource."""
+    return _requests((await client.send("GET", "/metrics")).decode())
+
+
+async def counters(client: Client) -> Counters:
+    """Now; one read of its metrics, which costs an API server some 20 ms of CPU."""
     text = (await client.send("GET", "/metrics")).decode()
+    sent = sum(float(value) for value in _SENT.findall(text))
+    return Counters(_requests(text), int(sent), int(sum(float(value) for value in _WATCHES.findall(text))))
+
+
+def _requests(text: str) -> Counter[str]:
     counted: Counter[str] = Counter()
     for labels, value in _REQUEST.findall(text):
         own = dict(_LABEL.findall(labels))

@@ -55,7 +55,11 @@ async def main(work: dict[str, Any]) -> dict[str, Figures]:
             figures["client"][phase] = round((time.process_time() - ours) * 1e3 / maps.writes, 4)
             await asyncio.sleep(0.5)  # what the servers still do for these writes is theirs
             figures["server"][phase] = round((meter.cpu(pids) - theirs) * 1e3 / maps.writes, 3)
+        ours, theirs = time.process_time(), meter.cpu(pids)
         await together(maps.take(client, name) for name in maps.names for client in maps.clients)
+        figures["client"]["delete"] = round((time.process_time() - ours) * 1e3 / maps.writes, 4)
+        await asyncio.sleep(0.5)
+        figures["server"]["delete"] = round((meter.cpu(pids) - theirs) * 1e3 / maps.writes, 3)
     return figures
 
 

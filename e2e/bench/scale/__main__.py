@@ -24,6 +24,7 @@ from e2e.bench.scale.fleet import ScaleFleet
 from e2e.bench.scale.phases import Scale
 from e2e.bench.scale.report import show
 from e2e.running import detail
+from federation.comparing import machine
 from federation.comparing.agents import Agents
 from federation.model.errors import FederationError
 from federation.playground.errors import PlaygroundError
@@ -71,7 +72,7 @@ def _measure(fleet: ScaleFleet, results: Results, parts: list[str], idle: float)
     running.report(f"a host and {results['members']} simulated members")
     fleet.shards = results["shards"]
     fleet.bring_up(results["members"])
-    results["versions"] |= machines.servers()
+    results["versions"] |= machine.servers()
     fleet.start_controller()
     try:
         asyncio.run(_phases(fleet, results, parts, idle))

@@ -11,9 +11,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.bench.scale.arrivals import Arrivals, Expected
 from e2e.bench.scale.fleet import ScaleFleet
 from federation.comparing import meter
+from federation.comparing.arrivals import Arrivals, Expected
 from federation.comparing.client import MERGE, Client, together
 from federation.comparing.configmaps import PAD
 from federation.comparing.fleet import FEDERATED, HOST

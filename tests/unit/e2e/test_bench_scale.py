@@ -15,9 +15,10 @@ from rich.console import Console
 
 from e2e import running
 from e2e.bench.scale import __main__ as program
-from e2e.bench.scale import arrivals, report
-from e2e.bench.scale.arrivals import Arrivals, Expected
+from e2e.bench.scale import report
 from e2e.bench.scale.fleet import ScaleFleet
+from federation.comparing import arrivals
+from federation.comparing.arrivals import Arrivals, Expected
 from tests.unit.virtualtime import virtual
 
 MEMBERS = ("m1", "m2")

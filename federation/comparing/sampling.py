@@ -1,0 +1,30 @@
+"""Steps that follow from settings, and figures made raw data. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from federation.comparing.model import Place, Sample, Settings, Step
+
+
+def in_turn(scenario: str, settings: Settings, places: Iterable[Place]) -> list[Step]:
+    """Every place for every subject in every round: rounds in turn between subjects, place by place."""
+    return [
+        Step(scenario=scenario, subject=subject, round=number, at=at)
+        for at in places
+        for number in range(1, settings.rounds + 1)
+        for subject in settings.subjects
+    ]
+
+
+def samples(step: Step, figures: Mapping[str, float | Sequence[float]], **more: int | float | str) -> list[Sample]:
+    """Figures of a step as raw data, `more` beside its place."""
+    return [
+        Sample(
+            scenario=step.scenario,
+            subject=step.subject,
+            round=step.round,
+            figure=name,
+            values=tuple(round(one, 4) for one in ((value,) if isinstance(value, int | float) else value)),
+            at={**step.at, **more},
+        )
+        for name, value in figures.items()
+    ]
