@@ -9,7 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from federation.comparing import machine, yardstick
+from federation.comparing import machine, report, yardstick
 from federation.comparing.journal import Bare, Began, Journal
 from federation.comparing.model import Ended, Run, Settings, State, Step
 from federation.comparing.progress import Progress
@@ -64,7 +64,17 @@ async def run(directory: Path, settings: Settings, progress: Progress) -> Run:
     finally:
         result = journal.run(steps, ended)
         progress.line(f"raw data: {journal.save(result)}")
+        progress.line(f"report: {_report(directory, result)}")
     return result
+
+
+def _report(directory: Path, result: Run) -> Path:
+    """Of what there is."""
+    made = report.make([result])
+    (directory / "report.md").write_text(made.markdown)
+    page = directory / "report.html"
+    page.write_text(made.html)
+    return page
 
 
 async def _go_through(journal: Journal, settings: Settings, left: Sequence[Step], progress: Progress) -> None:

@@ -87,7 +87,7 @@ def test_a_comparison_that_is_stopped_goes_on_and_leaves_nothing_else(tmp_path: 
         process.wait(60)
     assert process.returncode == 0, said
     assert (of(place), list(place.iterdir())) == ([], [])
-    assert sorted(path.name for path in directory.iterdir()) == [JOURNAL, RUN]
+    assert sorted(path.name for path in directory.iterdir()) == [JOURNAL, "report.html", "report.md", RUN]
     run = model.decode((directory / RUN).read_bytes())
     assert [(each.step.subject, each.state) for each in run.steps] == [("push", State.DONE), ("pull", State.DONE)]
     assert run.steps[0] == stopped.steps[0]

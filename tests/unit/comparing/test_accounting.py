@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from federation.comparing import accounting, etcd
+from federation.comparing import accounting, etcd, profiling
 from federation.comparing.accounting import Phase, Reading, Rest
 from federation.comparing.meter import Counters
 
@@ -66,3 +66,20 @@ def test_counters_add_up() -> None:
 )
 def test_what_servers_renew_by_themselves_is_no_write(key: str, is_a_write: bool) -> None:
     assert etcd.counts(key) is is_a_write
+
+
+def test_a_profile_gives_each_stack_to_the_innermost_package_of_ours() -> None:
+    stacks = "\n".join(
+        (
+            "main (federation/app.py:1);run (asyncio/x.py:7);send (federation/kube/pool.py:3);write (ssl.py:4) 60",
+            "main (federation/app.py:1);plan (/x/site-packages/federation/core/planning.py:3) 30",
+            "run (asyncio/base_events.py:7);select (selectors.py:1) 9",
+            "main (federation/app.py:1) 1",
+        )
+    )
+    assert profiling.shares(stacks) == {
+        "federation.kube": 60.0,
+        "federation.core": 30.0,
+        "event loop and libraries": 9.0,
+        "others": 1.0,
+    }
