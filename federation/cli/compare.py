@@ -1,7 +1,5 @@
 """`fedctl compare`: push and pull measured on this machine, claim by claim; the report is made from the raw data."""
 
-import asyncio
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,7 +43,8 @@ class _Compare(LazyGroup):
     cls=_Compare,
     name="compare",
     package="federation.cli",
-    commands=[],
+    prefix="compare_",
+    verbs={"measure": "Measure a controller with KubeFed's API that runs already."},
     invoke_without_command=True,
     no_args_is_help=True,
     examples=EXAMPLES,
@@ -119,18 +118,8 @@ def command(
 
 async def _run(output: Path, settings: "Settings") -> "Run":
     from federation.comparing import running  # noqa: PLC0415
-    from federation.comparing.progress import Progress  # noqa: PLC0415
 
-    this = asyncio.current_task()
-    assert this is not None  # noqa: S101 - this runs in one
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
-    with Progress() as progress:
-        try:
-            return await running.run(output, settings, progress)
-        except asyncio.CancelledError:
-            progress.line(f"stopped, and everything is taken down; the same command with -o {output} goes on")
-            raise KeyboardInterrupt from None
+    return await running.stoppable(lambda progress: running.run(output, settings, progress), output)
 
 
 def _words(text: str) -> list[str]:

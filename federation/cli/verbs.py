@@ -78,7 +78,7 @@ class LazyGroup(_Helped, click.Group):
     """A group whose help needs no import of its verbs.
 
     `verbs` maps each name to its line of help (by default those of the `commands`); the command is one of `commands`,
-    or `command` in the module `<package>.<name>`.
+    or `command` in the module `<package>.<prefix><name>`.
     """
 
     def __init__(
@@ -86,11 +86,13 @@ class LazyGroup(_Helped, click.Group):
         *args: Any,
         verbs: Mapping[str, str] | None = None,
         package: str = "",
+        prefix: str = "",
         version: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.package = package
+        self.prefix = prefix
         self.verbs = verbs or {name: _first_line(each.help) for name, each in self.commands.items()}
         if version:
             self.params.append(
@@ -114,7 +116,7 @@ class LazyGroup(_Helped, click.Group):
         """Import the verb's module."""
         if cmd_name in self.commands or cmd_name not in self.verbs:
             return super().get_command(ctx, cmd_name)
-        module = importlib.import_module(f"{self.package}.{cmd_name.replace('-', '_')}")
+        module = importlib.import_module(f"{self.package}.{self.prefix}{cmd_name.replace('-', '_')}")
         found: click.Command = module.command
         return found
 

@@ -4,6 +4,7 @@ It does not use the controller's own client, because that is part of what is mea
 """
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Iterable
 from types import TracebackType
 from typing import Any
@@ -21,14 +22,20 @@ AT_ONCE = 16
 
 
 class Client:
-    """One API server as its admin. Use as an async context manager."""
+    """One API server as its admin. Use as an async context manager.
 
-    def __init__(self, cluster: LocalCluster) -> None:
+    `trusting` has the TLS of a cluster that no playground made, and `authorization` the header ("": by certificate).
+    """
+
+    def __init__(
+        self, cluster: LocalCluster, *, trusting: ssl.SSLContext | None = None, authorization: str | None = None
+    ) -> None:
         self.name = cluster.name
         self._url = cluster.url
+        header = f"Bearer {cluster.token}" if authorization is None else authorization
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=access.tls(cluster.ca_pem), limit=0),
-            headers={"Authorization": f"Bearer {cluster.token}"},
+            connector=aiohttp.TCPConnector(ssl=trusting or access.tls(cluster.ca_pem), limit=0),
+            headers={"Authorization": header} if header else {},
             timeout=aiohttp.ClientTimeout(total=None),
             read_bufsize=1 << 20,
         )

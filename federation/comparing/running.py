@@ -4,21 +4,27 @@ A step that fails is recorded with its reason, the fleet is made anew, and the r
 what has ended; started again with the same directory it goes on with what is missing.
 """
 
+import asyncio
 import datetime as dt
+import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from federation.comparing import machine, report, yardstick
+import msgspec
+
+from federation.comparing import machine, report
 from federation.comparing.journal import Bare, Began, Journal
-from federation.comparing.model import Ended, Run, Settings, State, Step
+from federation.comparing.model import Ended, Place, Run, Settings, State, Step
 from federation.comparing.progress import Progress
-from federation.comparing.scenario import Scenario
+from federation.comparing.sampling import in_turn
+from federation.comparing.scenario import Ground, Scenario
 from federation.comparing.scenarios import SCENARIOS
-from federation.comparing.stage import SETTINGS, Stage
+from federation.comparing.stage import REAL, SETTINGS, Stage
+from federation.comparing.standing import Standing
 from federation.model.errors import Invalid
 
-BARE_MEMBERS = 2
 BARE_OBJECTS = {"quick": 40, "full": 150}
 BARE_ROUNDS = 3
 
@@ -47,22 +53,57 @@ def order(settings: Settings, scenarios: Mapping[str, Scenario] = SCENARIOS) -> 
 
 
 async def run(directory: Path, settings: Settings, progress: Progress) -> Run:
+    """A comparison on a stage of its own. Raises Invalid for settings that cannot be run, and as `follow`."""
+    checked(settings)
+    return await follow(directory, settings, order(settings), ground=Stage(progress.detail), progress=progress)
+
+
+async def measure(directory: Path, settings: Settings, there: Standing, progress: Progress) -> Run:
+    """A federation that somebody else runs, as it is. Raises as `follow`."""
+    members = {"members": settings.members or 0}
+    places: Mapping[str, Place] = {"growth": {**members, "kind": REAL}}
+    steps = [step for name in settings.scenarios for step in in_turn(name, settings, [places.get(name, members)])]
+    return await follow(directory, settings, steps, ground=there, progress=progress, notes=there.notes)
+
+
+async def stoppable(work: Callable[[Progress], Awaitable[Run]], directory: Path) -> Run:
+    """Do it, and end it in good order by SIGTERM and SIGHUP as by Ctrl-C: then KeyboardInterrupt is raised."""
+    this = asyncio.current_task()
+    assert this is not None  # noqa: S101 - this runs in one
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, this.cancel)
+    with Progress() as progress:
+        try:
+            return await work(progress)
+        except asyncio.CancelledError:
+            progress.line(f"stopped, and everything is taken down; the same command with -o {directory} goes on")
+            raise KeyboardInterrupt from None
+
+
+async def follow(
+    directory: Path,
+    settings: Settings,
+    steps: Sequence[Step],
+    *,
+    ground: AbstractAsyncContextManager[Ground],
+    progress: Progress,
+    notes: Callable[[Run], Sequence[str]] = lambda _: (),
+) -> Run:
     """Do what is missing in the directory; DIR/run.json has it also when this is cancelled.
 
-    Raises Invalid for settings that cannot be run, or that are not those of the run in the directory.
+    Raises Invalid for settings that are not those of the run in the directory.
     """
-    checked(settings)
     began = Began(machine=machine.machine(), settings=settings, versions=machine.versions(), began=_now())
     journal = Journal.open(directory, began)
-    steps = order(settings)
     ended = ""
     try:
         left = journal.left(steps)
         if left:
-            await _go_through(journal, settings, left, progress)
+            await _go_through(journal, settings, left, ground, progress)
         ended = _now()
     finally:
         result = journal.run(steps, ended)
+        result = msgspec.structs.replace(result, notes=tuple(notes(result)))
         progress.line(f"raw data: {journal.save(result)}")
         progress.line(f"report: {_report(directory, result)}")
     return result
@@ -77,27 +118,33 @@ def _report(directory: Path, result: Run) -> Path:
     return page
 
 
-async def _go_through(journal: Journal, settings: Settings, left: Sequence[Step], progress: Progress) -> None:
+async def _go_through(
+    journal: Journal,
+    settings: Settings,
+    left: Sequence[Step],
+    ground: AbstractAsyncContextManager[Ground],
+    progress: Progress,
+) -> None:
     estimates = [SCENARIOS[step.scenario].estimate(settings, step) for step in left]
     took, thought = 0.0, 0.0
-    async with Stage(progress.detail) as stage:
-        await _bare(journal, settings, stage, progress)
+    async with ground as there:
+        await _bare(journal, settings, there, progress)
         for number, (step, estimate) in enumerate(zip(left, estimates, strict=True)):
             pace = took / thought if thought else 1.0
             progress.begins(step, number + 1, len(left), sum(estimates[number:]) * pace)
-            ended = await _perform(stage, settings, step)
+            ended = await _perform(there, settings, step)
             journal.end(ended)
             progress.ended(ended)
             took, thought = took + ended.seconds, thought + estimate
 
 
-async def _perform(stage: Stage, settings: Settings, step: Step) -> Ended:
+async def _perform(ground: Ground, settings: Settings, step: Step) -> Ended:
     began, clock = _now(), time.monotonic()
     try:
-        samples, findings = await SCENARIOS[step.scenario].run(stage, settings, step)
+        samples, findings = await SCENARIOS[step.scenario].run(ground, settings, step)
     except Exception as error:
         why = said(error)
-        await stage.clear()
+        await ground.clear()
         return Ended(step=step, state=State.FAILED, began=began, seconds=round(time.monotonic() - clock, 1), why=why)
     return Ended(
         step=step,
@@ -109,15 +156,13 @@ async def _perform(stage: Stage, settings: Settings, step: Step) -> Ended:
     )
 
 
-async def _bare(journal: Journal, settings: Settings, stage: Stage, progress: Progress) -> None:
+async def _bare(journal: Journal, settings: Settings, ground: Ground, progress: Progress) -> None:
     """The bare client, on this machine and in this run."""
     progress.line("the bare client")
     found: dict[str, list[float]] = {}
-    async with stage.federation(settings.subjects[0] if len(settings.subjects) == 1 else "push", BARE_MEMBERS):
-        for _ in range(BARE_ROUNDS):
-            figures = await yardstick.measure(stage.fleet, BARE_OBJECTS[settings.scale])
-            for phase, value in figures["client"].items():
-                found.setdefault(phase, []).append(value)
+    for _ in range(BARE_ROUNDS):
+        for phase, value in (await ground.bare(BARE_OBJECTS[settings.scale])).items():
+            found.setdefault(phase, []).append(value)
     bare = {phase: tuple(values) for phase, values in found.items()}
     journal.measured(Bare(bare_ms=bare, servers=machine.servers()))
 

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ParamSpec, Self, TypeVar
 
-from federation.comparing import meter
+from federation.comparing import meter, yardstick
 from federation.comparing.accounting import Federation
 from federation.comparing.agents import Agents
 from federation.comparing.client import MERGE, Client
@@ -25,6 +25,7 @@ from federation.model.resources import KUBEFED_CONFIGS, ObjectName
 
 PREFIX = "federation-compare-"
 """Of the directories below the system's temporary one; each is removed at its stage's end."""
+BARE_MEMBERS = 2
 REAL, SIMULATED = "real", "simulated"
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     Subject.PUSH: {},
@@ -87,6 +88,16 @@ class Stage:
         """A namespace that no other step has had."""
         self._namespaces += 1
         return Workload(of, f"compare-{self._namespaces}", kinds=kinds)
+
+    @property
+    def hub_keys(self) -> str:
+        """What the hub's keys in etcd begin with."""
+        return f"/playground/{HOST}/"
+
+    async def bare(self, objects: int) -> Mapping[str, float]:
+        """CPU of the bare client per apply in the members, in ms, by phase."""
+        async with self.federation(Subject.PUSH, BARE_MEMBERS):
+            return (await yardstick.measure(self.fleet, objects))["client"]
 
     @property
     def fleet(self) -> Fleet:

@@ -19,6 +19,7 @@ from federation.comparing import configmaps, meter
 from federation.comparing.client import together
 from federation.comparing.configmaps import ConfigMaps
 from federation.comparing.fleet import HOST, Fleet
+from federation.playground.access import LocalCluster
 
 NAME = "yardstick"
 """Of the namespace and of the field manager."""
@@ -28,16 +29,18 @@ Figures = dict[str, float]
 
 async def measure(fleet: Fleet, objects: int) -> dict[str, Figures]:
     """`client`: CPU of the bare client per apply to the members, in ms; `host`: of the host's API server per apply."""
+    members = [(fleet.cluster(name), fleet.pid(name)) for name in fleet.members]
     return {
-        "client": (await _run(fleet, fleet.members, objects))["client"],
-        "host": (await _run(fleet, [HOST], objects))["server"],
+        "client": (await run(members, objects))["client"],
+        "host": (await run([(fleet.cluster(HOST), fleet.pid(HOST))], objects))["server"],
     }
 
 
-async def _run(fleet: Fleet, names: Sequence[str], objects: int) -> dict[str, Figures]:
-    clusters = [{**configmaps.described(fleet.cluster(name)), "pid": fleet.pid(name)} for name in names]
+async def run(clusters: Sequence[tuple[LocalCluster, int]], objects: int) -> dict[str, Figures]:
+    """Of clusters and the pids of their API servers: CPU ms per apply, by phase, of the `client` and the `server`."""
+    described = [{**configmaps.described(cluster), "pid": pid} for cluster, pid in clusters]
     figures: dict[str, Figures] = await configmaps.in_a_process(
-        "federation.comparing.yardstick", {"objects": objects, "clusters": clusters}
+        "federation.comparing.yardstick", {"objects": objects, "clusters": described}
     )
     return figures
 

@@ -10,8 +10,8 @@ from federation.comparing.client import AT_ONCE, together
 from federation.comparing.load import config_maps
 from federation.comparing.model import Finding, Settings, Step
 from federation.comparing.sampling import in_turn
-from federation.comparing.scenario import Measured
-from federation.comparing.stage import SIMULATED, Stage
+from federation.comparing.scenario import Ground, Measured
+from federation.comparing.stage import SIMULATED
 from federation.comparing.workload import LONGEST, Size, Workload
 
 MEMBERS = {"quick": (10, 40), "full": (10, 30, 100, 300, 1000)}
@@ -41,14 +41,14 @@ class Bend:
         most = settings.members or 1_000_000
         return [number for number in MEMBERS[settings.scale] if number <= most]
 
-    async def run(self, stage: Stage, settings: Settings, step: Step) -> Measured:
+    async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
         """As `growth`, and a profile where it is largest."""
         scale = settings.scale
         size = Size(settings.objects or OBJECTS[scale], TRIALS[scale], IDLE[scale], deletes=scale == "full")
         members = int(step.at["members"])
         async with (
-            stage.federation(step.subject, members, SIMULATED) as federation,
-            stage.workload(federation) as workload,
+            ground.federation(step.subject, members, SIMULATED) as federation,
+            ground.workload(federation) as workload,
         ):
             found = await workload.all_of_it(step, settings.seed, size)
             if members != max(self._members(settings)) or profiling.tool() is None:

@@ -10,12 +10,12 @@ import msgspec
 
 from federation.comparing.model import Place, Settings, Step
 from federation.comparing.sampling import in_turn
-from federation.comparing.scenario import Measured
-from federation.comparing.stage import REAL, SIMULATED, Stage
+from federation.comparing.scenario import Ground, Measured
+from federation.comparing.stage import REAL, SIMULATED
 from federation.comparing.workload import Size
 
 PLACES: dict[str, tuple[Place, ...]] = {
-    "quick": tuple({"members": number, "kind": REAL} for number in (1, 4)),
+    "quick": tuple({"members": number, "kind": REAL} for number in (2, 4)),
     "full": (
         *({"members": number, "kind": REAL} for number in (1, 2, 3, 5, 8)),
         *({"members": number, "kind": SIMULATED} for number in (5, 20, 50)),
@@ -43,13 +43,13 @@ class Growth:
         size = SIZES[settings.scale]
         return 30 + size.idle + int(step.at["members"]) * (1.0 + size.objects * 0.03)
 
-    async def run(self, stage: Stage, settings: Settings, step: Step) -> Measured:
+    async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
         """Create, rest, update, delete."""
         size = SIZES[settings.scale]
         if settings.objects:
             size = msgspec.structs.replace(size, objects=settings.objects)
         async with (
-            stage.federation(step.subject, int(step.at["members"]), str(step.at["kind"])) as federation,
-            stage.workload(federation) as workload,
+            ground.federation(step.subject, int(step.at["members"]), str(step.at["kind"])) as federation,
+            ground.workload(federation) as workload,
         ):
             return await workload.all_of_it(step, settings.seed, size), ()

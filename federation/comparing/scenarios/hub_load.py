@@ -6,8 +6,7 @@ import msgspec
 
 from federation.comparing.model import Settings, Step
 from federation.comparing.sampling import in_turn
-from federation.comparing.scenario import Measured
-from federation.comparing.stage import Stage
+from federation.comparing.scenario import Ground, Measured
 from federation.comparing.workload import Size
 
 MEMBERS = {"quick": 2, "full": 4}
@@ -34,10 +33,10 @@ class HubLoad:
         size = SIZES[settings.scale]
         return msgspec.structs.replace(size, objects=settings.objects or size.objects)
 
-    async def run(self, stage: Stage, settings: Settings, step: Step) -> Measured:
+    async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
         """Create, rest, update, flat out, delete."""
         async with (
-            stage.federation(step.subject, int(step.at["members"])) as federation,
-            stage.workload(federation) as workload,
+            ground.federation(step.subject, int(step.at["members"])) as federation,
+            ground.workload(federation) as workload,
         ):
             return await workload.all_of_it(step, settings.seed, self.size(settings)), ()

@@ -8,17 +8,14 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from federation.comparing.client import together
-from federation.comparing.fleet import HOST
 from federation.comparing.load import APPLICATION, COLLECTIONS, Item, applications
 from federation.comparing.model import Finding, Settings, Step
 from federation.comparing.sampling import in_turn, samples
-from federation.comparing.scenario import Measured
-from federation.comparing.stage import Stage
+from federation.comparing.scenario import Ground, Measured
 from federation.comparing.workload import LONGEST, Workload
 
 MEMBERS = {"quick": (2,), "full": (1, 2, 4)}
 APPLICATIONS = {"quick": 4, "full": 20}
-_HUB = f"/playground/{HOST}/"
 
 
 class Twins:
@@ -39,25 +36,27 @@ class Twins:
     def _count(self, settings: Settings) -> int:
         return settings.objects or APPLICATIONS[settings.scale]
 
-    async def run(self, stage: Stage, settings: Settings, step: Step) -> Measured:
+    async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
         """Create them all; the difference in etcd."""
         made = applications(settings.seed, self._count(settings))
         items = [item for each in made for item in each]
         async with (
-            stage.federation(step.subject, int(step.at["members"])) as federation,
-            stage.workload(federation, kinds=APPLICATION) as workload,
+            ground.federation(step.subject, int(step.at["members"])) as federation,
+            ground.workload(federation, kinds=APPLICATION) as workload,
         ):
-            [etcd] = federation.etcds
+            if not federation.etcds:
+                raise RuntimeError("the hub's etcd cannot be asked, so that keys and bytes are not counted")
+            etcd = federation.etcds[0]
             await workload.quiet()
-            before = await etcd.stored(_HUB)
+            before = await etcd.stored(ground.hub_keys)
             expected = workload.expect(items, 1)
             await together(workload.user.create(item) for item in items)
             await expected.wait(LONGEST)
             await workload.quiet()
-            federated = new(before, await etcd.stored(_HUB))
-            before = await etcd.stored(_HUB)
+            federated = new(before, await etcd.stored(ground.hub_keys))
+            before = await etcd.stored(ground.hub_keys)
             await _plain(workload, items)
-            plain = new(before, await etcd.stored(_HUB))
+            plain = new(before, await etcd.stored(ground.hub_keys))
             await workload.delete(items)
         count = len(made)
         figures = {"hub_keys": len(federated) / count, "hub_stored": sum(federated.values()) / count}

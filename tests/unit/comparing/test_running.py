@@ -11,9 +11,8 @@ from federation.comparing import journal, model, running, sampling, scenarios
 from federation.comparing.journal import Bare, Began, Journal
 from federation.comparing.model import Ended, Machine, Sample, Settings, State, Step
 from federation.comparing.progress import Progress
-from federation.comparing.scenario import Measured
+from federation.comparing.scenario import Ground, Measured
 from federation.comparing.scenarios import SCENARIOS
-from federation.comparing.stage import Stage
 from federation.model.errors import Invalid
 
 MACHINE = Machine(identity="1234", processor="x", cores=2, memory_mb=1000, kernel="Linux")
@@ -176,7 +175,7 @@ class Pretended:
     def estimate(self, settings: Settings, step: Step) -> float:
         return 10.0
 
-    async def run(self, stage: Stage, settings: Settings, step: Step) -> Measured:
+    async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
         number = len(self.done)
         self.done.append(step)
         if number == self._stops:
