@@ -14,7 +14,7 @@ from typing import Any, Self
 import aiohttp
 import orjson
 
-_OF_THEMSELVES = ("/leases/", "/masterleases/", "/events/", "/apiregistration.k8s.io/")
+_OF_THEMSELVES = ("/leases/", "/masterleases/", "/peerserverleases/", "/events/", "/apiregistration.k8s.io/")
 """Parts of keys that are written while nothing happens."""
 LOOK = 0.5
 """Seconds between two looks for writes."""

@@ -74,10 +74,10 @@ class Item:
         return {"apiVersion": group, "kind": self.kind, **template, "metadata": metadata}
 
 
-def config_maps(seed: int, count: int) -> list[Item]:
+def config_maps(seed: int, count: int, name: str = "item") -> list[Item]:
     """So many ConfigMaps, in the order in which they are created."""
-    drawn = random.Random(seed)
-    made = [Item("ConfigMap", f"item-{number:04}", drawn.getrandbits(32)) for number in range(count)]
+    drawn = random.Random(f"{name} {seed}")
+    made = [Item("ConfigMap", f"{name}-{number:04}", drawn.getrandbits(32)) for number in range(count)]
     drawn.shuffle(made)
     return made
 

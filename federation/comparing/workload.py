@@ -198,7 +198,7 @@ class Workload:
     async def all_of_it(self, step: Step, seed: int, size: Size) -> list[Sample]:
         """Single objects, many, rest, and flat out: the samples of a step."""
         items, user = config_maps(seed, size.objects), self.user
-        found = await self.latencies(step, config_maps(seed + 1, size.trials))
+        found = await self.latencies(step, config_maps(seed, size.trials, "single"))
         created = await self.measured(items, 1, user.create)
         at_rest, resting = await self.rest(size.idle)
         updated = await self.measured(items, 2, lambda item: user.update(item, 2))

@@ -61,6 +61,7 @@ def test_counters_add_up() -> None:
         ("/playground/host/configmaps/shop/one", True),
         ("/playground/host/leases/kube-system/apiserver", False),
         ("/playground/m1/events/shop/one", False),
+        ("/playground/m1/peerserverleases/apiserver-wlv32", False),
         ("/playground/host/types.kubefed.io/federatedconfigmaps/shop/one", True),
     ],
 )

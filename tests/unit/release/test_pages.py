@@ -10,7 +10,7 @@ import click
 import pytest
 
 from federation.cli import root
-from federation.cli.verbs import Verb
+from federation.cli.verbs import LazyGroup, Verb
 from tests import pages
 from tests.pages import Block
 from typegen import cli as typegen
@@ -65,7 +65,7 @@ def check(words: list[str]) -> None:
             raise click.UsageError(f"no command {rest[0]!r}")
         command, rest = child, rest[1:]
         context = click.Context(command, parent=context, info_name=command.name, **command.context_settings)
-    rewritten = command.rewritten(context, rest) if isinstance(command, Verb) else rest
+    rewritten = command.rewritten(context, rest) if isinstance(command, Verb | LazyGroup) else rest
     command.make_parser(context).parse_args(rewritten)
 
 
