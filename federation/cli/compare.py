@@ -44,7 +44,10 @@ class _Compare(LazyGroup):
     name="compare",
     package="federation.cli",
     prefix="compare_",
-    verbs={"measure": "Measure a controller with KubeFed's API that runs already."},
+    verbs={
+        "measure": "Measure a controller with KubeFed's API that runs already.",
+        "report": "Make one report of the raw data of one or several runs.",
+    },
     invoke_without_command=True,
     no_args_is_help=True,
     examples=EXAMPLES,

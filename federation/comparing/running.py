@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from federation.comparing import machine, report
+from federation.comparing import machine, publishing
 from federation.comparing.journal import Bare, Began, Journal
 from federation.comparing.model import Ended, Place, Run, Settings, State, Step
 from federation.comparing.progress import Progress
@@ -105,17 +105,9 @@ async def follow(
         result = journal.run(steps, ended)
         result = msgspec.structs.replace(result, notes=tuple(notes(result)))
         progress.line(f"raw data: {journal.save(result)}")
-        progress.line(f"report: {_report(directory, result)}")
+        publishing.publish([result], directory)
+        progress.line(f"report: {directory / publishing.HTML}")
     return result
-
-
-def _report(directory: Path, result: Run) -> Path:
-    """Of what there is."""
-    made = report.make([result])
-    (directory / "report.md").write_text(made.markdown)
-    page = directory / "report.html"
-    page.write_text(made.html)
-    return page
 
 
 async def _go_through(
