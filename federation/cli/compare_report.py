@@ -14,7 +14,7 @@ EXAMPLES = """
 
 
 @click.command("report", cls=Verb, examples=EXAMPLES)
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path), metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE...")
 @click.option(
     "-o",
     "--output",
@@ -35,7 +35,7 @@ def command(*, files: tuple[Path, ...], output: Path | None) -> None:
     folder = output or (files[0] if files[0].is_dir() else files[0].parent)
     try:
         made = publishing.publish([publishing.read(path) for path in files], folder)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise click.ClickException(str(error)) from None
     rows = [(str(each.claim.number), each.claim.title, each.text) for each in made.verdicts]
     printing.table(("#", "CLAIM", "VERDICT"), rows)
