@@ -27,7 +27,7 @@ from federation.comparing import (
 from federation.comparing.claims import CLAIMS, SCENARIOS, Claim
 from federation.comparing.differences import Threshold
 from federation.comparing.model import Run, State
-from federation.comparing.rules import RULES, Rule
+from federation.comparing.rules import MANY, RULES, Rule
 from federation.comparing.summary import PARTS, Key, Summary
 from federation.comparing.tables import Table
 from federation.comparing.verdicts import Verdict, Word
@@ -158,6 +158,7 @@ def _section(own: Summary, theirs: Summary | None, claim: Claim, verdicts: Seque
 def _thresholds(scenario: str) -> list[Threshold]:
     enough = RULES[scenario].enough
     own = [enough.threshold] if enough else []
+    own += [MANY] if any(decider.least for decider in RULES[scenario].deciders) else []
     return [*own, *([growth.BEND, bending.TEN] if scenario == "bend" else [])]
 
 

@@ -16,6 +16,11 @@ class Decider:
     """What the place must say."""
     largest: str = ""
     """The key of the place whose largest value alone counts; empty: every place counts."""
+    least: float = 0
+    """Of `largest`: what is smaller says nothing of the claim."""
+
+
+MANY = Threshold("members that are many", 10, "what few members cost says nothing of many")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +48,10 @@ class Rule:
     enough: Enough | None = None
 
 
-def _changes(figure: str, part: str = "", *phases: str) -> tuple[Decider, ...]:
+def _changes(figure: str, part: str = "", *phases: str, least: float = 0) -> tuple[Decider, ...]:
     return tuple(
-        Decider(figure, part, {"phase": phase}, largest="members") for phase in phases or ("create", "update", "delete")
+        Decider(figure, part, {"phase": phase}, largest="members", least=least)
+        for phase in phases or ("create", "update", "delete")
     )
 
 
@@ -71,12 +77,12 @@ RULES: Mapping[str, Rule] = {
     ),
     "growth": Rule(
         (
-            *_changes("hub_side_cpu", "", "create", "update"),
-            *_changes("latency", "p50", "update"),
-            Decider("hub_side_memory", largest="members"),
+            *_changes("hub_side_cpu", "", "create", "update", least=MANY.value),
+            *_changes("latency", "p50", "update", least=MANY.value),
+            Decider("hub_side_memory", largest="members", least=MANY.value),
         ),
-        "At the largest number of members: hub CPU for each create and update, the median latency of an update to the "
-        "last member, memory of the hub.",
+        "At the largest number of members, if those are many: hub CPU for each create and update, the median latency of "
+        "an update to the last member, memory of the hub.",
         "Members share the machine with the hub: from some size on latency shows the machine's cores, not the way. "
         "Hub CPU and memory do not depend on that.",
     ),

@@ -15,7 +15,7 @@ from federation.comparing import differences, wording
 from federation.comparing.claims import Claim
 from federation.comparing.differences import Comparison, Outcome
 from federation.comparing.model import Subject
-from federation.comparing.rules import Decider, Rule
+from federation.comparing.rules import RULES, Decider, Rule
 from federation.comparing.summary import Measured, Summary
 
 _Which = Callable[[str], bool]
@@ -97,6 +97,9 @@ def why_not(summary: Summary, scenario: str) -> str:
         return f"the scenario {scenario} was not run to its end{reasons}"
     if len(subjects) == 1:
         return f"only {subjects[0]} was measured, and a verdict needs push beside pull{reasons}"
+    least = max((decider.least for decider in RULES[scenario].deciders), default=0)
+    if least:
+        return f"push and pull were not both measured with {least:g} members or more{reasons}"
     return f"push and pull were not measured under the same places, or only in times on different machines{reasons}"
 
 
@@ -134,7 +137,7 @@ def _pairs(
                 for other in _selected(found, decider)
                 if one.key.at == other.key.at
             ]
-            for one, other in _largest(pairs, decider.largest):
+            for one, other in _largest(pairs, decider):
                 yield differences.compare(summary, one, other)
 
 
@@ -147,9 +150,12 @@ def _selected(measured: Iterable[Measured], decider: Decider) -> list[Measured]:
     ]
 
 
-def _largest(pairs: list[tuple[Measured, Measured]], key: str) -> list[tuple[Measured, Measured]]:
-    sizes = [float(one.key.where[key]) for one, _ in pairs if key in one.key.where]
-    return [pair for pair in pairs if not sizes or float(pair[0].key.where.get(key, 0)) == max(sizes)] if key else pairs
+def _largest(pairs: list[tuple[Measured, Measured]], decider: Decider) -> list[tuple[Measured, Measured]]:
+    if not decider.largest:
+        return pairs
+    sized = [(float(pair[0].key.where.get(decider.largest, 0)), pair) for pair in pairs]
+    most = max([decider.least, *(size for size, _ in sized)])
+    return [pair for size, pair in sized if size == most]
 
 
 def _beside_pull(summary: Summary, scenario: str, deciders: Sequence[Decider]) -> Iterator[Comparison]:
@@ -160,7 +166,7 @@ def _beside_pull(summary: Summary, scenario: str, deciders: Sequence[Decider]) -
         found = [each for key, each in summary.measured.items() if (key.scenario, key.subject) == (scenario, subject)]
         for decider in deciders:
             pairs = [(pull, pull) for pull in _selected(pulls, decider)]
-            for pull, _ in _largest(pairs, decider.largest):
+            for pull, _ in _largest(pairs, decider):
                 nearest = _nearest(_selected(found, decider), pull)
                 if nearest:
                     yield _bounded(differences.compare(summary, nearest, pull))

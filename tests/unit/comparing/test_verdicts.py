@@ -67,6 +67,16 @@ def test_push_alone_refutes_what_it_does_not_do() -> None:
     assert found == each(Word.UNKNOWN, versions=Word.REFUTES, trouble=Word.REFUTES)
 
 
+def test_few_members_say_nothing_of_many() -> None:
+    figures = {
+        "push": {"hub_memory": 1.0, "controller_memory": 1.0},
+        "pull": {"hub_memory": 9.0, "controller_memory": 9.0},
+    }
+    found = verdicts(with_figures({}, "growth", figures, members=4))["growth"]
+    assert found.why_not == "push and pull were not both measured with 10 members or more"
+    assert words(with_figures({}, "growth", figures, members=10))["growth"] is Word.REFUTES
+
+
 def test_a_scenario_that_was_not_run_has_no_verdict() -> None:
     found = verdicts(comparisons.run(comparisons.PUSH_WINS, scenarios=("twins",)))
     assert {scenario: verdict.word for scenario, verdict in found.items()} == each(Word.UNKNOWN, twins=Word.REFUTES)
