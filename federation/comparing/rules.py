@@ -81,8 +81,8 @@ RULES: Mapping[str, Rule] = {
             *_changes("latency", "p50", "update", least=MANY.value),
             Decider("hub_side_memory", largest="members", least=MANY.value),
         ),
-        "At the largest number of members, if those are many: hub CPU for each create and update, the median latency of "
-        "an update to the last member, memory of the hub.",
+        "At the largest number of members, if those are many: hub CPU for each create and update, the median latency "
+        "of an update to the last member, memory of the hub.",
         "Members share the machine with the hub: from some size on latency shows the machine's cores, not the way. "
         "Hub CPU and memory do not depend on that.",
     ),
