@@ -25,11 +25,12 @@ def test_processes_are_told_apart_by_name() -> None:
         ("controller", "'controller' is not NAME=PID"),
         ("controller=x", "'controller=x' is not NAME=PID"),
         ("controller=999999999", "controller: there is no process 999999999 on this machine"),
-        (f"m9={HERE}", "'m9' is none of controller, agent-NAME, host, m1"),
-        (f"controller={HERE},host={HERE}", "the process of m1 is not named"),
-        (f"host={HERE},m1={HERE}", "the process of controller is not named"),
+        ("m9=HERE", "'m9' is none of controller, agent-NAME, host, m1"),
+        ("controller=HERE,host=HERE", "the process of m1 is not named"),
+        ("host=HERE,m1=HERE", "the process of controller is not named"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, says: str) -> None:
+    """HERE is put in here: names of tests must be the same in every worker."""
     with pytest.raises(Invalid, match=says):
-        standing.pids(text, "host", ["m1"])
+        standing.pids(text.replace("HERE", str(HERE)), "host", ["m1"])
