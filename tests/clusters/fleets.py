@@ -112,7 +112,7 @@ class Fleet:
             )
 
     async def put_back(self) -> None:
-        """As the first test found it: its members and no others, its settings, and nothing that is still being deleted.
+        """As the first test found it: members, settings, enabled types, and nothing that is still being deleted.
 
         Or the next module meets what it knows nothing of: a cluster that is not Ready holds up its rollouts, and what
         is being deleted counts where it looks at what a deletion budget holds. A controller that follows registration
@@ -136,12 +136,24 @@ class Fleet:
 
             with contextlib.suppress(pytest.fail.Exception):
                 await eventually(gone, within=45.0, every=0.3)
-            for resource, where in await self._going(
-                host
-            ):  # as of a namespace that something holds in a member for good
+            for resource, where in await self._going(host):  # as of a namespace that a member holds for good
                 with contextlib.suppress(ApiFailure):
                     await host.patch(resource, where.namespace, where.name, {"metadata": {"finalizers": None}})
             await eventually(gone, every=0.3, seen="nothing of the module on the shared host")
+            await self._disable_more(host)
+
+    async def _disable_more(self, host: Api) -> None:
+        """Types that tests have enabled, where none of their objects is left: nobody would let go of it afterwards."""
+        for name, resource in (await _enabled(host)).items():
+            if name in ENABLED:
+                continue
+
+            async def none(resource: Resource = resource) -> bool:
+                return not await _there(host, resource)
+
+            with contextlib.suppress(pytest.fail.Exception):
+                await eventually(none, within=45.0, every=0.3)
+                await self.disable(name)
 
     async def _going(self, host: Api) -> list[tuple[Resource, ObjectName]]:
         """What should go, and what is being deleted, of all types that are federated."""
@@ -149,13 +161,8 @@ class Fleet:
         found = [(KUBEFED_CLUSTERS, each) for each in clusters if each["metadata"]["name"] not in self.members]
         home = await host.get(NAMESPACES, "", _HOME)
         found += [(NAMESPACES, home)] if home is not None else []
-        for resource in await _enabled(host):
-            try:
-                there = await host.items(resource)
-            except ApiFailure as error:
-                if error.failure.kind not in {FailureKind.NOT_FOUND, FailureKind.TYPE_MISSING}:
-                    raise
-                continue  # a test has taken its definition away
+        for resource in (await _enabled(host)).values():
+            there = await _there(host, resource)
             found += [(resource, each) for each in there if each["metadata"].get("deletionTimestamp")]
         metas = [(resource, each["metadata"]) for resource, each in found]
         return [(resource, ObjectName(meta.get("namespace", ""), meta["name"])) for resource, meta in metas]
@@ -165,10 +172,24 @@ class Fleet:
         return (Marked if name in self.pulled else Api)(self.playground.clusters[name])
 
 
-async def _enabled(host: Api) -> list[Resource]:
-    """The federated types."""
-    specs = [each["spec"]["federatedType"] for each in await host.items(TYPE_CONFIGS, SYSTEM_NAMESPACE)]
-    return [Resource(each["group"], each["version"], each["kind"], each["pluralName"], True) for each in specs]
+async def _enabled(host: Api) -> dict[str, Resource]:
+    """The federated types by the names of their FederatedTypeConfigs."""
+    found = {}
+    for each in await host.items(TYPE_CONFIGS, SYSTEM_NAMESPACE):
+        said = each["spec"]["federatedType"]
+        resource = Resource(said["group"], said["version"], said["kind"], said["pluralName"], True)
+        found[str(each["metadata"]["name"])] = resource
+    return found
+
+
+async def _there(host: Api, resource: Resource) -> list[dict[str, Any]]:
+    """The objects of a type; none where a test has taken its definition away."""
+    try:
+        return await host.items(resource)
+    except ApiFailure as error:
+        if error.failure.kind not in {FailureKind.NOT_FOUND, FailureKind.TYPE_MISSING}:
+            raise
+        return []
 
 
 @pytest.fixture(scope="session")
