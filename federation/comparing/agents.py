@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -42,6 +42,50 @@ _BEATS = "bench"
 """Who holds the Leases, and writes them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A process of `fedctl agent run`, by its endpoints."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    health: str
+    metrics: str
+
+    def wait(self, path: str) -> None:
+        """Until an endpoint of its health ("livez", "readyz") answers. Raises RuntimeError with the end of its log."""
+        ends = time.monotonic() + READY
+        while not access.reachable(f"{self.health}/{path}"):
+            if self.process.poll() is not None or time.monotonic() > ends:
+                tail = "\n".join(self.log.read_text().splitlines()[-10:])
+                raise RuntimeError(f"the agent at {self.health} does not answer {path}:\n{tail}")
+            time.sleep(0.1)
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL if it has not ended within 15 s."""
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+def start(directory: Path, name: str, *arguments: str) -> Agent:
+    """Start one as its users do; its log is `name`.agent.log in the directory."""
+    health, metrics = (f"127.0.0.1:{port}" for port in processes.free_ports(set(), 2))
+    log = directory / f"{name}.agent.log"
+    command = [
+        *(str(FEDCTL), "agent", "run"),
+        *(f"--health-probe-bind-address={health}", f"--metrics-bind-address={metrics}"),
+        *arguments,
+    ]
+    with log.open("ab") as output:
+        started = subprocess.Popen(  # noqa: S603 - our own command
+            command, env=dict(os.environ), stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        )
+    return Agent(started, log, f"http://{health}", f"http://{metrics}/metrics")
+
+
 class Agents:
     """All members of a fleet in pull mode, while it is entered; the controller runs. `together`: one process for all.
 
@@ -52,15 +96,18 @@ class Agents:
         self._fleet = fleet
         self._directory = directory
         self._together = together
-        self._processes: list[subprocess.Popen[bytes]] = []
+        self._agents: list[Agent] = []
         self._stack = AsyncExitStack()
-        self.metrics: list[str] = []
-        """The URL of each process's metrics."""
 
     @property
     def pids(self) -> list[int]:
         """The agents' processes, in the order of the members."""
-        return [each.pid for each in self._processes]
+        return [each.process.pid for each in self._agents]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The URL of each process's metrics."""
+        return [each.metrics for each in self._agents]
 
     async def __aenter__(self) -> Self:
         self._host = await self._stack.enter_async_context(Client(self._fleet.cluster(HOST)))
@@ -84,15 +131,8 @@ class Agents:
             await self._end()
 
     async def _end(self) -> None:
-        for each in self._processes:
-            each.terminate()
-        for each in self._processes:
-            try:
-                await asyncio.to_thread(each.wait, 15)
-            except subprocess.TimeoutExpired:
-                each.kill()
-                each.wait()
-        self._processes.clear()
+        await asyncio.gather(*(asyncio.to_thread(each.stop) for each in self._agents))
+        self._agents.clear()
         if hasattr(self, "_beating"):
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
@@ -171,28 +211,9 @@ class Agents:
             self._run(name, f"--cluster={name}", f"--hub-kubeconfig={hub}", f"--kubeconfig={member}")
 
     def _run(self, name: str, *arguments: str) -> None:
-        health, metrics = processes.free_port(set()), processes.free_port(set())
-        log = self._directory / f"{name}.agent.log"
-        command = [
-            str(FEDCTL),
-            "agent",
-            "run",
-            f"--health-probe-bind-address=127.0.0.1:{health}",
-            f"--metrics-bind-address=127.0.0.1:{metrics}",
-            *arguments,
-        ]
-        with log.open("ab") as output:
-            started = subprocess.Popen(  # noqa: S603 - our own command
-                command, env=dict(os.environ), stdin=subprocess.DEVNULL, stdout=output, stderr=output
-            )
-        self._processes.append(started)
-        self.metrics.append(f"http://127.0.0.1:{metrics}/metrics")
-        ends = time.monotonic() + READY
-        while not access.reachable(f"http://127.0.0.1:{health}/readyz"):
-            if started.poll() is not None or time.monotonic() > ends:
-                tail = "\n".join(log.read_text().splitlines()[-10:])
-                raise RuntimeError(f"the agent of {name} does not become ready:\n{tail}")
-            time.sleep(0.1)
+        agent = start(self._directory, name, *arguments)
+        self._agents.append(agent)
+        agent.wait("readyz")
 
     # --- the mode --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,214 @@
+"""A federation made as people make one, whose links can be cut: for what is looked at, and not for what CPU is.
+
+Every real cluster has its controller manager, so that garbage is collected, Deployments have Pods and the hub signs
+certificates; nothing runs a Pod. Between the hub and each member there is one link (playground.relay): the controller's
+to the member in push mode, the agent's to the hub in pull mode. Members join by `fedctl join`, or register by `fedctl
+token create`, `register` and `accept`; each agent is a process with the rights of its own account in the member.
+"""
+
+import asyncio
+import dataclasses
+import shlex
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from federation.comparing import agents
+from federation.comparing.agents import Agent
+from federation.comparing.client import Client
+from federation.comparing.fleet import HOST, Fleet
+from federation.comparing.person import Person, Side
+from federation.joining import agents as agents_in_members
+from federation.joining import setup, tokens
+from federation.joining.contexts import Contexts
+from federation.model.marks import SYSTEM_NAMESPACE
+from federation.model.resources import KUBEFED_CLUSTERS, ObjectName
+from federation.playground import access, processes
+from federation.playground.clusters import Playground
+from federation.playground.relay import LOOPBACK, Link, Relay
+
+ACCOUNT = "work-agent"
+"""The agent's service account, as `fedctl register` makes it."""
+PATIENCE = 120.0
+"""Seconds for what must come true."""
+_LOOK = 0.1
+
+
+@dataclass(slots=True)
+class Member:
+    """One member: its client, and its link."""
+
+    name: str
+    client: Client
+    link: Relay
+    pulls: bool = False
+    agent: Agent | None = None
+
+
+class Site:
+    """Use as an async context manager; leaving it ends every process and removes the files.
+
+    `subject` is "push" or a way of pull; `types` are enabled, `settings` are fields of the KubeFedConfig's spec. The
+    `link` is that of every member.
+    """
+
+    def __init__(
+        self,
+        report: Callable[[str], None],
+        names: Sequence[str],
+        types: Sequence[str],
+        *,
+        settings: Mapping[str, Any] = setup.NOTHING_HELD,
+        link: Link = LOOPBACK,
+    ) -> None:
+        self._fleet = Fleet(report, prefix="federation-compare-", types=types, settings=settings)
+        self._names = tuple(names)
+        self._types = tuple(types)
+        self._settings = settings
+        self._link = link
+        self._stack = AsyncExitStack()
+        self.members: dict[str, Member] = {}
+
+    async def __aenter__(self) -> Self:
+        self._stack.enter_context(self._fleet)
+        self._stack.push_async_callback(self._end)
+        try:
+            await self._bring_up()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    async def _bring_up(self) -> None:
+        every = (HOST, *self._names)
+        self._fleet.playground = await asyncio.to_thread(
+            Playground.up,
+            self._fleet.directory / "playground",
+            every,
+            controller_manager=every,
+            report=self._fleet.report,
+        )
+        await setup.everything(str(self.playground.kubeconfig), HOST, (), self._types, settings=self._settings)
+        self.person = Person(self.playground.kubeconfig)
+        self.hub = await self._stack.enter_async_context(Client(self._fleet.cluster(HOST)))
+        for name in self._names:
+            client = await self._stack.enter_async_context(Client(self._fleet.cluster(name)))
+            self.members[name] = Member(name, client, Relay(processes.free_port(set()), 0))
+        await asyncio.to_thread(self._fleet.start_controller)
+
+    async def _end(self) -> None:
+        for member in self.members.values():
+            await self.stop_agent(member.name)
+            await member.link.cut()
+
+    # --- the clusters ----------------------------------------------------------------------------------------------
+
+    @property
+    def playground(self) -> Playground:
+        """The control planes."""
+        return self._fleet.playground
+
+    @property
+    def directory(self) -> Path:
+        """For files of the site; removed with it."""
+        return self._fleet.directory
+
+    @property
+    def controller(self) -> int:
+        """The controller's pid."""
+        return self._fleet.controller
+
+    def _port(self, cluster: str) -> int:
+        return int(self._fleet.cluster(cluster).url.rpartition(":")[2])
+
+    async def _linked(self, name: str, server: str) -> Relay:
+        """The member's link, from now on to the API server of `server`."""
+        member = self.members[name]
+        await member.link.cut()
+        member.link = Relay(processes.free_port(set()), self._port(server), self._link, seed=self._names.index(name))
+        await member.link.mend()
+        return member.link
+
+    async def join(self, *names: str) -> None:
+        """Push: one command for all of them, by somebody who is admin of the hub and of the members."""
+        for name in names:
+            link = await self._linked(name, name)
+            await self.person.types(
+                Side.BOTH,
+                *("join", name, f"--cluster-context={name}", f"--host-cluster-context={HOST}"),
+                f"--api-endpoint={link.url}",
+                carries=[f"token of the hub's account in {name}, to the hub"],
+            )
+
+    async def register(self, *names: str, start: bool = True) -> None:
+        """Pull: a token at the hub, with which the members register, an agent in each, and a word at the hub."""
+        for name in names:
+            link = await self._linked(name, HOST)
+            made = await self.person.types(Side.HUB, "token", "create", f"--context={HOST}", f"--hub={link.url}")
+            command = shlex.split(made.out.replace("NAME", name))[1:]
+            token = command[command.index("--token") + 1]
+            carried = [f"token that may ask, to {name}"]
+            await self.person.types(Side.MEMBER, *command, f"--context={name}", carries=carried, secret=token)
+            self.members[name].pulls = True
+            if start:
+                await self.start_agent(name)
+            await self.until(partial(self._asks, name), f"{name} asks to be a member")
+            await self.person.types(Side.HUB, "accept", name, f"--context={HOST}")
+
+    async def _asks(self, name: str) -> bool:
+        said = await self.person.looks("get", "registrations", name, f"--context={HOST}")
+        return "Waits" in said.out
+
+    async def start_agent(self, name: str) -> None:
+        """As a Pod in the member would run it: with its own account's rights there."""
+        member = self.members[name]
+        async with Contexts(str(self.playground.kubeconfig)) as contexts:
+            granted = await tokens.request(await contexts.open(name), ObjectName(agents_in_members.NAMESPACE, ACCOUNT))
+        config = self.directory / f"{name}.agent.kubeconfig"
+        config.touch(mode=0o600)
+        config.write_bytes(access.kubeconfig([dataclasses.replace(self._fleet.cluster(name), token=granted.token)]))
+        member.agent = agents.start(self.directory, name, f"--kubeconfig={config}")
+        await asyncio.to_thread(member.agent.wait, "livez")
+
+    async def stop_agent(self, name: str) -> None:
+        """As its Pod's end."""
+        member = self.members[name]
+        if member.agent is not None:
+            await asyncio.to_thread(member.agent.stop)
+            member.agent = None
+
+    async def ready(self, *names: str) -> None:
+        """Wait until these are Ready at the hub."""
+
+        async def are() -> bool:
+            found = await self.clusters()
+            return all(condition(found.get(name, {}), "Ready") == "True" for name in names)
+
+        await self.until(are, f"Ready: {', '.join(names)}")
+
+    async def clusters(self) -> dict[str, dict[str, Any]]:
+        """The KubeFedClusters, by name."""
+        listed = await self.hub.get(KUBEFED_CLUSTERS.collection(SYSTEM_NAMESPACE))
+        return {item["metadata"]["name"]: item for item in listed["items"]}
+
+    async def until(self, true: Callable[[], Awaitable[bool]], what: str, within: float = PATIENCE) -> float:
+        """Wait for it; the time when it was seen (perf_counter). Raises TimeoutError that says what did not come."""
+        ends = time.monotonic() + within
+        while not await true():
+            if time.monotonic() > ends:
+                raise TimeoutError(f"not within {within:g} s: {what}")
+            await asyncio.sleep(_LOOK)
+        return time.perf_counter()
+
+
+def condition(item: Mapping[str, Any], kind: str) -> str:
+    """The status of one condition; empty where there is none."""
+    found = (item.get("status") or {}).get("conditions") or ()
+    return next((str(each["status"]) for each in found if each["type"] == kind), "")
