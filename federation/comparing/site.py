@@ -19,8 +19,9 @@ from typing import Any, Self
 
 from federation.comparing import agents
 from federation.comparing.agents import Agent
-from federation.comparing.client import Client
-from federation.comparing.fleet import HOST, Fleet
+from federation.comparing.client import APPLY, Client
+from federation.comparing.fleet import FEDERATED, HOST, TYPES, Fleet
+from federation.comparing.model import Subject
 from federation.comparing.person import Person, Side
 from federation.joining import agents as agents_in_members
 from federation.joining import setup, tokens
@@ -29,8 +30,9 @@ from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import KUBEFED_CLUSTERS, ObjectName
 from federation.playground import access, processes
 from federation.playground.clusters import Playground
-from federation.playground.relay import LOOPBACK, Link, Relay
+from federation.playground.relay import Relay
 
+FEDERATED_VERSION = "types.kubefed.io/v1beta1"
 ACCOUNT = "work-agent"
 """The agent's service account, as `fedctl register` makes it."""
 PATIENCE = 120.0
@@ -52,24 +54,23 @@ class Member:
 class Site:
     """Use as an async context manager; leaving it ends every process and removes the files.
 
-    `subject` is "push" or a way of pull; `types` are enabled, `settings` are fields of the KubeFedConfig's spec. The
-    `link` is that of every member.
+    `push` and `pull` are the members of each mode; `types` are enabled, `settings` are fields of the KubeFedConfig's
+    spec.
     """
 
     def __init__(
         self,
         report: Callable[[str], None],
-        names: Sequence[str],
-        types: Sequence[str],
         *,
+        push: Sequence[str] = ("m1", "m2"),
+        pull: Sequence[str] = ("e1", "e2"),
+        types: Sequence[str] = TYPES,
         settings: Mapping[str, Any] = setup.NOTHING_HELD,
-        link: Link = LOOPBACK,
     ) -> None:
         self._fleet = Fleet(report, prefix="federation-compare-", types=types, settings=settings)
-        self._names = tuple(names)
+        self._push, self._pull = tuple(push), tuple(pull)
         self._types = tuple(types)
         self._settings = settings
-        self._link = link
         self._stack = AsyncExitStack()
         self.members: dict[str, Member] = {}
 
@@ -87,7 +88,8 @@ class Site:
         await self._stack.aclose()
 
     async def _bring_up(self) -> None:
-        every = (HOST, *self._names)
+        names = (*self._push, *self._pull)
+        every = (HOST, *names)
         self._fleet.playground = await asyncio.to_thread(
             Playground.up,
             self._fleet.directory / "playground",
@@ -98,15 +100,23 @@ class Site:
         await setup.everything(str(self.playground.kubeconfig), HOST, (), self._types, settings=self._settings)
         self.person = Person(self.playground.kubeconfig)
         self.hub = await self._stack.enter_async_context(Client(self._fleet.cluster(HOST)))
-        for name in self._names:
+        for name in names:
             client = await self._stack.enter_async_context(Client(self._fleet.cluster(name)))
             self.members[name] = Member(name, client, Relay(processes.free_port(set()), 0))
         await asyncio.to_thread(self._fleet.start_controller)
+        await self.join(*self._push)
+        await self.register(*self._pull)
+        await self.ready(*names)
 
     async def _end(self) -> None:
         for member in self.members.values():
             await self.stop_agent(member.name)
             await member.link.cut()
+
+    def of(self, subject: str) -> list[Member]:
+        """The members that are in the mode of a subject."""
+        pulls = subject != Subject.PUSH
+        return [each for each in self.members.values() if each.pulls is pulls]
 
     # --- the clusters ----------------------------------------------------------------------------------------------
 
@@ -132,7 +142,7 @@ class Site:
         """The member's link, from now on to the API server of `server`."""
         member = self.members[name]
         await member.link.cut()
-        member.link = Relay(processes.free_port(set()), self._port(server), self._link, seed=self._names.index(name))
+        member.link = Relay(processes.free_port(set()), self._port(server))
         await member.link.mend()
         return member.link
 
@@ -198,6 +208,43 @@ class Site:
         listed = await self.hub.get(KUBEFED_CLUSTERS.collection(SYSTEM_NAMESPACE))
         return {item["metadata"]["name"]: item for item in listed["items"]}
 
+    # --- what users do ---------------------------------------------------------------------------------------------
+
+    async def federate(self, namespace: str, members: Sequence[Member]) -> None:
+        """A namespace that these members get."""
+        await self.hub.send("POST", "/api/v1/namespaces", {"metadata": {"name": namespace}})
+        await self.put("FederatedNamespace", namespace, namespace, members, {})
+        for each in members:
+            await self.until(
+                partial(_has, each.client, f"/api/v1/namespaces/{namespace}"), f"{namespace} in {each.name}"
+            )
+
+    async def put(
+        self, kind: str, namespace: str, name: str, members: Sequence[Member], template: Mapping[str, Any]
+    ) -> None:
+        """A federated object of a kind, new or as it is to be from now on."""
+        body = {
+            "apiVersion": FEDERATED_VERSION,
+            "kind": kind,
+            "metadata": {"name": name, "namespace": namespace},
+            "spec": {"template": template, "placement": {"clusters": [{"name": each.name} for each in members]}},
+        }
+        await self.hub.send("PATCH", f"{self.path(kind, namespace, name)}?fieldManager=user&force=true", body, APPLY)
+
+    async def delete(self, kind: str, namespace: str, name: str) -> None:
+        """Delete a federated object."""
+        await self.hub.send("DELETE", self.path(kind, namespace, name))
+
+    async def clear(self, namespace: str) -> None:
+        """Delete a namespace at the hub, with all that is federated there; it goes from the members after that."""
+        for kind in ("federatedconfigmaps", "federatednamespaces"):
+            await self.hub.send("DELETE", f"{FEDERATED}/{namespace}/{kind}")
+        await self.hub.send("DELETE", f"/api/v1/namespaces/{namespace}")
+
+    def path(self, kind: str, namespace: str, name: str) -> str:
+        """Of a federated object at the hub."""
+        return f"{FEDERATED}/{namespace}/{kind.lower()}s/{name}"
+
     async def until(self, true: Callable[[], Awaitable[bool]], what: str, within: float = PATIENCE) -> float:
         """Wait for it; the time when it was seen (perf_counter). Raises TimeoutError that says what did not come."""
         ends = time.monotonic() + within
@@ -212,3 +259,7 @@ def condition(item: Mapping[str, Any], kind: str) -> str:
     """The status of one condition; empty where there is none."""
     found = (item.get("status") or {}).get("conditions") or ()
     return next((str(each["status"]) for each in found if each["type"] == kind), "")
+
+
+async def _has(client: Client, path: str) -> bool:
+    return (await client.ask("GET", path))[0] == 200

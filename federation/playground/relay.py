@@ -43,7 +43,8 @@ class Relay:
     def __init__(self, port: int, server: int, link: Link = LOOPBACK, *, seed: int = 0) -> None:
         self._port = port
         self._there = server
-        self._link = link
+        self.link = link
+        """May be changed while bytes pass: it is that of each piece that comes from then on."""
         self._random = random.Random(seed)
         self._server: asyncio.Server | None = None
         self._passing: set[asyncio.Task[None]] = set()
@@ -85,7 +86,7 @@ class Relay:
             task.add_done_callback(self._passing.discard)
         onward: asyncio.StreamWriter | None = None
         try:
-            await asyncio.sleep(self._link.round_trip)
+            await asyncio.sleep(self.link.round_trip)
             there, onward = await asyncio.open_connection("127.0.0.1", self._there)
             async with asyncio.TaskGroup() as group:
                 for way in ((reader, onward), (there, writer)):
@@ -114,7 +115,7 @@ class Relay:
                 content = await reader.read(_PIECE)
             except OSError:
                 content = b""
-            await pieces.put((now() + self._link.takes(self._random.random()), content))
+            await pieces.put((now() + self.link.takes(self._random.random()), content))
 
     async def _give(self, pieces: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter) -> None:
         now = asyncio.get_running_loop().time
