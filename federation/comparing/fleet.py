@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -120,6 +121,13 @@ class Fleet:
         if self._log is not None:
             self._log.close()
             self._log = None
+
+    def kill_controller(self) -> None:
+        """SIGKILL: nothing is released, nothing is written."""
+        for each in self._controllers:
+            each.send_signal(signal.SIGKILL)
+            each.wait()
+        self.stop_controller()
 
     def log_tail(self) -> str:
         """The end of the controller's log."""

@@ -194,6 +194,18 @@ class Site:
             await asyncio.to_thread(member.agent.stop)
             member.agent = None
 
+    async def lose_hub(self) -> None:
+        """The host cluster is gone, with its controller: SIGKILL to both."""
+        await asyncio.to_thread(self._fleet.kill_controller)
+        await asyncio.to_thread(self.playground.kill, HOST)
+
+    async def find_hub(self) -> float:
+        """It is there again, and its controller is started; the time when its API server answered (perf_counter)."""
+        await asyncio.to_thread(self.playground.restart, HOST)
+        answers = time.perf_counter()
+        await asyncio.to_thread(self._fleet.start_controller)
+        return answers
+
     async def ready(self, *names: str) -> None:
         """Wait until these are Ready at the hub."""
 

@@ -1,7 +1,6 @@
 """A real host and simulated members, all joined as `fedctl join` does it, and a controller process."""
 
 import asyncio
-import signal
 import time
 
 from federation.comparing import meter
@@ -37,13 +36,6 @@ class ScaleFleet(SimulatedFleet):
             if time.monotonic() > ends:
                 raise TimeoutError(f"{name} is still Ready after {within:g} s")
             await asyncio.sleep(0.5 + len(self.members) / 500)
-
-    def kill_controller(self) -> None:
-        """SIGKILL: nothing is released, nothing is written."""
-        for each in self._controllers:
-            each.send_signal(signal.SIGKILL)
-            each.wait()
-        self.stop_controller()
 
     def resident(self) -> float:
         """The controller's memory in MB; of several processes, the largest one's."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Self
 
 from federation.comparing.client import MERGE, Client, together
-from federation.comparing.fleet import HOST
 from federation.comparing.model import Sample, Settings, Step
 from federation.comparing.observer import Observer
 from federation.comparing.site import Member, Site
@@ -56,10 +55,7 @@ async def run(site: Site, step: Step, settings: Settings) -> list[Sample]:
         await observer.until(dict.fromkeys(fates.before, "1"), within=_PATIENCE)
         before = await _held(member.client, namespace)
         async with History(member.client, namespace) as history:
-            repaired = await _during(site, step, namespace, fates, member, _SECONDS[settings.scale])
-            began = time.perf_counter()
-            if step.at["cut"] == "hub":
-                await _users(site, namespace, fates, members)
+            repaired, began = await _cut(site, step, namespace, fates, _SECONDS[settings.scale])
             try:
                 converged = await observer.until(fates.wanted, within=_PATIENCE) - began
             except TimeoutError:
@@ -104,29 +100,34 @@ class Fates:
         return {name: count for fate, count in writes.items() for name in self.of(fate)}
 
 
-async def _during(site: Site, step: Step, namespace: str, fates: Fates, member: Member, seconds: float) -> float:
-    """Cut, let people work, wait, mend; the part of what people did in the member that was put back by then."""
+async def _cut(site: Site, step: Step, namespace: str, fates: Fates, seconds: float) -> tuple[float, float]:
+    """One cut from its begin to its end: the part of what people did in the member that was put back by then, and when
+    the link, or the hub, was there again."""
+    member, *_ = members = site.of(step.subject)
     ends = time.monotonic() + seconds
-    if step.at["cut"] == "hub":
-        await asyncio.to_thread(site.playground.kill, HOST)
-    else:
-        await member.link.cut()
+    hub = step.at["cut"] == "hub"
+    await (site.lose_hub() if hub else member.link.cut())
     try:
-        path = f"/api/v1/namespaces/{namespace}/configmaps"
-        mine = {"data": {"version": "mine"}}
-        await together(member.client.send("PATCH", f"{path}/{name}", mine, MERGE) for name in fates.of("edited"))
-        await together(member.client.send("DELETE", f"{path}/{name}") for name in fates.of("removed"))
-        if step.at["cut"] == "link":
-            await _users(site, namespace, fates, site.of(step.subject))
+        await _people(member.client, namespace, fates)
+        if not hub:
+            await _users(site, namespace, fates, members)
         await asyncio.sleep(max(0.0, ends - time.monotonic()))
         held = await _held(member.client, namespace)
-        meddled = [*fates.of("edited"), *fates.of("removed")]
-        return sum(held.get(name, ("", ""))[1] == fates.wanted[name] for name in meddled) / len(meddled)
     finally:
-        if step.at["cut"] == "hub":
-            await asyncio.to_thread(site.playground.restart, HOST)
-        else:
-            await member.link.mend()
+        began = await site.find_hub() if hub else time.perf_counter()
+        await member.link.mend()
+    if hub:
+        await _users(site, namespace, fates, members)
+    meddled = [*fates.of("edited"), *fates.of("removed")]
+    return sum(name in held and held[name][1] == fates.wanted[name] for name in meddled) / len(meddled), began
+
+
+async def _people(client: Client, namespace: str, fates: Fates) -> None:
+    """What people do in the member."""
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    mine = {"data": {"version": "mine"}}
+    await together(client.send("PATCH", f"{path}/{name}", mine, MERGE) for name in fates.of("edited"))
+    await together(client.send("DELETE", f"{path}/{name}") for name in fates.of("removed"))
 
 
 async def _users(site: Site, namespace: str, fates: Fates, members: list[Member]) -> None:
