@@ -4,8 +4,8 @@ Somebody who can read everything at the hub, and in each member, takes what he f
 clusters. What a person carries is tried, too. And somebody who can write at the hub without any of that tries what the
 agents of pull mode do for him: a work with a ConfigMap, and one that would make him admin.
 
-Certificates are tried at the hub alone, whose they are: the clusters of a playground have one CA in common, so that each
-of them would know the user that a certificate names (though not what he may), and real ones do not.
+Certificates are tried at the hub alone, whose they are: the clusters of a playground have one CA in common, so that
+each of them would know the user that a certificate names (though not what he may), and real ones do not.
 """
 
 import asyncio
