@@ -1,0 +1,212 @@
+"""Claim 5: hub and members are tied to one version of a CRD.
+
+A type of somebody's own is upgraded from v1 to v2, which has one field more, cluster by cluster, as people roll such
+things out. After each step a user changes an object, with the new field from when the hub's type has it, and it is seen
+whether the change arrives in both members. What a step breaks is broken until a later step's change arrives.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from federation.comparing import contract
+from federation.comparing.client import APPLY, Client
+from federation.comparing.contract import Upgrade
+from federation.comparing.fleet import HOST
+from federation.comparing.model import Finding, Settings, Step
+from federation.comparing.person import Side
+from federation.comparing.site import Member, Site
+
+NAME = "versions"
+LIMIT = {"quick": 8.0, "full": 40.0}
+"""Seconds within which a change arrives, or the step has broken something. A controller hears of an upgrade within
+seconds, and what was refused is tried again at growing intervals."""
+_LOOK = 0.2
+_OLD, _BOTH, _NEW = ("v1",), ("v1", "v2"), ("v2",)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One step: what is upgraded, and to which versions; and whether users have the new field from here on."""
+
+    says: str
+    cluster: str
+    """"hub", "first" or "second" member, or "type" for the federated type."""
+    serves: Sequence[str] = ()
+    field: bool = False
+
+
+CHANGES = (
+    Change("the hub's CRD serves v2, too", "hub", _BOTH),
+    Change("the first member serves v2, too", "first", _BOTH),
+    Change("the first member serves v2 only, the second v1 only", "first", _NEW),
+    Change("the federated type is made again from v2, and users set its new field", "type", _BOTH, field=True),
+    Change("the second member serves v2, too", "second", _BOTH, field=True),
+    Change("nobody serves v1 any more", "all", _NEW, field=True),
+)
+
+
+def steps(settings: Settings) -> list[Step]:
+    """Once for each subject."""
+    return [Step(scenario=NAME, subject=subject, round=1) for subject in settings.subjects]
+
+
+async def run(site: Site, step: Step, settings: Settings) -> list[Finding]:
+    """A row for each step."""
+    upgrade = Rolling(site, site.of(step.subject), f"{step.subject}.example.com", LIMIT[settings.scale])
+    await upgrade.begin()
+    try:
+        rows = [await upgrade.step(number, change) for number, change in enumerate(CHANGES, 2)]
+        return [contract.found(step, row) for row in upgrade.ended(rows)]
+    finally:
+        await upgrade.end()
+
+
+class Rolling:
+    """One upgrade of a CRD of the group at the hub and in the subject's members."""
+
+    def __init__(self, site: Site, members: Sequence[Member], group: str, limit: float) -> None:
+        self._site = site
+        self._members = members
+        self._group = group
+        self._limit = limit
+        self._namespace = f"versions-{group.partition('.')[0]}"
+        self._broken: dict[int, float] = {}
+        """Steps that broke something, and since when."""
+        self._mended: dict[int, float] = {}
+
+    async def begin(self) -> None:
+        """v1 everywhere, and an object that both members have."""
+        for client in self._clients():
+            await self._serve(client, _OLD)
+        await self._enable(_OLD)
+        await self._site.federate(self._namespace, self._members)
+        began = time.monotonic()
+        while not await self._arrives(1, field=False):
+            if time.monotonic() - began > 60.0:
+                raise TimeoutError(f"before the upgrade an object does not arrive: {await self._says()}")
+
+    async def step(self, number: int, change: Change) -> Upgrade:
+        """Upgrade, let a user change the object, and see."""
+        targets = {"hub": [self._site.hub], "first": [self._members[0].client], "second": [self._members[1].client]}
+        for client in self._clients() if change.cluster == "all" else targets.get(change.cluster, ()):
+            await self._serve(client, change.serves)
+        if change.cluster == "type":
+            await self._enable(change.serves)
+        began = time.monotonic()
+        arrived = await self._arrives(number, field=change.field)
+        if arrived:
+            self._mended |= {each: time.monotonic() for each in self._broken if each not in self._mended}
+        else:
+            self._broken[number] = began
+        return Upgrade(step=change.says, broke=not arrived, seconds=0.0, hub_says="" if arrived else await self._says())
+
+    def ended(self, rows: Sequence[Upgrade]) -> list[Upgrade]:
+        """The rows with the time in which what they broke was broken."""
+        now = time.monotonic()
+        return [
+            replace(row, seconds=round(self._mended.get(number, now) - self._broken[number], 1)) if row.broke else row
+            for number, row in enumerate(rows, 2)
+        ]
+
+    async def end(self) -> None:
+        """Nothing of the type stays."""
+        await self._site.hub.ask("DELETE", f"{self._federated}/shop")
+        await self._site.person.looks("disable", f"widgets.{self._group}", "--delete-crd", f"--context={HOST}")
+        await self._site.clear(self._namespace)
+        for client in self._clients():
+            await client.ask("DELETE", f"{_CRDS}/widgets.{self._group}")
+
+    # --- what is done ----------------------------------------------------------------------------------------------
+
+    def _clients(self) -> list[Client]:
+        return [self._site.hub, *(each.client for each in self._members)]
+
+    @property
+    def _federated(self) -> str:
+        return f"/apis/types.kubefed.io/v1beta1/namespaces/{self._namespace}/federatedwidgets"
+
+    async def _serve(self, client: Client, versions: Sequence[str]) -> None:
+        """The CRD as of so many versions; waits until they, and no others, are served."""
+        name = f"widgets.{self._group}"
+        body = orjson.dumps(crd(self._group, versions))
+        code, _ = await client.ask("GET", f"{_CRDS}/{name}")
+        if code == 200 and versions == _NEW:
+            await client.send("PATCH", f"{_CRDS}/{name}/status", {"status": {"storedVersions": ["v2"]}}, _MERGE)
+        await client.send("PATCH", f"{_CRDS}/{name}?fieldManager=admin&force=true", body, APPLY)
+
+        async def served() -> bool:
+            codes = [(await client.ask("GET", f"/apis/{self._group}/{each}/widgets?limit=1"))[0] for each in _BOTH]
+            return [code == 200 for code in codes] == [each in versions for each in _BOTH]
+
+        await self._site.until(served, f"{client.name} serves {', '.join(versions)} of {name}")
+
+    async def _enable(self, versions: Sequence[str]) -> None:
+        path = self._site.directory / f"{self._group}.json"
+        path.write_bytes(orjson.dumps(crd(self._group, versions)))
+        version = versions[-1]
+        await self._site.person.types(Side.BOTH, "enable", "-f", str(path), f"--version={version}", f"--context={HOST}")
+
+    async def _arrives(self, number: int, *, field: bool) -> bool:
+        """A user gives the object this size; whether both members have it in time."""
+        spec: dict[str, Any] = {"size": number} | ({"colour": f"c{number}"} if field else {})
+        await self._site.put("FederatedWidget", self._namespace, "shop", self._members, {"spec": spec})
+        ends = time.monotonic() + self._limit
+        while True:
+            held = [await self._held(member.client) for member in self._members]
+            if all(each == spec for each in held):
+                return True
+            if time.monotonic() > ends:
+                return False
+            await asyncio.sleep(_LOOK)
+
+    async def _held(self, client: Client) -> Mapping[str, Any]:
+        for version in _BOTH:
+            path = f"/apis/{self._group}/{version}/namespaces/{self._namespace}/widgets/shop"
+            code, found = await client.ask("GET", path)
+            if code == 200:
+                spec: Mapping[str, Any] = orjson.loads(found)["spec"]
+                return spec
+        return {}
+
+    async def _says(self) -> str:
+        """What the hub says of the members that do not have it."""
+        stored = await self._site.hub.get(f"{self._federated}/shop")
+        lines = (stored.get("status") or {}).get("clusters") or ()
+        return "; ".join(
+            f"{each['name']}: {each['status']}" + (f": {each['message']}" if each.get("message") else "")
+            for each in lines
+            if each.get("status")
+        )[:400]
+
+
+def crd(group: str, versions: Sequence[str]) -> dict[str, Any]:
+    """Widgets of these versions; those of v2 have a colour. They convert by changing apiVersion alone."""
+
+    def version(name: str) -> dict[str, Any]:
+        fields = {"size": {"type": "integer"}} | ({"colour": {"type": "string"}} if name == "v2" else {})
+        spec = {"type": "object", "properties": fields}
+        schema = {"type": "object", "properties": {"spec": spec}}
+        stored = name == versions[-1]
+        return {"name": name, "served": True, "storage": stored, "schema": {"openAPIV3Schema": schema}}
+
+    names = {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"}
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"widgets.{group}"},
+        "spec": {
+            "group": group,
+            "names": names,
+            "scope": "Namespaced",
+            "versions": [version(each) for each in versions],
+        },
+    }
+
+
+_CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_MERGE = "application/merge-patch+json"
