@@ -41,12 +41,6 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     round: int
     at: Place = {}
 
-    def sample(self, figure: str, *values: float) -> "Sample":
-        """Measured in this step."""
-        return Sample(
-            scenario=self.scenario, subject=self.subject, round=self.round, figure=figure, values=values, at=self.at
-        )
-
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
     """Measured values of one figure (see `figures`), in its unit; several where a step tries it several times."""

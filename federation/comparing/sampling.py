@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from federation.comparing.model import Place, Sample, Settings, Step
+import msgspec
+
+from federation.comparing.model import Place, Sample, Settings, Step, Subject
 
 
 def in_turn(scenario: str, settings: Settings, places: Iterable[Place]) -> list[Step]:
@@ -13,6 +15,18 @@ def in_turn(scenario: str, settings: Settings, places: Iterable[Place]) -> list[
         for number in range(1, settings.rounds + 1)
         for subject in settings.subjects
     ]
+
+
+def on_a_site(settings: Settings) -> Settings:
+    """The settings without bundled pull: it changes what is written at the hub, and nothing of what is looked at where
+    links are cut and clusters go wrong."""
+    subjects = tuple(each for each in settings.subjects if each != Subject.PULL_BUNDLED)
+    return msgspec.structs.replace(settings, subjects=subjects)
+
+
+def once(settings: Settings) -> Settings:
+    """The same, with one round, of what is no question of chance."""
+    return msgspec.structs.replace(on_a_site(settings), rounds=1)
 
 
 def samples(step: Step, figures: Mapping[str, float | Sequence[float]], **more: int | float | str) -> list[Sample]:

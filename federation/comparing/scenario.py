@@ -6,6 +6,7 @@ from typing import Protocol
 
 from federation.comparing.accounting import Federation
 from federation.comparing.model import Finding, Sample, Settings, Step
+from federation.comparing.site import Site
 from federation.comparing.workload import Workload
 
 Measured = tuple[Sequence[Sample], Sequence[Finding]]
@@ -25,6 +26,10 @@ class Ground(Protocol):
 
     def workload(self, of: Federation, *, kinds: tuple[str, ...] = ("ConfigMap",)) -> Workload:
         """A namespace that no other step has had."""
+        ...
+
+    async def site(self) -> Site:
+        """A federation of members of both modes whose links can be cut. Raises RuntimeError where there is none."""
         ...
 
     async def bare(self, objects: int) -> Mapping[str, float]:

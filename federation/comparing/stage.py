@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, ParamSpec, Self, TypeVar
 
-from federation.comparing import meter, yardstick
+from federation.comparing import meter, troubles, yardstick
 from federation.comparing.accounting import Federation
 from federation.comparing.agents import Agents
 from federation.comparing.client import MERGE, Client
@@ -18,6 +18,7 @@ from federation.comparing.etcd import Etcd
 from federation.comparing.fleet import HOST, Fleet, SimulatedFleet, all_ready
 from federation.comparing.load import TYPES
 from federation.comparing.model import Subject
+from federation.comparing.site import Site
 from federation.comparing.workload import Workload
 from federation.joining import setup
 from federation.model.marks import CONFIG, SYSTEM_NAMESPACE
@@ -50,6 +51,7 @@ class Stage:
         self._agents: Agents | None = None
         self._own_watches = (0, 0)
         self._namespaces = 0
+        self._site: Site | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -59,6 +61,9 @@ class Stage:
 
     async def clear(self) -> None:
         """End all processes of the fleet, whatever state it is in, and remove its files."""
+        site, self._site = self._site, None
+        if site is not None:
+            await site.__aexit__(None, None, None)
         agents, self._agents = self._agents, None
         fleet, self._fleet = self._fleet, None
         self._kind = self._subject = ""
@@ -72,6 +77,8 @@ class Stage:
     @asynccontextmanager
     async def federation(self, subject: str, members: int, kind: str = REAL) -> AsyncIterator[Federation]:
         """So many members in the mode of the subject, all Ready."""
+        if self._site is not None:
+            await self.clear()
         now = len(self._fleet.members) if self._fleet is not None else 0
         if kind != self._kind or members < now or (members > now and kind == SIMULATED):
             await self.clear()
@@ -83,6 +90,13 @@ class Stage:
             await self._enter_mode(subject)
         async with AsyncExitStack() as stack:
             yield await self._looked_at(stack)
+
+    async def site(self) -> Site:
+        """A federation of members of both modes, made as people make one; it takes the place of a fleet."""
+        if self._site is None:
+            await self.clear()
+            self._site = await Site(self.report, types=troubles.TYPES).__aenter__()
+        return self._site
 
     def workload(self, of: Federation, *, kinds: tuple[str, ...] = ("ConfigMap",)) -> Workload:
         """A namespace that no other step has had."""

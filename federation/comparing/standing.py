@@ -15,6 +15,7 @@ from federation.comparing.accounting import Federation
 from federation.comparing.client import Client
 from federation.comparing.etcd import Etcd
 from federation.comparing.model import Run
+from federation.comparing.site import Site
 from federation.comparing.workload import Workload
 from federation.kube import kubeconfig, tls
 from federation.kube.endpoint import Endpoint
@@ -108,6 +109,10 @@ class Standing:
         """A namespace that is not there yet."""
         self._namespaces += 1
         return Workload(of, f"compare-{self._pids.controller[0]}-{self._namespaces}", kinds=kinds)
+
+    async def site(self) -> Site:
+        """There is none: what others run is not cut, broken or robbed."""
+        raise RuntimeError("this is measured only where the clusters are the comparison's own")
 
     async def bare(self, objects: int) -> Mapping[str, float]:
         """The bare client, where members are reached by tokens: it has no certificate of its own."""

@@ -4,9 +4,29 @@ from collections.abc import Mapping
 
 from federation.comparing.claims import SCENARIOS as CLAIMS
 from federation.comparing.scenario import Scenario
-from federation.comparing.scenarios import bend, growth, hub_load, twins
+from federation.comparing.scenarios import (
+    bend,
+    credentials,
+    cut,
+    distance,
+    growth,
+    hub_load,
+    trouble,
+    twins,
+    versions,
+)
 
-_ALL: tuple[Scenario, ...] = (hub_load.HubLoad(), growth.Growth(), twins.Twins(), bend.Bend())
+_ALL: tuple[Scenario, ...] = (
+    hub_load.HubLoad(),
+    growth.Growth(),
+    twins.Twins(),
+    versions.Versions(),
+    trouble.Troubles(),
+    cut.Cut(),
+    credentials.Credentials(),
+    bend.Bend(),
+    distance.Distance(),
+)
 
 SCENARIOS: Mapping[str, Scenario] = {
     claim.scenario: each for claim in CLAIMS for each in _ALL if each.name == claim.scenario

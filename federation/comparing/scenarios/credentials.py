@@ -16,40 +16,49 @@ from federation.comparing import contract, thief
 from federation.comparing.client import Client
 from federation.comparing.contract import Credential, How, Lies
 from federation.comparing.fleet import HOST
-from federation.comparing.model import Finding, Settings, Step, Subject
+from federation.comparing.model import Settings, Step, Subject
+from federation.comparing.sampling import in_turn, once
+from federation.comparing.scenario import Ground, Measured
 from federation.comparing.site import Member, Site
 from federation.comparing.thief import Power, Stolen
 from federation.model.works import MANIFEST_WORKS
 from federation.registration import invitations
 
-NAME = "credentials"
 _NAMESPACE = "default"
 _WITHIN = 20.0
 """Seconds in which an agent does what it does."""
 
 
-def steps(settings: Settings) -> list[Step]:
-    """Once for each subject: rights are no question of chance."""
-    return [Step(scenario=NAME, subject=subject, round=1) for subject in settings.subjects]
+class Credentials:
+    """Who finds what where, and what he can do with it."""
 
+    name = "credentials"
 
-async def run(site: Site, step: Step, settings: Settings) -> list[Finding]:
-    """Every credential that opens a cluster, and each cluster that it opens."""
-    del settings
-    members = site.of(step.subject)
-    clusters = {HOST: site.hub, **{each.name: each.client for each in members}}
-    rows = []
-    for name, client in clusters.items():
-        lies = Lies.HUB if name == HOST else Lies.MEMBER
-        others = {other: there for other, there in clusters.items() if other != name}
-        for stolen in await thief.searched(client):
-            rows += await _tried(site, stolen, lies, others, f"{stolen.where} in {name}")
-    if step.subject != Subject.PUSH:
-        made = await site.person.looks("token", "create", f"--context={HOST}", "--auto-accept=nobody")
-        carried = Stolen("the command that fedctl token create prints", token=_bearer(made.out))
-        rows += await _tried(site, carried, Lies.PERSON, {HOST: site.hub}, carried.where)
-        rows += [await _by_agent(site, member) for member in members]
-    return [contract.found(step, row) for row in rows]
+    def steps(self, settings: Settings) -> Sequence[Step]:
+        """Once for each subject: rights are no question of chance."""
+        return in_turn(self.name, once(settings), [{}])
+
+    def estimate(self, settings: Settings, step: Step) -> float:
+        """Reading and trying."""
+        return 10
+
+    async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
+        """Every credential that opens a cluster, and each cluster that it opens."""
+        site = await ground.site()
+        members = site.of(step.subject)
+        clusters = {HOST: site.hub, **{each.name: each.client for each in members}}
+        rows = []
+        for name, client in clusters.items():
+            lies = Lies.HUB if name == HOST else Lies.MEMBER
+            others = {other: there for other, there in clusters.items() if other != name}
+            for stolen in await thief.searched(client):
+                rows += await _tried(site, stolen, lies, others, f"{stolen.where} in {name}")
+        if step.subject != Subject.PUSH:
+            made = await site.person.looks("token", "create", f"--context={HOST}", "--auto-accept=nobody")
+            carried = Stolen("the command that fedctl token create prints", token=_bearer(made.out))
+            rows += await _tried(site, carried, Lies.PERSON, {HOST: site.hub}, carried.where)
+            rows += [await _by_agent(site, member) for member in members]
+        return (), [contract.found(step, row) for row in rows]
 
 
 async def _tried(site: Site, stolen: Stolen, lies: Lies, clusters: dict[str, Client], where: str) -> list[Credential]:

@@ -9,16 +9,17 @@ although nobody had deleted it, or written more often than anybody changed it, w
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from federation.comparing.client import MERGE, Client, together
-from federation.comparing.model import Sample, Settings, Step
+from federation.comparing.model import Settings, Step
 from federation.comparing.observer import Observer
+from federation.comparing.sampling import in_turn, on_a_site, samples
+from federation.comparing.scenario import Ground, Measured
 from federation.comparing.site import Member, Site
 
-NAME = "cut"
 _KIND = "FederatedConfigMap"
 _PATIENCE = 180.0
 _OF_EACH = {"quick": 3, "full": 12}
@@ -33,44 +34,44 @@ Held = Mapping[str, tuple[str, str]]
 """uid and version, by name."""
 
 
-def steps(settings: Settings) -> list[Step]:
-    """A cut link and a hub that is gone, in each round, by each subject in turn."""
-    return [
-        Step(scenario=NAME, subject=subject, round=number, at={"cut": cut})
-        for cut in ("link", "hub")
-        for number in range(1, settings.rounds + 1)
-        for subject in settings.subjects
-    ]
+class Cut:
+    """One member's link, and the whole hub."""
 
+    name = "cut"
 
-async def run(site: Site, step: Step, settings: Settings) -> list[Sample]:
-    """One cut."""
-    namespace = f"cut-{step.subject}-{step.round}-{step.at['cut']}"
-    fates = Fates(settings.objects or _OF_EACH[settings.scale])
-    members = site.of(step.subject)
-    member = members[0]
-    await site.federate(namespace, members)
-    async with Observer([each.client for each in members], namespace) as observer:
-        await together(_put(site, namespace, name, members, "1") for name in fates.before)
-        await observer.until(dict.fromkeys(fates.before, "1"), within=_PATIENCE)
-        before = await _held(member.client, namespace)
-        async with History(member.client, namespace) as history:
-            repaired, began = await _cut(site, step, namespace, fates, _SECONDS[settings.scale])
-            try:
-                converged = await observer.until(fates.wanted, within=_PATIENCE) - began
-            except TimeoutError:
-                converged = _PATIENCE
-            await asyncio.sleep(_SETTLED)
-            after = await _held(member.client, namespace)
-            twice = history.twice(fates, before, after)
-    lost = sum((after[name][1] if name in after else None) != version for name, version in fates.wanted.items())
-    await site.clear(namespace)
-    return [
-        step.sample("repaired", repaired),
-        step.sample("converged", converged),
-        step.sample("lost", lost),
-        step.sample("twice", twice),
-    ]
+    def steps(self, settings: Settings) -> Sequence[Step]:
+        """A cut link and a hub that is gone, in each round, by each subject in turn."""
+        return in_turn(self.name, on_a_site(settings), [{"cut": cut} for cut in ("link", "hub")])
+
+    def estimate(self, settings: Settings, step: Step) -> float:
+        """As long as the cut, and what comes before and after."""
+        return 40 + _SECONDS[settings.scale]
+
+    async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
+        """One cut."""
+        site = await ground.site()
+        namespace = f"cut-{step.subject}-{step.round}-{step.at['cut']}"
+        fates = Fates(settings.objects or _OF_EACH[settings.scale])
+        members = site.of(step.subject)
+        member = members[0]
+        await site.federate(namespace, members)
+        async with Observer([each.client for each in members], namespace) as observer:
+            await together(_put(site, namespace, name, members, "1") for name in fates.before)
+            await observer.until(dict.fromkeys(fates.before, "1"), within=_PATIENCE)
+            before = await _held(member.client, namespace)
+            async with History(member.client, namespace) as history:
+                repaired, began = await _cut(site, step, namespace, fates, _SECONDS[settings.scale])
+                try:
+                    converged = await observer.until(fates.wanted, within=_PATIENCE) - began
+                except TimeoutError:
+                    converged = _PATIENCE
+                await asyncio.sleep(_SETTLED)
+                after = await _held(member.client, namespace)
+                twice = history.twice(fates, before, after)
+        lost = sum((after[name][1] if name in after else None) != version for name, version in fates.wanted.items())
+        await site.clear(namespace)
+        figures = {"repaired": repaired, "converged": converged, "lost": lost, "twice": twice}
+        return samples(step, figures), ()
 
 
 @dataclass(frozen=True, slots=True)

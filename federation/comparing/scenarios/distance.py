@@ -11,12 +11,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from federation.comparing.client import together
-from federation.comparing.model import Place, Sample, Settings, Step
+from federation.comparing.model import Place, Settings, Step
 from federation.comparing.observer import Observer
+from federation.comparing.sampling import in_turn, on_a_site, samples
+from federation.comparing.scenario import Ground, Measured
 from federation.comparing.site import Member, Site
 from federation.playground.relay import LOOPBACK, Link
 
-NAME = "distance"
 PLACES: Sequence[Place] = (
     {"rtt_ms": 0, "loss_percent": 0, "hangs": 0},
     {"rtt_ms": 50, "loss_percent": 0, "hangs": 0},
@@ -29,38 +30,42 @@ _BETWEEN = 0.2
 """Seconds between two single objects."""
 
 
-def steps(settings: Settings) -> list[Step]:
-    """Every place, in each round, by each subject in turn."""
-    return [
-        Step(scenario=NAME, subject=subject, round=number, at=place)
-        for place in PLACES
-        for number in range(1, settings.rounds + 1)
-        for subject in settings.subjects
-    ]
+class Distance:
+    """Links of several lengths."""
 
+    name = "distance"
 
-async def run(site: Site, step: Step, settings: Settings) -> list[Sample]:
-    """One place: single changes one after another, then many at once."""
-    trials, many = (5, 20) if settings.scale == "quick" else (20, 60)
-    namespace = f"distance-{step.subject}-{step.round}-{'-'.join(str(value) for value in step.at.values())}"
-    members = site.of(step.subject)
-    await site.federate(namespace, members)
-    seen = members[:1] if step.at["hangs"] else members
-    async with Observer([each.client for each in seen], namespace) as observer, _far(members, step.at):
-        single: list[float] = []
-        for number in range(trials):
+    def steps(self, settings: Settings) -> Sequence[Step]:
+        """Every place, in each round, by each subject in turn."""
+        return in_turn(self.name, on_a_site(settings), PLACES)
+
+    def estimate(self, settings: Settings, step: Step) -> float:
+        """Single changes, and many."""
+        return 10 if settings.scale == "quick" else 40
+
+    async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
+        """One place: single changes one after another, then many at once."""
+        site = await ground.site()
+        trials, many = (5, 20) if settings.scale == "quick" else (20, 60)
+        namespace = f"distance-{step.subject}-{step.round}-{'-'.join(str(value) for value in step.at.values())}"
+        members = site.of(step.subject)
+        await site.federate(namespace, members)
+        seen = members[:1] if step.at["hangs"] else members
+        async with Observer([each.client for each in seen], namespace) as observer, _far(members, step.at):
+            single: list[float] = []
+            for number in range(trials):
+                began = time.perf_counter()
+                name = f"single-{number}"
+                await _put(site, namespace, name, members)
+                single.append((await observer.until({name: "1"}, within=120) - began) * 1e3)
+                await asyncio.sleep(_BETWEEN)
+            names = [f"many-{number}" for number in range(settings.objects or many)]
             began = time.perf_counter()
-            name = f"single-{number}"
-            await _put(site, namespace, name, members)
-            single.append((await observer.until({name: "1"}, within=120) - began) * 1e3)
-            await asyncio.sleep(_BETWEEN)
-        names = [f"many-{number}" for number in range(settings.objects or many)]
-        began = time.perf_counter()
-        await together(_put(site, namespace, name, members) for name in names)
-        done = await observer.until(dict.fromkeys(names, "1"), within=300) - began
-    await site.clear(namespace)
-    figure = "member_latency" if step.at["hangs"] else "latency"
-    return [step.sample(figure, *single), step.sample("done", done)]
+            await together(_put(site, namespace, name, members) for name in names)
+            done = await observer.until(dict.fromkeys(names, "1"), within=300) - began
+        await site.clear(namespace)
+        figure = "member_latency" if step.at["hangs"] else "latency"
+        return samples(step, {figure: single, "done": done}), ()
 
 
 @asynccontextmanager

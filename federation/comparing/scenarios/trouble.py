@@ -18,14 +18,15 @@ from federation.comparing import contract
 from federation.comparing.client import MERGE
 from federation.comparing.contract import Fault
 from federation.comparing.fleet import HOST
-from federation.comparing.model import Finding, Settings, Step
+from federation.comparing.model import Settings, Step
+from federation.comparing.sampling import in_turn, once
+from federation.comparing.scenario import Ground, Measured
 from federation.comparing.site import Site
 from federation.comparing.troubles import COLLECTED, TROUBLES, Place, Trouble
 from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import TYPE_CONFIGS, ObjectName
 from federation.playground import access
 
-NAME = "trouble"
 LIMIT = {"quick": 20.0, "full": 360.0}
 """Seconds after which the hub does not show it."""
 _LOOK = 0.25
@@ -33,36 +34,45 @@ _COMMANDS = 10.0
 """Seconds between two tries of all commands, while nothing else shows it."""
 
 
-def steps(settings: Settings) -> list[Step]:
-    """Once for each subject."""
-    return [Step(scenario=NAME, subject=subject, round=1) for subject in settings.subjects]
-
-
 def chosen(settings: Settings) -> list[Trouble]:
     """The troubles of this run."""
     return [each for each in TROUBLES if each.quick or settings.scale != "quick"]
 
 
-async def run(site: Site, step: Step, settings: Settings) -> list[Finding]:
-    """A row for each trouble."""
-    for name in COLLECTED:
-        where = TYPE_CONFIGS.path(ObjectName(SYSTEM_NAMESPACE, name))
-        await site.hub.send("PATCH", where, {"spec": {"statusCollection": "Enabled"}}, MERGE)
-    eyes = Eyes(site)
-    rows = []
-    for number, trouble in enumerate(chosen(settings)):
-        namespace = f"trouble-{step.subject}-{number}"
-        place = Place(site, namespace, "shop", site.of(step.subject))
-        await site.federate(namespace, place.members)
-        await trouble.before(place)
-        known = {where: text async for where, text in eyes.views(place, trouble)}
-        undo = await trouble.begin(place)
-        try:
-            rows.append(await eyes.looks(place, trouble, known, LIMIT[settings.scale]))
-        finally:
-            await undo()
-            await site.clear(namespace)
-    return [contract.found(step, row) for row in rows]
+class Troubles:
+    """One trouble after another in one member."""
+
+    name = "trouble"
+
+    def steps(self, settings: Settings) -> Sequence[Step]:
+        """Once for each subject."""
+        return in_turn(self.name, once(settings), [{}])
+
+    def estimate(self, settings: Settings, step: Step) -> float:
+        """Each has to be made and seen, and some are never seen."""
+        return 15 * len(chosen(settings)) if settings.scale == "quick" else 60 * len(TROUBLES)
+
+    async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
+        """A row for each trouble."""
+        site = await ground.site()
+        for name in COLLECTED:
+            where = TYPE_CONFIGS.path(ObjectName(SYSTEM_NAMESPACE, name))
+            await site.hub.send("PATCH", where, {"spec": {"statusCollection": "Enabled"}}, MERGE)
+        eyes = Eyes(site)
+        rows = []
+        for number, trouble in enumerate(chosen(settings)):
+            namespace = f"trouble-{step.subject}-{number}"
+            place = Place(site, namespace, "shop", site.of(step.subject))
+            await site.federate(namespace, place.members)
+            await trouble.before(place)
+            known = {where: text async for where, text in eyes.views(place, trouble)}
+            undo = await trouble.begin(place)
+            try:
+                rows.append(await eyes.looks(place, trouble, known, LIMIT[settings.scale]))
+            finally:
+                await undo()
+                await site.clear(namespace)
+        return (), [contract.found(step, row) for row in rows]
 
 
 class Eyes:

@@ -17,11 +17,12 @@ from federation.comparing import contract
 from federation.comparing.client import APPLY, Client
 from federation.comparing.contract import Upgrade
 from federation.comparing.fleet import HOST
-from federation.comparing.model import Finding, Settings, Step
+from federation.comparing.model import Settings, Step
 from federation.comparing.person import Side
+from federation.comparing.sampling import in_turn, once
+from federation.comparing.scenario import Ground, Measured
 from federation.comparing.site import Member, Site
 
-NAME = "versions"
 LIMIT = {"quick": 8.0, "full": 40.0}
 """Seconds within which a change arrives, or the step has broken something. A controller hears of an upgrade within
 seconds, and what was refused is tried again at growing intervals."""
@@ -50,20 +51,29 @@ CHANGES = (
 )
 
 
-def steps(settings: Settings) -> list[Step]:
-    """Once for each subject."""
-    return [Step(scenario=NAME, subject=subject, round=1) for subject in settings.subjects]
+class Versions:
+    """A rolling upgrade."""
 
+    name = "versions"
 
-async def run(site: Site, step: Step, settings: Settings) -> list[Finding]:
-    """A row for each step."""
-    upgrade = Rolling(site, site.of(step.subject), f"{step.subject}.example.com", LIMIT[settings.scale])
-    await upgrade.begin()
-    try:
-        rows = [await upgrade.step(number, change) for number, change in enumerate(CHANGES, 2)]
-        return [contract.found(step, row) for row in upgrade.ended(rows)]
-    finally:
-        await upgrade.end()
+    def steps(self, settings: Settings) -> Sequence[Step]:
+        """Once for each subject."""
+        return in_turn(self.name, once(settings), [{}])
+
+    def estimate(self, settings: Settings, step: Step) -> float:
+        """Steps that break something take all the time."""
+        return 15 + 3 * LIMIT[settings.scale]
+
+    async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
+        """A row for each step."""
+        site = await ground.site()
+        upgrade = Rolling(site, site.of(step.subject), f"{step.subject}.example.com", LIMIT[settings.scale])
+        await upgrade.begin()
+        try:
+            rows = {number: await upgrade.step(number, change) for number, change in enumerate(CHANGES, 2)}
+            return (), [contract.found(step, row) for row in upgrade.ended(rows)]
+        finally:
+            await upgrade.end()
 
 
 class Rolling:
@@ -92,8 +102,7 @@ class Rolling:
 
     async def step(self, number: int, change: Change) -> Upgrade:
         """Upgrade, let a user change the object, and see."""
-        targets = {"hub": [self._site.hub], "first": [self._members[0].client], "second": [self._members[1].client]}
-        for client in self._clients() if change.cluster == "all" else targets.get(change.cluster, ()):
+        for client in self._of(change):
             await self._serve(client, change.serves)
         if change.cluster == "type":
             await self._enable(change.serves)
@@ -105,12 +114,12 @@ class Rolling:
             self._broken[number] = began
         return Upgrade(step=change.says, broke=not arrived, seconds=0.0, hub_says="" if arrived else await self._says())
 
-    def ended(self, rows: Sequence[Upgrade]) -> list[Upgrade]:
-        """The rows with the time in which what they broke was broken."""
+    def ended(self, rows: Mapping[int, Upgrade]) -> list[Upgrade]:
+        """The rows, by number, with the time in which what they broke was broken."""
         now = time.monotonic()
         return [
             replace(row, seconds=round(self._mended.get(number, now) - self._broken[number], 1)) if row.broke else row
-            for number, row in enumerate(rows, 2)
+            for number, row in rows.items()
         ]
 
     async def end(self) -> None:
@@ -125,6 +134,13 @@ class Rolling:
 
     def _clients(self) -> list[Client]:
         return [self._site.hub, *(each.client for each in self._members)]
+
+    def _of(self, change: Change) -> list[Client]:
+        """The clusters that are upgraded in a step."""
+        if change.cluster == "all":
+            return self._clients()
+        first, second = (each.client for each in self._members)
+        return {"hub": [self._site.hub], "first": [first], "second": [second]}.get(change.cluster, [])
 
     @property
     def _federated(self) -> str:
