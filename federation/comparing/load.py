@@ -51,20 +51,22 @@ class Item:
         metadata = {"labels": {"app": self.name}, "annotations": {VERSION: version(number)}}
         return {"metadata": metadata, **_CONTENT[self.kind](self, number)}
 
-    def federated(self, namespace: str, number: int, clusters: Sequence[str]) -> dict[str, Any]:
-        """As its user writes it: for all clusters, and something else for the first."""
+    def federated(
+        self, namespace: str, number: int, clusters: Sequence[str], selected: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """As its user writes it: for all clusters and another label in the first; or for those that are `selected`."""
+        if selected is not None:
+            return self._object(namespace, {"template": self.template(number), "placement": selected})
         placement = {"clusters": [{"name": each} for each in clusters]}
         override = {"op": "add", "path": "/metadata/labels/where", "value": clusters[0]}
-        return {
-            "apiVersion": API,
-            "kind": f"Federated{self.kind}",
-            "metadata": {"name": self.name, "namespace": namespace},
-            "spec": {
-                "template": self.template(number),
-                "placement": placement,
-                "overrides": [{"clusterName": clusters[0], "clusterOverrides": [override]}],
-            },
-        }
+        overrides = [{"clusterName": clusters[0], "clusterOverrides": [override]}]
+        return self._object(
+            namespace, {"template": self.template(number), "placement": placement, "overrides": overrides}
+        )
+
+    def _object(self, namespace: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+        metadata = {"name": self.name, "namespace": namespace}
+        return {"apiVersion": API, "kind": f"Federated{self.kind}", "metadata": metadata, "spec": spec}
 
     def plain(self, namespace: str, number: int) -> dict[str, Any]:
         """The same without federation."""
@@ -101,9 +103,10 @@ class User:
         self._namespace = namespace
         self._clusters = clusters
 
-    async def create(self, item: Item, number: int = 1) -> None:
+    async def create(self, item: Item, *, placement: Mapping[str, Any] | None = None) -> None:
         """POST."""
-        await self._host.send("POST", self.path(item.kind), item.federated(self._namespace, number, self._clusters))
+        body = item.federated(self._namespace, 1, self._clusters, placement)
+        await self._host.send("POST", self.path(item.kind), body)
 
     async def update(self, item: Item, number: int) -> None:
         """PATCH: another template."""

@@ -54,8 +54,8 @@ class Member:
 class Site:
     """Use as an async context manager; leaving it ends every process and removes the files.
 
-    `push` and `pull` are the members of each mode; `types` are enabled, `settings` are fields of the KubeFedConfig's
-    spec.
+    `push` and `pull` are the members of each mode, `waiting` clusters that are no members yet; `types` are enabled,
+    `settings` are fields of the KubeFedConfig's spec.
     """
 
     def __init__(
@@ -64,11 +64,12 @@ class Site:
         *,
         push: Sequence[str] = ("m1", "m2"),
         pull: Sequence[str] = ("e1", "e2"),
+        waiting: Sequence[str] = (),
         types: Sequence[str] = TYPES,
         settings: Mapping[str, Any] = setup.NOTHING_HELD,
     ) -> None:
         self._fleet = Fleet(report, prefix="federation-compare-", types=types, settings=settings)
-        self._push, self._pull = tuple(push), tuple(pull)
+        self._push, self._pull, self._waiting = tuple(push), tuple(pull), tuple(waiting)
         self._types = tuple(types)
         self._settings = settings
         self._stack = AsyncExitStack()
@@ -88,7 +89,7 @@ class Site:
         await self._stack.aclose()
 
     async def _bring_up(self) -> None:
-        names = (*self._push, *self._pull)
+        names = (*self._push, *self._pull, *self._waiting)
         every = (HOST, *names)
         self._fleet.playground = await asyncio.to_thread(
             Playground.up,
@@ -106,7 +107,7 @@ class Site:
         await asyncio.to_thread(self._fleet.start_controller)
         await self.join(*self._push)
         await self.register(*self._pull)
-        await self.ready(*names)
+        await self.ready(*self._push, *self._pull)
 
     async def _end(self) -> None:
         for member in self.members.values():

@@ -11,12 +11,14 @@ from federation.comparing.scenarios import (
     distance,
     growth,
     hub_load,
+    joining,
     trouble,
     twins,
     versions,
 )
 
 _ALL: tuple[Scenario, ...] = (
+    joining.Joining(),
     hub_load.HubLoad(),
     growth.Growth(),
     twins.Twins(),
