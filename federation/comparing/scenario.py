@@ -37,7 +37,7 @@ class Ground(Protocol):
         ...
 
     async def clear(self) -> None:
-        """After a step that failed."""
+        """After a step that failed, or that leaves what the next one must not have: a fleet of our own is made anew."""
         ...
 
 
