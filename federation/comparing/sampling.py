@@ -24,6 +24,11 @@ def on_a_site(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, subjects=subjects)
 
 
+def few(settings: Settings, rounds: Mapping[str, int]) -> Settings:
+    """The same, with so many rounds at most, by scale."""
+    return msgspec.structs.replace(settings, rounds=min(settings.rounds, rounds[settings.scale]))
+
+
 def once(settings: Settings) -> Settings:
     """The same, with one round, of what is no question of chance."""
     return msgspec.structs.replace(on_a_site(settings), rounds=1)

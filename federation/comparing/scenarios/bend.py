@@ -14,9 +14,9 @@ from federation.comparing.scenario import Ground, Measured
 from federation.comparing.stage import SIMULATED
 from federation.comparing.workload import LONGEST, Size, Workload
 
-MEMBERS = {"quick": (10, 40), "full": (10, 30, 100, 300, 1000)}
-OBJECTS = {"quick": 5, "full": 20}
-TRIALS = {"quick": 3, "full": 5}
+MEMBERS = {"quick": (40,), "full": (10, 30, 100, 300, 1000)}
+OBJECTS = {"quick": 5, "full": 10}
+TRIALS = {"quick": 3, "full": 4}
 IDLE = {"quick": 2.5, "full": 10.0}
 PROFILED = 10.0
 """Seconds of changes in which the controller is sampled, at the largest number of members."""

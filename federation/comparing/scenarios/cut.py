@@ -16,11 +16,12 @@ from typing import Self
 from federation.comparing.client import MERGE, Client, together
 from federation.comparing.model import Settings, Step
 from federation.comparing.observer import Observer
-from federation.comparing.sampling import in_turn, on_a_site, samples
+from federation.comparing.sampling import few, in_turn, on_a_site, samples
 from federation.comparing.scenario import Ground, Measured
 from federation.comparing.site import Member, Site
 
 _KIND = "FederatedConfigMap"
+ROUNDS = {"quick": 1, "full": 2}
 _PATIENCE = 180.0
 _OF_EACH = {"quick": 3, "full": 12}
 """Objects of each fate."""
@@ -41,7 +42,7 @@ class Cut:
 
     def steps(self, settings: Settings) -> Sequence[Step]:
         """A cut link and a hub that is gone, in each round, by each subject in turn."""
-        return in_turn(self.name, on_a_site(settings), [{"cut": cut} for cut in ("link", "hub")])
+        return in_turn(self.name, few(on_a_site(settings), ROUNDS), [{"cut": cut} for cut in ("link", "hub")])
 
     def estimate(self, settings: Settings, step: Step) -> float:
         """As long as the cut, and what comes before and after."""

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from federation.comparing.client import together
 from federation.comparing.model import Place, Settings, Step
 from federation.comparing.observer import Observer
-from federation.comparing.sampling import in_turn, on_a_site, samples
+from federation.comparing.sampling import few, in_turn, on_a_site, samples
 from federation.comparing.scenario import Ground, Measured
 from federation.comparing.site import Member, Site
 from federation.playground.relay import LOOPBACK, Link
@@ -25,6 +25,7 @@ PLACES: Sequence[Place] = (
     {"rtt_ms": 200, "loss_percent": 1, "hangs": 0},
     {"rtt_ms": 50, "loss_percent": 0, "hangs": 1},
 )
+ROUNDS = {"quick": 1, "full": 2}
 _PAD = "x" * 1024
 _BETWEEN = 0.2
 """Seconds between two single objects."""
@@ -37,7 +38,7 @@ class Distance:
 
     def steps(self, settings: Settings) -> Sequence[Step]:
         """Every place, in each round, by each subject in turn."""
-        return in_turn(self.name, on_a_site(settings), PLACES)
+        return in_turn(self.name, few(on_a_site(settings), ROUNDS), PLACES if settings.scale == "full" else PLACES[::2])
 
     def estimate(self, settings: Settings, step: Step) -> float:
         """Single changes, and many."""

@@ -9,20 +9,20 @@ from collections.abc import Sequence
 import msgspec
 
 from federation.comparing.model import Place, Settings, Step
-from federation.comparing.sampling import in_turn
+from federation.comparing.sampling import few, in_turn
 from federation.comparing.scenario import Ground, Measured
 from federation.comparing.stage import REAL, SIMULATED
 from federation.comparing.workload import Size
 
 PLACES: dict[str, tuple[Place, ...]] = {
-    "quick": tuple({"members": number, "kind": REAL} for number in (2, 4)),
+    "quick": ({"members": 4, "kind": REAL}, {"members": 12, "kind": SIMULATED}),
     "full": (
-        *({"members": number, "kind": REAL} for number in (1, 2, 3, 5, 8)),
-        *({"members": number, "kind": SIMULATED} for number in (5, 20, 50)),
+        *({"members": number, "kind": REAL} for number in (1, 2, 4, 8)),
+        *({"members": number, "kind": SIMULATED} for number in (10, 20, 50)),
     ),
 }
 SIZES = {"quick": Size(20, 4, 2.5, deletes=False), "full": Size(60, 10, 8.0)}
-ROUNDS = {"quick": 1, "full": 2}
+ROUNDS = {"quick": 1, "full": 1}
 """At most: the line through several numbers of members shows the spread, too."""
 
 
@@ -33,10 +33,9 @@ class Growth:
 
     def steps(self, settings: Settings) -> Sequence[Step]:
         """Real members first, fewer before more, because a fleet grows and does not shrink."""
-        rounds = min(settings.rounds, ROUNDS[settings.scale])
         most = settings.members or 1_000_000
         places = [place for place in PLACES[settings.scale] if int(place["members"]) <= most]
-        return in_turn(self.name, msgspec.structs.replace(settings, rounds=rounds), places)
+        return in_turn(self.name, few(settings, ROUNDS), places)
 
     def estimate(self, settings: Settings, step: Step) -> float:
         """As `hub-load`, and the time for more members."""

@@ -8,8 +8,6 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import msgspec
-
 from federation.comparing import contract
 from federation.comparing.client import together
 from federation.comparing.contract import Right
@@ -18,17 +16,17 @@ from federation.comparing.following import Following
 from federation.comparing.load import Item, User, config_maps, version
 from federation.comparing.model import Finding, Settings, Step, Subject
 from federation.comparing.person import Side, Typed
-from federation.comparing.sampling import in_turn, on_a_site, samples
+from federation.comparing.sampling import few, in_turn, on_a_site, samples
 from federation.comparing.scenario import Ground, Measured
 from federation.comparing.site import Site
 from federation.comparing.stage import Stage
 from federation.comparing.workload import LONGEST
 
-CLUSTERS = {"quick": (1, 3), "full": (1, 6)}
+CLUSTERS = {"quick": (2,), "full": (1, 6)}
 OBJECTS = {"quick": 40, "full": 300}
 NAMESPACE = "waiting"
 EVERYWHERE: dict[str, Any] = {"clusterSelector": {}}
-ROUNDS = {"quick": 1, "full": 2}
+ROUNDS = {"quick": 1, "full": 1}
 
 
 class Joining:
@@ -38,10 +36,10 @@ class Joining:
 
     def steps(self, settings: Settings) -> Sequence[Step]:
         """Each is a hub of its own: who has joined once is known."""
-        few = msgspec.structs.replace(on_a_site(settings), rounds=min(settings.rounds, ROUNDS[settings.scale]))
+        limited = few(on_a_site(settings), ROUNDS)
         numbers = dict.fromkeys((1, settings.members)) if settings.members else CLUSTERS[settings.scale]
         places = [{"clusters": number} for number in numbers if number]
-        return in_turn(self.name, few, places)
+        return in_turn(self.name, limited, places)
 
     def estimate(self, settings: Settings, step: Step) -> float:
         """A hub, and each cluster's commands."""
