@@ -10,7 +10,7 @@ from typing import Any
 
 from federation.comparing import contract, model
 from federation.comparing.claims import SCENARIOS
-from federation.comparing.contract import Application, Credential, Fault, How, Lies, Right, Share, Upgrade
+from federation.comparing.contract import Application, Command, Credential, Fault, How, Lies, Right, Share, Upgrade
 from federation.comparing.figures import FIGURES
 from federation.comparing.model import Ended, Finding, Machine, Place, Run, Sample, Settings, State, Step
 
@@ -204,7 +204,8 @@ def _credentials(_step: Step, cost: float) -> Iterator[contract.Row]:
 
 
 def _rights(_step: Step, _cost: float) -> Iterator[contract.Row]:
-    yield Right(side="hub", who="a person", may="create kubefedclusters")
+    yield Command(side="host", command="fedctl join m1", carries="")
+    yield Right(side="host", who="a person", may="create kubefedclusters")
 
 
 def _shares(step: Step, _cost: float) -> Iterator[contract.Row]:

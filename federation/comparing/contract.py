@@ -1,8 +1,9 @@
 """What each scenario has to give, so that its claim can be decided. Scenarios and verdicts both go by this.
 
 Numbers are samples: `GIVES` names figures and the keys of their places. What is no number is a row: an `Application`,
-an `Upgrade`, a `Fault`, a `Credential`, a `Right` or a `Share`, made a finding by `found` and read again by `rows`.
-What is counted in rows (figures read in Read.FINDINGS) is counted by `counting`, not by the scenario.
+an `Upgrade`, a `Fault`, a `Credential`, a `Command`, a `Right` or a `Share`, made a finding by `found` and
+read again by `rows`. What is counted in rows (figures read in Read.FINDINGS) is counted by `counting`,
+not by the scenario.
 """
 
 from collections.abc import Iterable, Sequence
@@ -138,6 +139,18 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What a person types for the first of the clusters (claim 1, `joining`)."""
+
+    ABOUT: ClassVar[str] = "command"
+    side: str
+    """host, member or both"""
+    command: str
+    carries: str
+    """The credentials that go from one cluster to another with it; empty for none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Right:
     """What somebody must be allowed for a cluster to become a member (claim 1, `joining`)."""
 
@@ -171,11 +184,11 @@ class Application:
     """Of the same objects on the hub without any federation."""
 
 
-Row = Application | Upgrade | Fault | Credential | Right | Share
-_Row = TypeVar("_Row", Application, Upgrade, Fault, Credential, Right, Share)
+Row = Application | Upgrade | Fault | Credential | Command | Right | Share
+_Row = TypeVar("_Row", Application, Upgrade, Fault, Credential, Command, Right, Share)
 
 FOUND: dict[str, Sequence[type[Row]]] = {
-    "joining": (Right,),
+    "joining": (Command, Right),
     "twins": (Application,),
     "versions": (Upgrade,),
     "trouble": (Fault,),

@@ -174,6 +174,11 @@ def test_what_was_not_measured_is_said_and_why() -> None:
     assert "the scenario joining was not run to its end" in found.html
 
 
+def test_what_was_typed_is_shown(made: report.Report) -> None:
+    assert "fedctl join m1" in made.html.split('<section id="joining">')[1].split("</section>")[0]
+    assert "fedctl join m1" in made.markdown
+
+
 def test_push_has_no_agents_and_that_is_not_called_unmeasured(made: report.Report) -> None:
     (row,) = re.findall(
         r"<tr><th scope=\"row\">Agents&#39; CPU, ms per placement \(8 members, update\).*?</tr>", made.html
