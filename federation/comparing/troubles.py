@@ -360,6 +360,7 @@ def _is_ours(binding: Mapping[str, Any]) -> bool:
     return any(each.get("namespace") in (SYSTEM_NAMESPACE, agents.NAMESPACE) for each in subjects)
 
 
+_AWAY = r"Ready=(False|Unknown)|Offline=True|not ?reach|ClusterNotReady|not heard|no answer"
 _UNWELL = r"replicas are available|MinimumReplicas|ProgressDeadline"
 TROUBLES = (
     Trouble("an image that cannot be pulled", DEPLOYMENT, _UNWELL, _available, _waiting("ImagePullBackOff")),
@@ -410,7 +411,7 @@ TROUBLES = (
     Trouble(
         "an API server that hangs",
         CONFIG,
-        r"not ?reach|timed? ?out|no answer|Offline|silent|not heard|NotReady",
+        _AWAY,
         _config,
         _hangs,
         quick=False,
@@ -418,7 +419,7 @@ TROUBLES = (
     Trouble(
         "an API server that is down",
         CONFIG,
-        r"not ?reach|refused|Offline|silent|not heard|NotReady",
+        _AWAY,
         _config,
         _is_down,
         quick=False,

@@ -88,7 +88,7 @@ class Eyes:
         where = says = ""
         while not says and time.monotonic() - began < limit:
             async for place_of, text in self.views(place, trouble):
-                if text != known.get(place_of) and (says := trouble.told(text)):
+                if says := trouble.told(_new(text, known.get(place_of, ""))):
                     where = place_of
                     break
             if not says and time.monotonic() - typed > _COMMANDS:
@@ -114,7 +114,7 @@ class Eyes:
         if code == 200:
             yield "status of the federated object", _about(orjson.loads(found).get("status") or {}, member)
         cluster = (await self._site.clusters())[member]
-        yield "condition of the cluster", _lines((cluster.get("status") or {}).get("conditions") or ())
+        yield "condition of the cluster", _conditions(cluster.get("status") or {})
         for namespace in (place.namespace, SYSTEM_NAMESPACE):
             events = (await hub.get(f"/apis/events.k8s.io/v1/namespaces/{namespace}/events"))["items"]
             ours = [each for each in events if (each.get("regarding") or {}).get("name") in (place.name, member)]
@@ -150,7 +150,21 @@ def _of_the_hub(site: Site) -> Path:
 def _about(status: Mapping[str, Any], member: str) -> str:
     """The member's line, and the object's conditions."""
     lines = [each for each in status.get("clusters") or () if each.get("name") == member]
-    return _lines([*lines, *(status.get("conditions") or ())])
+    return f"{_lines(lines)}\n{_conditions(status)}"
+
+
+def _conditions(status: Mapping[str, Any]) -> str:
+    """A line each, without times, which change when nothing else does."""
+    return "\n".join(
+        f"{each['type']}={each['status']} {each.get('reason', '')}: {each.get('message', '')}"
+        for each in status.get("conditions") or ()
+    )
+
+
+def _new(text: str, known: str) -> str:
+    """The lines that were not there before."""
+    before = set(known.splitlines())
+    return "\n".join(line for line in text.splitlines() if line not in before)
 
 
 def _lines(items: Sequence[Any] | Any) -> str:
