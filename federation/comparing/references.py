@@ -1,7 +1,8 @@
 """What was measured of others, elsewhere: raw data in the form of a run's, in reference/. Read when a report is made.
 
 Every one has a machine of its own, so that `differences` compares its counts as they are, its CPU by ratio to the bare
-client of that machine where that was measured, and its times never.
+client of that machine where that was measured, and its times never. Their applications are single ConfigMaps, those of
+`twins` several objects: the places say so, and are never compared.
 """
 
 from importlib import resources

@@ -65,6 +65,7 @@ _KEYS: Mapping[str, str] = {
     "clusters": "{} cluster",
     "objects": "{} object",
     "phase": "{}",
+    "application": "an application of {}",
     "cut": "the cut of the {}",
     "rtt_ms": "{} ms round trip",
     "loss_percent": "{} % lost",

@@ -284,3 +284,8 @@ def test_references_are_read_and_say_where_they_come_from() -> None:
     assert all(run.versions and run.notes and run.began for run in found)
     (writes,) = summary.summarise(found).of("twins", "hub_stored", subject="Karmada")
     assert writes.median == 16400
+    assert not [run for run in found if any(_of_whole_applications(ended.step) for ended in run.steps)]
+
+
+def _of_whole_applications(step: Step) -> bool:
+    return step.scenario == "twins" and "application" not in step.at
