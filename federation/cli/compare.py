@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from federation.comparing.model import Run, Settings
 
 EXAMPLES = """
-  fedctl compare -o comparison --quick                 # every scenario, small; some minutes
-  fedctl compare -o comparison --full                  # within an hour
+  fedctl compare -o comparison --quick                 # every scenario, small
+  fedctl compare -o comparison --full                  # every scenario, large, in more rounds
   fedctl compare -o hub --scenario hub-load --members 4 --objects 200 --rounds 5
 """
 ROUNDS = {"quick": 2, "full": 3}
@@ -59,8 +59,8 @@ class _Compare(LazyGroup):
     metavar="DIR",
     help="Where everything goes. A run that was stopped goes on there.",
 )
-@options.switch("--quick", text="Small: less than 6 minutes on 2 cores. The default.")
-@options.switch("--full", text="Large, and more rounds: less than an hour.")
+@options.switch("--quick", text="Small, for some minutes. The default.")
+@options.switch("--full", text="Large, and more rounds: for an hour or two.")
 @click.option(
     "--scenario",
     "scenarios",
