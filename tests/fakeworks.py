@@ -5,6 +5,7 @@ to the sink at once.
 """
 
 import asyncio
+import copy
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,7 +19,7 @@ from federation.core.managedfields import PartialMetadata
 from federation.core.proof import Proof
 from federation.core.works import SeenWork
 from federation.kube import handedworks
-from federation.kube.members import Written
+from federation.kube.members import Whole, Written
 from federation.model import works as names
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import ObjectName, Resource
@@ -49,6 +50,8 @@ class FakeWorks(FakeMember):
         if name in self.works:
             return Failure(FailureKind.ALREADY_EXISTS, "already exists", 409)
         wanted = orjson.loads(body)
+        if any("refused" in each["metadata"].get("labels", {}) for each in wanted["spec"]["workload"]["manifests"]):
+            return Failure(FailureKind.INVALID, "a manifest is refused", 422)
         identity = {"uid": f"work-{next(self._next)}", "generation": 1}
         self.works[name] = {"metadata": {**wanted["metadata"], **identity}, "spec": wanted["spec"], "status": {}}
         self._show(name)
@@ -70,6 +73,37 @@ class FakeWorks(FakeMember):
             work["metadata"][key] = {each: value for each, value in merged.items() if value is not None}
         self._show(name)
         return Written(False, self._metadata(name))
+
+    async def edit(
+        self, name: ObjectName, operations: Sequence[Mapping[str, Any]], *, secret: bool
+    ) -> Written | Failure:
+        if (failure := await self._asked("edit", name)) is not None:
+            return failure
+        if name not in self.works:
+            return Failure(FailureKind.NOT_FOUND, "not found", 404)
+        before = self.works[name]
+        work = copy.deepcopy(before)
+        try:
+            for each in operations:
+                patch(work, each)
+                work["metadata"].pop("managedFields", None)
+        except ValueError as error:
+            return Failure(FailureKind.INVALID, str(error), 422)
+        if any("refused" in each["metadata"].get("labels", {}) for each in work["spec"]["workload"]["manifests"]):
+            return Failure(FailureKind.INVALID, "a manifest is refused", 422)
+        work["metadata"]["generation"] += work["spec"] != before["spec"]
+        self.works[name] = work
+        self._show(name)
+        return Written(False, self._metadata(name))
+
+    async def read_whole(self, resource: Resource, name: ObjectName) -> Whole | Failure:
+        if (failure := await self._asked("read whole", name)) is not None:
+            return failure
+        if name not in self.works:
+            return Failure(FailureKind.NOT_FOUND, "not found", 404)
+        content = copy.deepcopy(self.works[name])
+        content["metadata"] |= {"name": name.name, "namespace": name.namespace}
+        return Whole(self._metadata(name), content, 1)
 
     # --- MemberPort
 
@@ -173,7 +207,9 @@ class FakeWorks(FakeMember):
             "message": message,
             "observedGeneration": work["metadata"]["generation"],
         }
-        manifests = [{"conditions": [applied]} | (self._feedback(name, applied, shows) if shows is not None else {})]
+        whats = [each["resourceIdentifier"] for each in work["spec"]["manifestConfigs"]]
+        more = self._feedback(name, applied, shows) if shows is not None else {}
+        manifests = [{"resourceMeta": what, "conditions": [applied]} | more for what in whats]
         work["status"] = {"conditions": [applied], "resourceStatus": {"manifests": manifests}}
         self._show(name)
 
@@ -185,6 +221,19 @@ class FakeWorks(FakeMember):
         found = feedback.values(options.feedback, manifest, item)
         synced = {"type": "StatusFeedbackSynced", "status": "False" if found.problem else "True"}
         return {"conditions": [applied, synced], "statusFeedback": {"values": list(found.values)}}
+
+    def applies(self) -> None:
+        """The agents apply all that is wanted."""
+        for name in self.works:
+            self.says(name)
+
+    def contents(self, cluster: str) -> dict[str, list[str]]:
+        """The names of the objects that are in each work of a cluster."""
+        return {
+            name.name: [each["metadata"]["name"] for each in work["spec"]["workload"]["manifests"]]
+            for name, work in self.works.items()
+            if name.namespace == cluster
+        }
 
     def let_go_of(self, name: ObjectName) -> None:
         """The agent has removed the copy of a work that is being deleted, or left it, and takes its finalizer off."""
@@ -198,7 +247,7 @@ class FakeWorks(FakeMember):
     def change(self, name: ObjectName, manifests: list[Any]) -> None:
         """Somebody changes its spec."""
         work = self.works[name]
-        work["spec"]["workload"]["manifests"] = manifests
+        work["spec"] = {**work["spec"], "workload": {"manifests": manifests}}
         work["metadata"]["generation"] += 1
         self._show(name)
 
@@ -224,6 +273,27 @@ class FakeWorks(FakeMember):
         del self.works[name]
         if self._sink is not None:
             self._sink.remove(seen)
+
+
+def patch(work: dict[str, Any], operation: Mapping[str, Any]) -> None:
+    """One operation of a JSON patch. Raises ValueError where a test fails."""
+    *way, last = (each.replace("~1", "/") for each in operation["path"].split("/")[1:])
+    holder: Any = work
+    for each in way:
+        holder = holder[int(each)] if isinstance(holder, list) else holder[each]
+    at: Any = int(last) if isinstance(holder, list) and last != "-" else last
+    match operation["op"]:
+        case "test":
+            if (holder[at] if isinstance(holder, list) else holder.get(at)) != operation["value"]:
+                raise ValueError(f"testing value {operation['path']} failed: test failed")
+        case "remove":
+            del holder[at]
+        case "add" if at == "-":
+            holder.append(operation["value"])
+        case "add" if isinstance(holder, list):
+            holder.insert(at, operation["value"])
+        case _:
+            holder[at] = operation["value"]
 
 
 class FakeWatch:

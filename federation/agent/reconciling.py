@@ -5,6 +5,7 @@ was decided in an outage is carried out late. A failure of the member ends the r
 one object is that object's, and the others go on.
 """
 
+import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -35,6 +36,8 @@ SOON = 0.0
 """In place of seconds: soon, and later each time in a row."""
 SLOW = 60.0
 """Seconds until something that waits for somebody to act is tried again."""
+TOGETHER = 8
+"""Objects of one work that are applied at once."""
 LOOK = (20.0, 30.0)
 """Seconds between two looks at an object that is only read."""
 _OWN = frozenset({SECRETS.qualified, LEASES.qualified})
@@ -85,7 +88,7 @@ class Reconciler:
             elif state.live and state.item is not None:
                 await self._hub.finalize(state)
             await self._apply(state)
-        await self._records.mark_held(state, state.held)
+        await self._records.mark_held(state, state.held or (holding.UNNAMED if state.unnamed else ""))
 
     # --- a work that the hub does not show ----------------------------------------------------------------------------
 
@@ -155,13 +158,13 @@ class Reconciler:
             return
         before, waits = dict(state.said), []
         state.said = {ordinal: said for ordinal, said in state.said.items() if ordinal < len(work.manifests)}
-        for target in targets:
-            said, wait = await self._one(state, target)
-            state.said[target.manifest.ordinal] = said
-            waits += [wait] if wait is not None else []
+        by_ordinal = {each.manifest.ordinal: each for each in targets}
+        for some in ordering.together(each.manifest for each in targets):
+            waits += await self._several(state, [by_ordinal[each.ordinal] for each in some])
+        outgoing = state.outgoing
         if not state.frozen:
             waits += await self._drop_unwanted(state)
-        if state.said != before or state.told != state.generation:
+        if state.said != before or state.told != state.generation or state.outgoing != outgoing:
             self._report(state.name)
         self._schedule(state.name, waits)
 
@@ -208,6 +211,19 @@ class Reconciler:
         if resource.uid or copy is None:
             return resource
         return AppliedResource(resource.what, resource.version, copy.uid)
+
+    async def _several(self, state: WorkState, targets: list[Target]) -> list[float]:
+        """What need not wait for one another, some at a time; when to try again. Raises ApiFailure."""
+        waits: list[float] = []
+        for some in (targets[at : at + TOGETHER] for at in range(0, len(targets), TOGETHER)):
+            found = await asyncio.gather(*(self._one(state, each) for each in some), return_exceptions=True)
+            for target, each in zip(some, found, strict=True):
+                if isinstance(each, BaseException):
+                    raise each
+                said, wait = each
+                state.said[target.manifest.ordinal] = said
+                waits += [wait] if wait is not None else []
+        return waits
 
     async def _one(self, state: WorkState, target: Target) -> tuple[Said, float | None]:
         """What came of one manifest, and when to try again; None: when something changes. Raises ApiFailure."""
@@ -316,9 +332,14 @@ class Reconciler:
             if each.what is None
         ]
         unwanted = deciding.unwanted(applied.resources, wanted, unknown)
+        alone = [each for each in unwanted if not self._world.wishes.get(each.what)]  # else another work has it now
+        self._hold(state, holding.unproven(state.pusher, state.notes, alone))
+        unwanted = tuple(each for each in unwanted if each not in state.unnamed)
+        state.outgoing = unwanted
         if not unwanted:
             return []
         left = await self._remover.drop(state, unwanted, holding.unnamed(state.generation))
+        state.outgoing = tuple(left)
         gone = {each.what for each in unwanted} - {each.what for each in left}
         if gone:
             for key in [key for key in state.records if any(key.endswith(f" {what}") for what in gone)]:
@@ -327,6 +348,12 @@ class Reconciler:
             await self._records.write(state, state.applied or applied, kept)
             self._keeper.changed(state)
         return [SOON] if left else []
+
+    def _hold(self, state: WorkState, unnamed: tuple[AppliedResource, ...]) -> None:
+        if unnamed and not state.unnamed:
+            objects = [str(each.what) for each in unnamed[:5]]
+            log.warning("objects are held", cluster=self._world.cluster, work=state.name, objects=objects)
+        state.unnamed = unnamed
 
     def _schedule(self, name: str, waits: list[float]) -> None:
         if SOON in waits:

@@ -17,7 +17,7 @@ from federation.kube.connection import METADATA
 from federation.model.errors import ApiFailure
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import Resource
-from federation.model.works import FIELD_MANAGER, AppliedResource, Identifier, Work
+from federation.model.works import FIELD_MANAGER, AppliedResource, AppliedWork, Identifier, Manifest, Work
 from federation.work import copies, deciding, holding, parsing
 from federation.work.copies import Copy
 from federation.work.deciding import Wish
@@ -46,18 +46,35 @@ class Remover:
         if state.work is not None and state.work.unsure and not applied.let_go:
             state.held = f"{holding.UNSURE} ({state.work.problem})"
             return False
-        left = await self.drop(state, tuple(reversed(applied.resources)), holding.goes(let_go=applied.let_go))
-        if left:
+        stays = () if applied.let_go or state.work is None else self._unproven(state, state.work, applied)
+        going = [each for each in reversed(applied.resources) if each not in stays]
+        proof = holding.goes(let_go=applied.let_go)
+        if [*await self.drop(state, stays, proof, stays=True), *await self.drop(state, going, proof)]:
             return False
         if state.applied is not None:
             await self._records.delete(state.applied)
         return True
 
-    async def drop(self, state: WorkState, resources: Sequence[AppliedResource], proof: Proof) -> list[AppliedResource]:
-        """These objects of a work; those that are still there. Raises ApiFailure where the member cannot be asked."""
-        return [each for each in resources if not await self._gone(state, state.work, each, proof)]
+    @staticmethod
+    def _unproven(state: WorkState, work: Work, applied: AppliedWork) -> tuple[AppliedResource, ...]:
+        """What the work had lost before it was deleted: that its other objects go says nothing of these.
 
-    async def _gone(self, state: WorkState, work: Work | None, each: AppliedResource, proof: Proof) -> bool:
+        Without the work at the hub it is not known whose it was, nor what was taken out of it.
+        """
+        hub = state.pusher or ("?" if state.item is None else "")
+        return holding.unproven(hub, state.notes, deciding.unnamed(applied.resources, work.manifests))
+
+    async def drop(
+        self, state: WorkState, resources: Sequence[AppliedResource], proof: Proof, *, stays: bool = False
+    ) -> list[AppliedResource]:
+        """These objects of a work; those that are still there. Raises ApiFailure where the member cannot be asked.
+
+        They are deleted where the work does not say that they stay; with `stays` they stay, whatever it says.
+        """
+        return [each for each in resources if not await self._gone(state, each, proof, stays=stays)]
+
+    async def _gone(self, state: WorkState, each: AppliedResource, proof: Proof, *, stays: bool) -> bool:
+        work = state.work
         what = each.what
         others = [wish for name, wish in self._world.wishes.get(what, {}).items() if name != state.name]
         resource = await self._kinds.resource(what, each.version)
@@ -78,7 +95,7 @@ class Remover:
         if not deciding.is_ours(copy, each, owner) and not self._recorded(state, what, copy):
             log.info("object is somebody else's by now, and stays", cluster=self._world.cluster, object=str(what))
             return True
-        if work is None or not work.orphaned(what):
+        if not stays and (work is None or not work.orphaned(what)):
             return await self._delete(resource, what, copy, proof)
         if state.pusher:
             failure = await self._pusher.let_go(resource, what, owner, state.pusher, moves=state.moves)
@@ -87,7 +104,7 @@ class Remover:
                 return True
             if failure.kind is not FailureKind.INVALID:
                 raise ApiFailure(failure, f"letting go of {what}")
-        return await self._release(resource, what, work, copy)
+        return await self._release(resource, what, work.manifests if work is not None else (), copy)
 
     async def _copy(self, resource: Resource, what: Identifier) -> Copy | None:
         """The object as it is: as it was observed, or, where our label is not on it, as the member has it now."""
@@ -119,12 +136,12 @@ class Remover:
         self._deleted[what] = copy.uid
         return False
 
-    async def _release(self, resource: Resource, what: Identifier, work: Work, copy: Copy) -> bool:
+    async def _release(self, resource: Resource, what: Identifier, manifests: Sequence[Manifest], copy: Copy) -> bool:
         """The object stays: our label, our annotation and our owner reference go."""
         wanted = next(
             (
                 each
-                for each in work.manifests
+                for each in manifests
                 if not each.problem
                 and (each.group, each.kind, each.name) == (what.group, resource.kind, what.name)
                 and (each.namespace if resource.namespaced else "") == what.namespace

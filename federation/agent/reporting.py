@@ -16,7 +16,8 @@ from federation.agent.hubside import HubSide
 from federation.agent.keeper import Keeper
 from federation.agent.kinds import Kinds
 from federation.agent.world import Target, WorkState, World
-from federation.model.works import Feedback, Options, StrategyType
+from federation.model.failures import Failure
+from federation.model.works import AppliedResource, Feedback, Options, StrategyType
 from federation.runtime.keyqueue import KeyQueue
 from federation.work import feedback, status
 from federation.work.feedback import Evaluated, Values
@@ -63,6 +64,7 @@ class Reporter:
         outcomes = (
             [] if work.problem else [await self._outcome(state, each, previous) for each in self._in_order(state)]
         )
+        outcomes += [await self._outgoing(len(work.manifests) + at, each) for at, each in enumerate(state.outgoing)]
         found = status.of(work, outcomes, previous, time.time(), deleting=state.leaving, frozen=state.frozen)
         if not work.problem and not state.leaving and (ran := status.ran(outcomes)) != state.run:
             state.run = ran
@@ -71,6 +73,14 @@ class Reporter:
         if found is not None:
             await self.hub.set_status(state, orjson.dumps(found))
             state.reported = time.monotonic()
+
+    async def _outgoing(self, ordinal: int, each: AppliedResource) -> Outcome:
+        """Of an object that was taken out of the work and is there still."""
+        what = each.what
+        resource = await self._kinds.resource(what, each.version)
+        kind = "" if isinstance(resource, Failure) else resource.kind
+        said = status.OUTGOING, status.AVAILABLE_OK
+        return Outcome(ordinal, what.group, each.version, kind, what.resource, what.namespace, what.name, *said)
 
     def _in_order(self, state: WorkState) -> list[Target]:
         tried = [each for each in state.targets if each.manifest.ordinal in state.said]

@@ -1,12 +1,21 @@
 """What one membership knows: its works, and which of them name which object."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from federation.kube.works import WorkObject
 from federation.model import marks
 from federation.model.resources import ObjectName, Resource
-from federation.model.works import HUB_LABEL, MOVES_ANNOTATION, WORK_FINALIZER, AppliedWork, Identifier, Manifest, Work
+from federation.model.works import (
+    HUB_LABEL,
+    MOVES_ANNOTATION,
+    WORK_FINALIZER,
+    AppliedResource,
+    AppliedWork,
+    Identifier,
+    Manifest,
+    Work,
+)
 from federation.work import holding
 from federation.work.copies import Record
 from federation.work.deciding import Wish
@@ -52,6 +61,10 @@ class WorkState:
     """It is proven that its objects are to go."""
     held: str = ""
     """Why nothing is deleted though the hub does not have the work."""
+    unnamed: tuple[AppliedResource, ...] = ()
+    """What was applied and is named no more, and stays, because nothing shows that this is meant."""
+    outgoing: tuple[AppliedResource, ...] = ()
+    """What was taken out of the work and is in the member still."""
     said: dict[int, Said] = field(default_factory=dict)
     """What came of each manifest, by its ordinal."""
     looked: dict[int, tuple[Said, bytes]] = field(default_factory=dict)
@@ -75,6 +88,11 @@ class WorkState:
     def foreign(self) -> bool:
         """Whether it is of another hub than the one that the agent follows: all that is left is its record."""
         return self.applied is not None and self.name == self.applied.name
+
+    @property
+    def notes(self) -> Mapping[str, str]:
+        """The work's annotations; none where the hub does not have it."""
+        return self.item.metadata.annotations if self.item is not None else {}
 
     @property
     def order(self) -> tuple[str, str]:

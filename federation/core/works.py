@@ -19,6 +19,7 @@ from federation.core import digests, managedfields, scrubbing, workfeedback
 from federation.core.managedfields import PartialMetadata
 from federation.core.variants import Made
 from federation.model import works as names
+from federation.model.bundles import Bundle, Entry, Taken
 from federation.model.federated import FederatedType
 from federation.model.observations import BY_WORK, Feedback, ObservedWork, Said
 from federation.model.policies import Pointer
@@ -109,7 +110,12 @@ def _strategy(made: Made, wanted: Wanted) -> dict[str, Any]:
 
 def emptied(enabled: FederatedType, federated: ObjectName, target: ObjectName) -> bytes:
     """The work of a copy that is to be removed, in the place of one that was lost: nothing is asked for any more."""
-    annotations = {names.TYPE_ANNOTATION: enabled.name, names.OBJECT_ANNOTATION: str(federated)}
+    entry = Entry("1.0", enabled.name, str(federated), enabled.target.qualified, str(target), "", 1, 0)
+    annotations = {
+        names.TYPE_ANNOTATION: enabled.name,
+        names.OBJECT_ANNOTATION: str(federated),
+        names.TAKEN_ANNOTATION: msgspec.json.encode([Taken(entry, 1)]).decode(),
+    }
     return orjson.dumps(
         {
             "apiVersion": MANIFEST_WORKS.api_version,
@@ -159,6 +165,8 @@ class Notes(msgspec.Struct, frozen=True, gc=False):
     digest: str = msgspec.field(name=names.DIGEST_ANNOTATION, default="")
     generation: str = msgspec.field(name=names.GENERATION_ANNOTATION, default="")
     deleted_for: str = msgspec.field(name=names.DELETED_ANNOTATION, default="")
+    objects: str = msgspec.field(name=names.OBJECTS_ANNOTATION, default="")
+    taken: str = msgspec.field(name=names.TAKEN_ANNOTATION, default="")
 
 
 class WorkMetadata(PartialMetadata, frozen=True, rename="camel", gc=False):
@@ -185,18 +193,28 @@ def about(found: Notes) -> Key | None:
 
 
 class SeenWork(msgspec.Struct, frozen=True, gc=False):
-    """A work as a watch shows it: in which cluster's namespace, under which name, for which federated object."""
+    """A work as a watch shows it: in which cluster's namespace, under which name, for which federated object.
+
+    Where it has several objects, `key` is None, `bundle` is what it records of them, and `parts` what it shows of each.
+    """
 
     cluster: str
     name: str
     key: Key | None
     observed: ObservedWork
     version: str = ""
+    bundle: Bundle | None = None
+    parts: tuple[tuple[Key, ObservedWork], ...] = ()
 
     @property
     def where(self) -> ObjectName:
         """Its place at the hub."""
         return ObjectName(self.cluster, self.name)
+
+    @property
+    def shows(self) -> tuple[tuple[Key, ObservedWork], ...]:
+        """What it shows of each object that it is for."""
+        return ((self.key, self.observed),) if self.key is not None else self.parts
 
     @property
     def broken(self) -> str:
@@ -229,7 +247,7 @@ def observe(meta: WorkMetadata, policy: str, status: Mapping[str, Any]) -> Obser
         digest=meta.annotations.digest,
         intact=meta.annotations.generation == str(meta.generation),
         noted=bool(meta.annotations.deleted_for),
-        next=_next(meta),
+        next=next_generation(meta),
         orphans=policy == Propagation.ORPHAN,
         said=said,
         message=message,
@@ -237,58 +255,64 @@ def observe(meta: WorkMetadata, policy: str, status: Mapping[str, Any]) -> Obser
     )
 
 
-def _next(meta: WorkMetadata) -> int:
+def next_generation(meta: WorkMetadata) -> int:
     """The generation by our next write: one more, unless the last one has changed nothing of the spec."""
     unchanged = meta.annotations.generation == str(meta.generation + 1)
     return meta.generation if unchanged else meta.generation + 1
 
 
 def _said(meta: WorkMetadata, status: Mapping[str, Any]) -> tuple[Said, str]:
-    applied = _condition(status, "Applied")
+    applied = condition(status, "Applied")
     if applied.get("observedGeneration") != meta.generation:
         # What has run is not applied again, so that nothing more will be said of it.
-        ran = _condition(status, names.COMPLETE).get("status") == applied.get("status") == "True"
+        ran = condition(status, names.COMPLETE).get("status") == applied.get("status") == "True"
         return (Said.APPLIED if ran else Said.NOTHING), ""
     match applied.get("status"):
         case "True":
             return Said.APPLIED, ""
         case "False":
-            return Said.FAILED, _reason(meta, status) or _told(meta, applied)
+            return Said.FAILED, _reason(meta, status) or told(applied, secret=_is_secret(meta))
     return Said.NOTHING, ""
 
 
 def _feedback(meta: WorkMetadata, status: Mapping[str, Any]) -> Feedback | None:
     """What is reported of its one manifest. Nothing of a Secret, whatever its agent says."""
-    if meta.annotations.type == SECRETS.qualified:
+    if _is_secret(meta):
         return None
-    return next((workfeedback.read(each) for each in _manifests(status)), None)
+    return next((workfeedback.read(each) for each in manifests(status)), None)
 
 
-def _manifests(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = status.get("resourceStatus")
-    manifests = found.get("manifests") if isinstance(found, Mapping) else None
-    return [each for each in manifests if isinstance(each, Mapping)] if isinstance(manifests, list) else []
+def manifests(status: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What a work's status says of its manifests."""
+    of_all = status.get("resourceStatus")
+    found = of_all.get("manifests") if isinstance(of_all, Mapping) else None
+    return [each for each in found if isinstance(each, Mapping)] if isinstance(found, list) else []
 
 
 def _reason(meta: WorkMetadata, status: Mapping[str, Any]) -> str:
     """Why its manifest is not applied, by the first one that is not."""
-    for each in _manifests(status):
-        applied = _condition(each, "Applied")
+    for each in manifests(status):
+        applied = condition(each, "Applied")
         if applied.get("status") == "False":
-            return _told(meta, applied)
+            return told(applied, secret=_is_secret(meta))
     return ""
 
 
-def _told(meta: WorkMetadata, condition: Mapping[str, Any]) -> str:
+def _is_secret(meta: WorkMetadata) -> bool:
+    return meta.annotations.type == SECRETS.qualified
+
+
+def told(said: Mapping[str, Any], *, secret: bool) -> str:
     """A condition in words. Of a Secret an agent that is not ours may quote what it could not write."""
-    reason = scrubbing.reason(condition.get("reason"))
-    text = condition.get("message")
-    if meta.annotations.type == SECRETS.qualified or not isinstance(text, str) or not text:
+    reason = scrubbing.reason(said.get("reason"))
+    text = said.get("message")
+    if secret or not isinstance(text, str) or not text:
         return reason or "it gives no reason"
     return scrubbing.scrub(text, secret=False, limit=_LONGEST_MESSAGE)
 
 
-def _condition(holder: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+def condition(holder: Mapping[str, Any], kind: str) -> Mapping[str, Any]:
+    """The condition of a type, of a work's status or of one of its manifests; empty where there is none."""
     conditions = holder.get("conditions")
     for each in conditions if isinstance(conditions, list) else ():
         if isinstance(each, Mapping) and each.get("type") == kind:

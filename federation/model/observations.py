@@ -95,7 +95,8 @@ class ObservedWork(Observed, frozen=True, gc=False):
 
     `digest` is of what the work asks for (core.works), and `intact` says that nobody has changed that since. `next` is
     the generation that it should have by our next write. `noted`: it says that its controller deletes it.
-    `orphans`: the copy stays when the work is deleted.
+    `orphans`: the copy stays when the work is deleted. `bundle` is the work's name where it may have others, too: then
+    uid, `digest` and `said` are of this one alone.
     `feedback` is what was reported of the copy since the present manifest was applied; None where nothing was.
     """
 
@@ -107,6 +108,7 @@ class ObservedWork(Observed, frozen=True, gc=False):
     said: Said = Said.NOTHING
     message: str = ""
     feedback: Feedback | None = None
+    bundle: str = ""
 
 
 Observation = Observed | Missing

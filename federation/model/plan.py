@@ -198,7 +198,7 @@ class HandOver(Command):
 
     `body` is the whole work, `digest` identifies the manifest in it (as in Apply), `work_digest` all that the work asks
     for. `uid` is that of the work that is there, and `next` the generation that it should have then. `generation` as in
-    Apply.
+    Apply. `joins`: it may be in one work with other objects; `bundle` is the name of the work in which it is so.
     """
 
     work: str
@@ -208,6 +208,8 @@ class HandOver(Command):
     uid: str = ""
     next: int = 1
     generation: int = 0
+    joins: bool = False
+    bundle: str = ""
 
     @property
     def aim(self) -> Aim:

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from federation.model.policies import NOTHING_SAID, Policies
 
+LARGEST_BUNDLE = 400_000
+"""The most that spec.pull.bundleBytes may be: Open Cluster Management's hub refuses works above 500 KiB."""
 MOST_RECONCILES = 16
 """Objects that are in work at once, and writes in flight to one member, whatever is asked for: one event loop gains
 nothing from more, and a member's API server is not ours to fill."""
@@ -84,3 +86,5 @@ class Settings:
     cautious: bool = False
     recovery_hold: float | None = None
     """Seconds after which removals that are held because the hub was restored go on; None: when a person says so."""
+    bundle_bytes: int = 0
+    """spec.pull.bundleBytes: the most bytes of the objects that are in one ManifestWork; 0: each has a work alone."""

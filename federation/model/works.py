@@ -54,6 +54,14 @@ DIGEST_ANNOTATION = "work.kubefed.io/digest"
 GENERATION_ANNOTATION = "work.kubefed.io/generation"
 """Ours, on such a work: the generation that its spec has by our last write. Another one: somebody has changed it."""
 
+BUNDLE_LABEL = "work.kubefed.io/bundle"
+"""Ours, on such a work that is for several objects: "true"."""
+OBJECTS_ANNOTATION = "work.kubefed.io/objects"
+"""Ours, on such a work that has several objects: what each of its manifests is for (model.bundles.Entry), JSON."""
+TAKEN_ANNOTATION = "work.kubefed.io/taken-out"
+"""Ours, on such a work: the objects that its controller has taken out of it (model.bundles.Taken), JSON. Without it a
+manifest that is missing is somebody else's doing, and the agent removes nothing for that."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identifier:

@@ -219,3 +219,9 @@ def unwanted(
     return tuple(
         each for each in before if each.what not in set(wanted) and (each.what.group, each.what.where) not in names
     )
+
+
+def unnamed(before: Sequence[AppliedResource], manifests: Sequence[Manifest]) -> tuple[AppliedResource, ...]:
+    """What was applied for a work and no manifest of it may mean."""
+    names = {(each.group, each.name) for each in manifests}
+    return tuple(each for each in before if (each.what.group, each.what.name) not in names)

@@ -10,8 +10,9 @@ at the AppliedManifestWork.
 import enum
 from collections.abc import Iterable, Mapping
 
+from federation.core import bundles
 from federation.core.proof import Proof
-from federation.model.works import DELETED_ANNOTATION, FORGOTTEN_ANNOTATION, HUB_LABEL, AppliedWork
+from federation.model.works import DELETED_ANNOTATION, FORGOTTEN_ANNOTATION, HUB_LABEL, AppliedResource, AppliedWork
 
 
 class Verdict(enum.Enum):
@@ -28,6 +29,9 @@ NOT_MEANT = (
     "goes): nothing is deleted"
 )
 UNSURE = "it is deleted, and what is to become of its objects is not understood: nothing is deleted"
+UNNAMED = (
+    "its ManifestWork does not name some of its objects any more, and its controller has not taken them out: they stay"
+)
 OTHER_HUB = "it was made for another hub (another hubHash): nothing is deleted"
 
 
@@ -50,6 +54,20 @@ def is_meant(labels: Mapping[str, str], annotations: Mapping[str, str]) -> bool:
     its works that it deletes them, and why; of a work without its label nothing but its deletion can be known.
     """
     return HUB_LABEL not in labels or bool(annotations.get(DELETED_ANNOTATION))
+
+
+def unproven(
+    hub: str, annotations: Mapping[str, str], unnamed: Iterable[AppliedResource]
+) -> tuple[AppliedResource, ...]:
+    """Of objects that a work names no more, those that stay, because nothing shows that this is meant.
+
+    A controller of this project (`hub` is its field manager, "" for others) notes what it takes out of a work. What is
+    missing without that is the doing of somebody else, or of a backup that the hub was put back to.
+    """
+    if not hub:
+        return ()
+    noted = bundles.taken_out(annotations)
+    return tuple(each for each in unnamed if each.what not in noted)
 
 
 def goes(*, let_go: bool) -> Proof:

@@ -56,3 +56,15 @@ def rank(group: str, kind: str) -> int:
 def ordered(manifests: Iterable[Manifest]) -> list[Manifest]:
     """In the order in which they are applied."""
     return sorted(manifests, key=lambda each: (rank(each.group, each.kind), each.ordinal))
+
+
+def together(ordered_: Iterable[Manifest]) -> list[list[Manifest]]:
+    """What is ordered, in parts whose manifests need not wait for one another: of one kind that is named."""
+    parts: list[list[Manifest]] = []
+    for each in ordered_:
+        found = rank(each.group, each.kind)
+        if parts and found != LAST and found == rank(parts[-1][0].group, parts[-1][0].kind):
+            parts[-1].append(each)
+        else:
+            parts.append([each])
+    return parts

@@ -37,6 +37,7 @@ class Said:
 APPLIED_OK = Said(APPLIED, "True", "AppliedManifestComplete", "Apply manifest complete")
 AVAILABLE_OK = Said(AVAILABLE, "True", "ResourceAvailable", "Resource is available")
 MISSING = Said(AVAILABLE, "False", "ResourceNotAvailable", "Resource is not available")
+OUTGOING = Said(DELETING, "True", "ManifestRemoving", "The work does not name it any more, and it is not gone yet")
 UNKNOWN = Said(AVAILABLE, "Unknown", "IncompleteResourceMeta", "Resource meta is incomplete")
 
 
@@ -75,7 +76,10 @@ NOTHING_RAN = Run()
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one manifest. `resource` is the plural, "" where it is not known."""
+    """What came of one manifest. `resource` is the plural, "" where it is not known.
+
+    Of an object that is named no more, and is not gone yet, `applied` is OUTGOING.
+    """
 
     ordinal: int
     group: str

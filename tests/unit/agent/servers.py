@@ -8,6 +8,7 @@ tests/clusters say the same of real ones.
 
 import asyncio
 import contextlib
+import copy
 import itertools
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ import orjson
 from federation.kube.connection import APPLY_PATCH, JSON, Answer
 from federation.kube.endpoint import Endpoint
 from federation.model.failures import Failure, FailureKind
+from tests.fakeworks import patch
 
 KINDS = {
     "/api/v1": [
@@ -202,7 +204,10 @@ class Server:
         if known is None:
             return Failure(FailureKind.NOT_FOUND, "not found", 404)
         if isinstance(content, list):
-            return Failure(FailureKind.UNEXPECTED, "no JSON patches here", 400)
+            item = copy.deepcopy(known)
+            for each in content:
+                patch(item, each)
+            return _answer(self._store(place, item, ""))
         version = content.get("metadata", {}).get("resourceVersion")
         if version is not None and version != known["metadata"]["resourceVersion"]:
             return Failure(FailureKind.VERSION_CONFLICT, "changed", 409)
