@@ -22,6 +22,8 @@ from federation.playground.errors import PlaygroundError
 PARTS = ("2", "hang", "8", "pull", "memory")
 FULL = {"2": Size(300, 30, 20.0), "hang": Size(0, 60, 0.0), "8": Size(100, 20, 10.0)}
 QUICK = {"2": Size(60, 10, 4.0), "hang": Size(0, 30, 0.0)}
+BUNDLE_BYTES = 65_536
+"""Of objects in one work, where they share works: some sixty of the bench's."""
 MEMBERS = tuple(f"m{number}" for number in range(1, 9))
 
 
@@ -90,11 +92,15 @@ def _measure(fleet: Fleet, part: str, size: Size, results: dict[str, Any]) -> No
 
 
 def _measure_pull(fleet: Fleet, part: str, size: Size, results: dict[str, Any]) -> None:
-    """The same in pull mode, right after; the controller is a new one afterwards, which has nothing of it."""
-    running.report(f"{size.objects} objects in {part} members in pull mode")
-    results.setdefault("pull", {})[part] = asyncio.run(pull.measure(fleet, size))
-    fleet.stop_controller()
-    fleet.start_controller()
+    """The same in pull mode, right after, with a work for each object and with works that objects share.
+
+    The controller is a new one after each, which has nothing of it.
+    """
+    for name, bundle_bytes in {"pull": 0, "bundled": BUNDLE_BYTES}.items():
+        running.report(f"{size.objects} objects in {part} members in pull mode, {bundle_bytes or 'no'} bytes shared")
+        results.setdefault(name, {})[part] = asyncio.run(pull.measure(fleet, size, bundle_bytes))
+        fleet.stop_controller()
+        fleet.start_controller()
 
 
 async def _phases(fleet: Fleet, size: Size) -> dict[str, Any]:

@@ -125,16 +125,23 @@ class PullBench(Bench):
         return sum(
             len(base64.b64decode(each["key"])) + len(base64.b64decode(each["value"]))
             for each in kvs
-            if b"/configmaps-" in base64.b64decode(each["key"])
+            if any(name in base64.b64decode(each["key"]) for name in (b"/configmaps-", b"/bundle-"))
         )
 
 
-async def measure(fleet: Fleet, size: Size) -> dict[str, Any]:
-    """The part of `make bench` on this fleet; the members are in push mode before and afterwards."""
+async def measure(fleet: Fleet, size: Size, bundle_bytes: int = 0) -> dict[str, Any]:
+    """The part of `make bench` on this fleet; the members are in push mode before and afterwards.
+
+    `bundle_bytes`: objects share works up to this size (spec.pull.bundleBytes).
+    """
     async with Agents(fleet, fleet.directory) as agents:
-        namespace = f"bench-pull-{len(fleet.members)}"
-        async with PullBench(fleet, namespace, size, agents) as bench:
-            return {"latency": await bench.latency()} | await bench.bulk()
+        namespace = f"bench-{'bundled' if bundle_bytes else 'pull'}-{len(fleet.members)}"
+        await agents.configure({"pull": {"bundleBytes": bundle_bytes}})
+        try:
+            async with PullBench(fleet, namespace, size, agents) as bench:
+                return {"latency": await bench.latency()} | await bench.bulk()
+        finally:
+            await agents.configure({"pull": None})
 
 
 def _writes(made: Requests, belongs: Callable[[str], bool]) -> int:

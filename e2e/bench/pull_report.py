@@ -14,6 +14,8 @@ _SAME = {
     "members_ms_per_placement": "members' API servers, ms per placement",
 }
 """What both modes have."""
+MODES = {"pull": "", "bundled": ", objects share works"}
+"""What was measured in pull mode, and how its rows say so."""
 _WRITES = {
     "work": "writes of works per object and cluster",
     "work_status": "writes of works' statuses per object and cluster",
@@ -22,15 +24,17 @@ _WRITES = {
 
 def rows(results: Results, known: Mapping[str, Any]) -> Iterator[Row]:
     """Every figure; `multiple` is of push in the same run, and `tuned` is push's figure."""
-    for members, found in results.get("pull", {}).items():
-        yield from _part(members, found, results.get(members, {}), known["bars"]["pull"].get(members, {}))
+    for mode, how in MODES.items():
+        for members, found in results.get(mode, {}).items():
+            bars = known["bars"]["pull"].get(members, {})
+            yield from _part(members, found, results.get(members, {}), bars, how)
 
 
-def _part(members: str, pull: Results, push: Results, bars: Mapping[str, Any]) -> Iterator[Row]:
+def _part(members: str, pull: Results, push: Results, bars: Mapping[str, Any], how: str) -> Iterator[Row]:
     def row(name: str, ours: float, *path: str, beside: float | None = None) -> Row:
         limit, times = at(bars, *path), at(bars, *path[:-1], f"{path[-1]}_times_push")
         multiple = ours / beside if beside else None
-        return Row(f"{members} members: {name}", ours, multiple, limit, times, tuned=beside)
+        return Row(f"{members} members{how}: {name}", ours, multiple, limit, times, tuned=beside)
 
     for phase in PHASES:
         found = pull[phase]
