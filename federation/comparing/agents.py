@@ -8,7 +8,7 @@ import asyncio
 import os
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,8 +21,17 @@ from federation.comparing.fleet import CLUSTERS, FEDCTL, HOST, Fleet, quiet
 from federation.joining import agents, applying, invitations, tokens
 from federation.joining.contexts import Contexts
 from federation.kube.connection import Connection
-from federation.model.marks import SYSTEM_NAMESPACE
-from federation.model.resources import LEASES, NAMESPACES, ROLE_BINDINGS, ROLES, SERVICE_ACCOUNTS, ObjectName, Resource
+from federation.model.marks import CONFIG, SYSTEM_NAMESPACE
+from federation.model.resources import (
+    KUBEFED_CONFIGS,
+    LEASES,
+    NAMESPACES,
+    ROLE_BINDINGS,
+    ROLES,
+    SERVICE_ACCOUNTS,
+    ObjectName,
+    Resource,
+)
 from federation.model.works import GROUP, MANIFEST_WORKS
 from federation.playground import access, processes
 from federation.registration import heartbeats, names
@@ -216,6 +225,11 @@ class Agents:
         agent.wait("readyz")
 
     # --- the mode --------------------------------------------------------------------------------------------------
+
+    async def configure(self, spec: Mapping[str, Any]) -> None:
+        """Merge into the KubeFedConfig's spec."""
+        path = KUBEFED_CONFIGS.path(ObjectName(SYSTEM_NAMESPACE, CONFIG))
+        await self._host.send("PATCH", path, {"spec": spec}, MERGE)
 
     async def _mode(self, mode: str) -> None:
         body = {"spec": {"syncMode": mode}}

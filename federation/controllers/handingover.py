@@ -6,6 +6,7 @@ the work's status and by its end (controllers.pulling).
 
 from typing import Any
 
+from federation.controllers.bundling import Bundler
 from federation.controllers.learning import Turn
 from federation.controllers.outcomes import Outcome, Prove, doubted, failed, unproven
 from federation.controllers.ports import WorksPort
@@ -23,13 +24,16 @@ _LONGEST_NOTE = 200
 class HandingOver:
     """The Carrier of one cluster. `hub` writes at the hub under the field manager of push."""
 
-    def __init__(self, cluster: str, hub: WorksPort) -> None:
+    def __init__(self, cluster: str, hub: WorksPort, bundler: Bundler) -> None:
         self.manager = hub.manager
         self._cluster = cluster
         self._hub = hub
+        self._bundler = bundler
 
     async def carry_out(self, turn: Turn, prove: Prove | None) -> Outcome:
         """Carrier."""
+        if self._bundler.takes(turn):
+            return await self._bundler.carry_out(turn, prove or unproven)
         match turn.action:
             case HandOver() as action:
                 return await self._write(action)

@@ -145,6 +145,11 @@ class WorksPort(MemberPort, Protocol):
     async def merge(self, name: ObjectName, body: bytes) -> Written | Failure:
         """JSON merge patch; UID_MISMATCH where the body names another uid."""
 
+    async def edit(
+        self, name: ObjectName, operations: Sequence[Mapping[str, Any]], *, secret: bool
+    ) -> Written | Failure:
+        """JSON patch of a whole work; INVALID where one of its tests fails. `secret`: it has a Secret."""
+
 
 class JoinedPort(MemberPort, Protocol):
     """The way to a joined member: beside writes, what is asked of all that is there."""

@@ -14,6 +14,7 @@ import msgspec
 import structlog
 
 from federation.controllers import clusterreports, handingover, strays, workstatuses
+from federation.controllers.bundling import Bundler
 from federation.controllers.copies import Copies
 from federation.controllers.fanout import Fanout, slices
 from federation.controllers.handingover import HandingOver
@@ -86,6 +87,7 @@ class Pulling:
         self._limit = limit
         self._lane: SharedLane[Key] | None = None
         self._members: dict[str, PullMember] = {}
+        self._bundlers: dict[str, Bundler] = {}
         self._watching = Tasks()
         self.watch: Watch | None = None
         self.seen: Store[SeenWork] = Store()
@@ -120,10 +122,14 @@ class Pulling:
             self._lane = SharedLane(
                 "works", self._pushing.spawn, concurrency=self._world.concurrency, limit=self._limit
             )
-        lane = self._lane.part(name, self._sync.lane_runner(name))
+        bundler = self._bundlers[name] = Bundler(name, self._hub, lambda: self._world.settings.bundle_bytes)
+        for where in self.seen.within(name):
+            if (work := self.seen.get(where)) is not None:
+                bundler.show(work)
+        lane = self._lane.part(name, self._sync.lane_runner(name), lambda key: self._joins(name, key))
         live = self._members[name] = PullMember(name, self)
         cluster = Cluster(name, pulls=True)
-        self._world.members[name] = Member(cluster, carrier=HandingOver(name, self._hub), lane=lane, live=live)
+        self._world.members[name] = Member(cluster, carrier=HandingOver(name, self._hub, bundler), lane=lane, live=live)
         metrics.LANE_DEPTH.labels(name).set_function(lambda: len(lane))
         metrics.PLACEMENTS.labels(name).set_function(lambda: self._world.placements(name))
         for state in list(self._world.types.values()):
@@ -142,6 +148,7 @@ class Pulling:
         """
         if self._members.pop(name, None) is None:
             return None
+        del self._bundlers[name]
         lane = self._world.members.pop(name).lane
         for state in self._world.types.values():
             state.copies.pop(name, None)
@@ -151,6 +158,12 @@ class Pulling:
             self._lane.leave(lane)
         metrics.forget_cluster(name)
         return waited
+
+    def _joins(self, cluster: str, key: Key) -> bool:
+        """Whether what is planned for an object there is one write together with others."""
+        state, bundler = self._world.types.get(key.type), self._bundlers.get(cluster)
+        track = state.tracks.get(ObjectName(key.namespace, key.name)) if state is not None else None
+        return bundler is not None and track is not None and bundler.joins(key, track.actions.get(cluster))
 
     def look(self) -> None:
         """Somebody has asked for pull mode here: the hub is asked for one work of any cluster, and if there is one they
@@ -221,8 +234,9 @@ class Pulling:
         """The works of a cluster that are of one type, by their copies' names."""
         for where in self.seen.within(cluster):
             work = self.seen.get(where)
-            if work is not None and work.key is not None and work.key.type == state.type.name:
-                yield state.target_name(ObjectName(work.key.namespace, work.key.name)), work.observed
+            for key, observed in work.shows if work is not None else ():
+                if key.type == state.type.name:
+                    yield state.target_name(ObjectName(key.namespace, key.name)), observed
 
     def realign(self) -> None:
         """Statuses of a type are to be collected, or not any more."""
@@ -269,61 +283,81 @@ class Pulling:
         about = work or before
         if about is not None and about.cluster not in self._members and work is not None:
             self._left(about.cluster)
-        if about is None or about.key is None or about.cluster not in self._members:
+        if about is None or about.cluster not in self._members:
             return
-        key, cluster = about.key, about.cluster
+        bundler = self._bundlers[about.cluster]
+        if work is not None:
+            bundler.show(work)
+        else:
+            bundler.forget(about.name)
+        if about.key is not None and (before is None or before.key == about.key):
+            observed = work.observed if work is not None else None
+            self._take_one(about.cluster, about.key, observed, before.observed if before is not None else None, alone)
+            return
+        was = dict(before.shows) if before is not None else {}
+        now = dict(work.shows) if work is not None else {}
+        for key in {**was, **now}:
+            if not _same(was.get(key), now.get(key)):
+                self._take_one(about.cluster, key, now.get(key), was.get(key), alone)
+
+    def _take_one(
+        self, cluster: str, key: Key, observed: ObservedWork | None, before: ObservedWork | None, alone: bool
+    ) -> None:
+        """What is observed of one object there; None: its work, or its part of one, is gone."""
         state = self._world.types.get(key.type)
         copies = state.copies.get(cluster) if state is not None else None
         if state is None or copies is None:
             return
         name = ObjectName(key.namespace, key.name)
         target = state.target_name(name)
-        if work is None:
+        if observed is None:
             copies.objects.drop(target)
             self._let_go(state, name, cluster, before)
             workstatuses.show(self._world, state, cluster, target, None)
         else:
-            copies.objects.put(target, work.observed)
-            copies.seen = max(copies.seen, work.observed.version)
-            self._note(state, name, work, before)
-            workstatuses.show(self._world, state, cluster, target, work.observed)
+            copies.objects.put(target, observed)
+            copies.seen = max(copies.seen, observed.version)
+            self._note(state, name, cluster, observed, before)
+            workstatuses.show(self._world, state, cluster, target, observed)
         if state.steered:
             state.noticed(name)
-        appears = (work is None) is not (before is None)
+        appears = (observed is None) is not (before is None)
         if appears and alone and state.type.is_namespace:
             self._fanout.namespace(target.name)  # objects wait for it
-        if not alone and self._is_stray(state, name, work):
+        if not alone and self._is_stray(state, name, observed):
             self._sync.changed(key)
         if alone:
-            deleting = work is None or work.observed.deleting
+            deleting = observed is None or observed.deleting
             self._sync.changed(key, urgent=deleting, clusters={cluster})
 
     @staticmethod
-    def _is_stray(state: TypeState, name: ObjectName, work: SeenWork | None) -> bool:
+    def _is_stray(state: TypeState, name: ObjectName, observed: ObservedWork | None) -> bool:
         """Whether a work stands for no federated object: it is told, because nothing else wakes that key."""
         known = name in state.tracks or state.objects.get(name) is not None
-        return work is not None and not known and state.objects.synced and strays.is_stray(work.observed)
+        return observed is not None and not known and state.objects.synced and strays.is_stray(observed)
 
     @staticmethod
-    def _let_go(state: TypeState, name: ObjectName, cluster: str, before: SeenWork | None) -> None:
+    def _let_go(state: TypeState, name: ObjectName, cluster: str, before: ObservedWork | None) -> None:
         """The agent has let go of a work that was deleted on purpose: what it has applied is gone, or nobody's."""
         track = state.tracks.get(name)
-        if track is None or before is None or not (before.observed.deleting and before.observed.noted):
+        if track is None or before is None or not (before.deleting and before.noted):
             return
         applied = track.applied.get(cluster)
         if applied is not None and applied.by_work:
             del track.applied[cluster]
 
-    def _note(self, state: TypeState, name: ObjectName, work: SeenWork, before: SeenWork | None) -> None:
+    def _note(
+        self, state: TypeState, name: ObjectName, cluster: str, observed: ObservedWork, before: ObservedWork | None
+    ) -> None:
         """What an agent has applied counts as applied with the next plan, also where another controller wrote it."""
         track = state.tracks.get(name)
-        if track is None or work.observed.said is not Said.APPLIED:
+        if track is None or observed.said is not Said.APPLIED:
             return
-        applied = track.applied.get(work.cluster)
+        applied = track.applied.get(cluster)
         if applied is not None and applied.known and applied.owned_digest != BY_WORK:
-            track.applied[work.cluster] = msgspec.structs.replace(applied, owned_digest=BY_WORK)  # it was pushed before
-        if before is None or before.observed.said is not Said.APPLIED:
-            track.handed = including(track.handed, work.cluster)
+            track.applied[cluster] = msgspec.structs.replace(applied, owned_digest=BY_WORK)  # it was pushed before
+        if before is None or before.said is not Said.APPLIED:
+            track.handed = including(track.handed, cluster)
 
     def listed(self) -> None:
         """The first list has ended, or another one: what no work shows is not there."""
@@ -421,3 +455,10 @@ class WorksSink:
     def remove(self, item: SeenWork) -> None:
         """One is gone."""
         self._owner.take(None, self._owner.seen.drop(item.where) or item)
+
+
+def _same(before: ObservedWork | None, now: ObservedWork | None) -> bool:
+    """Whether two observations of one object say the same: what its work says of others is none of its business."""
+    if before is None or now is None:
+        return before is now
+    return msgspec.structs.replace(before, version=now.version) == now

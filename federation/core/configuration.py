@@ -14,6 +14,7 @@ from federation.model.errors import Invalid
 from federation.model.federated import FederatedType
 from federation.model.resources import Resource
 from federation.model.settings import (
+    LARGEST_BUNDLE,
     LONGEST_LEASE,
     MOST_RECONCILES,
     PUSHER,
@@ -105,6 +106,13 @@ def settings(spec: Mapping[str, Any] | None) -> Settings:
         policies=policies.of_spec(body.get(_POLICIES)),
         deletion_budget=_deletion_budget(checks.mapping(body.get("deletionBudget"), "spec.deletionBudget")),
         recovery_hold=_recovery(checks.mapping(body.get("recovery"), "spec.recovery")),
+        bundle_bytes=checks.between(
+            checks.mapping(body.get("pull"), "spec.pull").get("bundleBytes"),
+            "spec.pull.bundleBytes",
+            0,
+            LARGEST_BUNDLE,
+            default=default.bundle_bytes,
+        ),
     )
 
 

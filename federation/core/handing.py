@@ -57,7 +57,19 @@ def _hand_over(facts: Facts, made: Made, in_force: InForce, observed: ObservedWo
         uid=observed.uid if observed is not None else "",
         next=observed.next if observed is not None else 1,
         generation=made.generation,
+        joins=_joins(enabled, wanted),
+        bundle=observed.bundle if observed is not None else "",
     )
+
+
+def _joins(enabled: FederatedType, wanted: Wanted) -> bool:
+    """Whether it may be in one work with other objects.
+
+    Not what stays in the member when its work goes, nor what others depend on, nor what runs once: of a work that has
+    run as a whole nothing is applied again.
+    """
+    alone = wanted.orphans or wanted.completes or run_once.shows_its_end(enabled)
+    return not alone and not removal.has_contents(enabled)
 
 
 def _update(facts: Facts, cluster: Cluster, observed: ObservedWork, made: Made, in_force: InForce) -> Action:
@@ -153,9 +165,9 @@ def leaving(facts: Facts, cluster: Cluster, action: Action | None) -> Action | N
     message, handed = action.message, False
     if isinstance(observed, ObservedWork) and observed.deleting:
         handed = not cluster.silent
-        message = "its work is deleted, and its agent has not removed the copy yet"
-        if observed.orphans:
-            message = "its work is deleted, and its agent has not let go of the copy yet"
+        what = "it is taken out of its work" if observed.bundle else "its work is deleted"
+        does = "let go of" if observed.orphans else "removed"
+        message = f"{what}, and its agent has not {does} the copy yet"
     return Wait(action.status, _with_silence(message, cluster), known=action.known, hold=action.hold, handed=handed)
 
 

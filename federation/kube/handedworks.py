@@ -4,15 +4,16 @@ They are read whole, because what an agent has said is in their status; of the s
 decoded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
+import orjson
 
-from federation.core import works
+from federation.core import bundles, works
 from federation.core.works import BrokenWorkMetadata, SeenWork, WorkMetadata
 from federation.kube import decoding
-from federation.kube.connection import MERGE_PATCH, METADATA, METADATA_LIST, Connection
+from federation.kube.connection import JSON_PATCH, MERGE_PATCH, METADATA, METADATA_LIST, Connection
 from federation.kube.decoding import Content, Reader
 from federation.kube.listing import Collection
 from federation.kube.members import PUSH_DEADLINE, MemberWriter, Written
@@ -51,7 +52,8 @@ def collection(manager: str) -> Collection[SeenWork]:
     """All of them, in every namespace; `manager` is the hub's field manager."""
 
     def seen(metadata: WorkMetadata, policy: str, status: Any) -> SeenWork:
-        return works.see(metadata, policy, status if isinstance(status, dict) else {})
+        said = status if isinstance(status, dict) else {}
+        return bundles.see(metadata, said) if metadata.annotations.objects else works.see(metadata, policy, said)
 
     def fast(content: Content) -> SeenWork:
         work = _decoder.decode(content)
@@ -107,6 +109,23 @@ class WorksWriter(MemberWriter):
                 accept=METADATA,
                 params={"fieldManager": self.manager},
                 deadline=PUSH_DEADLINE,
+            )
+        )
+
+    async def edit(
+        self, name: ObjectName, operations: Sequence[Mapping[str, Any]], *, secret: bool
+    ) -> Written | Failure:
+        """JSON patch of a whole work. `secret`: it has a Secret, so that what the answer quotes is not shown."""
+        return await self._written(
+            await self.connection.request(
+                "PATCH",
+                MANIFEST_WORKS.path(name),
+                body=orjson.dumps(operations),
+                content_type=JSON_PATCH,
+                accept=METADATA,
+                params={"fieldManager": self.manager},
+                deadline=PUSH_DEADLINE,
+                secret=secret,
             )
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from federation.controllers.copies import Copies
-from federation.core import scrubbing, works
+from federation.core import bundles, scrubbing, works
 from federation.core.works import SeenWork
 from federation.joining import applying
 from federation.kube import handedworks
@@ -22,7 +22,7 @@ from federation.model.federated import FederatedType
 from federation.model.observations import ObservedWork, Said
 from federation.model.plan import Command, Delete, HandOver, Release
 from federation.model.resources import Key, ObjectName
-from federation.model.works import HUB_LABEL, MANIFEST_WORKS
+from federation.model.works import BUNDLE_LABEL, HUB_LABEL, MANIFEST_WORKS
 from federation.preview import changes
 from federation.preview.changes import Change, Kind
 from federation.preview.sightings import Seen, Sighting, Silent
@@ -41,6 +41,7 @@ class WorksObserver:
         self._cluster = cluster
         self._manager = manager
         self._decode = handedworks.collection(manager).decode
+        self._several: list[dict[str, Any]] | None = None
 
     async def look(self, types: Mapping[str, FederatedType], wanted: Mapping[str, Sequence[ObjectName]]) -> Sighting:
         """What the works of these objects show, by type. Raises Silent where they cannot be read at the hub."""
@@ -56,14 +57,34 @@ class WorksObserver:
         where = ObjectName(self._cluster, works.name(enabled, target))
         try:
             work = await applying.find(self._host, MANIFEST_WORKS, where)
+            shared = None if work is not None else await self._shared(enabled, target)
         except ApiFailure as error:
             if error.failure.kind is not FailureKind.TYPE_MISSING:
                 raise Silent(f"its works cannot be read at the hub: {error.failure.message}") from None
-            work = None
+            work = shared = None
+        if shared is not None:
+            work, observed = shared
+            copies.objects.put(target, observed)
         take(found.works if found.works is not None else {}, found.seen, enabled, target, work)
-        if work is not None and _is_of(work, self._manager):
+        if work is not None and shared is None and _is_of(work, self._manager):
             seen: SeenWork = self._decode(orjson.dumps(work))
             copies.objects.put(target, seen.observed)
+
+    async def _shared(self, enabled: FederatedType, target: ObjectName) -> tuple[dict[str, Any], ObservedWork] | None:
+        """An object's part of a work that has several, and what is observed of it. Raises ApiFailure."""
+        if self._several is None:
+            selector = f"{HUB_LABEL}={self._manager},{BUNDLE_LABEL}=true"
+            self._several = await applying.listing(self._host, MANIFEST_WORKS, self._cluster, selector=selector)
+        for each in self._several:
+            alone = bundles.alone(each, enabled.name, target)
+            if alone is None:
+                continue
+            seen: SeenWork = self._decode(orjson.dumps(each))
+            key = works.about(works.notes(alone["metadata"]["annotations"]))
+            observed = next((part for about, part in seen.parts if about == key), None)
+            if observed is not None:
+                return alone, observed
+        return None
 
 
 def take(known: dict[Any, Work], seen: Seen, enabled: FederatedType, target: ObjectName, work: Work | None) -> None:

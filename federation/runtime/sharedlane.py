@@ -4,6 +4,8 @@ Each cluster has its Part, which is used as a lane of its own. Behind it there i
 flight, the clusters take turns, and what fails for one cluster alone pauses that one (its keys are a kind).
 """
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Hashable
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -11,6 +13,9 @@ from federation.runtime.fleetlimit import FleetLimit
 from federation.runtime.lane import Evidence, Hold, Lane
 
 K = TypeVar("K", bound=Hashable)
+
+MOST_TOGETHER = 200
+"""Keys that run in one turn."""
 
 Run = Callable[[K], Awaitable[tuple[Evidence, float | None]]]
 
@@ -42,9 +47,12 @@ class SharedLane(Generic[K]):
             limit=limit,
         )
 
-    def part(self, cluster: str, run: Run[K]) -> "Part[K]":
-        """The part of one cluster, in place of one that it had; `run` as in Lane."""
-        made = self._parts[cluster] = Part(cluster, run, self.lane)
+    def part(self, cluster: str, run: Run[K], joins: Callable[[K], bool] = lambda key: False) -> "Part[K]":
+        """The part of one cluster, in place of one that it had; `run` as in Lane.
+
+        Keys that `joins` are one write together: all that wait when the turn of the first has come run with it.
+        """
+        made = self._parts[cluster] = Part(cluster, run, self.lane, joins)
         return made
 
     def leave(self, part: "Part[K]") -> None:
@@ -67,19 +75,24 @@ class SharedLane(Generic[K]):
 class Part(Generic[K]):
     """One cluster's part of a SharedLane; see Lane for what each method means."""
 
-    def __init__(self, name: str, run: Run[K], lane: Lane[_Placed]) -> None:
+    def __init__(self, name: str, run: Run[K], lane: Lane[_Placed], joins: Callable[[K], bool]) -> None:
         self.name = name
         self.active = 0
         self._carry_out = run
         self._lane = lane
-        self._waiting: set[K] = set()
+        self._joins = joins
+        self._waiting: dict[K, None] = {}
+        self._joined: dict[K, float] = {}
+        """Keys that run in the turn of another one, and since when."""
+        self._again: dict[K, bool] = {}
+        """Those of them that run again afterwards, and whether urgently."""
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._waiting) + self.active
+        return len(self._waiting) + len(self._again) + self.active
 
     def __contains__(self, key: K) -> bool:
-        return _Placed(self.name, key) in self._lane
+        return key in self._again or _Placed(self.name, key) in self._lane
 
     @property
     def paused(self) -> bool:
@@ -92,22 +105,27 @@ class Part(Generic[K]):
 
     def started(self, key: K) -> float | None:
         """As in Lane."""
-        return self._lane.started(_Placed(self.name, key))
+        joined = self._joined.get(key)
+        return joined if joined is not None else self._lane.started(_Placed(self.name, key))
 
     def submit(self, key: K, *, urgent: bool = False) -> None:
         """As in Lane."""
-        if not self._closed:
-            self._waiting.add(key)
-            self._lane.submit(_Placed(self.name, key), urgent=urgent)
+        if self._closed:
+            return
+        if key in self._joined:
+            self._again[key] = urgent or self._again.get(key, False)
+            return
+        self._waiting[key] = None
+        self._lane.submit(_Placed(self.name, key), urgent=urgent)
 
     def withdraw(self, key: K) -> bool:
         """As in Lane."""
-        self._waiting.discard(key)
-        return self._lane.withdraw(_Placed(self.name, key))
+        self._waiting.pop(key, None)
+        return self._again.pop(key, None) is not None or self._lane.withdraw(_Placed(self.name, key))
 
     def drain(self) -> list[K]:
         """As in Lane; what the other clusters have stays."""
-        return [key for key in list(self._waiting) if self.withdraw(key)]
+        return [key for key in [*self._waiting, *self._again] if self.withdraw(key)]
 
     def resize(self, concurrency: int) -> None:
         """How many runs all may have in flight."""
@@ -126,9 +144,35 @@ class Part(Generic[K]):
 
     async def run(self, key: K) -> tuple[Evidence, float | None]:
         """The turn of a key has come."""
-        self._waiting.discard(key)
+        self._waiting.pop(key, None)
+        joined = self._join(key) if self._waiting and self._joins(key) else []
+        if joined:
+            return await self._together(key, joined)
         self.active += 1
         try:
             return await self._carry_out(key)
         finally:
             self.active -= 1
+
+    def _join(self, first: K) -> list[K]:
+        """Those that wait and run with it. One that runs already waits for its own end."""
+        found = [key for key in self._waiting if key != first and self.started(key) is None and self._joins(key)]
+        return [key for key in found[: MOST_TOGETHER - 1] if self.withdraw(key)]
+
+    async def _together(self, first: K, joined: list[K]) -> tuple[Evidence, float | None]:
+        self.active += 1 + len(joined)
+        self._joined.update(dict.fromkeys(joined, time.monotonic()))
+        try:
+            done = await asyncio.gather(*(self._carry_out(key) for key in (first, *joined)))
+        finally:
+            self.active -= 1 + len(joined)
+            for key in joined:
+                del self._joined[key]
+                urgent = self._again.pop(key, None)
+                if urgent is not None:
+                    self.submit(key, urgent=urgent)
+        return max(done, key=lambda each: _WEIGHT[each[0]])
+
+
+_WEIGHT = {each: weight for weight, each in enumerate(Evidence)}
+"""Of several runs that are one write the one counts that says the worst of the other side."""

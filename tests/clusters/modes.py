@@ -1,5 +1,7 @@
 """The same tests in push mode and in pull mode: `mode`, for all tests of a module, in one parameter.
 
+Some run once more in pull mode, with works that many objects share.
+
 A module takes part by `pytestmark = pytest.mark.usefixtures("mode")`. Its tests run with m1 and m2 joined, and then
 again with both registered in pull mode, each served by an agent's process with the rights of its own service account.
 They keep their names, and their APIs leave out an agent's own marks (`fleets.Marked`), so that a test need not know.
@@ -27,9 +29,18 @@ from tests.clusters import registering
 from tests.clusters.fleets import Fleet
 from tests.clusters.harness import ENABLED, eventually
 from tests.clusters.registering import Edge
-from tests.clusters.steps import Unlike, cluster_condition
+from tests.clusters.steps import Unlike, cluster_condition, configure
 
-PUSH, PULL = "push", "pull"
+PUSH, PULL, BUNDLED = "push", "pull", "bundled"
+SHARING = {
+    "test_sync_basics.py",
+    "test_sync_deletion.py",
+    "test_sync_drift.py",
+    "test_sync_status.py",
+    "test_sync_template.py",
+}
+"""Modules that run a third time, in pull mode with many objects in one work (spec.pull.bundleBytes)."""
+BUNDLE_BYTES = 16_384
 MORE = (
     "jobs.batch",
     "cronjobs.batch",
@@ -102,7 +113,7 @@ PUSH_ALONE: dict[str, str] = {
 """Tests that hold for push mode alone, as `file::test` or `file::test[parameters]`, and why (docs/pull.md)."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[PUSH, PULL])
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=[PUSH, PULL, BUNDLED])
 async def mode(
     request: pytest.FixtureRequest, fleet: Fleet, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[str]:
@@ -110,20 +121,45 @@ async def mode(
     if request.param == PUSH:
         yield PUSH
         return
-    async with _pulled(fleet, tmp_path_factory.mktemp("pulled")):
-        yield PULL
+    async with _pulled(fleet, tmp_path_factory.mktemp("pulled")), _bundled(fleet, request.param == BUNDLED):
+        yield request.param
+
+
+@asynccontextmanager
+async def _bundled(fleet: Fleet, share: bool) -> AsyncIterator[None]:
+    """Whether new objects share works."""
+    if not share:
+        yield
+        return
+    async with fleet.api("host") as host:
+        await configure(host, {"pull": {"bundleBytes": BUNDLE_BYTES}})
+    try:
+        yield
+    finally:
+        async with fleet.api("host") as host:
+            await configure(host, {"pull": None})
+
+
+def runs(item: pytest.Item) -> bool:
+    """Whether a test runs at all: with works that objects share not all do."""
+    return _mode(item) != BUNDLED or item.path.name in SHARING
 
 
 def mark(items: Iterable[pytest.Item]) -> None:
     """Mark what does not run in pull mode."""
     for item in items:
-        parameters = getattr(item, "callspec", None)
-        if not isinstance(item, pytest.Function) or parameters is None or parameters.params.get("mode") != PULL:
+        mode_ = _mode(item)
+        if not isinstance(item, pytest.Function) or mode_ not in (PULL, BUNDLED):
             continue
         test = f"{item.path.name}::{item.originalname}"
-        for name in (test, f"{test}[{parameters.id.removeprefix(PULL).lstrip('-')}]"):
+        for name in (test, f"{test}[{item.callspec.id.removeprefix(mode_).lstrip('-')}]"):
             if name in PUSH_ALONE:
                 item.add_marker(pytest.mark.skip(reason=f"push mode alone: {PUSH_ALONE[name]}"))
+
+
+def _mode(item: pytest.Item) -> str | None:
+    parameters = getattr(item, "callspec", None)
+    return parameters.params.get("mode") if parameters is not None else None
 
 
 @asynccontextmanager

@@ -20,12 +20,13 @@
   "syncController" $values.syncController
   "statusController" $values.statusController
   "deletionBudget" $values.deletionBudget
-  "recovery" $values.recovery -}}
+  "recovery" $values.recovery
+  "pull" $values.pull -}}
 {{- range $block, $fields := $blocks -}}
   {{- $set := dict -}}
   {{- range $field, $value := $fields -}}
     {{- if ne (toString $value) "" -}}
-      {{- $_ := set $set $field (ternary (int $value) $value (or (hasSuffix "Threshold" $field) (hasSuffix "Reconciles" $field) (has $field (list "percent" "minimum")))) -}}
+      {{- $_ := set $set $field (ternary (int $value) $value (or (hasSuffix "Threshold" $field) (hasSuffix "Reconciles" $field) (has $field (list "percent" "minimum" "bundleBytes")))) -}}
     {{- end -}}
   {{- end -}}
   {{- if $set -}}{{- $_ := set $spec $block $set -}}{{- end -}}

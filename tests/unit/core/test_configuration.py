@@ -85,6 +85,7 @@ def test_a_whole_config_of_kubefeds() -> None:
             "syncController": {"maxConcurrentReconciles": 4, "adoptResources": "Disabled"},
             "statusController": {"maxConcurrentReconciles": 5},
             "recovery": {"holdDuration": "24h"},
+            "pull": {"bundleBytes": 65_536},
             "deletionBudget": {
                 "enforcement": "Disabled",
                 "percent": 0,
@@ -107,6 +108,7 @@ def test_a_whole_config_of_kubefeds() -> None:
         status_concurrency=5,
         features=frozenset({"SchedulerPreferences"}),
         recovery_hold=86_400.0,
+        bundle_bytes=65_536,
         deletion_budget=DeletionBudget(enabled=False, percent=0, minimum=1, window=120.0, by_name=False, in_use=False),
     )
 
@@ -153,6 +155,7 @@ def test_settings_stay_within_our_limits() -> None:
         pytest.param({"deletionBudget": {"enforcement": "Off"}}, "spec.deletionBudget.enforcement", id="budget-word"),
         pytest.param({"deletionBudget": {"byName": "Disabled"}}, "spec.deletionBudget.byName", id="budget-field"),
         pytest.param({"recovery": {"holdDuration": "0s"}}, "spec.recovery.holdDuration", id="no-hold"),
+        pytest.param({"pull": {"bundleBytes": 400_001}}, "spec.pull.bundleBytes", id="a-bundle-too-large"),
         pytest.param({"featureGates": [{"name": "Magic"}]}, "spec.featureGates[0].name", id="gate"),
         pytest.param(
             {"featureGates": [{"name": "PushReconciler", "configuration": "On"}]},

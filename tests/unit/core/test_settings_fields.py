@@ -60,6 +60,7 @@ FIELDS: dict[str, Live | Said] = {
     "spec.policies.deletion": Live("Orphan", "policies.deletion"),
     "spec.policies.ignoreFields": Live(["/data"], "policies.ignore_fields"),
     "spec.recovery.holdDuration": Live("1h", "recovery_hold"),
+    "spec.pull.bundleBytes": Live(65_536, "bundle_bytes"),
     "spec.deletionBudget.enforcement": Live("Disabled", "deletion_budget.enabled"),
     "spec.deletionBudget.percent": Live(50, "deletion_budget.percent"),
     "spec.deletionBudget.minimum": Live(7, "deletion_budget.minimum"),

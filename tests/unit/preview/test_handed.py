@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from federation.kube.connection import Answer
 from federation.model import marks
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import KUBEFED_CLUSTERS, Key, ObjectName
-from federation.model.works import MANIFEST_WORKS
+from federation.model.works import BUNDLE_LABEL, HUB_LABEL, MANIFEST_WORKS
 from federation.preview.changes import Change, Field, Kind
 from federation.preview.handed import UNSEEN, WorksObserver
 from federation.preview.sightings import Silent
@@ -43,14 +44,22 @@ class Host:
         self._works = works
         self.refuses = False
 
-    async def request(self, method: str, path: str, **_: Any) -> Answer | Failure:
+    async def request(
+        self, method: str, path: str, params: Mapping[str, str] | None = None, **_: Any
+    ) -> Answer | Failure:
         assert method == "GET"
         if self.refuses:
             return Failure(FailureKind.RIGHT_MISSING, "manifestworks is forbidden", 403)
+        shared = []
         for name, work in self._works.works.items():
+            whole = {**work, "metadata": {**work["metadata"], "name": name.name, "namespace": name.namespace}}
             if path == MANIFEST_WORKS.path(name):
-                metadata = {**work["metadata"], "name": name.name, "namespace": name.namespace}
-                return Answer(200, orjson.dumps({**work, "metadata": metadata}))
+                return Answer(200, orjson.dumps(whole))
+            if BUNDLE_LABEL in work["metadata"]["labels"] and path == MANIFEST_WORKS.collection(name.namespace):
+                shared.append(whole)
+        if params is not None:
+            assert params["labelSelector"] == f"{HUB_LABEL}={MANAGER},{BUNDLE_LABEL}=true"
+            return Answer(200, orjson.dumps({"kind": "ManifestWorkList", "metadata": {}, "items": shared}))
         return Failure(FailureKind.NOT_FOUND, "not found", 404)
 
 
@@ -201,3 +210,24 @@ async def test_a_diff_is_with_the_work_and_says_so() -> None:
         assert pair.before is not None
         assert pair.after is not None
         assert (pair.before["data"], pair.after["data"]) == ({"a": "somebody"}, {"a": "b"})
+
+
+@virtual
+async def test_an_object_that_shares_its_work_is_seen_as_one_with_a_work_of_its_own() -> None:
+    async with PlanRig("p1", types=TYPES) as rig:
+        await rig.federate()
+        rig.world.settings = replace(rig.world.settings, bundle_bytes=100_000)
+        rig.place("p1", name=ObjectName(WEB.namespace, "other"))
+        rig.place("p1")
+        await asyncio.sleep(5)
+        (name,) = (name for name in rig.works.works if name.name.startswith("bundle"))
+        rig.works.says(name)
+        await asyncio.sleep(60)
+        told = await rig.told()
+        assert told["way"] == {"stage": "applied", "work": f"{name.namespace}/{name.name}"}
+        assert told["now"] == {"change": "none", "message": "its work is as it should be"}
+        change = await rig.planned(lambda: rig.place("p1", template={"data": {"a": "c"}}))
+        assert change == Change(Kind.CHANGE, (Field(".data.a", '"b"', '"c"'),), FETCHES)
+        gone = await rig.planned(lambda: rig.hub.put(CONFIGMAPS.federated, WEB, spec={"placement": {"clusters": []}}))
+        assert gone is not None
+        assert gone.kind is Kind.DELETE
