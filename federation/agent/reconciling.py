@@ -40,6 +40,8 @@ TOGETHER = 8
 """Objects of one work that are applied at once."""
 LOOK = (20.0, 30.0)
 """Seconds between two looks at an object that is only read."""
+_ERROR = 500
+"""What an API server answers where it has failed at this one object: it is there, and does others."""
 _OWN = frozenset({SECRETS.qualified, LEASES.qualified})
 """What the agent itself has in its namespace: no work may change it."""
 
@@ -288,6 +290,8 @@ class Reconciler:
             self._keeper.changed(state)
             return status.APPLIED_OK, None
         if done.concerns == "member":
+            if done.code == _ERROR and len(work.manifests) > 1:
+                return status.failed(done.message), SOON  # others of the work are none the worse for it
             raise ApiFailure(done, f"applying {what}")
         if done.kind is FailureKind.FIELD_CONFLICT:
             return status.failed(done.message, "ApplyConflict"), SLOW

@@ -169,15 +169,20 @@ async def test_a_work_that_is_put_back_to_a_time_before_deletes_nothing(sharing:
 
 
 async def test_what_the_hub_refuses_hurts_itself_alone(sharing: Pulled) -> None:
-    """A manifest that is larger than a work may be."""
-    await federate(sharing, "a")
-    await sharing.federate(FEDERATED_CONFIGMAPS, "b", {"data": {"a": "1"}})
-    big = {"spec": {"template": {"data": {"a": "x" * 700_000}, "binaryData": {"b": "eHh4" * 150_000}}}}
-    await sharing.line(FEDERATED_CONFIGMAPS, "b")
-    await sharing.host.patch(FEDERATED_CONFIGMAPS, sharing.namespace, "b", big)
-    for number in range(3):
-        await sharing.federate(FEDERATED_CONFIGMAPS, f"c{number}", {"data": {"a": "1"}})
-    await uids(sharing, "a", "c0", "c1", "c2")
+    """An object that has grown, so that the work would be larger than etcd takes."""
+    await federate(sharing, "a", "b", "c")
+    large = "x" * 900_000
+    for name in ("b", "c"):
+        await change(sharing, name, large)
+        if name == "b":
+            await uids(sharing, "b", a=large)
+    refused = await sharing.line(FEDERATED_CONFIGMAPS, "c", PropagationStatus.UPDATE_FAILED)
+    assert "too large" in refused["message"]
+    await federate(sharing, "d", "e")
+    await change(sharing, "a", "2")
+    await uids(sharing, "a", a="2")
+    await change(sharing, "c", "2")
+    await uids(sharing, "c", a="2")
 
 
 async def test_one_that_is_orphaned_stays_and_the_others_go_on(sharing: Pulled) -> None:

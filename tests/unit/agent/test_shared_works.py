@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 
 from federation.model.bundles import Entry, Taken
+from federation.model.failures import Failure, FailureKind
 from federation.model.works import DELETED_ANNOTATION, HELD_ANNOTATION, HUB_LABEL, TAKEN_ANNOTATION
 from tests.unit.agent.test_membership import MAPS, WORKS, Pair, config_map, pair
 
@@ -118,3 +119,19 @@ async def test_one_that_stays_loses_our_marks_and_the_others_go_on(pair: Pair) -
     assert not pair.map("a")["metadata"].get("ownerReferences")
     pair.member.put(f"{MAPS}/b", {"data": {"k": "somebody"}})
     await pair.until(lambda: pair.map("b")["data"] == {"k": "1"}, "repaired")
+
+
+async def test_one_at_which_the_member_fails_holds_back_no_other(pair: Pair) -> None:
+    await share(pair, "a", "b")
+    pair.member.refuse["b"] = Failure(FailureKind.UNAVAILABLE, "500: got itself in trouble", 500)
+    pair.hub.put(PATH, taken("a"))
+    pair.work("w", config_map("b", "2"), config_map("c"))
+    await pair.until(lambda: pair.map("a") is None, "a gone")
+    await pair.until(lambda: pair.map("c") is not None, "c applied")
+    await pair.until(lambda: pair.said("w").get("status") == "False", "reported")
+    manifests = (pair.hub.get(PATH) or {})["status"]["resourceStatus"]["manifests"]
+    said = {each["resourceMeta"]["name"]: each["conditions"][0]["status"] for each in manifests}
+    assert said == {"b": "False", "c": "True"}
+    del pair.member.refuse["b"]
+    await pair.until(lambda: pair.map("b")["data"] == {"k": "2"}, "b applied")
+    await pair.applied("w")
