@@ -90,16 +90,23 @@ async def _federate(site: Site, items: Sequence[Item]) -> None:
 
 
 _SIDES = {Side.BOTH: ("host", "member"), Side.HUB: ("host",), Side.MEMBER: ("member",)}
-_ADMIN = "make accounts, roles and bindings, and read and write Secrets"
+_MAY = {
+    ("join", "host"): "write Secrets and KubeFedClusters in the system namespace",
+    ("join", "member"): "make a namespace, an account, roles and bindings, and a token of the account",
+    ("token", "host"): "make accounts and tokens of them; the first time roles and bindings, too",
+    ("register", "member"): "make a namespace, definitions, accounts, roles and bindings, and Secrets",
+    ("accept", "host"): "make a namespace, roles and bindings, and KubeFedClusters, and approve certificates",
+}
+"""What each command does there, with the rights of whoever types it."""
 
 
 def rights(typed: Iterable[Typed]) -> list[Right]:
     """What whoever types the commands must be allowed, on each side."""
     found: dict[tuple[str, str], Right] = {}
     for each in typed:
-        who = f"whoever types fedctl {each.command.split()[1]}"
+        verb = each.command.split()[1]
         for side in _SIDES[each.side]:
-            found.setdefault((side, who), Right(side=side, who=who, may=_ADMIN))
+            found.setdefault((verb, side), Right(side=side, who=f"whoever types fedctl {verb}", may=_MAY[verb, side]))
     return list(found.values())
 
 
