@@ -29,8 +29,9 @@ PREFIX = "federation-compare-"
 BARE_MEMBERS = 2
 REAL, SIMULATED = "real", "simulated"
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    Subject.PUSH: {},
-    Subject.PULL: {},
+    Subject.PUSH: {"pull": {"bundleBytes": 0}},
+    Subject.PULL: {"pull": {"bundleBytes": 0}},
+    Subject.PULL_BUNDLED: {"pull": {"bundleBytes": 65536}},
 }
 """The subjects that can be started here, and the fields of the KubeFedConfig's spec by which each is switched on; a
 field that another subject has must be here with its default."""

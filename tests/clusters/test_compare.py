@@ -14,7 +14,7 @@ from federation.comparing.fleet import FEDCTL
 from federation.comparing.journal import JOURNAL, RUN
 from federation.comparing.model import State
 
-ARGUMENTS = ("--scenario=hub-load", "--objects=10", "--members=2", "--rounds=1")
+ARGUMENTS = ("--scenario=hub-load", "--modes=push,pull", "--objects=10", "--members=2", "--rounds=1")
 WITHIN = 280.0
 
 

@@ -69,7 +69,10 @@ def test_every_scenario_gives_each_subject_the_same_steps(name: str, scale: str)
     ("changed", "says"),
     [
         ({"scenarios": ("nothing",)}, "--scenario: there is no nothing; there are .*hub-load"),
-        ({"subjects": ("push", "carrier-pigeon")}, "--modes: carrier-pigeon cannot be started; there are push, pull"),
+        (
+            {"subjects": ("push", "carrier-pigeon")},
+            "--modes: carrier-pigeon cannot be started; there are push, pull, pull-bundled",
+        ),
         ({"rounds": 0}, "--rounds: must be 1 or more"),
         ({"members": 0}, "--members: must be 1 or more"),
     ],
