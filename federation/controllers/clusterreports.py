@@ -79,9 +79,10 @@ def found(conditions: Conditions, kind: ClusterConditionType) -> Mapping[str, An
 
 
 def silence(stored: StoredObject) -> str:
-    """Since when the agent of a cluster has not been heard, by its KubeFedCluster (heartbeats); "" while it is."""
+    """Why nothing is heard of what a cluster in pull mode holds, by its KubeFedCluster (heartbeats): its agent is
+    silent, or cannot reach the cluster's API server. "" while all is well."""
     offline = found(stored.conditions, ClusterConditionType.OFFLINE)
     if offline.get("status") == "True":
         return str(offline.get("message") or "its agent has not been heard")
     ready = found(stored.conditions, ClusterConditionType.READY)
-    return str(ready.get("message") or "") if ready.get("status") == "Unknown" else ""
+    return str(ready.get("message") or "") if ready.get("status") in ("Unknown", "False") else ""

@@ -79,7 +79,7 @@ class Heartbeats:
         else:
             at = now if beat.renewed and beat.renewed != before.beat.renewed else before.at
         heard = self._heard[cluster] = Heard(beat, at)
-        known = before is not None and (before.beat.kubernetes, before.beat.holder) == (beat.kubernetes, beat.holder)
+        known = before is not None and _says(before.beat) == _says(beat)
         if not known or self._alive.get(cluster) is heard.silent(now):
             self.queue.add(cluster)
 
@@ -138,13 +138,20 @@ class Heartbeats:
 def wanted(heard: Heard, agent: str, now: float) -> health.Wanted:
     """The conditions of a cluster in pull mode. `agent` is the one that was accepted.
 
-    A silent cluster is unknown, not bad (OCM): what is there is kept by its agent, though nobody here can see it.
+    A silent cluster is unknown, not bad (OCM): what is there is kept by its agent, though nobody here can see it. One
+    whose agent cannot reach its API server is bad.
     """
     ready, offline = ClusterConditionType.READY, ClusterConditionType.OFFLINE
     if heard.at is None:
         message = f"agent {agent or 'none'} was accepted and has not been heard yet"
         return [(ready, "Unknown", ClusterReason.NOT_READY, message)]
     who = heard.beat.holder or agent
+    if not heard.silent(now) and heard.beat.trouble:
+        message = f"its agent {who} reports that the cluster's API server is not well: {heard.beat.trouble}"
+        return [
+            (ready, "False", ClusterReason.NOT_READY, message),
+            (offline, "False", ClusterReason.REACHABLE, "its agent reports"),
+        ]
     if not heard.silent(now):
         return [
             (ready, "True", ClusterReason.READY, f"its agent {who} reports"),
@@ -158,6 +165,11 @@ def wanted(heard: Heard, agent: str, now: float) -> health.Wanted:
         (ready, "Unknown", ClusterReason.NOT_REACHABLE, message),
         (offline, "True", ClusterReason.NOT_REACHABLE, f"its agent has not been heard since {_stamp(heard.at)}"),
     ]
+
+
+def _says(beat: Beat) -> tuple[str, ...]:
+    """What of a beat is told, beside that it came."""
+    return beat.kubernetes, beat.holder, beat.trouble
 
 
 def _stamp(at: float | None) -> str:

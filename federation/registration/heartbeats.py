@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from federation.core import times
+from federation.core import scrubbing, times
 from federation.model.federated import StoredObject
 from federation.registration import names
 
@@ -19,6 +19,10 @@ VERSION_ANNOTATION = "kubefed.io/kubernetes-version"
 """On the Lease: the version of the member's API server, as its agent says."""
 AGENT_VERSION_ANNOTATION = "kubefed.io/agent-version"
 """On the Lease: the version of the agent itself."""
+TROUBLE_ANNOTATION = "kubefed.io/member-trouble"
+"""On the Lease: what the agent finds wrong with the member's API server, which it hears and sees nothing of, while the
+hub hears the agent well. Absent while nothing is."""
+_MOST_TROUBLE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,8 @@ class Beat:
     renewed: str = ""
     seconds: int = names.LEASE_SECONDS
     kubernetes: str = ""
+    trouble: str = ""
+    """What the agent finds wrong with its member; "" while nothing is."""
 
     @property
     def patience(self) -> float:
@@ -47,6 +53,7 @@ def read(stored: StoredObject) -> Beat:
         renewed=_text(spec.get("renewTime")),
         seconds=int(seconds) if sound and isinstance(seconds, int) else names.LEASE_SECONDS,
         kubernetes=version if len(version) <= 63 and version.isascii() and version.isprintable() else "",
+        trouble=scrubbing.line(noted.get(TROUBLE_ANNOTATION, ""), _MOST_TROUBLE),
     )
 
 
@@ -59,6 +66,13 @@ def heard_before(beat: Beat, now: float) -> float | None:
 def spec(agent: str, now: float, seconds: int = names.LEASE_SECONDS) -> Mapping[str, Any]:
     """The Lease's spec after a beat."""
     return {"holderIdentity": agent, "leaseDurationSeconds": seconds, "renewTime": times.microtime(now)}
+
+
+def notes(agent: str, kubernetes: str, trouble: str) -> Mapping[str, str | None]:
+    """The Lease's annotations after a beat, as a merge patch: the version of the agent, the version of the member's API
+    server where that is known, and what is wrong with it."""
+    known = {VERSION_ANNOTATION: kubernetes} if kubernetes else {}
+    return {AGENT_VERSION_ANNOTATION: agent, **known, TROUBLE_ANNOTATION: trouble[:_MOST_TROUBLE] or None}
 
 
 def _text(value: object) -> str:

@@ -112,6 +112,8 @@ async def allowed(api: Api, namespace: str) -> Rules:
     }
 
 
+QUICK = {"federation.agent.heartbeat.PERIOD": 1.0, "federation.agent.heartbeat.LOOK": 1.0}
+"""Seconds of an agent's heartbeat."""
 EVERYBODY: Rules = {
     ("authorization.k8s.io", "selfsubjectaccessreviews", "", "create"),
     ("authorization.k8s.io", "selfsubjectrulesreviews", "", "create"),
@@ -181,7 +183,7 @@ class Edge:
         self.hub = self.relay.url
         """The hub's address for the agent."""
         self.config = directory / "member.kubeconfig"
-        self.agent = Registering(self.config, self.namespace, directory, **{"federation.agent.heartbeat.PERIOD": 1.0})
+        self.agent = Registering(self.config, self.namespace, directory, **QUICK)
         self.id = ""
         """The id that its agent asks with; "" before `register`."""
 

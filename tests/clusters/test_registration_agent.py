@@ -148,6 +148,22 @@ async def test_a_link_that_is_cut_is_silence_and_then_it_is_heard_again(edge: Ed
     await eventually(edge.is_ready, within=90.0)
 
 
+async def test_a_member_whose_api_server_hangs_is_told_by_its_agent(edge: Edge, fleet: Fleet) -> None:
+    """The agent lives and reaches the hub: it says what the hub cannot see."""
+    await edge.register(await registering.token(fleet, edge.cluster))
+    await edge.start()
+    await eventually(edge.is_ready, within=60.0)
+    fleet.playground.pause(edge.context)
+    try:
+        await eventually(lambda: edge.is_ready("False"), within=90.0)
+    finally:
+        fleet.playground.resume(edge.context)
+    found = await edge.host.get(KUBEFED_CLUSTERS, SYSTEM_NAMESPACE, edge.cluster)
+    assert "reports that the cluster's API server is not well" in condition(found, "Ready")["message"]
+    assert condition(found, "Offline")["status"] == "False"
+    await eventually(edge.is_ready, within=60.0)
+
+
 async def test_a_certificate_that_ended_while_cut_off_is_told_with_the_remedy(edge: Edge, fleet: Fleet) -> None:
     plan = await edge.register(await registering.token(fleet, edge.cluster), types=("configmaps",))
     await edge.start()

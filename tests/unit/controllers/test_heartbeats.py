@@ -53,9 +53,9 @@ class Site:
     async def __aexit__(self, *_: object) -> None:
         await self.tasks.cancel()
 
-    def beat(self, agent: str = "a1", *, ahead: float = 0.0, version: str = "v1.36.3") -> None:
+    def beat(self, agent: str = "a1", *, ahead: float = 0.0, version: str = "v1.36.3", trouble: str = "") -> None:
         now = EPOCH + asyncio.get_running_loop().time() + ahead
-        annotations = {heartbeats.VERSION_ANNOTATION: version}
+        annotations = {key: value or "" for key, value in heartbeats.notes("1", version, trouble).items()}
         self.hub.put(LEASES, LEASE, spec=dict(heartbeats.spec(agent, now)), metadata={"annotations": annotations})
 
     def condition(self, kind: str = "Ready") -> dict[str, Any]:
@@ -74,6 +74,26 @@ async def test_a_cluster_is_ready_while_its_agent_is_heard() -> None:
         assert (site.condition()["status"], site.condition()["reason"]) == ("True", "ClusterReady")
         assert site.condition("Offline")["status"] == "False"
         assert (site.hub.get(KUBEFED_CLUSTERS, EAST) or {})["status"]["kubernetesVersion"] == "v1.36.3"
+
+
+@virtual
+async def test_an_agent_that_does_not_reach_its_member_says_so() -> None:
+    """It lives, so it is not silent; and its cluster is not well. The hub hears of both ends at once."""
+    async with Site() as site:
+        site.beat()
+        await asyncio.sleep(60)
+        site.hub.events.clear()
+        site.beat(trouble="no answer\nwithin 3 s")
+        await asyncio.sleep(1)
+        ready = site.condition()
+        assert (ready["status"], ready["reason"]) == ("False", "ClusterNotReady")
+        assert "its agent a1 reports that the cluster's API server is not well: no answer" in ready["message"]
+        assert "\n" not in ready["message"]
+        assert site.condition("Offline")["status"] == "False"
+        assert [event["reason"] for event in site.hub.events] == ["ClusterNotReady"]
+        site.beat()
+        await asyncio.sleep(1)
+        assert site.condition()["status"] == "True"
 
 
 @virtual
