@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from federation.comparing import contract
-from federation.comparing.client import APPLY, Client
+from federation.comparing.client import APPLY, MERGE, Client
 from federation.comparing.contract import Upgrade
 from federation.comparing.fleet import HOST
 from federation.comparing.model import Settings, Step
@@ -26,6 +26,7 @@ from federation.comparing.site import Member, Site
 LIMIT = {"quick": 8.0, "full": 40.0}
 """Seconds within which a change arrives, or the step has broken something. A controller hears of an upgrade within
 seconds, and what was refused is tried again at growing intervals."""
+GROUP = "shop.example.com"
 _LOOK = 0.2
 _OLD, _BOTH, _NEW = ("v1",), ("v1", "v2"), ("v2",)
 
@@ -67,7 +68,7 @@ class Versions:
     async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
         """A row for each step."""
         site = await ground.site()
-        upgrade = Rolling(site, site.of(step.subject), f"{step.subject}.example.com", LIMIT[settings.scale])
+        upgrade = Rolling(site, site.of(step.subject), step.subject, LIMIT[settings.scale])
         await upgrade.begin()
         try:
             rows = {number: await upgrade.step(number, change) for number, change in enumerate(CHANGES, 2)}
@@ -77,17 +78,19 @@ class Versions:
 
 
 class Rolling:
-    """One upgrade of a CRD of the group at the hub and in the subject's members."""
+    """One upgrade of a CRD, which is named after the subject, at the hub and in the subject's members."""
 
-    def __init__(self, site: Site, members: Sequence[Member], group: str, limit: float) -> None:
+    def __init__(self, site: Site, members: Sequence[Member], name: str, limit: float) -> None:
         self._site = site
         self._members = members
-        self._group = group
+        self._singular = f"{name}widget"
+        self._plural = f"{name}widgets"
         self._limit = limit
-        self._namespace = f"versions-{group.partition('.')[0]}"
+        self._namespace = f"versions-{name}"
         self._broken: dict[int, float] = {}
         """Steps that broke something, and since when."""
         self._mended: dict[int, float] = {}
+        self._refused = ""
 
     async def begin(self) -> None:
         """v1 everywhere, and an object that both members have."""
@@ -125,10 +128,10 @@ class Rolling:
     async def end(self) -> None:
         """Nothing of the type stays."""
         await self._site.hub.ask("DELETE", f"{self._federated}/shop")
-        await self._site.person.looks("disable", f"widgets.{self._group}", "--delete-crd", f"--context={HOST}")
+        await self._site.person.looks("disable", f"{self._plural}.{GROUP}", "--delete-crd", f"--context={HOST}")
         await self._site.clear(self._namespace)
         for client in self._clients():
-            await client.ask("DELETE", f"{_CRDS}/widgets.{self._group}")
+            await client.ask("DELETE", f"{_CRDS}/{self._plural}.{GROUP}")
 
     # --- what is done ----------------------------------------------------------------------------------------------
 
@@ -144,34 +147,47 @@ class Rolling:
 
     @property
     def _federated(self) -> str:
-        return f"/apis/types.kubefed.io/v1beta1/namespaces/{self._namespace}/federatedwidgets"
+        return f"/apis/types.kubefed.io/v1beta1/namespaces/{self._namespace}/federated{self._plural}"
 
     async def _serve(self, client: Client, versions: Sequence[str]) -> None:
         """The CRD as of so many versions; waits until they, and no others, are served."""
-        name = f"widgets.{self._group}"
-        body = orjson.dumps(crd(self._group, versions))
+        name = f"{self._plural}.{GROUP}"
+        body = orjson.dumps(crd(self._singular, versions))
         code, _ = await client.ask("GET", f"{_CRDS}/{name}")
         if code == 200 and versions == _NEW:
-            await client.send("PATCH", f"{_CRDS}/{name}/status", {"status": {"storedVersions": ["v2"]}}, _MERGE)
+            await self._migrate(client)
+            await client.send("PATCH", f"{_CRDS}/{name}/status", {"status": {"storedVersions": ["v2"]}}, MERGE)
         await client.send("PATCH", f"{_CRDS}/{name}?fieldManager=admin&force=true", body, APPLY)
 
         async def served() -> bool:
-            codes = [(await client.ask("GET", f"/apis/{self._group}/{each}/widgets?limit=1"))[0] for each in _BOTH]
+            codes = [(await client.ask("GET", f"{self._path(each)}?limit=1"))[0] for each in _BOTH]
             return [code == 200 for code in codes] == [each in versions for each in _BOTH]
 
         await self._site.until(served, f"{client.name} serves {', '.join(versions)} of {name}")
 
+    async def _migrate(self, client: Client) -> None:
+        """Every object is stored as v2 when it is written: what is still stored as v1 could not be read any more."""
+        for item in (await client.get(self._path("v2")))["items"]:
+            path = f"{self._path('v2', item['metadata']['namespace'])}/{item['metadata']['name']}"
+            await client.send("PATCH", path, {"metadata": {"annotations": {"stored-as": "v2"}}}, MERGE)
+
+    def _path(self, version: str, namespace: str = "") -> str:
+        return f"/apis/{GROUP}/{version}" + (f"/namespaces/{namespace}" if namespace else "") + f"/{self._plural}"
+
     async def _enable(self, versions: Sequence[str]) -> None:
-        path = self._site.directory / f"{self._group}.json"
-        path.write_bytes(orjson.dumps(crd(self._group, versions)))
-        version = versions[-1]
-        await self._site.person.types(Side.BOTH, "enable", "-f", str(path), f"--version={version}", f"--context={HOST}")
+        path = self._site.directory / f"{self._plural}.json"
+        path.write_bytes(orjson.dumps(crd(self._singular, versions)))
+        await self._site.person.types(Side.BOTH, "enable", "-f", str(path), f"--context={HOST}")
 
     async def _arrives(self, number: int, *, field: bool) -> bool:
         """A user gives the object this size; whether both members have it in time."""
         spec: dict[str, Any] = {"size": number} | ({"colour": f"c{number}"} if field else {})
-        await self._site.put("FederatedWidget", self._namespace, "shop", self._members, {"spec": spec})
+        version = {"apiVersion": f"{GROUP}/v2"} if field else {}
         ends = time.monotonic() + self._limit
+        while not await self._accepted({**version, "spec": spec}):
+            if time.monotonic() > ends:
+                return False
+            await asyncio.sleep(_LOOK)
         while True:
             held = [await self._held(member.client) for member in self._members]
             if all(each == spec for each in held):
@@ -180,17 +196,30 @@ class Rolling:
                 return False
             await asyncio.sleep(_LOOK)
 
+    async def _accepted(self, template: Mapping[str, Any]) -> bool:
+        """Whether the hub takes it. The schema of a type that has just been made again is not there at once."""
+        try:
+            await self._site.put(
+                f"Federated{self._singular.capitalize()}", self._namespace, "shop", self._members, template
+            )
+        except RuntimeError as error:
+            self._refused = str(error)
+            return False
+        self._refused = ""
+        return True
+
     async def _held(self, client: Client) -> Mapping[str, Any]:
         for version in _BOTH:
-            path = f"/apis/{self._group}/{version}/namespaces/{self._namespace}/widgets/shop"
-            code, found = await client.ask("GET", path)
+            code, found = await client.ask("GET", f"{self._path(version, self._namespace)}/shop")
             if code == 200:
                 spec: Mapping[str, Any] = orjson.loads(found)["spec"]
                 return spec
         return {}
 
     async def _says(self) -> str:
-        """What the hub says of the members that do not have it."""
+        """What the hub says of the members that do not have it, or why it has refused the change."""
+        if self._refused:
+            return self._refused[:400]
         stored = await self._site.hub.get(f"{self._federated}/shop")
         lines = (stored.get("status") or {}).get("clusters") or ()
         return "; ".join(
@@ -200,8 +229,8 @@ class Rolling:
         )[:400]
 
 
-def crd(group: str, versions: Sequence[str]) -> dict[str, Any]:
-    """Widgets of these versions; those of v2 have a colour. They convert by changing apiVersion alone."""
+def crd(singular: str, versions: Sequence[str]) -> dict[str, Any]:
+    """A type of these versions; those of v2 have a colour. They convert by changing apiVersion alone."""
 
     def version(name: str) -> dict[str, Any]:
         fields = {"size": {"type": "integer"}} | ({"colour": {"type": "string"}} if name == "v2" else {})
@@ -210,13 +239,14 @@ def crd(group: str, versions: Sequence[str]) -> dict[str, Any]:
         stored = name == versions[-1]
         return {"name": name, "served": True, "storage": stored, "schema": {"openAPIV3Schema": schema}}
 
-    names = {"kind": "Widget", "plural": "widgets", "singular": "widget", "listKind": "WidgetList"}
+    kind, plural = singular.capitalize(), f"{singular}s"
+    names = {"kind": kind, "plural": plural, "singular": singular, "listKind": f"{kind}List"}
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"widgets.{group}"},
+        "metadata": {"name": f"{plural}.{GROUP}"},
         "spec": {
-            "group": group,
+            "group": GROUP,
             "names": names,
             "scope": "Namespaced",
             "versions": [version(each) for each in versions],
@@ -225,4 +255,3 @@ def crd(group: str, versions: Sequence[str]) -> dict[str, Any]:
 
 
 _CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_MERGE = "application/merge-patch+json"

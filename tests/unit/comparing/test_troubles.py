@@ -41,7 +41,7 @@ class Slow(Rolling):
     """Changes arrive as `arrives` says, by number; a second each."""
 
     def __init__(self, arrives: Mapping[int, bool]) -> None:
-        super().__init__(cast("Site", None), cast("list[Member]", []), "push.example.com", 1.0)
+        super().__init__(cast("Site", None), cast("list[Member]", []), "push", 1.0)
         self._arriving = arrives
 
     async def _serve(self, *_: Any) -> None:
@@ -76,7 +76,7 @@ async def test_what_breaks_is_broken_until_a_change_arrives() -> None:
 
 
 def test_definitions_of_the_type() -> None:
-    both = versions.crd("push.example.com", ("v1", "v2"))["spec"]["versions"]
+    both = versions.crd("push", ("v1", "v2"))["spec"]["versions"]
     fields = [set(each["schema"]["openAPIV3Schema"]["properties"]["spec"]["properties"]) for each in both]
     assert fields == [{"size"}, {"size", "colour"}]
     assert [each["storage"] for each in both] == [False, True]
