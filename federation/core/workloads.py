@@ -209,10 +209,14 @@ _RULES: Mapping[str, Callable[[Object, _Conditions], str]] = {
 
 def _count_replicas(item: Object) -> Counts:
     status = _map(item.get("status"))
-    updated = _number(status.get("updatedReplicas"))
+    return Counts(_replicas(item), _number(status.get("readyReplicas")), _number(status.get("updatedReplicas")))
+
+
+def _count_stateful_set(item: Object) -> Counts:
+    status, counts = _map(item.get("status")), _count_replicas(item)
     if status.get("updateRevision") and status.get("currentRevision") == status.get("updateRevision"):
-        updated = _number(status.get("replicas"))  # a StatefulSet whose update has ended
-    return Counts(_replicas(item), _number(status.get("readyReplicas")), updated)
+        return counts._replace(updated=_number(status.get("replicas")))  # the update has ended
+    return counts
 
 
 def _count_replica_set(item: Object) -> Counts:
@@ -236,7 +240,7 @@ def _count_completions(item: Object) -> Counts:
 
 _COUNTS: Mapping[str, Callable[[Object], Counts]] = {
     "deployments.apps": _count_replicas,
-    "statefulsets.apps": _count_replicas,
+    "statefulsets.apps": _count_stateful_set,
     "replicasets.apps": _count_replica_set,
     "daemonsets.apps": _count_daemons,
     "jobs.batch": _count_completions,
