@@ -182,6 +182,33 @@ def inherit_patch(meta: PartialMetadata, manager: str, former: Collection[str], 
     return _replace([{**new, "fieldsV1": fieldsets.union(before, taken)}, *entries], meta)
 
 
+def renew_patch(meta: PartialMetadata, managers: Collection[str], api_version: str, gone: str) -> Patch | None:
+    """JSON patch by which fields that were written in a version of the type that is `gone` were written in this one,
+    and so all that these managers of ours have applied in another one: the paths stay, as with Flux after an upgrade.
+
+    Where versions name a field differently, what its old name owned is owned by nobody afterwards. None where nothing
+    is of another version, or where somebody's field set cannot be written back.
+    """
+
+    def outdated(item: Entry) -> bool:
+        ours = any(is_ours(item, manager) for manager in managers)
+        return item.api_version != api_version and (item.api_version == gone or ours)
+
+    if _has_unreadable_entry(meta) or not any(map(outdated, meta.managed_fields)):
+        return None
+    entries: dict[tuple[str, ...], dict[str, Any]] = {}
+    for item in meta.managed_fields:
+        version = api_version if outdated(item) else item.api_version
+        who = (item.manager, item.operation, item.subresource, version)
+        known = entries.get(who)
+        if known is None:
+            entries[who] = {**_plain(item), "apiVersion": version}
+        else:  # one entry for each: the later one's time
+            known["fieldsV1"] = fieldsets.union(known["fieldsV1"], fields_of(item))
+            known["time"] = max(known.get("time", ""), item.time)
+    return _replace(list(entries.values()), meta)
+
+
 def guard(meta: PartialMetadata) -> Patch:
     """What lets a JSON patch change an object only if it is still as this metadata shows it; else 409."""
     return [_version(meta)]

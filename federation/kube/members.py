@@ -6,17 +6,18 @@ or PUT: that would add an entry of operation Update to managedFields, with which
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode
 
 import msgspec
 import orjson
 
+from federation.core import classification, ownership
 from federation.core.managedfields import PartialMetadata
 from federation.core.proof import Proof
 from federation.kube import decoding, inhabitants, pods
 from federation.kube.connection import APPLY_PATCH, JSON, JSON_PATCH, METADATA, Answer
-from federation.model import bounds
+from federation.model import bounds, marks
 from federation.model.failures import Failure, FailureKind
 from federation.model.resources import SECRETS, ObjectName, Resource
 
@@ -69,6 +70,18 @@ class _Scaled(msgspec.Struct, gc=False):
 _scaled = msgspec.json.Decoder(_Scaled)
 
 
+_OUTDATED = 3
+"""Versions that are taken out of an object's managedFields in one go, at most."""
+
+
+class _Apply(NamedTuple):
+    """An apply but for its object."""
+
+    query: str
+    body: bytes
+    whole: bool
+
+
 class Server(Protocol):
     """One API server that requests are sent to: kube.connection.Connection, or what stands in front of it."""
 
@@ -110,21 +123,38 @@ class MemberWriter:
         """Server-side apply. Unless `force`, a field that another manager owns is a FIELD_CONFLICT that names it.
 
         With `whole` the answer is the whole object as it is afterwards; that saves reading it by another request. As a
-        `dry_run` the answer shows what would be, and nothing is written.
+        `dry_run` the answer shows what would be, and nothing is written. What was written in a version of the type that
+        is gone counts from now on as written in this one, because the apply would fail for good.
         """
-        return await self._written(
-            await self.connection.request(
-                "PATCH",
-                resource.path(name) + self._query(manager or self.manager, force) + ("&dryRun=All" if dry_run else ""),
-                body=body,
-                content_type=APPLY_PATCH,
-                accept=JSON if whole else METADATA,
-                deadline=PUSH_DEADLINE,
-                secret=_is_secret(resource),
-                largest=bounds.LARGEST_OBJECT,
-            ),
-            whole=whole,
+        how = _Apply(self._query(manager or self.manager, force) + ("&dryRun=All" if dry_run else ""), body, whole)
+        answer = await self._apply(resource, name, how)
+        for _ in range(_OUTDATED):
+            gone = classification.outdated_version(answer) if isinstance(answer, Failure) and not dry_run else None
+            if gone is None or not await self._renew(resource, name, gone):
+                break
+            answer = await self._apply(resource, name, how)
+        return await self._written(answer, whole=whole)
+
+    async def _apply(self, resource: Resource, name: ObjectName, how: "_Apply") -> Answer | Failure:
+        return await self.connection.request(
+            "PATCH",
+            resource.path(name) + how.query,
+            body=how.body,
+            content_type=APPLY_PATCH,
+            accept=JSON if how.whole else METADATA,
+            deadline=PUSH_DEADLINE,
+            secret=_is_secret(resource),
+            largest=bounds.LARGEST_OBJECT,
         )
+
+    async def _renew(self, resource: Resource, name: ObjectName, gone: str) -> bool:
+        """Take a version out of the object's managedFields (see ownership.renew_patch); whether that was done."""
+        found = await self.read(resource, name)
+        if isinstance(found, Failure):
+            return False
+        ours = (self.manager, *marks.second_managers(self.manager))
+        patch = ownership.renew_patch(found, ours, resource.api_version, gone)
+        return patch is not None and not isinstance(await self.patch(resource, name, patch), Failure)
 
     async def patch(
         self, resource: Resource, name: ObjectName, operations: Sequence[Mapping[str, Any]]

@@ -45,7 +45,12 @@ TERMINATING = (
     _cause("metadata.namespace", "NamespaceTerminating", "namespace n is being terminated"),
 )
 
+VERSION_GONE = "request to convert CR to an invalid group/version: shop.example.com/v1"
+LAST_APPLIED = "failed to prune fields: failed to convert merged object to last applied version: .spec.colour: field not declared in schema"
+
 ROWS = [
+    ("a version in managedFields is gone", _status(500, VERSION_GONE), "UNDECLARED", "slow"),
+    ("our last version lacks a field", _status(500, LAST_APPLIED), "UNDECLARED", "slow"),
     ("immutable selector", _status(422, "x", "Invalid", _cause("spec.selector")), "INVALID", "never"),
     ("job dump", _status(422, DUMP, "Invalid", _cause("spec.template")), "INVALID", "never"),
     (
@@ -360,3 +365,18 @@ def test_what_an_apply_did_not_find_is_something_that_the_object_refers_to() -> 
     assert meant.message.endswith(failure.message)
     other = Failure(FailureKind.DENIED, "quota", 403)
     assert classification.of_apply(other) is other
+
+
+@pytest.mark.parametrize(
+    ("text", "version"),
+    [
+        (VERSION_GONE, "shop.example.com/v1"),
+        (LAST_APPLIED, ""),
+        (TYPED, None),
+        ("request to convert CR to an invalid group/version: ", None),
+        ("etcdserver: leader changed", None),
+    ],
+)
+def test_which_version_of_managedfields_is_outdated(text: str, version: str | None) -> None:
+    code, kind, body = _status(500, text)
+    assert classification.outdated_version(classification.classify(code, kind, body, secret=False)) == version

@@ -456,3 +456,43 @@ def test_sharing_out_leaves_every_path_one_owner_and_settles(
     assert owned[0] == ours
     assert not any(owned[0] & other for other in owned[1:])
     assert ownership.subtract_patch(_meta(*entries), OURS, retain_replicas=retain) is None
+
+
+SIZE: dict[str, Any] = {"f:spec": {"f:size": {}}}
+V1, V2 = {"apiVersion": "shop/v1"}, {"apiVersion": "shop/v2"}
+LATER = {"time": "2026-02-01T00:00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("meta", "gone", "expected"),
+    [
+        pytest.param(
+            _meta(_mine(SIZE, **V1), _entry("kubectl", REPLICAS, **V1), SCALE),
+            "shop/v1",
+            _replace(_mine(SIZE, **V2), _entry("kubectl", REPLICAS, **V2), SCALE),
+            id="everybodys-of-a-version-that-is-gone",
+        ),
+        pytest.param(
+            _meta(_mine(SIZE, **V1), _entry("kubectl", REPLICAS, **V1)),
+            "",
+            _replace(_mine(SIZE, **V2), _entry("kubectl", REPLICAS, **V1)),
+            id="ours-alone-while-it-is-served",
+        ),
+        pytest.param(
+            _meta(_mine(SIZE, **V1, **LATER), _mine(REPLICAS, **V2)),
+            "shop/v1",
+            _replace(_mine({"f:spec": {"f:replicas": {}, "f:size": {}}}, **V2, **LATER)),
+            id="two-entries-become-one",
+        ),
+        pytest.param(
+            _meta(_entry("kubectl", SIZE, **V1), _entry("kubectl", SIZE, "Apply", **V2)),
+            "shop/v1",
+            _replace(_entry("kubectl", SIZE, **V2), _entry("kubectl", SIZE, "Apply", **V2)),
+            id="another-operation-is-another-entry",
+        ),
+        pytest.param(_meta(_mine(SIZE, **V2)), "shop/v1", None, id="nothing-of-it"),
+        pytest.param(_meta(_entry("kubectl", SIZE, **V1)), "", None, id="nothing-of-ours"),
+    ],
+)
+def test_a_version_that_is_gone_leaves_managedfields(meta: PartialMetadata, gone: str, expected: Any) -> None:
+    assert ownership.renew_patch(meta, (OURS,), "shop/v2", gone) == expected
