@@ -69,7 +69,9 @@ class _Compare(LazyGroup):
     shell_complete=_scenarios,
     help="Only this one (a,b, or repeated); default: all that there are.",
 )
-@click.option("--modes", default="", metavar="a,b", help="Ways to compare; default: all that can be started here.")
+@click.option(
+    "--modes", default="", metavar="a,b", help="Ways to compare; default: push,pull, and with --full pull-bundled."
+)
 @click.option("--members", type=click.IntRange(1), metavar="N", help="Members, where the scenario has one number.")
 @click.option("--objects", type=click.IntRange(1), metavar="N", help="Objects, or applications.")
 @click.option("--rounds", type=click.IntRange(1), metavar="N", help="Of each measurement; modes take turns.")
@@ -109,7 +111,7 @@ def command(
     settings = Settings(
         scale=scale,
         scenarios=tuple(name for name in SCENARIOS if name in named or not named) + tuple(named - SCENARIOS.keys()),
-        subjects=tuple(dict.fromkeys(_words(modes))) or tuple(SETTINGS),
+        subjects=tuple(dict.fromkeys(_words(modes))) or (tuple(SETTINGS) if full else ("push", "pull")),
         rounds=rounds or ROUNDS[scale],
         seed=seed,
         members=members,

@@ -382,7 +382,7 @@ TROUBLES = (
         _config,
         _guarded,
     ),
-    Trouble("a copy that somebody edits", CONFIG, r"somebody", _config, _edited),
+    Trouble("a copy that somebody edits", CONFIG, r"somebody", _config, _edited, quick=False),
     Trouble(
         "a copy that somebody deletes",
         CONFIG,

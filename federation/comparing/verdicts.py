@@ -93,6 +93,8 @@ def why_not(summary: Summary, scenario: str) -> str:
     subjects = [subject for subject in summary.subjects(scenario) if subject == Subject.PUSH or _is_pull(subject)]
     failed = [f"{one.step.subject}: {one.why or one.state}" for one in summary.unfinished(scenario)]
     reasons = f" ({'; '.join(dict.fromkeys(failed))})" if failed else ""
+    if not any(each.step.scenario == scenario for run in summary.runs for each in run.steps):
+        return f"the scenario {scenario} was no part of this run"
     if not subjects:
         return f"the scenario {scenario} was not run to its end{reasons}"
     if len(subjects) == 1:

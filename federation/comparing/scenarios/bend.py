@@ -14,8 +14,9 @@ from federation.comparing.scenario import Ground, Measured
 from federation.comparing.stage import SIMULATED
 from federation.comparing.workload import LONGEST, Size, Workload
 
-MEMBERS = {"quick": (40,), "full": (10, 30, 100, 300, 1000)}
-OBJECTS = {"quick": 5, "full": 10}
+MEMBERS = {"quick": (), "full": (10, 30, 100, 300)}
+"""No part of --quick: one size bends nowhere. With --members N, N is the last size, as 1000."""
+OBJECTS = {"quick": 5, "full": 8}
 TRIALS = {"quick": 3, "full": 4}
 IDLE = {"quick": 2.5, "full": 10.0}
 PROFILED = 10.0
@@ -38,8 +39,10 @@ class Bend:
         return 40 + int(step.at["members"]) * 0.3 + placements * 0.02
 
     def _members(self, settings: Settings) -> Sequence[int]:
-        most = settings.members or 1_000_000
-        return [number for number in MEMBERS[settings.scale] if number <= most]
+        sizes = MEMBERS[settings.scale]
+        if settings.members is None:
+            return sizes
+        return [*(number for number in sizes if number < settings.members), settings.members]
 
     async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
         """As `growth`, and a profile where it is largest."""

@@ -25,7 +25,7 @@ ROUNDS = {"quick": 1, "full": 2}
 _PATIENCE = 180.0
 _OF_EACH = {"quick": 3, "full": 12}
 """Objects of each fate."""
-_SECONDS = {"quick": 8.0, "full": 90.0}
+_SECONDS = {"quick": 5.0, "full": 30.0}
 """How long the cut is."""
 _SETTLED = 5.0
 """Seconds after everything agrees in which a second write would come."""

@@ -42,12 +42,12 @@ class Distance:
 
     def estimate(self, settings: Settings, step: Step) -> float:
         """Single changes, and many."""
-        return 10 if settings.scale == "quick" else 40
+        return 10 if settings.scale == "quick" else 20
 
     async def run(self, ground: Ground, settings: Settings, step: Step) -> Measured:
         """One place: single changes one after another, then many at once."""
         site = await ground.site()
-        trials, many = (5, 20) if settings.scale == "quick" else (20, 60)
+        trials, many = (5, 20) if settings.scale == "quick" else (12, 40)
         namespace = f"distance-{step.subject}-{step.round}-{'-'.join(str(value) for value in step.at.values())}"
         members = site.of(step.subject)
         await site.federate(namespace, members)

@@ -15,13 +15,13 @@ from federation.comparing.stage import REAL, SIMULATED
 from federation.comparing.workload import Size
 
 PLACES: dict[str, tuple[Place, ...]] = {
-    "quick": ({"members": 4, "kind": REAL}, {"members": 12, "kind": SIMULATED}),
+    "quick": ({"members": 12, "kind": SIMULATED},),
     "full": (
-        *({"members": number, "kind": REAL} for number in (1, 2, 4, 8)),
+        *({"members": number, "kind": REAL} for number in (1, 2, 5)),
         *({"members": number, "kind": SIMULATED} for number in (10, 20, 50)),
     ),
 }
-SIZES = {"quick": Size(20, 4, 2.5, deletes=False), "full": Size(60, 10, 8.0)}
+SIZES = {"quick": Size(20, 4, 2.5, deletes=False), "full": Size(30, 6, 5.0)}
 ROUNDS = {"quick": 1, "full": 1}
 """At most: the line through several numbers of members shows the spread, too."""
 

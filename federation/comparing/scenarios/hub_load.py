@@ -10,7 +10,7 @@ from federation.comparing.scenario import Ground, Measured
 from federation.comparing.workload import Size
 
 MEMBERS = {"quick": 2, "full": 4}
-SIZES = {"quick": Size(40, 6, 4.0), "full": Size(150, 20, 15.0, flat_out=15.0)}
+SIZES = {"quick": Size(40, 6, 4.0), "full": Size(100, 20, 10.0, flat_out=8.0)}
 
 
 class HubLoad:

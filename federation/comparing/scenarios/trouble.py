@@ -27,7 +27,7 @@ from federation.model.marks import SYSTEM_NAMESPACE
 from federation.model.resources import TYPE_CONFIGS, ObjectName
 from federation.playground import access
 
-LIMIT = {"quick": 20.0, "full": 360.0}
+LIMIT = {"quick": 15.0, "full": 50.0}
 """Seconds after which the hub does not show it."""
 _LOOK = 0.25
 _COMMANDS = 10.0

@@ -14,8 +14,8 @@ from federation.comparing.sampling import in_turn, samples
 from federation.comparing.scenario import Ground, Measured
 from federation.comparing.workload import LONGEST, Workload
 
-MEMBERS = {"quick": (2,), "full": (1, 2, 4)}
-APPLICATIONS = {"quick": 4, "full": 20}
+MEMBERS = {"quick": (2,), "full": (1, 4)}
+APPLICATIONS = {"quick": 4, "full": 10}
 
 
 class Twins:

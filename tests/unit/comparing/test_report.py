@@ -171,7 +171,7 @@ def test_what_was_not_measured_is_said_and_why() -> None:
     failed = Ended(step=step, state=State.FAILED, began="", seconds=1, why="etcd did not start")
     found = report.make([here(scenarios=("twins", "cut"), steps=[failed])])
     assert "pull, round 2, the cut of the link: failed, etcd did not start" in found.html
-    assert "the scenario joining was not run to its end" in found.html
+    assert "the scenario joining was no part of this run" in found.html
 
 
 def test_what_was_typed_is_shown(made: report.Report) -> None:

@@ -49,8 +49,10 @@ def test_a_place_is_measured_for_all_before_the_next_one() -> None:
     assert order == [(n, turn, subject) for n in (1, 2) for turn in (1, 2) for subject in ("push", "pull")]
 
 
-@pytest.mark.parametrize("scale", ["quick", "full"])
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize(
+    ("name", "scale"),
+    [(name, scale) for name in SCENARIOS for scale in ("quick", "full") if (name, scale) != ("bend", "quick")],
+)
 def test_every_scenario_gives_each_subject_the_same_steps(name: str, scale: str) -> None:
     settings = msgspec.structs.replace(QUICK, scale=scale, scenarios=(name,))
     steps = running.order(settings)

@@ -1,6 +1,7 @@
 """What scenarios make of what they saw: pure parts."""
 
 import msgspec
+import pytest
 
 from federation.comparing.model import Settings, Step
 from federation.comparing.person import Side, Typed
@@ -39,11 +40,16 @@ def test_a_fleet_grows_and_does_not_shrink() -> None:
 
 def test_members_cut_growth_short() -> None:
     few = msgspec.structs.replace(FULL, members=5)
-    assert {int(step.at["members"]) for step in growth.Growth().steps(few)} == {1, 2, 4}
-    assert {int(step.at["members"]) for step in bend.Bend().steps(msgspec.structs.replace(FULL, members=30))} == {
-        10,
-        30,
-    }
+    assert {int(step.at["members"]) for step in growth.Growth().steps(few)} == {1, 2, 5}
+
+
+@pytest.mark.parametrize(
+    ("members", "sizes"),
+    [(None, {10, 30, 100, 300}), (30, {10, 30}), (40, {10, 30, 40}), (1000, {10, 30, 100, 300, 1000})],
+)
+def test_members_are_the_last_size_of_bend(members: int | None, sizes: set[int]) -> None:
+    steps = bend.Bend().steps(msgspec.structs.replace(FULL, members=members))
+    assert {int(step.at["members"]) for step in steps} == sizes
 
 
 def test_what_is_new_in_etcd_is_what_an_application_costs() -> None:
