@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from federation.comparing.model import Run, Settings
 
 EXAMPLES = """
-  fedctl compare -o comparison --quick                 # every scenario, small
-  fedctl compare -o comparison --full                  # every scenario, large, in more rounds
+  fedctl compare -o comparison --quick                 # push and pull, every scenario but bend, small
+  fedctl compare -o comparison --full                  # every scenario, larger, in more rounds, and pull-bundled
   fedctl compare -o hub --scenario hub-load --members 4 --objects 200 --rounds 5
 """
 ROUNDS = {"quick": 2, "full": 3}
