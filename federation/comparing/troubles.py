@@ -395,7 +395,7 @@ TROUBLES = (
     Trouble(
         "a namespace that somebody deletes",
         CONFIG,
-        r"terminating|being deleted|is deleted|NotServed",
+        r"terminat|being deleted",
         _config,
         _namespace_goes,
         quick=False,

@@ -16,7 +16,7 @@ from federation.model.conditions import PropagationStatus
 from federation.model.failures import Failure, FailureKind
 from federation.model.plan import Delete, HandOver, Release
 from federation.model.resources import ObjectName
-from federation.model.works import DELETED_ANNOTATION, MANIFEST_WORKS, MOVES_ANNOTATION, Propagation
+from federation.model.works import DELETED_ANNOTATION, HUB_LABEL, MANIFEST_WORKS, MOVES_ANNOTATION, Propagation
 
 _LONGEST_NOTE = 200
 
@@ -53,10 +53,20 @@ class HandingOver:
             written = await self._hub.create(where, works.created(action.body, self._cluster, self.manager))
         if isinstance(written, Failure):
             if not action.uid and written.kind is FailureKind.ALREADY_EXISTS:
-                message = f"ManifestWork {where} is at the hub already, and is not what this hub has written"
-                return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=message, failure=written)
+                return await self._is_there(where, written)
             return failed(classification.of_apply(written), "update" if action.uid else "create")
         return Outcome(handed_over=True)
+
+    async def _is_there(self, where: ObjectName, refused: Failure) -> Outcome:
+        """A work of this name that we have not seen: ours, which the watch is about to show (then it is planned again,
+        by what it says), or somebody else's."""
+        found = await self._hub.read_whole(MANIFEST_WORKS, where)
+        if isinstance(found, Failure):
+            return failed(refused if found.kind is FailureKind.NOT_FOUND else found, "create")
+        if found.content["metadata"].get("labels", {}).get(HUB_LABEL) == self.manager:
+            return Outcome(handed_over=True)
+        message = f"ManifestWork {where} is at the hub already, and is not what this hub has written"
+        return Outcome(status=PropagationStatus.ALREADY_EXISTS, message=message, failure=refused)
 
     async def _remove(self, turn: Turn, uid: str, policy: Propagation, prove: Prove) -> Outcome:
         """Delete the work, so that its agent does with the copy what the policy says."""

@@ -436,6 +436,31 @@ async def test_somebody_elses_work_of_this_name_is_left_alone() -> None:
 
 
 @virtual
+async def test_a_work_of_ours_that_is_not_seen_yet_is_no_obstacle() -> None:
+    """The watch is late: the object changes before it has shown the work that was just written."""
+    async with PullRig("p1") as rig:
+        shown: list[ObjectName] = []
+
+        def late(name: ObjectName) -> None:
+            shown.append(name)
+
+        show, rig.works._show = rig.works._show, late  # type: ignore[method-assign]
+        rig.place()
+        await settle()
+        rig.place(template={"data": {"a": "c"}})
+        await asyncio.sleep(2)
+        assert rig.lines() in ({}, {"p1": PropagationStatus.PENDING}), "nobody is told that it is another's"
+        assert [call.split()[0] for call in rig.works.calls][:3] == ["create", "create", "read"]
+        rig.works._show = show  # type: ignore[method-assign]
+        show(shown[0])
+        await asyncio.sleep(2)
+        assert rig.works.manifest("p1")["data"] == {"a": "c"}
+        rig.works.says(rig.works.only("p1"))
+        await asyncio.sleep(60)
+        assert rig.lines() == {"p1": ""}
+
+
+@virtual
 async def test_a_hub_that_refuses_is_asked_again() -> None:
     async with PullRig("p1") as rig:
         failures = [Failure(FailureKind.UNAVAILABLE, "the store is away", code=503)]
