@@ -76,11 +76,6 @@ class Journal:
             journal._take(line)
         return journal
 
-    @property
-    def is_new(self) -> bool:
-        """Whether nothing has ended yet."""
-        return not self._ended
-
     def left(self, steps: Iterable[Step]) -> list[Step]:
         """Those that are missing: not ended, or failed, in their order."""
         return [step for step in steps if (ended := self._ended.get(_key(step))) is None or ended.state is State.FAILED]

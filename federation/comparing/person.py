@@ -4,7 +4,7 @@ import asyncio
 import os
 import shlex
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -75,8 +75,3 @@ class Person:
             await process.wait()
             raise
         return Said(process.returncode or 0, out.decode(), err.decode())
-
-    def carried(self) -> Iterator[str]:
-        """Every credential that went from one cluster to another."""
-        for each in self.typed:
-            yield from each.carries

@@ -131,11 +131,6 @@ class Site:
         """For files of the site; removed with it."""
         return self._fleet.directory
 
-    @property
-    def controller(self) -> int:
-        """The controller's pid."""
-        return self._fleet.controller
-
     def _port(self, cluster: str) -> int:
         return int(self._fleet.cluster(cluster).url.rpartition(":")[2])
 

@@ -16,7 +16,6 @@ from federation.comparing.site import Member, Site
 from federation.joining import agents
 from federation.model.marks import SYSTEM_NAMESPACE
 
-STRATEGIC = "application/strategic-merge-patch+json"
 DEPLOYMENT, JOB, CONFIG = "FederatedDeployment", "FederatedJob", "FederatedConfigMap"
 TYPES = ("namespaces", "configmaps", "deployments.apps", "jobs.batch")
 COLLECTED = ("deployments.apps", "jobs.batch")
